@@ -1,0 +1,1 @@
+"""Podium: a self-hosted, real-time leaderboard and gamification server."""

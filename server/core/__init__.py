@@ -1,0 +1,1 @@
+"""Pure words that every room shares: ids, periods, errors. No I/O, no clock."""

@@ -1,0 +1,64 @@
+"""The Redis client: no retries of its own, functions loaded when missing, errors of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis import exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from server.core.errors import Unavailable
+
+LIBRARY = "podium_1"
+_SOURCE = Path(__file__).parent / "functions" / f"{LIBRARY}.lua"
+
+SOCKET_TIMEOUT_S = 5.0
+"""A reply later than this counts as lost; the batcher then sends the same call again."""
+
+AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError)
+"""What the client raises when Redis is away or loading its file."""
+
+
+class RedisClient:
+    """One connection pool to one Redis. Every method raises ``Unavailable`` where Redis is away."""
+
+    def __init__(self, url: str) -> None:
+        # redis-py repeats a lost call by itself and would count it twice (design decision 5).
+        self.raw: aioredis.Redis = aioredis.Redis.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_timeout=False,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            decode_responses=False,
+            protocol=2,
+        )
+
+    async def call(self, function: str, meta: str, *args: str | bytes | int) -> Any:
+        """``FCALL podium_1_<function>``: the raw reply. Loads the library if Redis does not have it."""
+        name = f"{LIBRARY}_{function}"
+        try:
+            try:
+                return await self.raw.execute_command("FCALL", name, 1, meta, *args)
+            except exceptions.ResponseError as error:
+                if "Function not found" not in str(error):
+                    raise
+                await self.load_functions()
+                return await self.raw.execute_command("FCALL", name, 1, meta, *args)
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
+
+    async def load_functions(self) -> None:
+        """Load the library if Redis does not have it; a loaded one is never replaced."""
+        try:
+            await self.raw.function_load(_SOURCE.read_text())
+        except exceptions.ResponseError as error:
+            if "already exists" not in str(error):
+                raise
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.raw.aclose()

@@ -1,0 +1,310 @@
+#!lua name=podium_1
+--[[
+Podium's function library, version 1. A released version is never changed: two releases run side by side.
+
+Every function takes KEYS[1] = {space}:meta and builds the space's other keys from its tag (they share one
+slot). Numbers cross as strings or as integers below 2^53 and are never formatted here. Structured arguments
+and replies are MessagePack, so that the reply of a commit can be kept and repeated as it was.
+
+Reply of a function that can be refused, first element:
+  0 done   1 epoch missing or other   2 catalog version differs   3 log full
+Status of one input in a commit:
+  0 accepted   1 stale token   2 idempotency key seen   3 user is cold   4 score is not a finite whole number
+]]
+
+local DONE, EPOCH, CATALOG, FULL = 0, 1, 2, 3
+local ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE = 0, 1, 2, 3, 4
+
+-- Seconds that the last reply of a process is kept: a lost call is repeated within minutes, or never.
+local PROCESS_TTL = '86400'
+-- Seconds that a generation of idempotency keys (7 days) outlives its first key: two generations and a day.
+local KEYS_TTL = '1296000'
+-- Largest whole number that a sorted set's double holds exactly.
+local EXACT = 9007199254740992
+-- Channel on which a commit that finds nothing to flush announces its space.
+local ANNOUNCE = 'podium:announce'
+
+local call, pack, unpack_ = redis.call, cmsgpack.pack, cmsgpack.unpack
+
+local function prefix_of(meta) return string.sub(meta, 1, -5) end
+
+local function finite(entry)
+  for _, move in ipairs(entry[9]) do
+    local score = tonumber(move[4])
+    if not score or score ~= score or score > EXACT or score < -EXACT or score % 1 ~= 0 then return false end
+  end
+  return true
+end
+
+-- Everything that can fail for one input, before anything is written for it. The status, and what a stale
+-- one is answered with.
+local function check(p, entry, generation)
+  local user, expected, hash = entry[1], entry[2], entry[6]
+  if hash ~= '' then
+    if call('SISMEMBER', p .. 'i:' .. generation .. ':' .. user, hash) == 1
+      or call('SISMEMBER', p .. 'i:' .. (generation - 1) .. ':' .. user, hash) == 1 then
+      return REPLAY
+    end
+  end
+  local token = call('HGET', p .. 'u:' .. user, 't')
+  if token then
+    if token ~= expected then return STALE, token, call('HGET', p .. 'u:' .. user, 's') end
+  else
+    if call('HEXISTS', p .. 'cold', user) == 1 then return COLD end
+    if expected ~= '' then return STALE, '', '' end
+  end
+  if not finite(entry) then return NOT_FINITE end
+  return ACCEPTED
+end
+
+-- Moves one board. Ranks are 1-based, 0 where the user was not on the board; the third is the score of the
+-- last place that counts where the board is full, else ''.
+local function move(p, m)
+  local key, old, new, score, most = p .. 'b:' .. m[1], m[2], m[3], m[4], m[5]
+  local before = 0
+  if old ~= '' then
+    before = call('ZRANK', key, old)
+    before = before and before + 1 or 0
+    if old ~= new then call('ZREM', key, old) end
+  end
+  call('ZADD', key, score, new)
+  local after = call('ZRANK', key, new) + 1
+  local threshold = ''
+  if most > 0 and call('ZCARD', key) >= most then
+    threshold = call('ZRANGE', key, most - 1, most - 1, 'WITHSCORES')[2]
+  end
+  return before, after, threshold
+end
+
+--[[
+commit: applies a micro-batch, atomically.
+ARGV 1 epoch  2 catalog version  3 process  4 call number (rising per process)  5 generation of idempotency keys
+     6 log limit (bytes)  7 inputs: list of
+       {user, expected token or '', new token, blob, record, key hash or '', display name or '',
+        name changed (bool), moves, boards dropped}
+       move = {board, old member or '', new member, score, maxParticipants or 0}
+Reply: packed {DONE, log id or '', {{ACCEPTED, {before, after, threshold, ...}} | {STALE, token, blob}
+       | {REPLAY} | {COLD} | {NOT_FINITE}, ...}} | packed {EPOCH|CATALOG|FULL, what is}
+A repeated call number is answered with the kept reply and does nothing.
+]]
+local function commit(keys, args)
+  local meta, p = keys[1], prefix_of(keys[1])
+  local process, number = p .. 'p:' .. args[3], args[4]
+  local last = call('HMGET', process, 'n', 'r')
+  if last[1] == number then return last[2] end
+
+  local known = call('HMGET', meta, 'epoch', 'catalog', 'logged', 'trimmed')
+  if known[1] ~= args[1] then return pack({EPOCH, known[1] or ''}) end
+  if known[2] ~= args[2] then return pack({CATALOG, known[2] or ''}) end
+  local logged = tonumber(known[3] or '0')
+  if logged - tonumber(known[4] or '0') >= tonumber(args[6]) then return pack({FULL, ''}) end
+
+  local generation = tonumber(args[5])
+  local entries, replies, items = unpack_(args[7]), {}, {}
+  local boards, changes = {}, {}
+  for i, entry in ipairs(entries) do
+    local user, hash, name = entry[1], entry[6], entry[7]
+    local status, token, blob = check(p, entry, generation)
+    if status == STALE then
+      replies[i] = {STALE, token, blob}
+    elseif status ~= ACCEPTED then
+      replies[i] = {status}
+    else
+      local fields, ranks, stored = {'t', entry[3], 's', entry[4]}, {}, {}
+      for j, m in ipairs(entry[9]) do
+        local before, after, threshold = move(p, m)
+        ranks[3 * j - 2], ranks[3 * j - 1], ranks[3 * j] = before, after, threshold
+        stored[2 * j - 1], stored[2 * j] = before, after
+        if m[2] ~= m[3] then
+          fields[#fields + 1] = m[1]
+          fields[#fields + 1] = m[3]
+        end
+        local list = changes[m[1]]
+        if not list then
+          list = {}
+          changes[m[1]] = list
+          boards[#boards + 1] = m[1]
+        end
+        list[#list + 1] = {user, name, before, after, m[4]}
+      end
+      call('HSET', p .. 'u:' .. user, unpack(fields))
+      if #entry[10] > 0 then call('HDEL', p .. 'u:' .. user, unpack(entry[10])) end
+      if entry[8] then
+        if name == '' then call('HDEL', p .. 'names', user) else call('HSET', p .. 'names', user, name) end
+      end
+      if hash ~= '' then
+        local seen = p .. 'i:' .. generation .. ':' .. user
+        if call('SADD', seen, hash) == 1 then call('EXPIRE', seen, KEYS_TTL, 'NX') end
+      end
+      items[#items + 1] = {user, entry[3], entry[4], entry[5], stored}
+      replies[i] = {ACCEPTED, ranks}
+    end
+  end
+
+  local id = ''
+  if #items > 0 then
+    local blob = pack(items)
+    local total = call('HINCRBY', meta, 'logged', #blob)
+    if call('XLEN', p .. 'log') <= 1 then call('PUBLISH', ANNOUNCE, string.sub(p, 2, -3)) end
+    id = call('XADD', p .. 'log', '*', 'v', args[2], 't', total, 'e', blob)
+    for _, board in ipairs(boards) do
+      local n = call('HINCRBY', p .. 'n', board, 1)
+      call('PUBLISH', p .. 'l:' .. board,
+        pack({args[1], n, call('ZCARD', p .. 'b:' .. board), changes[board]}))
+    end
+  end
+  local reply = pack({DONE, id, replies})
+  call('HSET', process, 'n', number, 'r', reply)
+  call('EXPIRE', process, PROCESS_TTL)
+  return reply
+end
+
+--[[
+load: states of users.
+ARGV 1 epoch  2.. users
+Reply: {DONE, {token, blob} | {'', ''} for a new user | {'cold', token}, ...} | {EPOCH, what is}
+]]
+local function load(keys, args)
+  local p = prefix_of(keys[1])
+  local epoch = call('HGET', keys[1], 'epoch')
+  if epoch ~= args[1] then return {EPOCH, epoch or ''} end
+  local found = {DONE}
+  for i = 2, #args do
+    local state = call('HMGET', p .. 'u:' .. args[i], 't', 's')
+    if state[1] then
+      found[i] = state
+    else
+      local cold = call('HGET', p .. 'cold', args[i])
+      found[i] = cold and {'cold', cold} or {'', ''}
+    end
+  end
+  return found
+end
+
+--[[
+thaw: puts the state of a cold user back, if the user is still cold with the token that Postgres holds.
+ARGV 1 epoch  2 user  3 token  4 blob  5.. board, member, ...
+Reply: {DONE, 1 if it was put back, 0 if not} | {EPOCH, what is}
+]]
+local function thaw(keys, args)
+  local p = prefix_of(keys[1])
+  local epoch = call('HGET', keys[1], 'epoch')
+  if epoch ~= args[1] then return {EPOCH, epoch or ''} end
+  local user = args[2]
+  if call('HGET', p .. 'cold', user) ~= args[3] then return {DONE, 0} end
+  local fields = {'t', args[3], 's', args[4]}
+  for i = 5, #args do fields[#fields + 1] = args[i] end
+  call('HSET', p .. 'u:' .. user, unpack(fields))
+  call('HDEL', p .. 'cold', user)
+  return {DONE, 1}
+end
+
+--[[
+evict: makes users cold whose state has the token that Postgres holds, and that nobody changed since.
+ARGV 1 epoch  2.. user, token, ...
+Reply: {DONE, how many} | {EPOCH, what is}
+]]
+local function evict(keys, args)
+  local p = prefix_of(keys[1])
+  local epoch = call('HGET', keys[1], 'epoch')
+  if epoch ~= args[1] then return {EPOCH, epoch or ''} end
+  local gone = 0
+  for i = 2, #args, 2 do
+    local key = p .. 'u:' .. args[i]
+    if call('HGET', key, 't') == args[i + 1] then
+      call('HSET', p .. 'cold', args[i], args[i + 1])
+      call('DEL', key)
+      gone = gone + 1
+    end
+  end
+  return {DONE, gone}
+end
+
+local function rows_of(p, key, first, last)
+  local flat = call('ZRANGE', key, first, last, 'WITHSCORES')
+  local users, rows = {}, {}
+  for i = 1, #flat, 2 do users[#users + 1] = string.sub(flat[i], 13) end
+  if #users == 0 then return rows end
+  local names = call('HMGET', p .. 'names', unpack(users))
+  for i, user in ipairs(users) do rows[i] = {user, names[i] or '', flat[2 * i]} end
+  return rows
+end
+
+--[[
+page: rows of a board, with the number of its last change, read in one instant.
+ARGV 1 board  2 offset (0-based)  3 limit (at most 1000)  4 user: offset then counts from this user, or ''
+Reply: {epoch or '', number, participants, offset or -1 where the user is not on the board,
+        {{user, name or '', score}, ...}}
+]]
+local function page(keys, args)
+  local p = prefix_of(keys[1])
+  local key, offset, limit = p .. 'b:' .. args[1], tonumber(args[2]), tonumber(args[3])
+  local number = tonumber(call('HGET', p .. 'n', args[1]) or '0')
+  local head = {call('HGET', keys[1], 'epoch') or '', number, call('ZCARD', key)}
+  if args[4] ~= '' then
+    local m = call('HGET', p .. 'u:' .. args[4], args[1])
+    local rank = m and call('ZRANK', key, m)
+    if not rank then
+      head[4], head[5] = -1, {}
+      return head
+    end
+    offset = math.max(0, offset + rank)
+  end
+  head[4], head[5] = offset, limit > 0 and rows_of(p, key, offset, offset + limit - 1) or {}
+  return head
+end
+
+--[[
+standing: where one user stands on boards.
+ARGV 1 user  2.. boards
+Reply: {{rank (1-based) or 0, score or ''}, ...}
+]]
+local function standing(keys, args)
+  local p = prefix_of(keys[1])
+  local found = {}
+  for i = 2, #args do
+    local m = call('HGET', p .. 'u:' .. args[1], args[i])
+    local rank = m and call('ZRANK', p .. 'b:' .. args[i], m)
+    found[i - 1] = rank and {rank + 1, call('ZSCORE', p .. 'b:' .. args[i], m)} or {0, ''}
+  end
+  return found
+end
+
+--[[
+catalog: names the catalog version that commits must carry; never goes back.
+ARGV 1 version
+Reply: the version that now stands, or '' where the space has no epoch
+]]
+local function catalog(keys, args)
+  local known = call('HMGET', keys[1], 'epoch', 'catalog')
+  if not known[1] then return '' end
+  if tonumber(args[1]) > tonumber(known[2] or '0') then
+    call('HSET', keys[1], 'catalog', args[1])
+    return args[1]
+  end
+  return known[2]
+end
+
+--[[
+trim: forgets the log up to a flushed position, whose own entry stays (design decision 6).
+ARGV 1 epoch  2 position (log id)  3 instant of the flush (ms)
+Reply: 1, or 0 where the epoch is other or the entry is missing: Redis went back in time
+]]
+local function trim(keys, args)
+  local p = prefix_of(keys[1])
+  if call('HGET', keys[1], 'epoch') ~= args[1] then return 0 end
+  local entry = call('XRANGE', p .. 'log', args[2], args[2])[1]
+  if not entry then return 0 end
+  call('XTRIM', p .. 'log', 'MINID', '=', args[2])
+  call('HSET', keys[1], 'trimmed', entry[2][4], 'position', args[2], 'flushed_ms', args[3])
+  return 1
+end
+
+redis.register_function('podium_1_commit', commit)
+redis.register_function('podium_1_thaw', thaw)
+redis.register_function('podium_1_evict', evict)
+redis.register_function('podium_1_catalog', catalog)
+redis.register_function('podium_1_trim', trim)
+redis.register_function{function_name = 'podium_1_load', callback = load, flags = {'no-writes'}}
+redis.register_function{function_name = 'podium_1_page', callback = page, flags = {'no-writes'}}
+redis.register_function{function_name = 'podium_1_standing', callback = standing, flags = {'no-writes'}}

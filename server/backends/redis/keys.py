@@ -1,0 +1,49 @@
+"""The Redis keys of one space (design.md, "Redis keys"). All share the hash tag ``{space}``."""
+
+from __future__ import annotations
+
+ANNOUNCE = "podium:announce"
+"""Pub/sub channel on which a commit that finds the log empty names its space."""
+
+GENERATION_MS = 7 * 86_400_000
+"""Length of a generation of idempotency keys: Redis holds the current and the previous one, so every key of
+the last 7 days is there."""
+
+
+class Keys:
+    """The keys of the space with this public id."""
+
+    def __init__(self, space: str) -> None:
+        self.prefix = f"{{{space}}}:"
+        self.meta = self.prefix + "meta"
+        """hash: epoch, catalog (version), logged and trimmed (bytes of log since the epoch), position"""
+        self.log = self.prefix + "log"
+        self.cold = self.prefix + "cold"
+        """hash: evicted user -> the token that Postgres holds"""
+        self.names = self.prefix + "names"
+        self.numbers = self.prefix + "n"
+
+    def user(self, user: str) -> str:
+        """Hash: ``t`` token, ``s`` blob, and per board the user's member."""
+        return f"{self.prefix}u:{user}"
+
+    def idempotency(self, generation: int, user: str) -> str:
+        """Set of 64-bit hashes."""
+        return f"{self.prefix}i:{generation}:{user}"
+
+    def board(self, board: str) -> str:
+        """Sorted set."""
+        return f"{self.prefix}b:{board}"
+
+    def process(self, process: str) -> str:
+        """Hash: ``n`` number of the last call, ``r`` its reply."""
+        return f"{self.prefix}p:{process}"
+
+    def channel(self, board: str) -> str:
+        """Pub/sub channel of a board."""
+        return f"{self.prefix}l:{board}"
+
+
+def generation(now_ms: int) -> int:
+    """The generation of idempotency keys at an instant."""
+    return now_ms // GENERATION_MS

@@ -1,0 +1,14 @@
+"""The one place that reads the time. Everything else is handed a clock, or an instant."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], int]
+"""Gives now as an instant: milliseconds since 1970 UTC."""
+
+
+def system_clock() -> int:
+    """The machine's clock."""
+    return time.time_ns() // 1_000_000

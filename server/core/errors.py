@@ -1,0 +1,120 @@
+"""The one tree of errors.
+
+    PodiumError
+    ├── RequestError            the client's mistake: answered with its ``status`` and ``{"error": message}``
+    │   ├── BadRequest          400  not JSON, or not the documented shape or type
+    │   ├── Unauthorized        401  no key, or one that is unknown or revoked
+    │   ├── Forbidden           403  a good key that may not do this
+    │   ├── NotFound            404
+    │   ├── TooLarge            413  body over the limit
+    │   ├── Unprocessable       422  well formed but unacceptable (unknown key, unknown zone, out of range)
+    │   └── TooManyRequests     429  come back after ``retry_after_s``
+    ├── Unavailable             503  a store is away or catching up; come back after ``retry_after_s``
+    └── StartError                   refused at start: one sentence for the person at the terminal
+        ├── SettingsError            an environment variable is wrong
+        └── EmbeddedError            a data folder, port or embedded server is unusable
+
+``code`` is stable and meant for machines (logs, the socket protocol); messages are for people and may change.
+409 is never used: published SDKs retry it (contract.md, section 2).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PodiumError(Exception):
+    """Root of every error that Podium raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+
+    @property
+    def message(self) -> str:
+        """The sentence for people."""
+        return str(self)
+
+
+class RequestError(PodiumError):
+    """The client's mistake. ``message`` names the field."""
+
+    status: ClassVar[int] = 400
+    code = "bad_request"
+
+
+class BadRequest(RequestError):
+    """400: the body is not JSON, or not the documented shape or type."""
+
+
+class Unauthorized(RequestError):
+    """401: no key, or one that is unknown or revoked."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """403: the key is good but may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(RequestError):
+    """404: what the path names does not exist."""
+
+    status = 404
+    code = "not_found"
+
+
+class TooLarge(RequestError):
+    """413: the body is over the limit."""
+
+    status = 413
+    code = "too_large"
+
+
+class Unprocessable(RequestError):
+    """422: well formed but unacceptable."""
+
+    status = 422
+    code = "unprocessable"
+
+
+class TooManyRequests(RequestError):
+    """429: more than this server queues; nothing was stored. Come back after ``retry_after_s`` seconds."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(PodiumError):
+    """503: a store is away or catching up. Come back after ``retry_after_s`` seconds."""
+
+    status: ClassVar[int] = 503
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StartError(PodiumError):
+    """Refused at start. The message is one clear sentence with the way out."""
+
+    code = "start"
+
+
+class SettingsError(StartError):
+    """An environment variable is missing or wrong."""
+
+    code = "settings"
+
+
+class EmbeddedError(StartError):
+    """A data folder, a port or an embedded server is unusable."""
+
+    code = "embedded"

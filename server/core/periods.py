@@ -1,0 +1,70 @@
+"""Instants, zones and local days. An instant is an int of milliseconds since 1970 UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from server.core.errors import Unprocessable
+
+MS_PER_DAY = 86_400_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=1)
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+@lru_cache(maxsize=1_024)
+def zone(name: str | None) -> tzinfo:
+    """The zone of an IANA name; UTC where there is none (contract.md, section 16). Unknown: 422."""
+    if name is None:
+        return UTC
+    if name not in _zone_names():
+        raise Unprocessable(f"tz is not a known time zone: {name[:60]}")
+    return ZoneInfo(name)
+
+
+def at(instant_ms: int, tz: tzinfo = UTC) -> datetime:
+    """The aware datetime of an instant, exact to the millisecond."""
+    return (_EPOCH + timedelta(milliseconds=instant_ms)).astimezone(tz)
+
+
+def local_day(instant_ms: int, tz: tzinfo) -> date:
+    """The calendar day of an instant in a zone."""
+    return datetime.fromtimestamp(instant_ms // 1000, tz).date()
+
+
+def instant(moment: datetime) -> int:
+    """The instant in ms of an aware datetime."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def iso(instant_ms: int) -> str:
+    """ISO 8601 with milliseconds and ``Z``, as the contract prints instants."""
+    return at(instant_ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant_ms % 1000:03d}Z"
+
+
+def parse_day(field: str, text: str) -> date:
+    """The day of ``YYYY-MM-DD``; 422 naming ``field`` if it is none."""
+    try:
+        if len(text) != 10:
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Unprocessable(f"{field} must be a date like 2026-01-31") from None
+
+
+def parse_instant(field: str, text: str) -> int:
+    """The instant in ms of an ISO 8601 time with an offset; 422 naming ``field`` if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Unprocessable(f"{field} must be an ISO 8601 time like 2026-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise Unprocessable(f"{field} must carry an offset, like 2026-01-31T12:00:00Z")
+    if moment < _EPOCH:
+        raise Unprocessable(f"{field} must not lie before 1970")
+    return instant(moment)

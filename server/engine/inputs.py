@@ -1,0 +1,62 @@
+"""What goes into ``engine.apply``: events and commands, as values.
+
+They are checked against the catalog once, on arrival (``check_event``, features/users/rules.check), and applied
+as often as the optimistic token asks for (design decision 3).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from server.core import ids
+from server.core.errors import Unprocessable
+from server.engine.catalog import CatalogIndex
+from server.features.metrics.rules import to_units
+from server.features.users import rules as users
+from server.features.users.rules import NOTHING, Upsert
+
+FUTURE_MS = 5 * 60_000
+"""A ``timestamp`` may lie this far ahead of the server's clock (contract.md, section 16: event time)."""
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One interaction. ``timestamp_ms`` is None where the sender named no time; ``id`` is its eventId."""
+
+    id: str
+    user: str
+    metric: str
+    value: float
+    received_ms: int
+    upsert: Upsert = NOTHING
+    attributes: dict[str, str] | None = None
+    key: str | None = None
+    timestamp_ms: int | None = None
+
+
+class ChangeUser(msgspec.Struct, frozen=True, gc=False):
+    """Create or change a user's profile. With ``must_exist`` an unknown user is a 404."""
+
+    user: str
+    upsert: Upsert
+    received_ms: int
+    must_exist: bool = False
+
+
+Input = Event | ChangeUser
+
+
+def check_event(index: CatalogIndex, event: Event) -> None:
+    """422 naming the field if no state could take this event under this catalog."""
+    ids.check_id("user.id", event.user)
+    metric = index.metric_by_key.get(event.metric)
+    if metric is None:
+        raise Unprocessable(f"Unknown metric key: {ids.printable(event.metric[: ids.KEY_MAX])}")
+    to_units(metric, event.value)
+    if event.key is not None:
+        ids.check_id("idempotencyKey", event.key)
+    if event.timestamp_ms is not None and event.timestamp_ms > event.received_ms + FUTURE_MS:
+        raise Unprocessable("timestamp must not lie more than 5 minutes in the future")
+    if event.attributes:
+        users.check_attributes(event.attributes, index.event_attributes)
+    if event.upsert is not NOTHING:
+        users.check(event.upsert, index.user_attributes, event.received_ms)

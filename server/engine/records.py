@@ -1,0 +1,54 @@
+"""What a commit appends to the log for each accepted input; the flusher reads nothing else.
+
+A log entry (one per commit) holds a list of items ``[user, token, blob, record, ranks]``: the state that was
+written and its token, the record below, and for each of its boards the rank before and after (1 is best, 0 for
+"not on the board"). The ranks come from the Redis function, the rest from the process that computed it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event as applied. ``units`` are whole units of the metric, ``day`` is the proleptic Gregorian ordinal
+    of the user's local date (``date.fromordinal``)."""
+
+    id: str
+    metric: int
+    units: int
+    at_ms: int
+    received_ms: int
+    day: int
+    key: str | None = None
+    attributes: dict[str, str] | None = None
+
+
+class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A standing as written. ``previous`` is the value before, None for a newcomer."""
+
+    board: str
+    value: int
+    reached_ms: int
+    previous: int | None = None
+
+
+class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One accepted input. ``event`` is None where only the profile changed."""
+
+    event: EventRecord | None
+    boards: list[BoardRecord]
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(LogRecord)
+
+
+def encode_record(record: LogRecord) -> str:
+    """The record as it stands in the log: JSON."""
+    return _encoder.encode(record).decode()
+
+
+def decode_record(text: str | bytes) -> LogRecord:
+    """The record of a log item; ``msgspec.DecodeError`` if it is none."""
+    return _decoder.decode(text)

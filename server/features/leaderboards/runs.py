@@ -1,0 +1,61 @@
+"""Which run of a leaderboard a local day belongs to (contract.md, section 9; design decision 10)."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from server.features.leaderboards.model import Leaderboard
+
+
+class Run(NamedTuple):
+    """The local dates of a run, both inclusive; ``end`` is None for one that does not end."""
+
+    start: date
+    end: date | None
+
+
+def run_on(board: Leaderboard, day: date) -> Run | None:
+    """The run that holds ``day``, or None outside the leaderboard's dates."""
+    if day < board.start or (board.end is not None and day > board.end):
+        return None
+    if board.run_unit is None or board.run_interval is None:
+        return Run(board.start, board.end)
+    index = _index(board.start, board.run_unit, board.run_interval, day)
+    start = _nth_start(board.start, board.run_unit, board.run_interval, index)
+    end = _nth_start(board.start, board.run_unit, board.run_interval, index + 1) - timedelta(days=1)
+    return Run(start, end if board.end is None else min(end, board.end))
+
+
+def run_name(board: Leaderboard, run: Run) -> str:
+    """The run in keys and rows: ``YYYYMMDD`` of its first day, empty for a perpetual one."""
+    return "" if board.run_unit is None else run.start.strftime("%Y%m%d")
+
+
+def named_run(board: Leaderboard, name: str) -> Run:
+    """The run of a ``run_name``."""
+    if not name:
+        return Run(board.start, board.end)
+    run = run_on(board, date(int(name[:4]), int(name[4:6]), int(name[6:])))
+    assert run is not None, f"run {name} of {board.key} lies outside its dates"
+    return run
+
+
+def _index(first: date, unit: str, interval: int, day: date) -> int:
+    if unit == "day":
+        return (day - first).days // interval
+    months = (day.year - first.year) * 12 + day.month - first.month
+    per_run = interval if unit == "month" else interval * 12
+    index = months // per_run
+    # The month that holds the day may hold a run's first day that is still to come.
+    return index if _nth_start(first, unit, interval, index) <= day else index - 1
+
+
+def _nth_start(first: date, unit: str, interval: int, index: int) -> date:
+    if unit == "day":
+        return first + timedelta(days=index * interval)
+    months = first.year * 12 + first.month - 1 + index * (interval if unit == "month" else interval * 12)
+    year, month = divmod(months, 12)
+    # From 31 January a month on is the last of February; counted from the first run, so no day is lost.
+    return date(year, month + 1, min(first.day, monthrange(year, month + 1)[1]))

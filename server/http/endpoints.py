@@ -1,0 +1,44 @@
+"""An endpoint as a value: the routes, the typed bodies and the OpenAPI document come from one list of these."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query parameter, for the document; handlers read it with http/params.py."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation.
+
+    ``path`` is Starlette's; ``needs`` the capability that the key must have. ``body`` and ``answer`` are msgspec
+    types; ``statuses`` are the documented ones besides 401, the first is the good one. ``asgi`` replaces
+    ``handler`` where an endpoint speaks ASGI itself (the hot path); it then does its own authentication.
+    """
+
+    method: str
+    path: str
+    summary: str
+    tag: str
+    needs: str
+    statuses: tuple[int, ...]
+    handler: Callable[[Request], Awaitable[Response]] | None = None
+    asgi: Any = None
+    body: Any = None
+    answer: Any = None
+    query: tuple[Query, ...] = ()
+    headers: tuple[Query, ...] = ()
+    description: str = ""

@@ -1,0 +1,48 @@
+"""One space as a process knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from server.backends.redis.keys import Keys
+from server.engine.catalog import CatalogIndex
+
+
+@dataclass(slots=True)
+class Space:
+    """A space and what this process holds of it.
+
+    ``index`` and ``epoch`` are replaced when a newer catalog, or a rebuilt Redis, is heard of; read them where
+    they are needed and don't keep them across an await. ``epoch`` is None while Redis holds none: nothing may
+    be written then.
+    """
+
+    id: int
+    public_id: str
+    environment: str
+    tenant: str
+    realtime_secret: str
+    allowed_origins: tuple[str, ...]
+    index: CatalogIndex
+    epoch: str | None = None
+    keys: Keys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = Keys(self.public_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who sent a request: the space that the key belongs to, the key's id and name, and what it may do.
+
+    Capabilities: ``admin`` (everything), ``read``, ``events:write``.
+    """
+
+    space: Space
+    key_id: str
+    name: str
+    capabilities: frozenset[str]
+
+    def may(self, capability: str) -> bool:
+        """Whether the key may do this."""
+        return "admin" in self.capabilities or capability in self.capabilities
