@@ -12,3 +12,7 @@ Clock = Callable[[], int]
 def system_clock() -> int:
     """The machine's clock."""
     return time.time_ns() // 1_000_000
+
+
+stopwatch_s = time.perf_counter
+"""Seconds since some moment: for how long something took, never for what time it is."""

@@ -17,6 +17,7 @@ from server.features.leaderboards.model import Standing
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
 from server.features.users import rules as users
+from server.features.users.model import Profile
 
 _LATE_MS = leaderboards.LATE_DAYS * MS_PER_DAY
 
@@ -124,7 +125,7 @@ def _board_records(changes: dict[str, Standing], before: dict[str, Standing]) ->
     ]
 
 
-def _replaced(state: UserState, profile: users.Profile) -> UserState:
+def _replaced(state: UserState, profile: Profile) -> UserState:
     return UserState(
         profile=profile,
         newest_ms=state.newest_ms,

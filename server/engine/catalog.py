@@ -15,6 +15,7 @@ from server.features.users.model import Attribute, AttributeType
 MAX_PARTICIPANTS = 10_000_000
 """What a leaderboard without a limit shows as ``maxParticipants`` (contract.md, section 16)."""
 
+
 class Catalog(msgspec.Struct, frozen=True, rename="camel"):
     """One version of a space's configuration. Archived items are not in it."""
 

@@ -27,7 +27,8 @@ class RedisClient:
 
     def __init__(self, url: str) -> None:
         # redis-py repeats a lost call by itself and would count it twice (design decision 5).
-        self.raw: aioredis.Redis = aioredis.Redis.from_url(
+        # Any: redis-py types one class for both of its worlds, and every reply as their union.
+        self.raw: Any = aioredis.Redis.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
             retry_on_timeout=False,

@@ -30,7 +30,12 @@ def status_on(board: Leaderboard, today: date) -> ShownStatus:
 
 
 def score_changes(
-    boards: Iterable[Leaderboard], standings: dict[str, Standing], day: date, at_ms: int, units: int, late: bool
+    boards: Iterable[Leaderboard],
+    standings: dict[str, Standing],
+    day: date,
+    at_ms: int,
+    units: int,
+    late: bool,
 ) -> dict[str, Standing]:
     """The standings that ``units`` at ``at_ms`` on the local ``day`` change, by board.
 

@@ -16,7 +16,7 @@ def to_units(metric: Metric, value: float) -> int:
     """``value`` in whole units of the metric, halves away from zero; 422 where it can't be counted exactly."""
     if not isfinite(value) or abs(value) > VALUE_MAX:
         raise Unprocessable("value must lie within ±1e15")
-    scaled = abs(value) * 10**metric.decimals
+    scaled: float = abs(value) * 10**metric.decimals
     if scaled > UNITS_MAX:
         raise Unprocessable(f"value must lie within ±{UNITS_MAX / 10**metric.decimals:g} for this metric")
     units = floor(scaled + 0.5) if scaled < UNITS_MAX / 2 else round(scaled)

@@ -22,11 +22,11 @@ DEVICE_TOKEN_MAX = 1_000
 class Upsert(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=False, gc=False):
     """The editable fields; those left out stay as they are, ``null`` clears where the contract allows it."""
 
-    email: str | None | msgspec.UnsetType = msgspec.UNSET
-    name: str | None | msgspec.UnsetType = msgspec.UNSET
-    tz: str | None | msgspec.UnsetType = msgspec.UNSET
-    sign_up_date: str | None | msgspec.UnsetType = msgspec.UNSET
-    device_tokens: list[str] | None | msgspec.UnsetType = msgspec.UNSET
+    email: str | msgspec.UnsetType | None = msgspec.UNSET
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    tz: str | msgspec.UnsetType | None = msgspec.UNSET
+    sign_up_date: str | msgspec.UnsetType | None = msgspec.UNSET
+    device_tokens: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     subscribe_to_emails: bool | msgspec.UnsetType = msgspec.UNSET
     attributes: dict[str, str | None] | msgspec.UnsetType = msgspec.UNSET
 

@@ -7,12 +7,12 @@ slot). Numbers cross as strings or as integers below 2^53 and are never formatte
 and replies are MessagePack, so that the reply of a commit can be kept and repeated as it was.
 
 Reply of a function that can be refused, first element:
-  0 done   1 epoch missing or other   2 catalog version differs   3 log full
+  0 done   1 epoch missing or other   2 catalog version differs   3 log full   4 an old call that came late
 Status of one input in a commit:
   0 accepted   1 stale token   2 idempotency key seen   3 user is cold   4 score is not a finite whole number
 ]]
 
-local DONE, EPOCH, CATALOG, FULL = 0, 1, 2, 3
+local DONE, EPOCH, CATALOG, FULL, OLD = 0, 1, 2, 3, 4
 local ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE = 0, 1, 2, 3, 4
 
 -- Seconds that the last reply of a process is kept: a lost call is repeated within minutes, or never.
@@ -24,7 +24,9 @@ local EXACT = 9007199254740992
 -- Channel on which a commit that finds nothing to flush announces its space.
 local ANNOUNCE = 'podium:announce'
 
-local call, pack, unpack_ = redis.call, cmsgpack.pack, cmsgpack.unpack
+-- The API is not there yet while a library is loaded: each function begins with use_api().
+local call, pack, unpack_
+local function use_api() call, pack, unpack_ = redis.call, cmsgpack.pack, cmsgpack.unpack end
 
 local function prefix_of(meta) return string.sub(meta, 1, -5) end
 
@@ -84,14 +86,17 @@ ARGV 1 epoch  2 catalog version  3 process  4 call number (rising per process)  
         name changed (bool), moves, boards dropped}
        move = {board, old member or '', new member, score, maxParticipants or 0}
 Reply: packed {DONE, log id or '', {{ACCEPTED, {before, after, threshold, ...}} | {STALE, token, blob}
-       | {REPLAY} | {COLD} | {NOT_FINITE}, ...}} | packed {EPOCH|CATALOG|FULL, what is}
-A repeated call number is answered with the kept reply and does nothing.
+       | {REPLAY} | {COLD} | {NOT_FINITE}, ...}} | packed {EPOCH|CATALOG|FULL|OLD, what is}
+A repeated call number is answered with the kept reply and does nothing; a lower one is a lost call that came
+after its repetition, and does nothing either.
 ]]
 local function commit(keys, args)
+  use_api()
   local meta, p = keys[1], prefix_of(keys[1])
   local process, number = p .. 'p:' .. args[3], args[4]
   local last = call('HMGET', process, 'n', 'r')
   if last[1] == number then return last[2] end
+  if last[1] and tonumber(last[1]) > tonumber(number) then return pack({OLD, last[1]}) end
 
   local known = call('HMGET', meta, 'epoch', 'catalog', 'logged', 'trimmed')
   if known[1] ~= args[1] then return pack({EPOCH, known[1] or ''}) end
@@ -165,6 +170,7 @@ ARGV 1 epoch  2.. users
 Reply: {DONE, {token, blob} | {'', ''} for a new user | {'cold', token}, ...} | {EPOCH, what is}
 ]]
 local function load(keys, args)
+  use_api()
   local p = prefix_of(keys[1])
   local epoch = call('HGET', keys[1], 'epoch')
   if epoch ~= args[1] then return {EPOCH, epoch or ''} end
@@ -187,6 +193,7 @@ ARGV 1 epoch  2 user  3 token  4 blob  5.. board, member, ...
 Reply: {DONE, 1 if it was put back, 0 if not} | {EPOCH, what is}
 ]]
 local function thaw(keys, args)
+  use_api()
   local p = prefix_of(keys[1])
   local epoch = call('HGET', keys[1], 'epoch')
   if epoch ~= args[1] then return {EPOCH, epoch or ''} end
@@ -205,6 +212,7 @@ ARGV 1 epoch  2.. user, token, ...
 Reply: {DONE, how many} | {EPOCH, what is}
 ]]
 local function evict(keys, args)
+  use_api()
   local p = prefix_of(keys[1])
   local epoch = call('HGET', keys[1], 'epoch')
   if epoch ~= args[1] then return {EPOCH, epoch or ''} end
@@ -237,6 +245,7 @@ Reply: {epoch or '', number, participants, offset or -1 where the user is not on
         {{user, name or '', score}, ...}}
 ]]
 local function page(keys, args)
+  use_api()
   local p = prefix_of(keys[1])
   local key, offset, limit = p .. 'b:' .. args[1], tonumber(args[2]), tonumber(args[3])
   local number = tonumber(call('HGET', p .. 'n', args[1]) or '0')
@@ -260,6 +269,7 @@ ARGV 1 user  2.. boards
 Reply: {{rank (1-based) or 0, score or ''}, ...}
 ]]
 local function standing(keys, args)
+  use_api()
   local p = prefix_of(keys[1])
   local found = {}
   for i = 2, #args do
@@ -276,6 +286,7 @@ ARGV 1 version
 Reply: the version that now stands, or '' where the space has no epoch
 ]]
 local function catalog(keys, args)
+  use_api()
   local known = call('HMGET', keys[1], 'epoch', 'catalog')
   if not known[1] then return '' end
   if tonumber(args[1]) > tonumber(known[2] or '0') then
@@ -291,6 +302,7 @@ ARGV 1 epoch  2 position (log id)  3 instant of the flush (ms)
 Reply: 1, or 0 where the epoch is other or the entry is missing: Redis went back in time
 ]]
 local function trim(keys, args)
+  use_api()
   local p = prefix_of(keys[1])
   if call('HGET', keys[1], 'epoch') ~= args[1] then return 0 end
   local entry = call('XRANGE', p .. 'log', args[2], args[2])[1]

@@ -1,0 +1,102 @@
+"""What an event is answered with (contract.md, section 5)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+
+from server.engine.catalog import CatalogIndex
+from server.engine.inputs import Event
+from server.engine.state import UserState
+from server.features.leaderboards.model import MAX_PARTICIPANTS
+from server.features.leaderboards.ranking import split_board
+from server.features.leaderboards.runs import named_run
+from server.features.leaderboards.shapes import EventLeaderboard, event_leaderboard
+from server.intake.commit import Placing
+
+
+class EventStreak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The user's streak, and whether this event lengthened it."""
+
+    length: int
+    frequency: str
+    started: str | None = None
+    period_start: str | None = None
+    period_end: str | None = None
+    expires: str | None = None
+    extended: bool
+
+
+class EventResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Everything that one event caused. ``total`` is the metric's new total."""
+
+    event_id: str
+    metric_id: str
+    total: float
+    achievements: tuple[()] = ()
+    current_streak: EventStreak
+    points: dict[str, None] = {}
+    leaderboards: dict[str, EventLeaderboard]
+    idempotency_key: str | msgspec.UnsetType = msgspec.UNSET
+    idempotent_replayed: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+NO_STREAK = EventStreak(length=0, frequency="daily", extended=False)
+
+encode_answer = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=4_096)
+def _template(index: CatalogIndex, board: str) -> EventLeaderboard | None:
+    number, run = split_board(board)
+    leaderboard = index.leaderboard_by_number.get(number)
+    if leaderboard is None:
+        return None
+    metric = index.metric_by_id[leaderboard.metric_id]
+    return event_leaderboard(leaderboard, metric.key, metric.name, named_run(leaderboard, run))
+
+
+def event_response(
+    index: CatalogIndex,
+    event: Event,
+    event_id: str,
+    state: UserState,
+    placings: list[Placing],
+    *,
+    replayed: bool,
+) -> EventResponse:
+    """The answer to an event that was accepted, or replayed: then ``state`` and ``placings`` are today's."""
+    metric = index.metric_by_key[event.metric]
+    boards: dict[str, EventLeaderboard] = {}
+    for placing in placings:
+        template = _template(index, placing.board)
+        if template is None or metric.id != index.leaderboard_by_key[template.key].metric_id:
+            continue  # a board that only showed the user's new name
+        boards[template.key] = place(template, placing, metric.decimals)
+    keyed = event.key is not None
+    return EventResponse(
+        event_id=event_id,
+        metric_id=metric.id,
+        total=metric.value(state.totals.get(metric.number, 0)),
+        current_streak=NO_STREAK,
+        leaderboards=boards,
+        idempotency_key=event.key if event.key is not None else msgspec.UNSET,
+        idempotent_replayed=replayed if keyed else msgspec.UNSET,
+    )
+
+
+def place(template: EventLeaderboard, placing: Placing, decimals: int) -> EventLeaderboard:
+    """The board with the user's ranks; a rank beyond ``maxParticipants`` is none."""
+    most = template.max_participants
+    return msgspec.structs.replace(
+        template,
+        rank=shown_rank(placing.after, most),
+        previous_rank=shown_rank(placing.before, most),
+        threshold=0 if placing.threshold is None else placing.threshold // 10**decimals,
+    )
+
+
+def shown_rank(rank: int, most: int = MAX_PARTICIPANTS) -> int | None:
+    """The rank as shown: none for 0 ("not on the board") and beyond the last place that counts."""
+    return rank if 0 < rank <= most else None

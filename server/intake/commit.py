@@ -1,0 +1,95 @@
+"""The commit call as values: what goes to the Redis function and what comes back (functions/podium_1.lua)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from server.engine.apply import Applied
+from server.engine.catalog import CatalogIndex
+from server.engine.inputs import Event, Input
+from server.engine.records import encode_record
+from server.engine.state import UserState, encode_state
+from server.features.leaderboards.ranking import member, score, split_board
+from server.intake.idempotency import key_hash
+
+DONE, EPOCH, CATALOG, FULL, OLD = range(5)
+"""First element of a call's reply."""
+ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE = range(5)
+"""Status of one input in a call that was done."""
+
+
+class Placing(NamedTuple):
+    """Where a user stands on a board: ranks from 1, 0 for "not on it"; ``threshold`` in whole units, the value
+    of the last place that counts, None while the board is not full."""
+
+    board: str
+    before: int
+    after: int
+    threshold: int | None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+def encode_input(
+    index: CatalogIndex, input_: Input, applied: Applied, before: UserState | None, expected: str, token: str
+) -> list[Any]:
+    """One input of the call: ``before`` is the state with the token ``expected`` ("" for a new user)."""
+    user = input_.user
+    state = applied.state
+    old_boards = before.boards if before is not None else {}
+    moves = []
+    for board, new in applied.changes.items():
+        old = old_boards.get(board)
+        leaderboard = index.leaderboard_by_number.get(split_board(board)[0])
+        moves.append(
+            (
+                board,
+                member(old.reached_ms, user) if old is not None else "",
+                member(new.reached_ms, user),
+                score(new.value),
+                (leaderboard.max_participants or 0) if leaderboard is not None else 0,
+            )
+        )
+    hashed = ""
+    if isinstance(input_, Event) and input_.key is not None and applied.metric is not None:
+        hashed = key_hash(applied.metric.number, input_.key)
+    return [
+        user,
+        expected,
+        token,
+        encode_state(state),
+        encode_record(applied.record),
+        hashed,
+        state.profile.name or "",
+        applied.renamed,
+        moves,
+        applied.dropped,
+    ]
+
+
+def encode_inputs(inputs: list[list[Any]]) -> bytes:
+    """The packed inputs of a call."""
+    return _encode(inputs)
+
+
+def decode_reply(reply: bytes) -> list[Any]:
+    """The unpacked reply of a call."""
+    decoded: list[Any] = _decode(reply)
+    return decoded
+
+
+def placings(applied: Applied, ranks: list[Any]) -> list[Placing]:
+    """The ranks of an accepted input, board by board."""
+    return [
+        Placing(
+            board,
+            ranks[3 * i],
+            ranks[3 * i + 1],
+            None if ranks[3 * i + 2] == "" else -int(ranks[3 * i + 2]),
+        )
+        for i, board in enumerate(applied.changes)
+    ]

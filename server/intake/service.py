@@ -1,0 +1,122 @@
+"""Events of one space, from request to answer: what the doors (HTTP, batch, socket) share."""
+
+from __future__ import annotations
+
+import msgspec
+
+from server.backends.postgres.pool import Pool, acquired
+from server.backends.redis.client import AWAY, RedisClient
+from server.core.errors import PodiumError, RequestError, Unavailable
+from server.engine.catalog import CatalogIndex
+from server.engine.inputs import Event, Input
+from server.engine.records import decode_record
+from server.engine.state import UserState
+from server.features.leaderboards.ranking import split_board
+from server.intake.answers import EventResponse, event_response
+from server.intake.batcher import Batcher, Outcome
+from server.intake.commit import Placing
+from server.spaces.space import Space
+
+_LOG_PAGE = 500
+"""Log entries read at a time in search of an event that is not flushed yet."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An item of a batch that was left out."""
+
+    index: int
+    error: str
+
+
+class Intake:
+    """The doors' way into one space."""
+
+    def __init__(self, space: Space, batcher: Batcher, redis: RedisClient, pool: Pool) -> None:
+        self.space = space
+        self.batcher = batcher
+        self._redis = redis
+        self._pool = pool
+
+    async def event(self, event: Event) -> EventResponse:
+        """Store one checked event; the answer, or what refused it."""
+        outcome = await self.batcher.submit(event)
+        index = self.space.index
+        if outcome.replayed:
+            return await self._replay(index, event, outcome)
+        assert outcome.state is not None
+        return event_response(index, event, event.id, outcome.state, outcome.placings, replayed=False)
+
+    async def events(self, events: list[Event]) -> tuple[int, list[Refusal]]:
+        """Store checked events; how many are stored now, and which were left out.
+
+        ``Unavailable`` if some may not be stored: send the batch again, with idempotency keys.
+        """
+        return _counted(await self.batcher.submit_many(events))
+
+    async def change(self, input_: Input) -> UserState:
+        """Store a command; the state after it."""
+        outcome = await self.batcher.submit(input_)
+        assert outcome.state is not None
+        return outcome.state
+
+    async def _replay(self, index: CatalogIndex, event: Event, outcome: Outcome) -> EventResponse:
+        state = outcome.state
+        if state is None:
+            raise Unavailable("the user's state is on its way")
+        metric = index.metric_by_key[event.metric]
+        boards = [b for b in state.boards if self._counts(index, b, metric.id)]
+        ranks = await self._redis.call("standing", self.space.keys.meta, event.user, *boards) if boards else []
+        placings = [Placing(b, rank, rank, None) for b, (rank, _) in zip(boards, ranks, strict=True)]
+        event_id = await self._original(event, metric.number)
+        return event_response(index, event, event_id, state, placings, replayed=True)
+
+    def _counts(self, index: CatalogIndex, board: str, metric_id: str) -> bool:
+        leaderboard = index.leaderboard_by_number.get(split_board(board)[0])
+        return leaderboard is not None and leaderboard.metric_id == metric_id
+
+    async def _original(self, event: Event, metric: int) -> str:
+        """The id of the event that used the key first: from the log while it isn't flushed, else Postgres."""
+        unflushed = await self._in_log(event, metric)
+        if unflushed is not None:
+            return unflushed
+        async with acquired(self._pool) as connection:
+            found = await connection.fetchval(
+                "SELECT event_id FROM idempotency_keys"
+                " WHERE space_id = $1 AND user_id = $2 AND metric = $3 AND key = $4",
+                self.space.id,
+                event.user,
+                metric,
+                event.key,
+            )
+        if found is None:
+            # Flushed and trimmed between the two reads cannot be: the log is read first.
+            raise Unavailable("the first event with this idempotency key is on its way to Postgres")
+        return str(found)
+
+    async def _in_log(self, event: Event, metric: int) -> str | None:
+        newest = "+"
+        while True:
+            try:
+                page = await self._redis.raw.xrevrange(self.space.keys.log, newest, "-", count=_LOG_PAGE)
+            except AWAY as error:
+                raise Unavailable("Redis is away") from error
+            for _, fields in page:
+                for user, _, _, record, _ in msgspec.msgpack.decode(fields[b"e"]):
+                    if user != event.user:
+                        continue
+                    stored = decode_record(record).event
+                    if stored is not None and stored.key == event.key and stored.metric == metric:
+                        return stored.id
+            if len(page) < _LOG_PAGE:
+                return None
+            newest = "(" + page[-1][0].decode()
+
+
+def _counted(results: list[Outcome | PodiumError]) -> tuple[int, list[Refusal]]:
+    refused = []
+    for i, result in enumerate(results):
+        if isinstance(result, RequestError):
+            refused.append(Refusal(i, str(result)))
+        elif isinstance(result, PodiumError):
+            raise result
+    return len(results) - len(refused), refused

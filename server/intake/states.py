@@ -1,0 +1,134 @@
+"""The states that a process holds: a bounded cache in front of Redis, Redis in front of Postgres."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from server.backends.postgres.pool import Pool, acquired
+from server.backends.redis.client import AWAY, RedisClient
+from server.core.errors import Unavailable
+from server.engine.inputs import Event, Input
+from server.engine.state import UserState, decode_state
+from server.intake.idempotency import key_hash
+from server.spaces.space import Space
+
+_NEW: tuple[str, UserState | None] = ("", None)
+
+Thaw = Callable[[Space, list[str]], Awaitable[None]]
+"""Puts the states of cold users back into Redis; ``Unavailable`` where Postgres is away."""
+
+
+class States:
+    """User states by id, each with the token it was read or written under. Never trusted without the token:
+    a commit that was computed from an old one comes back with the new one (design decision 3)."""
+
+    def __init__(self, space: Space, redis: RedisClient, pool: Pool, thaw: Thaw, *, most: int) -> None:
+        """``most`` states are kept between calls, the longest unused go first."""
+        self._space = space
+        self._redis = redis
+        self._pool = pool
+        self._thaw = thaw
+        self._most = most
+        self._held: OrderedDict[str, tuple[str, UserState | None]] = OrderedDict()
+
+    def known(self, user: str) -> tuple[str, UserState | None]:
+        """Token and state as last heard; of a user who is new, or not held, ``("", None)``."""
+        return self._held.get(user, _NEW)
+
+    def put(self, user: str, token: str, state: UserState | None) -> None:
+        """Hold what was just written or read."""
+        self._held[user] = (token, state)
+        self._held.move_to_end(user)
+
+    def put_blob(self, user: str, token: str, blob: str | bytes) -> None:
+        """Hold what Redis answered; an empty token means that it has no such user."""
+        self.put(user, token, decode_state(blob) if token else None)
+
+    def forget(self, user: str) -> None:
+        """Read this user anew next time."""
+        self._held.pop(user, None)
+
+    def clear(self) -> None:
+        """Forget everything: Redis was replaced."""
+        self._held.clear()
+
+    async def fetch(self, users: set[str]) -> set[str]:
+        """Hold all of ``users``; those that had to be read."""
+        held = self._held
+        missing = [user for user in users if user not in held]
+        while len(held) > self._most + len(users):
+            held.popitem(last=False)
+        for user in users:
+            if user in held:
+                held.move_to_end(user)
+            elif user not in missing:
+                missing.append(user)
+        if missing:
+            cold = await self._load(missing)
+            if cold:
+                await self._thaw(self._space, cold)
+                if await self._load(cold):
+                    raise Unavailable("a user's state is on its way between the stores")
+        return set(missing)
+
+    async def _load(self, users: list[str]) -> list[str]:
+        epoch = self._space.epoch
+        reply: list[Any] = await self._redis.call("load", self._space.keys.meta, epoch or "", *users)
+        if reply[0] != 0:
+            # The commit that follows is refused for the same reason, and handles it.
+            self.clear()
+            return []
+        cold = []
+        for user, (token, blob) in zip(users, reply[1:], strict=True):
+            if token == b"cold":
+                cold.append(user)
+            else:
+                self.put_blob(user, token.decode(), blob)
+        return cold
+
+    async def used(self, event: Event, generation: int) -> bool:
+        """Whether Redis knows the event's idempotency key."""
+        metric = self._space.index.metric_by_key.get(event.metric)
+        if event.key is None or metric is None:
+            return False
+        hashed = key_hash(metric.number, event.key)
+        keys = self._space.keys
+        try:
+            for number in (generation, generation - 1):
+                if await self._redis.raw.sismember(keys.idempotency(number, event.user), hashed):
+                    return True
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
+        return False
+
+    async def used_long_ago(self, inputs: Iterable[Input], generation: int) -> set[tuple[str, str, str | None]]:
+        """``(user, metric key, idempotency key)`` of the events whose key only Postgres remembers: one look-up,
+        and only for users who used keys before those that Redis holds."""
+        by_key = self._space.index.metric_by_key
+        asked: dict[tuple[str, int, str], tuple[str, str, str | None]] = {}
+        for input_ in inputs:
+            if not isinstance(input_, Event) or input_.key is None:
+                continue
+            state = self.known(input_.user)[1]
+            metric = by_key.get(input_.metric)
+            if state is not None and metric is not None and 0 <= state.keyed_since < generation - 1:
+                asked[(input_.user, metric.number, input_.key)] = (input_.user, input_.metric, input_.key)
+        if not asked:
+            return set()
+        users, metrics, keys = zip(*asked, strict=True)
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(
+                """
+                SELECT k.user_id, k.metric, k.key
+                FROM unnest($2::text[], $3::int[], $4::text[]) AS asked (user_id, metric, key)
+                JOIN idempotency_keys k ON k.space_id = $1 AND k.user_id = asked.user_id
+                    AND k.metric = asked.metric AND k.key = asked.key
+                """,
+                self._space.id,
+                list(users),
+                list(metrics),
+                list(keys),
+            )
+        return {asked[(row["user_id"], row["metric"], row["key"])] for row in rows}

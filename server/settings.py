@@ -1,0 +1,121 @@
+"""Settings: environment variables ``PODIUM_*``, typed, checked at start. docs/settings.md is made from here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from server.core.errors import SettingsError
+
+PREFIX = "PODIUM_"
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting; the variable is the field's name in capitals behind ``PODIUM_``."""
+
+    redis_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(rediss?|unix)://",
+            description="Redis or Valkey, 7.0 or newer: `redis://[[user]:password@]host:port/db`. Required.",
+        ),
+    ]
+    database_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^postgres(ql)?://",
+            description="Postgres 15 or newer: `postgresql://user:password@host:port/name`. Required.",
+        ),
+    ]
+    database_direct_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^($|postgres(ql)?://)",
+            description="The same database past a pooling proxy, for LISTEN. Empty: `PODIUM_DATABASE_URL`.",
+        ),
+    ] = ""
+    host: Annotated[str, Meta(description="Address that `podium web` listens on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535, description="Port that `podium web` listens on.")] = 8000
+    web_workers: Annotated[int, Meta(ge=1, le=128, description="Web processes that share the port.")] = 1
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"], Meta(description="`json` for machines, `console` for people.")
+    ] = "json"
+    body_limit: Annotated[
+        int, Meta(ge=1_000, le=100_000_000, description="Largest request body in bytes; more is 413.")
+    ] = 1_000_000
+    batch_limit: Annotated[
+        int, Meta(ge=1_000, le=100_000_000, description="Largest body of a batch of events in bytes.")
+    ] = 4_000_000
+    intake_limit: Annotated[
+        int,
+        Meta(ge=1, description="Events that may wait in a web process, per space; more are answered with 429."),
+    ] = 10_000
+    state_cache: Annotated[
+        int, Meta(ge=0, description="User states that a web process keeps, per space (about 2 KB each).")
+    ] = 50_000
+    log_limit: Annotated[
+        int,
+        Meta(
+            ge=1_000_000,
+            description="Bytes of log that a space may hold in Redis while Postgres is away; then 503. An event "
+            "takes about 500 bytes, so the default lasts 36 minutes at 1,000 events/s.",
+        ),
+    ] = 1_000_000_000
+    flush_interval: Annotated[
+        Seconds, Meta(description="Seconds between two flushes of a space's log to Postgres.")
+    ] = 0.2
+    evict_after: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds after which the worker moves the state of an idle user out of Redis; 0: never.",
+        ),
+    ] = 30 * 86_400
+    socket_limit: Annotated[
+        int, Meta(ge=1_000, le=16_000_000, description="Largest WebSocket message from a client, in bytes.")
+    ] = 4_000_000
+    demo: Annotated[
+        bool,
+        Meta(description="Serve the demo page and hand out tokens of its demo user. Not for production."),
+    ] = False
+
+    @property
+    def direct_url(self) -> str:
+        """Where to LISTEN."""
+        return self.database_direct_url or self.database_url
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings of an environment; ``SettingsError`` with one sentence that names the variable if wrong.
+
+    An unknown ``PODIUM_*`` variable is refused too: a misspelt one would silently do nothing.
+    """
+    fields = {f.name: f for f in msgspec.structs.fields(Settings)}
+    given: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in fields:
+            raise SettingsError(f"{variable} is not a setting of Podium; docs/settings.md lists them")
+        given[name] = text.strip()
+    for name, field in fields.items():
+        if field.required and not given.get(name):
+            raise SettingsError(f"{PREFIX}{name.upper()} must be set; docs/settings.md says to what")
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        found = re.search(r"`\$\.(\w+)`", str(error))
+        name = found.group(1) if found else "?"
+        # The value stays out of the sentence: it may be a URL with a password.
+        reason = str(error).split(" - at")[0]
+        raise SettingsError(f"{PREFIX}{name.upper()} is not usable: {reason}") from None
