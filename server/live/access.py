@@ -1,0 +1,128 @@
+"""Who a connection is and what it may do. Pure, but for the look-up of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import jwt
+import msgspec
+
+from server.core.errors import Unauthorized
+from server.live.channels import allows
+from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
+from server.spaces.space import Principal, Space
+
+WRITE_EVENTS = "events:write"
+_ALGORITHM = "HS256"
+
+
+class Spaces(Protocol):
+    """Where spaces and keys are known (spaces/directory.py)."""
+
+    spaces: dict[str, Space]
+    """By public id."""
+
+    @property
+    def production(self) -> Space:
+        """The default space; ``Unavailable`` while there is none."""
+
+    def authenticate(self, key: str | None) -> Principal:
+        """Whose key this is; ``Unauthorized`` if it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a connection may do. ``user`` is None for servers and for anonymous viewers.
+
+    ``patterns`` limit the channels, None does not. Instants in ms; ``expires_ms`` None means never.
+    """
+
+    space: Space
+    user: str | None = None
+    anonymous: bool = False
+    reads: bool = True
+    writes: bool = False
+    patterns: tuple[str, ...] | None = None
+    expires_ms: int | None = None
+
+    def may_watch(self, channel: str, public: bool) -> bool:
+        """Whether the connection may subscribe to this leaderboard channel."""
+        if self.anonymous or not self.reads:
+            return public
+        return self.patterns is None or allows(self.patterns, channel)
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    sub: str
+    aud: str
+    exp: int | float
+    channels: tuple[str, ...] | None = None
+    caps: tuple[str, ...] = ()
+    nbf: int | float = 0
+
+
+def grant(spaces: Spaces, token: str, space_id: str | None, now_ms: int) -> Grant:
+    """What a connection with this token, or with none, may do; ``space_id`` is the one that its URL names.
+
+    A token that is expired is error 109, any other bad one ends the connection with 3500.
+    """
+    if not token:
+        if space_id is None:
+            return Grant(spaces.production, anonymous=True)
+        space = spaces.spaces.get(space_id)
+        if space is None:
+            raise CommandError(ErrorCode.BAD_REQUEST, "space is not known")
+        return Grant(space, anonymous=True)
+    if token.count(".") == 2:
+        return _user(spaces.spaces, token, now_ms)
+    try:
+        principal = spaces.authenticate(token)
+    except Unauthorized:
+        raise Close(CloseCode.INVALID_TOKEN, "invalid token") from None
+    return Grant(principal.space, reads=principal.may("read"), writes=principal.may(WRITE_EVENTS))
+
+
+def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:
+    invalid = Close(CloseCode.INVALID_TOKEN, "invalid token")
+    try:
+        # Only says whose secret to check it with.
+        named = jwt.decode(token, options={"verify_signature": False}).get("aud")
+        space = spaces.get(named) if isinstance(named, str) else None
+        if space is None:
+            raise invalid
+        # The times are checked below, against our clock.
+        unchecked: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        decoded = jwt.decode(
+            token, space.realtime_secret, algorithms=[_ALGORITHM], audience=space.public_id, options=unchecked
+        )
+        claims = msgspec.convert(decoded, _Claims)
+        expires_ms = int(claims.exp * 1000)
+        if claims.nbf * 1000 > now_ms:
+            raise invalid
+    except (jwt.PyJWTError, msgspec.ValidationError, ValueError, OverflowError):
+        raise invalid from None
+    if expires_ms <= now_ms:
+        raise CommandError(ErrorCode.TOKEN_EXPIRED)
+    return Grant(
+        space,
+        user=claims.sub,
+        writes=WRITE_EVENTS in claims.caps,
+        patterns=claims.channels,
+        expires_ms=expires_ms,
+    )
+
+
+def origin_allowed(space: Space, origin: str | None, host: str | None) -> bool:
+    """Whether a page of this origin may connect: one of the server's own, or of the space's allow list.
+
+    Without an origin it is no browser; an empty list allows every page.
+    """
+    if origin is None or not space.allowed_origins or origin in space.allowed_origins:
+        return True
+    try:
+        return bool(host) and urlsplit(origin).netloc == host
+    except ValueError:
+        return False

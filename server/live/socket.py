@@ -1,0 +1,400 @@
+"""The WebSocket endpoint ``/connection/websocket``: one connection is one reader, one writer, one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import structlog
+
+from server.clock import Clock
+from server.core.errors import PodiumError
+from server.live import access, protocol
+from server.live.access import Grant, Spaces
+from server.live.channels import ViewOptions, parse_channel
+from server.live.hub import Hub, Watch
+from server.live.protocol import (
+    PING_INTERVAL_S,
+    ChannelRequest,
+    Close,
+    CloseCode,
+    Command,
+    CommandError,
+    ConnectRequest,
+    ConnectResult,
+    ErrorCode,
+    RpcRequest,
+    SubscribeRequest,
+)
+from server.live.view import Later, Timer
+from server.spaces.space import Space
+
+PATH = "/connection/websocket"
+
+CONNECT_S = 10.0
+"""A connection that hasn't said ``connect`` by then is stale."""
+PONG_S = 8.0
+"""A ping that isn't answered by then says that nobody is there."""
+CLOSE_S = 5.0
+"""A client that doesn't take its last frames and the close code by then is cut off."""
+OUTBOX_MAX = 256 * 1024
+"""Characters that may wait for a client. Past them it skips frames, and its commands are not read."""
+
+PostEvent = Callable[[Space, bytes, str | None], Awaitable[bytes]]
+"""Writes what an rpc carries: the space, its data as JSON, the only user it may write for (None: anyone).
+Gives the JSON of the answer; raises RequestError or Unavailable."""
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class LiveSocket:
+    """The ASGI application. ``close_all`` must run before the server itself shuts its connections."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        spaces: Spaces,
+        clock: Clock,
+        post_event: PostEvent,
+        post_events: PostEvent,
+        later: Later | None = None,
+    ) -> None:
+        self.hub = hub
+        self.spaces = spaces
+        self.clock = clock
+        self.posts = {"event": post_event, "events": post_events}
+        self.later = later
+        self.expiring: set[Connection] = set()
+        """Connections whose token ends some time."""
+        self._tasks: dict[Connection, asyncio.Task[None] | None] = {}
+        self._stopping = False
+        hub.on_tick.append(self._close_expired)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        connection = Connection(
+            self, query.get("space", [None])[0], headers.get(b"origin"), headers.get(b"host")
+        )
+        self._tasks[connection] = asyncio.current_task()
+        self.hub.stats.sockets += 1
+        try:
+            if self._stopping:
+                connection.close(CloseCode.SHUTDOWN, "shutdown")
+            await connection.run(receive, send)
+        finally:
+            self.hub.stats.sockets -= 1
+            del self._tasks[connection]
+
+    async def close_all(self) -> None:
+        """Close every connection with 3001, at most ``CLOSE_S`` long."""
+        self._stopping = True
+        tasks = [task for task in self._tasks.values() if task is not None]
+        for connection in self._tasks:
+            connection.close(CloseCode.SHUTDOWN, "shutdown")
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_S)
+
+    def _close_expired(self) -> None:
+        now_ms = self.clock()
+        for connection in list(self.expiring):
+            connection.expire(now_ms)
+
+
+class Connection:
+    """One client."""
+
+    def __init__(
+        self, server: LiveSocket, space_id: str | None, origin: str | None, host: str | None
+    ) -> None:
+        self._server = server
+        self._space_id = space_id
+        self._origin = origin
+        self._host = host
+        self._later = server.later or asyncio.get_running_loop().call_later
+        self._session = protocol.Session()
+        self._grant: Grant | None = None
+        self._watches: dict[str, Watch] = {}
+        self._outbox: list[str] = []
+        self._waiting = 0  # characters in the outbox and in the frame being sent
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._behind = False
+        self._busy = False
+        self._closing: tuple[CloseCode, str] | None = None
+        self._cut_off = False
+        self._main: asyncio.Task[Any] | None = None
+        self._timer: Timer = self._later(CONNECT_S, lambda: self.close(CloseCode.STALE, "no connect"))
+        self._awaits_pong = False
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Serve until either side closes."""
+        self._main = asyncio.current_task()
+        await receive()
+        await send({"type": "websocket.accept"})
+        writer = asyncio.create_task(self._write(send))
+        try:
+            try:
+                await self._read(receive)
+            except Close as close:
+                self.close(close.code, close.reason)
+            if self._closing is not None:
+                await writer
+        except asyncio.CancelledError:
+            if not self._cut_off or self._main is None:
+                raise
+            self._main.uncancel()
+        finally:
+            self._leave()
+            self._timer.cancel()
+            writer.cancel()
+            await asyncio.wait({writer})
+
+    # What the hub and the server call
+
+    def offer(self, frame: str) -> bool:
+        """Queue a publication; False where the outbox is full."""
+        if self._waiting > OUTBOX_MAX:
+            self._behind = True
+            return False
+        self._push(frame)
+        return True
+
+    def unsubscribed(self, channel: str, reason: str) -> None:
+        """The hub ended a subscription; the client subscribes again."""
+        del self._watches[channel]
+        self._session.unsubscribe(channel)
+        self._push(protocol.unsubscribe_push(channel, protocol.Unsubscribed.INSUFFICIENT, reason))
+
+    def close_slow(self) -> None:
+        """The hub gave up on a viewer who doesn't read."""
+        self.close(CloseCode.SLOW, "slow")
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Say goodbye: what waits is sent first, except to one who is slow."""
+        if self._closing is not None:
+            return
+        self._closing = code, reason
+        self._timer.cancel()
+        self._timer = self._later(CLOSE_S, self._cut)
+        self._leave()
+        if code is CloseCode.SLOW:
+            self._outbox.clear()
+        self._wake.set()
+        self._room.set()
+
+    def expire(self, now_ms: int) -> None:
+        """Close if the token has run out."""
+        if (
+            self._grant is not None
+            and self._grant.expires_ms is not None
+            and self._grant.expires_ms <= now_ms
+        ):
+            self.close(CloseCode.EXPIRED, "connection expired")
+
+    # Reading
+
+    async def _read(self, receive: Receive) -> None:
+        while self._closing is None:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            for command in self._session.commands(message.get("text") or message.get("bytes") or ""):
+                if self._closing is not None:
+                    return
+                if command is None:
+                    self._pong()
+                    continue
+                await self._answer(command)
+                await self._room.wait()
+
+    async def _answer(self, command: Command) -> None:
+        self._busy = True
+        try:
+            await self._handle(command)
+        except Close:
+            raise
+        except CommandError as error:
+            self._push(protocol.error_reply(command.id, error))
+        except PodiumError as error:
+            self._push(protocol.error_reply(command.id, protocol.command_error(error)))
+        except Exception:  # one command's fault must not end the connection
+            log.exception("socket_command_failed", method=command.method)
+            self._push(protocol.error_reply(command.id, CommandError(ErrorCode.INTERNAL)))
+        finally:
+            self._busy = False
+
+    async def _handle(self, command: Command) -> None:
+        if command.method == "connect":
+            self._connect(command)
+            return
+        grant = self._grant
+        if grant is None:
+            raise AssertionError("the session lets nothing pass before connect")
+        match command.method:
+            case "subscribe":
+                await self._subscribe(command, grant)
+            case "unsubscribe":
+                channel = protocol.body(command, ChannelRequest).channel
+                self._session.unsubscribe(channel)
+                watch = self._watches.pop(channel, None)
+                if watch is not None:
+                    self._server.hub.unwatch(watch, self)
+                self._push(protocol.reply(command.id, command.method))
+            case "rpc":
+                await self._rpc(command, grant)
+            case "ping":
+                self._push(protocol.reply(command.id, command.method))
+            case "refresh":
+                self._refresh(command, grant)
+            case _:
+                protocol.refuse_unsupported(command)
+
+    def _connect(self, command: Command) -> None:
+        token = protocol.body(command, ConnectRequest).token
+        grant = access.grant(self._server.spaces, token, self._space_id, self._server.clock())
+        if not access.origin_allowed(grant.space, self._origin, self._host):
+            raise Close(CloseCode.FORCED, "origin not allowed")
+        self._session.connected = True
+        self._timer.cancel()
+        # Anywhere within the interval, so that connections made together don't ping together.
+        self._timer = self._later(PING_INTERVAL_S * random.random(), self._ping)  # noqa: S311  # no secret
+        self._admit(command, grant)
+
+    def _refresh(self, command: Command, old: Grant) -> None:
+        if old.expires_ms is None:
+            raise CommandError(ErrorCode.NOT_AVAILABLE, "only a user's token can be refreshed")
+        token = protocol.body(command, ConnectRequest).token
+        grant = access.grant(self._server.spaces, token, None, self._server.clock())
+        if (grant.user, grant.space) != (old.user, old.space):
+            raise Close(CloseCode.INVALID_TOKEN, "the token is another user's")
+        self._admit(command, grant)
+        for channel, watch in list(self._watches.items()):
+            if not grant.may_watch(channel, watch.channel.target.config.public):
+                self._server.hub.unwatch(watch, self)
+                self.unsubscribed(channel, "the new token does not allow it")
+
+    def _admit(self, command: Command, grant: Grant) -> None:
+        self._grant = grant
+        ttl_s = 0
+        if grant.expires_ms is not None:
+            self._server.expiring.add(self)
+            ttl_s = max(1, (grant.expires_ms - self._server.clock()) // 1000)
+        first = command.method == "connect"
+        result = ConnectResult(
+            client=str(uuid.uuid4()) if first else "",
+            version=protocol.VERSION,
+            ping=PING_INTERVAL_S if first else 0,
+            pong=first,
+            expires=ttl_s > 0,
+            ttl=ttl_s,
+        )
+        self._push(protocol.reply(command.id, command.method, result))
+
+    async def _subscribe(self, command: Command, grant: Grant) -> None:
+        request = protocol.body(command, SubscribeRequest)
+        name = request.channel
+        self._session.subscribe(name)
+        try:
+            channel = parse_channel(name)
+            if channel is None:
+                raise CommandError(ErrorCode.UNKNOWN_CHANNEL)
+            hub = self._server.hub
+            if not grant.may_watch(name, hub.resolve(grant.space, channel).config.public):
+                raise CommandError(ErrorCode.PERMISSION_DENIED)
+            options = protocol.decode(request.data, ViewOptions)
+            watch = await hub.watch(grant.space, channel, options.rows, options.interval_ms, self)
+        except BaseException:
+            self._session.unsubscribe(name)
+            raise
+        self._watches[name] = watch
+        self._push(protocol.subscribe_reply(command.id, watch.view.snapshot()))
+        if self._closing is not None:
+            self._leave()
+
+    async def _rpc(self, command: Command, grant: Grant) -> None:
+        request = protocol.body(command, RpcRequest)
+        post = self._server.posts.get(request.method)
+        if post is None:
+            raise CommandError(ErrorCode.METHOD_NOT_FOUND)
+        if not grant.writes:
+            raise CommandError(ErrorCode.PERMISSION_DENIED)
+        if request.data is None:
+            raise CommandError(ErrorCode.BAD_REQUEST, "data is missing")
+        answer = await post(grant.space, bytes(request.data), grant.user)
+        self._push(protocol.rpc_reply(command.id, answer.decode()))
+
+    def _leave(self) -> None:
+        for watch in self._watches.values():
+            self._server.hub.unwatch(watch, self)
+        self._watches.clear()
+        self._server.expiring.discard(self)
+
+    # Writing
+
+    def _push(self, frame: str) -> None:
+        self._outbox.append(frame)
+        self._waiting += len(frame)
+        if self._waiting > OUTBOX_MAX:
+            self._room.clear()
+        self._wake.set()
+
+    async def _write(self, send: Send) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                if self._outbox:
+                    frames, self._outbox = self._outbox, []
+                    text = frames[0] if len(frames) == 1 else "\n".join(frames)
+                    await send({"type": "websocket.send", "text": text})
+                    self._waiting = sum(map(len, self._outbox))
+                    if self._waiting <= OUTBOX_MAX:
+                        self._room.set()
+                    if self._behind and not self._outbox:
+                        self._catch_up()
+                elif self._closing is not None:
+                    code, reason = self._closing
+                    await send({"type": "websocket.close", "code": int(code), "reason": reason})
+                    return
+                else:
+                    self._wake.clear()
+        except OSError:  # ASGI: the client is gone; the reader hears of it too
+            return
+
+    def _catch_up(self) -> None:
+        self._behind = False
+        for watch in self._watches.values():
+            watch.view.catch_up(self)
+
+    # Time
+
+    def _ping(self) -> None:
+        self._awaits_pong = True
+        self._push(protocol.PING)
+        self._timer = self._later(PONG_S, self._no_pong)
+
+    def _pong(self) -> None:
+        if self._awaits_pong:
+            self._awaits_pong = False
+            self._timer.cancel()
+            self._timer = self._later(PING_INTERVAL_S, self._ping)
+
+    def _no_pong(self) -> None:
+        if self._busy:  # a pong may wait behind a command that we are still answering
+            self._timer = self._later(PONG_S, self._no_pong)
+        else:
+            self.close(CloseCode.NO_PONG, "no pong")
+
+    def _cut(self) -> None:
+        self._cut_off = True
+        if self._main is not None:
+            self._main.cancel()

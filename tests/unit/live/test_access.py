@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import jwt
+import pytest
+
+from server.core.errors import Unauthorized
+from server.engine.catalog import Catalog, CatalogIndex
+from server.live import access
+from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
+from server.spaces.space import Principal, Space
+
+NOW_MS = 1_795_435_200_000
+NOW_S = NOW_MS // 1000
+SECRET = "a" * 32
+CLAIMS = {"sub": "ada", "aud": "space-1", "exp": NOW_S + 60}
+
+
+def make_space(public_id: str, secret: str, origins: tuple[str, ...] = ()) -> Space:
+    return Space(1, public_id, "production", "default", secret, origins, CatalogIndex(Catalog(1)))
+
+
+class Known:
+    """Two spaces and two keys."""
+
+    def __init__(self) -> None:
+        self.production = make_space("space-1", SECRET)
+        self.spaces = {"space-1": self.production, "space-2": make_space("space-2", "b" * 32)}
+
+    def authenticate(self, key: str | None) -> Principal:
+        capabilities = {"app.admin": {"admin"}, "app.writes": {"events:write"}}
+        if key not in capabilities:
+            raise Unauthorized("no")
+        return Principal(self.production, "k", "n", frozenset(capabilities[key]))
+
+
+def token(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, secret, algorithm=algorithm)
+
+
+def unsigned(claims: dict[str, Any]) -> str:
+    def part(value: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}."
+
+
+def test_a_user_may_watch_everything_and_write_nothing_unless_told() -> None:
+    grant = access.grant(Known(), token(CLAIMS), None, NOW_MS)
+    assert (grant.user, grant.space.public_id, grant.expires_ms) == ("ada", "space-1", NOW_MS + 60_000)
+    assert grant.may_watch("leaderboard:secret", public=False)
+    assert not grant.writes
+
+
+def test_capabilities_and_patterns_of_a_token() -> None:
+    claims = {**CLAIMS, "caps": ["events:write"], "channels": ["leaderboard:w*"]}
+    grant = access.grant(Known(), token(claims), None, NOW_MS)
+    assert grant.writes
+    assert grant.may_watch("leaderboard:weekly", public=False)
+    assert not grant.may_watch("leaderboard:daily", public=True)
+
+
+def test_the_space_is_the_one_of_the_audience() -> None:
+    second = token({**CLAIMS, "aud": "space-2"}, "b" * 32)
+    assert access.grant(Known(), second, "space-1", NOW_MS).space.public_id == "space-2"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(token(CLAIMS, "c" * 32), id="forged"),
+        pytest.param(token({**CLAIMS, "aud": "space-2"}), id="secret of another space"),
+        pytest.param(token({**CLAIMS, "aud": "space-3"}), id="unknown audience"),
+        pytest.param(token({**CLAIMS, "aud": ["space-1"]}), id="several audiences"),
+        pytest.param(token({k: v for k, v in CLAIMS.items() if k != "aud"}), id="no audience"),
+        pytest.param(token({k: v for k, v in CLAIMS.items() if k != "sub"}), id="no user"),
+        pytest.param(token({k: v for k, v in CLAIMS.items() if k != "exp"}), id="no end"),
+        pytest.param(token({**CLAIMS, "nbf": NOW_S + 1}), id="not yet"),
+        pytest.param(token({**CLAIMS, "caps": "events:write"}), id="caps are no list"),
+        pytest.param(token(CLAIMS, "a" * 64, "HS512"), id="another algorithm"),
+        pytest.param(unsigned(CLAIMS), id="alg none"),
+        pytest.param("a.b.c", id="no token at all"),
+        pytest.param("..", id="dots"),
+        pytest.param("app.unknown", id="unknown key"),
+        pytest.param("ключ", id="no key"),
+    ],
+)
+def test_bad_tokens_end_the_connection(bad: str) -> None:
+    with pytest.raises(Close) as closed:
+        access.grant(Known(), bad, None, NOW_MS)
+    assert closed.value.code is CloseCode.INVALID_TOKEN
+
+
+def test_an_expired_token_is_an_error_to_recover_from() -> None:
+    assert access.grant(Known(), token(CLAIMS), None, NOW_MS + 59_999).user == "ada"
+    with pytest.raises(CommandError) as expired:
+        access.grant(Known(), token(CLAIMS), None, NOW_MS + 60_000)
+    assert expired.value.code is ErrorCode.TOKEN_EXPIRED
+
+
+def test_keys() -> None:
+    admin = access.grant(Known(), "app.admin", None, NOW_MS)
+    assert (admin.user, admin.writes, admin.may_watch("leaderboard:x", public=False)) == (None, True, True)
+    writer = access.grant(Known(), "app.writes", None, NOW_MS)
+    assert writer.writes
+    assert not writer.may_watch("leaderboard:x", public=False)
+
+
+def test_without_a_token_only_what_is_public() -> None:
+    grant = access.grant(Known(), "", None, NOW_MS)
+    assert (grant.space.public_id, grant.writes) == ("space-1", False)
+    assert grant.may_watch("leaderboard:x", public=True)
+    assert not grant.may_watch("leaderboard:x", public=False)
+    assert access.grant(Known(), "", "space-2", NOW_MS).space.public_id == "space-2"
+    with pytest.raises(CommandError) as unknown:
+        access.grant(Known(), "", "space-3", NOW_MS)
+    assert unknown.value.code is ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "allowed"),
+    [
+        ((), "https://evil.example", True),
+        (("https://game.example",), None, True),
+        (("https://game.example",), "https://game.example", True),
+        (("https://game.example",), "https://podium.example:8000", True),
+        (("https://game.example",), "https://podium.example", False),
+        (("https://game.example",), "https://evil.example", False),
+        (("https://game.example",), "null", False),
+        (("https://game.example",), "https://[", False),
+    ],
+)
+def test_origins(origins: tuple[str, ...], origin: str | None, allowed: bool) -> None:
+    space = make_space("s", SECRET, origins)
+    assert access.origin_allowed(space, origin, "podium.example:8000") is allowed

@@ -1,0 +1,80 @@
+from datetime import date
+
+import msgspec
+import pytest
+
+from server.live.channels import LeaderboardChannel, ViewOptions, allows, parse_channel
+
+
+@pytest.mark.parametrize(
+    ("name", "channel"),
+    [
+        ("leaderboard:weekly", LeaderboardChannel("weekly")),
+        ("leaderboard:a-B_9@2024-02-29", LeaderboardChannel("a-B_9", date(2024, 2, 29))),
+    ],
+)
+def test_channel_names_are_read_and_printed(name: str, channel: LeaderboardChannel) -> None:
+    assert parse_channel(name) == channel
+    assert str(channel) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "leaderboard:",
+        "weekly",
+        "leaderboard:a b",
+        "leaderboard:" + "k" * 101,
+        "leaderboard:weekly@2025-02-29",
+        "leaderboard:weekly@20250228",
+        "leaderboard:weekly@2025-02-28\n",
+        "leaderboard:weekly@٢٠٢٥-02-28",
+        "leaderboard:weekly?city=London",
+        "leaderboard:weekly#ada",
+        "groups:weekly",
+        "challenge:x",
+        "user#ada",
+    ],
+)
+def test_other_names_are_no_channel(name: str) -> None:
+    assert parse_channel(name) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows", "interval_ms"),
+    [
+        ({}, 100, 50),
+        ({"limit": 1, "interval": 0}, 10, 0),
+        ({"limit": 10, "interval": 1}, 10, 50),
+        ({"limit": 11, "interval": 51}, 25, 100),
+        ({"limit": 251, "interval": 2_001}, 500, 5_000),
+        ({"limit": 500, "interval": 5_000, "other": 1}, 500, 5_000),
+    ],
+)
+def test_options_are_rounded_up(asked: dict[str, int], rows: int, interval_ms: int) -> None:
+    options = msgspec.convert(asked, ViewOptions)
+    assert (options.rows, options.interval_ms) == (rows, interval_ms)
+
+
+@pytest.mark.parametrize("asked", [{"limit": 0}, {"limit": 501}, {"interval": -1}, {"interval": 5_001}])
+def test_options_out_of_range_are_refused(asked: dict[str, int]) -> None:
+    with pytest.raises(msgspec.ValidationError, match=next(iter(asked))):
+        msgspec.convert(asked, ViewOptions)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "allowed"),
+    [
+        ((), False),
+        (("leaderboard:weekly",), True),
+        (("leaderboard:*",), True),
+        (("*",), True),
+        (("user#*", "leaderboard:w*y"), True),
+        (("leaderboard:week",), False),
+        (("leaderboard:.*",), False),
+        (("leaderboard:weekl?",), False),
+    ],
+)
+def test_patterns(patterns: tuple[str, ...], allowed: bool) -> None:
+    assert allows(patterns, "leaderboard:weekly") is allowed
