@@ -1,0 +1,136 @@
+"""The one writer of catalog items: versions, audit rows and notifications come with every change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from server.backends.postgres.pool import PoolConnection, acquired
+from server.engine.catalog import Catalog
+from server.spaces import store
+from server.spaces.directory import Directory
+from server.spaces.kinds import Item, Kind, T, scope
+from server.spaces.space import Principal, Space
+
+
+class Change(NamedTuple):
+    """One change to one ``item``, given as it is now, or was last.
+
+    ``before`` is None for a new item, ``after`` for an archived one.
+    """
+
+    action: Literal["create", "update", "delete"]
+    kind: str
+    item: Item
+    before: Item | None
+    after: Item | None
+
+
+class Editor:
+    """A catalog being changed, in memory; ``editing`` stores the changes when its block ends."""
+
+    def __init__(self, catalog: Catalog, next_number: int) -> None:
+        self.catalog = catalog
+        """The catalog with the changes so far."""
+        self.next_number = next_number
+        self.changes: list[Change] = []
+
+    def take_number(self) -> int:
+        """The small number of a new item."""
+        self.next_number += 1
+        return self.next_number - 1
+
+    def get(self, kind: Kind[T], id_: str) -> T | None:
+        """The item of that id, None if there is none or it is archived."""
+        return next((item for item in kind.of(self.catalog) if item.id == id_), None)
+
+    def insert(self, kind: Kind[T], item: T) -> None:
+        """Add a new item."""
+        self._set(kind, [*kind.of(self.catalog), item])
+        self.changes.append(Change("create", kind.name, item, None, item))
+
+    def update(self, kind: Kind[T], before: T, after: T) -> None:
+        """Replace an item; the same one again is no change."""
+        if after == before:
+            return
+        self._set(kind, [after if item.id == before.id else item for item in kind.of(self.catalog)])
+        self.changes.append(Change("update", kind.name, after, before, after))
+
+    def archive(self, kind: Kind[T], item: T) -> None:
+        """Take an item out of the catalog; its key is free again, its number is not."""
+        self._set(kind, [other for other in kind.of(self.catalog) if other.id != item.id])
+        self.changes.append(Change("delete", kind.name, item, item, None))
+
+    def _set(self, kind: Kind[T], items: list[T]) -> None:
+        changed: dict[str, Any] = {kind.field: tuple(items)}
+        self.catalog = msgspec.structs.replace(self.catalog, **changed)
+
+
+@asynccontextmanager
+async def editing(directory: Directory, space: Space, actor: Principal) -> AsyncIterator[Editor]:
+    """Change the catalog of a space; nobody else changes it meanwhile.
+
+    When the block ends with changes, one transaction stores them with audit rows and a new version. Then
+    this process and Redis know the new catalog; the others are notified. If the block raises, nothing is
+    stored. ``Unavailable`` where Postgres is away.
+    """
+    async with acquired(directory.pool) as connection, connection.transaction():
+        next_number = await connection.fetchval(
+            "SELECT next_number FROM spaces WHERE id = $1 FOR UPDATE", space.id
+        )
+        catalog = await store.load_catalog(connection, space.id)
+        editor = Editor(catalog, next_number)
+        yield editor
+        if editor.changes:
+            catalog = msgspec.structs.replace(editor.catalog, version=catalog.version + 1)
+            await _store(connection, space, actor, editor, catalog)
+    if editor.changes:
+        await directory.adopt(space, catalog)
+
+
+async def _store(
+    connection: PoolConnection, space: Space, actor: Principal, editor: Editor, catalog: Catalog
+) -> None:
+    statements = {
+        "create": "INSERT INTO catalog_items (space_id, kind, id, scope, key, body, number)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "update": "UPDATE catalog_items SET scope = $4, key = $5, body = $6"
+        " WHERE space_id = $1 AND kind = $2 AND id = $3",
+        "delete": "UPDATE catalog_items SET archived_at = now()"
+        " WHERE space_id = $1 AND kind = $2 AND id = $3",
+    }
+    for change in editor.changes:
+        item = change.item
+        values: list[Any] = [space.id, change.kind, item.id]
+        if change.action != "delete":
+            values += [scope(item), item.key, msgspec.to_builtins(item)]
+        if change.action == "create":
+            values.append(item.number)
+        await connection.execute(statements[change.action], *values)
+    await connection.executemany(
+        "INSERT INTO audit_log (space_id, actor, action, kind, item, before, after)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        [
+            (
+                space.id,
+                f"{actor.name} ({actor.key_id})",
+                change.action,
+                change.kind,
+                change.item.id,
+                msgspec.to_builtins(change.before),
+                msgspec.to_builtins(change.after),
+            )
+            for change in editor.changes
+        ],
+    )
+    await connection.execute(
+        "UPDATE spaces SET catalog_version = $2, next_number = $3 WHERE id = $1",
+        space.id,
+        catalog.version,
+        editor.next_number,
+    )
+    await store.insert_version(connection, space.id, catalog)
+    await store.announce(connection)

@@ -1,0 +1,187 @@
+"""What this process knows of spaces, keys and catalogs, and how it hears of changes (design decision 15)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import asyncpg
+import structlog
+from redis.exceptions import RedisError
+
+from server.backends.postgres.pool import CONNECT_TIMEOUT_S, Pool, acquired
+from server.backends.redis.client import AWAY as REDIS_AWAY
+from server.backends.redis.client import RedisClient
+from server.clock import Clock
+from server.core.errors import Unauthorized, Unavailable
+from server.engine.catalog import Catalog, CatalogIndex
+from server.spaces import store
+from server.spaces.space import Principal, Space
+
+POLL_S = 1.0
+"""A change that no notification told of is found after at most this long."""
+
+log = structlog.get_logger(__name__)
+
+
+class Directory:
+    """The spaces by public id, and who may enter.
+
+    Reads never fail: while Postgres or Redis is away, the last that was read stays. ``checked_ms`` is when
+    Postgres last answered, None before the first ``refresh``.
+    """
+
+    def __init__(self, pool: Pool, redis: RedisClient, database_direct_url: str, clock: Clock) -> None:
+        self.pool = pool
+        self.spaces: dict[str, Space] = {}
+        self.checked_ms: int | None = None
+        self._redis = redis
+        self._direct_url = database_direct_url
+        self._clock = clock
+        self._by_id: dict[int, Space] = {}
+        self._principals: dict[bytes, Principal] = {}
+        self._keys_version: tuple[int, int] | None = None
+        self._refreshing = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    @property
+    def production(self) -> Space:
+        """The oldest production space; ``Unavailable`` while none is known."""
+        for space in self.spaces.values():
+            if space.environment == "production":
+                return space
+        raise Unavailable("there is no space yet")
+
+    def authenticate(self, key: str | None) -> Principal:
+        """Whose key this is; ``Unauthorized`` if it is none, unknown or revoked."""
+        if not key:
+            raise Unauthorized("X-API-KEY is missing")
+        principal = self._principals.get(store.key_hash(key))
+        if principal is None:
+            raise Unauthorized("X-API-KEY is not valid")
+        return principal
+
+    async def refresh(self) -> None:
+        """Read what changed: spaces, keys, newer catalogs, epochs.
+
+        ``Unavailable`` where Postgres is away; the epochs have been read nevertheless.
+        """
+        async with self._refreshing:
+            try:
+                await self._read_postgres()
+            finally:
+                await self._read_redis(self.spaces.values())
+
+    async def refresh_space(self, space: Space) -> None:
+        """Read the newest catalog and the epoch of one space; ``Unavailable`` where Postgres is away."""
+        async with acquired(self.pool) as connection:
+            catalog = await store.load_catalog(connection, space.id)
+        await self.adopt(space, catalog)
+
+    async def adopt(self, space: Space, catalog: Catalog) -> None:
+        """Use a catalog that was committed, unless a newer one is known, and have Redis refuse older ones."""
+        _replace(space, catalog)
+        try:
+            await self._read_redis([space])
+        except RedisError as error:
+            # The catalog is committed, which is what the caller promised; the next poll tries again.
+            log.warning("directory_epoch_failed", space=space.public_id, error=str(error))
+
+    async def watch(self) -> None:
+        """Keep up to date until cancelled: at once when notified, else within ``POLL_S``."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(), name="directory-listen")
+            group.create_task(self._poll(), name="directory-poll")
+
+    async def _read_postgres(self) -> None:
+        async with acquired(self.pool) as connection:
+            for row in await store.load_spaces(connection):
+                space = self._by_id.get(row.id)
+                if space is None:
+                    catalog = await store.load_catalog(connection, row.id)
+                    space = Space(*row[:-1], index=CatalogIndex(catalog))
+                    self._by_id[row.id] = self.spaces[row.public_id] = space
+                elif row.catalog_version > space.index.version:
+                    _replace(space, await store.load_catalog(connection, row.id))
+                space.realtime_secret, space.allowed_origins = row.realtime_secret, row.allowed_origins
+            version = await store.keys_version(connection)
+            if version != self._keys_version:
+                self._principals = {
+                    key.hash: Principal(self._by_id[key.space_id], key.id, key.name, key.capabilities)
+                    for key in await store.load_keys(connection)
+                    if key.space_id in self._by_id  # else the space is newer than our list of them
+                }
+                self._keys_version = version
+        self.checked_ms = self._clock()
+
+    async def _read_redis(self, spaces: Iterable[Space]) -> None:
+        """Read the epochs, and raise the catalog version where Redis has not heard of ours."""
+        spaces = list(spaces)
+        try:
+            async with self._redis.raw.pipeline(transaction=False) as pipeline:
+                for space in spaces:
+                    pipeline.hmget(space.keys.meta, ["epoch", "catalog"])
+                found = await pipeline.execute()
+            for space, (epoch, version) in zip(spaces, found, strict=True):
+                space.epoch = epoch.decode() if epoch is not None else None
+                if epoch is not None and int(version or 0) < space.index.version:
+                    await self._redis.call("catalog", space.keys.meta, space.index.version)
+        except (*REDIS_AWAY, Unavailable):
+            # Whoever needs Redis now says so with a 503; the next poll reads again.
+            return
+
+    async def _poll(self) -> None:
+        failing = False
+        while True:
+            try:
+                await self.refresh()
+                failing = False
+            except (Unavailable, asyncpg.PostgresError, RedisError) as error:
+                if not failing:
+                    log.warning("directory_refresh_failed", error=str(error))
+                failing = True
+            _heed_cancellation()
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+            self._changed.clear()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._listen_once()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                # The poll covers the gap and warns if Postgres itself is away.
+                log.debug("directory_listen_lost", error=str(error))
+            await asyncio.sleep(POLL_S)
+
+    async def _listen_once(self) -> None:
+        connection = await asyncpg.connect(
+            self._direct_url,
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings={"application_name": "podium listen"},
+        )
+        try:
+            lost = asyncio.Event()
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(store.CHANNEL, lambda *_: self._changed.set())
+            # What was announced between the last poll and now went unheard.
+            self._changed.set()
+            _heed_cancellation()
+            await lost.wait()
+        finally:
+            connection.terminate()
+
+
+def _heed_cancellation() -> None:
+    # asyncio.wait_for, which drivers use, swallows a cancellation that comes as its wait ends (before 3.12).
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _replace(space: Space, catalog: Catalog) -> None:
+    if catalog.version > space.index.version:
+        space.index = CatalogIndex(catalog)

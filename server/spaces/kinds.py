@@ -1,0 +1,38 @@
+"""The kinds of catalog items: their names in rows, their place in a catalog, what makes them unique."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from server.engine.catalog import Catalog
+from server.features.leaderboards.model import Leaderboard
+from server.features.metrics.model import Metric
+from server.features.users.model import Attribute
+
+Item = Metric | Attribute | Leaderboard
+T = TypeVar("T", bound=Item)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A kind of item: ``name`` in rows and audit rows, ``field`` of the catalog that holds the items."""
+
+    name: str
+    field: str
+    type: type[T]
+
+    def of(self, catalog: Catalog) -> tuple[T, ...]:
+        """The items of this kind, in the order they were made."""
+        items: tuple[T, ...] = getattr(catalog, self.field)
+        return items
+
+
+METRIC = Kind("metric", "metrics", Metric)
+ATTRIBUTE = Kind("attribute", "attributes", Attribute)
+LEADERBOARD = Kind("leaderboard", "leaderboards", Leaderboard)
+
+
+def scope(item: Item) -> str:
+    """Within which the item's key is unique among its kind."""
+    return item.type if isinstance(item, Attribute) else ""

@@ -1,0 +1,166 @@
+"""Rows of spaces, keys and catalogs; connections are from backends/postgres/pool.py (jsonb as values)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import uuid4
+
+import msgspec
+
+from server.backends.postgres.pool import Connection, PoolConnection
+from server.engine.catalog import Catalog
+from server.spaces.kinds import ATTRIBUTE, LEADERBOARD, METRIC, Kind, T
+
+CHANNEL = "podium_changes"
+"""Postgres NOTIFY channel on which a change to any space, key or catalog is announced."""
+
+_PUBLIC_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+_PUBLIC_ID_LENGTH = 12
+_KEY_PREFIX_LENGTH = 8
+_SECRET_BYTES = 32
+
+
+class SpaceRow(NamedTuple):
+    """A row of ``spaces``."""
+
+    id: int
+    public_id: str
+    environment: str
+    tenant: str
+    realtime_secret: str
+    allowed_origins: tuple[str, ...]
+    catalog_version: int
+
+
+class KeyRow(NamedTuple):
+    """A key that is not revoked; ``hash`` is the SHA-256 of the whole key."""
+
+    id: str
+    space_id: int
+    name: str
+    hash: bytes
+    capabilities: frozenset[str]
+
+
+async def create_space(
+    connection: Connection | PoolConnection,
+    *,
+    environment: str = "production",
+    tenant: str = "default",
+    now_ms: int,
+) -> int:
+    """A new space with an empty catalog; its id. One transaction; ``UniqueViolationError`` if it exists."""
+    public_id = "".join(secrets.choice(_PUBLIC_ID_LETTERS) for _ in range(_PUBLIC_ID_LENGTH))
+    async with connection.transaction():
+        space_id: int = await connection.fetchval(
+            """
+            INSERT INTO spaces (public_id, environment, tenant, realtime_secret, created_at)
+            VALUES ($1, $2, $3, $4, to_timestamp($5 / 1000.0)) RETURNING id
+            """,
+            public_id,
+            environment,
+            tenant,
+            secrets.token_urlsafe(_SECRET_BYTES),
+            float(now_ms),
+        )
+        await insert_version(connection, space_id, await load_catalog(connection, space_id))
+        await announce(connection)
+    return space_id
+
+
+async def create_key(
+    connection: Connection | PoolConnection,
+    space_id: int,
+    name: str,
+    capabilities: Iterable[str] = ("admin",),
+) -> str:
+    """A new key of the space, whole: it is shown now and never again."""
+    prefix = secrets.token_hex(_KEY_PREFIX_LENGTH // 2)
+    key = f"{prefix}.{secrets.token_urlsafe(_SECRET_BYTES)}"
+    async with connection.transaction():
+        await connection.execute(
+            "INSERT INTO api_keys (id, space_id, name, prefix, hash, capabilities)"
+            " VALUES ($1, $2, $3, $4, $5, $6)",
+            uuid4(),
+            space_id,
+            name,
+            prefix,
+            key_hash(key),
+            list(capabilities),
+        )
+        await announce(connection)
+    return key
+
+
+def key_hash(key: str) -> bytes:
+    """What is kept of a key."""
+    return sha256(key.encode("utf-8", "replace")).digest()
+
+
+async def announce(connection: Connection | PoolConnection) -> None:
+    """Tell every process, once the transaction commits, that something changed."""
+    await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+
+
+async def load_spaces(connection: Connection | PoolConnection) -> list[SpaceRow]:
+    """All spaces, the oldest first."""
+    rows = await connection.fetch(
+        "SELECT id, public_id, environment, tenant, realtime_secret, allowed_origins, catalog_version"
+        " FROM spaces ORDER BY id"
+    )
+    return [SpaceRow(**{**row, "allowed_origins": tuple(row["allowed_origins"])}) for row in rows]
+
+
+async def keys_version(connection: Connection | PoolConnection) -> tuple[int, int]:
+    """A value that differs after any change to any key."""
+    [row] = await connection.fetch(
+        "SELECT count(*), coalesce(sum(hashtextextended(k::text, 0)), 0) FROM api_keys k"
+    )
+    return row[0], int(row[1])
+
+
+async def load_keys(connection: Connection | PoolConnection) -> list[KeyRow]:
+    """The keys of all spaces that are not revoked."""
+    rows = await connection.fetch(
+        "SELECT id, space_id, name, hash, capabilities FROM api_keys WHERE revoked_at IS NULL"
+    )
+    return [
+        KeyRow(str(row["id"]), row["space_id"], row["name"], row["hash"], frozenset(row["capabilities"]))
+        for row in rows
+    ]
+
+
+async def load_catalog(connection: Connection | PoolConnection, space_id: int) -> Catalog:
+    """The newest catalog of the space; one statement, so its version and its items belong together."""
+    rows = await connection.fetch(
+        """
+        SELECT s.catalog_version, s.home_zone, i.kind, i.body
+        FROM spaces s LEFT JOIN catalog_items i ON i.space_id = s.id AND i.archived_at IS NULL
+        WHERE s.id = $1 ORDER BY i.number
+        """,
+        space_id,
+    )
+
+    def items(kind: Kind[T]) -> tuple[T, ...]:
+        return tuple(msgspec.convert(row["body"], kind.type) for row in rows if row["kind"] == kind.name)
+
+    return Catalog(
+        version=rows[0]["catalog_version"],
+        home_zone=rows[0]["home_zone"],
+        metrics=items(METRIC),
+        attributes=items(ATTRIBUTE),
+        leaderboards=items(LEADERBOARD),
+    )
+
+
+async def insert_version(connection: Connection | PoolConnection, space_id: int, catalog: Catalog) -> None:
+    """Keep a version of the catalog."""
+    await connection.execute(
+        "INSERT INTO catalog_versions (space_id, version, catalog) VALUES ($1, $2, $3)",
+        space_id,
+        catalog.version,
+        msgspec.to_builtins(catalog),
+    )

@@ -1,0 +1,176 @@
+"""Real stores for tests: one embedded Valkey and Postgres per test process, a fresh database per test."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import msgspec
+import pytest
+import redis
+from sqlalchemy.engine import make_url
+
+from server.backends.embedded import (
+    DataFolder,
+    RunningPostgres,
+    RunningValkey,
+    start_postgres,
+    start_valkey,
+    temporary_folder,
+)
+from server.backends.postgres.migrate import migrate
+from server.backends.postgres.pool import Pool, open_pool, prepare
+from server.backends.redis.client import RedisClient
+from server.backends.redis.keys import Keys
+from server.spaces import store
+from server.spaces.directory import Directory
+from server.spaces.space import Space
+
+TEMPLATE = "podium_template"
+EPOCH = "epoch-1"
+START_MS = 1_795_435_200_000
+"""2026-11-23T12:00:00Z."""
+
+
+class SettableClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_ms = START_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def advance(self, ms: int) -> None:
+        """Let time pass."""
+        self.now_ms += ms
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Iterator[DataFolder]:
+    """The data folder of this test process."""
+    with temporary_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def valkey(data_folder: DataFolder) -> Iterator[RunningValkey]:
+    """A Valkey for this test process, shared by its tests."""
+    with start_valkey(data_folder, fsync="no") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(data_folder: DataFolder) -> Iterator[RunningPostgres]:
+    """A Postgres for this test process, with a migrated template database."""
+    settings = {
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "shared_buffers": "32MB",
+    }
+    with start_postgres(data_folder, settings=settings) as server:
+        asyncio.run(_execute(server.url, f"CREATE DATABASE {TEMPLATE}"))
+        asyncio.run(migrate(_database(server.url, TEMPLATE)))
+        yield server
+
+
+@pytest.fixture
+def redis_url(valkey: RunningValkey) -> str:
+    """An empty Valkey (its functions stay loaded)."""
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    return valkey.url
+
+
+@pytest.fixture
+async def database_url(postgres: RunningPostgres) -> AsyncIterator[str]:
+    """A migrated database without any space, dropped at the end."""
+    name = f"test_{secrets.token_hex(6)}"
+    await _execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield _database(postgres.url, name)
+    await _execute(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """Connections to the test's database."""
+    pool = await open_pool(database_url)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[RedisClient]:
+    """A client of the test's Valkey."""
+    client = RedisClient(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    """The test's time: ``clock.now_ms``, ``clock.advance(ms)``."""
+    return SettableClock()
+
+
+@pytest.fixture
+async def space_id(database_url: str, redis_client: RedisClient, clock: SettableClock) -> int:
+    """A production space with an empty catalog; Redis holds its epoch, Postgres the position of its log."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await prepare(connection)
+        id_ = await store.create_space(connection, now_ms=clock.now_ms)
+        public_id = await connection.fetchval("SELECT public_id FROM spaces WHERE id = $1", id_)
+        log_id = await seed_redis(redis_client, public_id)
+        await connection.execute(
+            "INSERT INTO log_positions (space_id, epoch, log_id) VALUES ($1, $2, $3)", id_, EPOCH, log_id
+        )
+    finally:
+        await connection.close()
+    return id_
+
+
+@pytest.fixture
+async def admin_key(pool: Pool, space_id: int) -> str:
+    """A key of the space that may do everything."""
+    async with pool.acquire() as connection:
+        return await store.create_key(connection, space_id, "test")
+
+
+@pytest.fixture
+async def directory(
+    pool: Pool, redis_client: RedisClient, database_url: str, clock: SettableClock, admin_key: str
+) -> Directory:
+    """A directory that knows the test's space; nothing watches."""
+    directory = Directory(pool, redis_client, database_url, clock)
+    await directory.refresh()
+    return directory
+
+
+@pytest.fixture
+def space(directory: Directory) -> Space:
+    """The test's space."""
+    return directory.production
+
+
+async def seed_redis(client: RedisClient, public_id: str, *, epoch: str = EPOCH, version: int = 1) -> str:
+    """Give a space its epoch and the first entry of its log, as a rebuild does; the entry's id."""
+    keys = Keys(public_id)
+    await client.raw.hset(keys.meta, mapping={"epoch": epoch, "catalog": version})
+    log_id: bytes = await client.raw.xadd(keys.log, {"v": 0, "t": 0, "e": msgspec.msgpack.encode([])})
+    return log_id.decode()
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
