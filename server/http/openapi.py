@@ -1,0 +1,127 @@
+"""The OpenAPI 3.1 document, made from the endpoints and their typed bodies and answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from server.http.answers import encode
+from server.http.endpoints import Endpoint, Query
+
+PATH = "/openapi.json"
+_SCHEMES = {"apiKey": {"type": "apiKey", "in": "header", "name": "X-API-KEY"}}
+_ERRORS = {
+    400: "Not JSON, or not of the documented shape or type",
+    401: "No key, or one that is unknown or revoked",
+    403: "The key may not do this",
+    404: "Not found",
+    413: "The body is too large",
+    422: "Well formed but unacceptable",
+    429: "More than this server queues; nothing was stored. Come back after `Retry-After` seconds",
+    503: "A store is away or catching up. Come back after `Retry-After` seconds",
+}
+_SUCCESSES = {200: "Done", 201: "Created", 202: "Accepted"}
+_WAITING = (429, 503)
+_CONVERTER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Every error: a sentence for people, which names the field."""
+
+    error: str
+
+
+def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """The document; component schemas are named after their classes."""
+    types = [Error]
+    for endpoint in endpoints:
+        types += [type_ for type_ in (endpoint.body, endpoint.answer) if type_ is not None]
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    remaining = iter(schemas[1:])
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        body = next(remaining) if endpoint.body is not None else None
+        answer = next(remaining) if endpoint.answer is not None else None
+        path = _CONVERTER.sub(r"{\1}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint, body, answer, schemas[0])
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Podium",
+            "version": version("podium"),
+            "description": "Real-time leaderboards: an event in, a rank out.",
+        },
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": _SCHEMES},
+    }
+
+
+def openapi_route(endpoints: Sequence[Endpoint]) -> Route:
+    """``GET /openapi.json``, for everybody."""
+    body = encode(document(endpoints))
+
+    async def openapi(_: Request) -> Response:
+        return Response(body, media_type="application/json")
+
+    return Route(PATH, openapi, include_in_schema=False)
+
+
+def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _CONVERTER.findall(endpoint.path)
+    ]
+    parameters += [_parameter(query, "query") for query in endpoint.query]
+    parameters += [_parameter(header, "header") for header in endpoint.headers]
+    statuses = [*endpoint.statuses]
+    if endpoint.needs:
+        statuses += [status for status in (401, 403) if status not in statuses]
+    if body is not None and 413 not in statuses:
+        statuses.append(413)
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(endpoint),
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+        "parameters": parameters,
+        "responses": {str(status): _response(status, answer, error) for status in sorted(statuses)},
+    }
+    if endpoint.description:
+        operation["description"] = endpoint.description
+    if endpoint.needs:
+        operation["security"] = [{"apiKey": []}]
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
+
+
+def _operation_id(endpoint: Endpoint) -> str:
+    path = _CONVERTER.sub(r"by \1", endpoint.path)
+    return "_".join(re.findall(r"\w+", f"{endpoint.method} {path}")).lower()
+
+
+def _parameter(query: Query, place: str) -> dict[str, Any]:
+    return {
+        "name": query.name,
+        "in": place,
+        "description": query.description,
+        "required": query.required,
+        "schema": dict(query.schema),
+    }
+
+
+def _response(status: int, answer: Any, error: Any) -> dict[str, Any]:
+    good = status < 400
+    response: dict[str, Any] = {"description": _SUCCESSES.get(status) or _ERRORS[status]}
+    schema = answer if good else error
+    if schema is not None:
+        response["content"] = {"application/json": {"schema": schema}}
+    if status in _WAITING:
+        response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    return response

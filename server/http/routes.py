@@ -1,0 +1,41 @@
+"""Starlette routes from endpoints: authentication, capability and errors around each handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from server.http.auth import authorize
+from server.http.endpoints import Endpoint
+from server.http.errors import answer_error
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def routes(endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
+    """One route for each endpoint, in this order."""
+    return [
+        Route(
+            endpoint.path,
+            endpoint.asgi if endpoint.handler is None else guarded(endpoint.handler, endpoint.needs),
+            methods=[endpoint.method],
+            include_in_schema=False,
+        )
+        for endpoint in endpoints
+    ]
+
+
+def guarded(handler: Handler, needs: str) -> Handler:
+    """The handler behind authentication; whatever it raises becomes an answer."""
+
+    async def guard(request: Request) -> Response:
+        try:
+            authorize(request, needs)
+            return await handler(request)
+        except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
+            return answer_error(error, request.method, request.url.path)
+
+    return guard

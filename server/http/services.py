@@ -1,0 +1,44 @@
+"""What HTTP handlers need of a running server; ``request.app.state.services`` has it."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from starlette.requests import Request
+
+from server.backends.postgres.pool import Pool
+from server.backends.redis.client import RedisClient
+from server.clock import Clock
+from server.spaces.directory import Directory
+
+
+class BodyLimits(Protocol):
+    """Bytes that a request's body may have."""
+
+    @property
+    def body_limit(self) -> int:
+        """Of any request but batches."""
+
+    @property
+    def batch_limit(self) -> int:
+        """Of a batch of events."""
+
+
+class Services(Protocol):
+    """The part of services.py that rooms below it use."""
+
+    @property
+    def directory(self) -> Directory: ...
+    @property
+    def pool(self) -> Pool: ...
+    @property
+    def redis(self) -> RedisClient: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def settings(self) -> BodyLimits: ...
+
+
+def services(request: Request) -> Services:
+    """The services of the server that got this request."""
+    return cast(Services, request.app.state.services)
