@@ -21,7 +21,7 @@ _FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`\Z"
 
 async def receive_body(receive: Receive, limit: int) -> bytes:
     """The whole body of an ASGI request; ``TooLarge`` beyond ``limit`` bytes."""
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -52,15 +52,15 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise BadRequest("The body is nested too deeply") from None
 
 
-def convert(value: Any, type_: type[T]) -> T:
-    """A decoded value as ``type_``; ``BadRequest`` if it is not of that type."""
+def convert(value: Any, type_: type[T], whole: str) -> T:
+    """A decoded value, called ``whole`` in words, as ``type_``; ``BadRequest`` if it is not of that type."""
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        raise BadRequest(describe(error)) from None
+        raise BadRequest(describe(error, whole)) from None
 
 
-def describe(error: msgspec.ValidationError) -> str:
+def describe(error: msgspec.ValidationError, whole: str = "The body") -> str:
     """What is wrong, the field first: ``user.id: expected str, got int``."""
     text = str(error)
     place = ""
@@ -71,7 +71,7 @@ def describe(error: msgspec.ValidationError) -> str:
         text = f"{field} is required" if "missing" in found.group(1) else f"{field} is not a known field"
     else:
         text = text.replace("`", "")
-        text = f"{place or 'The body'}: {text[:1].lower()}{text[1:]}"
+        text = f"{place or whole}: {text[:1].lower()}{text[1:]}"
     return printable(text)
 
 

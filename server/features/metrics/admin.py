@@ -1,0 +1,108 @@
+"""``/admin/v1/metrics`` (contract.md, section 5)."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from server.core import ids
+from server.core.errors import Unprocessable
+from server.engine.catalog import Catalog
+from server.features.metrics.model import Metric, UnitType
+from server.http.resource import Context, Resource, Update, check_name, given
+from server.spaces.kinds import LEADERBOARD, METRIC
+
+DEFAULT_DECIMALS = 3
+Decimals = Annotated[int, Meta(ge=0, le=6, description="Decimals that are counted; fixed once created.")]
+_CURRENCY = re.compile(r"[A-Z]{3}\Z")
+
+
+class CreateMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A metric to create. ``units`` is a label, or the code of a currency such as ``USD``."""
+
+    name: str
+    key: str
+    unit_type: UnitType | None = None
+    units: str | None = None
+    decimals: Decimals | None = None
+
+
+class UpdateMetric(Update, frozen=True, rename="camel"):
+    """A change of a metric. ``key`` and ``decimals`` may be repeated but not changed."""
+
+    name: str | UnsetType = UNSET
+    unit_type: UnitType | UnsetType = UNSET
+    units: str | UnsetType | None = UNSET
+    key: str | UnsetType = UNSET
+    decimals: Decimals | UnsetType = UNSET
+
+
+class MetricRow(msgspec.Struct, frozen=True, rename="camel"):
+    """A metric."""
+
+    id: str
+    name: str
+    key: str
+    unit_type: UnitType
+    units: str
+    decimals: Decimals
+
+
+def _create(context: Context, item: CreateMetric) -> Metric:
+    metric = Metric(
+        id=context.new_id(),
+        number=context.editor.take_number(),
+        key=ids.check_key("key", item.key),
+        name=item.name,
+        unit_type=item.unit_type or "number",
+        units=item.units or "",
+        decimals=DEFAULT_DECIMALS if item.decimals is None else item.decimals,
+    )
+    context.check_key(METRIC, metric)
+    return _checked(metric)
+
+
+def _update(_: Context, before: Metric, change: UpdateMetric) -> Metric:
+    fields = given(change)
+    for field in ("key", "decimals"):
+        if field in fields and fields[field] != getattr(before, field):
+            raise Unprocessable(f"{field} cannot be changed")
+    if "units" in fields:
+        fields["units"] = fields["units"] or ""
+    return _checked(msgspec.structs.replace(before, **fields))
+
+
+def _checked(metric: Metric) -> Metric:
+    check_name(metric.name)
+    ids.check_text("units", metric.units, ids.NAME_MAX)
+    if metric.unit_type == "currency" and not _CURRENCY.match(metric.units):
+        raise Unprocessable("units must be the ISO 4217 code of a currency, like USD")
+    return metric
+
+
+def _check_archive(catalog: Catalog, metric: Metric) -> None:
+    for board in LEADERBOARD.of(catalog):
+        if board.metric_id == metric.id:
+            raise Unprocessable(f"Metric is used by leaderboard {board.key}; delete that one first")
+
+
+def _row(metric: Metric, _: date) -> MetricRow:
+    return MetricRow(metric.id, metric.name, metric.key, metric.unit_type, metric.units, metric.decimals)
+
+
+RESOURCE = Resource(
+    kind=METRIC,
+    path="/admin/v1/metrics",
+    create_type=CreateMetric,
+    update_type=UpdateMetric,
+    row_type=MetricRow,
+    create=_create,
+    update=_update,
+    row=_row,
+    check_archive=_check_archive,
+    later={"minValue": (), "maxValue": (), "maxPerDay": ()},
+)

@@ -1,0 +1,77 @@
+"""``/admin/v1/attributes`` (contract.md, section 13)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from server.core import ids
+from server.core.errors import Unprocessable
+from server.features.users.model import Attribute, AttributeType
+from server.http.resource import Context, Resource, Update, check_name, given
+from server.spaces.kinds import ATTRIBUTE
+
+
+class CreateAttribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """An attribute to create. Keys are unique per type."""
+
+    name: str
+    key: str
+    type: AttributeType
+
+
+class UpdateAttribute(Update, frozen=True, rename="camel"):
+    """A change of an attribute's name. ``key`` and ``type`` may be repeated but not changed."""
+
+    name: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    type: AttributeType | UnsetType = UNSET
+
+
+class AttributeRow(msgspec.Struct, frozen=True, rename="camel"):
+    """An attribute."""
+
+    id: str
+    name: str
+    key: str
+    type: AttributeType
+
+
+def _create(context: Context, item: CreateAttribute) -> Attribute:
+    attribute = Attribute(
+        id=context.new_id(),
+        number=context.editor.take_number(),
+        key=ids.check_key("key", item.key),
+        name=check_name(item.name),
+        type=item.type,
+    )
+    context.check_key(ATTRIBUTE, attribute)
+    return attribute
+
+
+def _update(_: Context, before: Attribute, change: UpdateAttribute) -> Attribute:
+    fields = given(change)
+    for field in ("key", "type"):
+        if field in fields and fields[field] != getattr(before, field):
+            raise Unprocessable(f"{field} cannot be changed")
+    after = msgspec.structs.replace(before, **fields)
+    check_name(after.name)
+    return after
+
+
+def _row(attribute: Attribute, _: date) -> AttributeRow:
+    return AttributeRow(attribute.id, attribute.name, attribute.key, attribute.type)
+
+
+RESOURCE = Resource(
+    kind=ATTRIBUTE,
+    path="/admin/v1/attributes",
+    create_type=CreateAttribute,
+    update_type=UpdateAttribute,
+    row_type=AttributeRow,
+    create=_create,
+    update=_update,
+    row=_row,
+)

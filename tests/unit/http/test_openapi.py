@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from server.features.leaderboards.admin import RESOURCE as LEADERBOARDS
+from server.features.metrics.admin import RESOURCE as METRICS
+from server.features.users.admin import RESOURCE as ATTRIBUTES
+from server.http.endpoints import Endpoint, Query
+from server.http.openapi import document
+
+
+class Thing(msgspec.Struct):
+    """A thing."""
+
+    name: str
+
+
+OPEN = Endpoint("GET", "/things/{id:path}", "One", "Things", "", (200, 404), answer=Thing)
+MADE = Endpoint(
+    "POST",
+    "/things",
+    "Make",
+    "Things",
+    "read",
+    (201, 202, 422, 429),
+    body=Thing,
+    answer=Thing,
+    query=(Query("loud", "Whether."),),
+    headers=(Query("Idempotency-Key", "Once."),),
+)
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    endpoints = [OPEN, MADE, *METRICS.endpoints(), *ATTRIBUTES.endpoints(), *LEADERBOARDS.endpoints()]
+    return document(endpoints)
+
+
+def test_operation(whole: dict[str, Any]) -> None:
+    operation = whole["paths"]["/things"]["post"]
+    assert sorted(operation["responses"]) == ["201", "202", "401", "403", "413", "422", "429"]
+    assert operation["security"] == [{"apiKey": []}]
+    thing = {"$ref": "#/components/schemas/Thing"}
+    assert operation["requestBody"]["content"]["application/json"]["schema"] == thing
+    assert operation["responses"]["202"]["content"]["application/json"]["schema"] == thing
+    assert [(p["name"], p["in"]) for p in operation["parameters"]] == [
+        ("loud", "query"),
+        ("Idempotency-Key", "header"),
+    ]
+    assert "Retry-After" in operation["responses"]["429"]["headers"]
+
+
+def test_open_operation(whole: dict[str, Any]) -> None:
+    operation = whole["paths"]["/things/{id}"]["get"]
+    assert "security" not in operation
+    assert sorted(operation["responses"]) == ["200", "404"]
+    assert operation["parameters"][0]["in"] == "path"
+
+
+def test_every_error_has_the_one_shape(whole: dict[str, Any]) -> None:
+    for operations in whole["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    schema = response["content"]["application/json"]["schema"]
+                    assert schema == {"$ref": "#/components/schemas/Error"}
+    error = whole["components"]["schemas"]["Error"]
+    assert error["required"] == ["error"]
+    assert error["properties"] == {"error": {"type": "string"}}
+
+
+def test_every_reference_is_there(whole: dict[str, Any]) -> None:
+    prefix = "#/components/schemas/"
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if "$ref" in value:
+                assert value["$ref"].removeprefix(prefix) in whole["components"]["schemas"]
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    walk(whole)
+
+
+def test_operation_ids_are_unique(whole: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for path in whole["paths"].values() for operation in path.values()]
+    assert len(ids) == len(set(ids)) == 17
+
+
+def test_five_verbs(whole: dict[str, Any]) -> None:
+    for name in ("metrics", "attributes", "leaderboards"):
+        assert sorted(whole["paths"][f"/admin/v1/{name}"]) == ["delete", "get", "patch", "post"]
+        assert sorted(whole["paths"][f"/admin/v1/{name}/{{id}}"]) == ["get"]

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from starlette.requests import Request
+
+from server.core.errors import BadRequest, Unprocessable
+from server.http import params
+
+
+def request(query: str) -> Request:
+    return Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": query.encode()})
+
+
+@pytest.mark.parametrize(
+    ("query", "value"), [("", 10), ("limit=1", 1), ("limit=100", 100), ("limit=2&limit=7", 7)]
+)
+def test_integer(query: str, value: int) -> None:
+    assert params.integer(request(query), "limit", 10, 1, 100) == value
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.0", "1_0", "+1", "0x1", "%D9%A1", "1%0A", "9" * 5_000])
+def test_integer_of_another_type(text: str) -> None:
+    with pytest.raises(BadRequest, match=r"^limit must be a whole number$"):
+        params.integer(request(f"limit={text}"), "limit", 10, 1, 100)
+
+
+@pytest.mark.parametrize("text", ["0", "101", "-1", "9" * 18])
+def test_integer_out_of_range(text: str) -> None:
+    with pytest.raises(Unprocessable, match=r"^limit must be 1 to 100$"):
+        params.integer(request(f"limit={text}"), "limit", 10, 1, 100)
+
+
+@pytest.mark.parametrize(("query", "value"), [("", False), ("x=true", True), ("x=false", False)])
+def test_boolean(query: str, value: bool) -> None:
+    assert params.boolean(request(query), "x") is value
+
+
+@pytest.mark.parametrize("text", ["", "1", "True", "yes"])
+def test_boolean_of_another_type(text: str) -> None:
+    with pytest.raises(BadRequest, match=r"^x must be true or false$"):
+        params.boolean(request(f"x={text}"), "x")
+
+
+def test_day() -> None:
+    assert params.day(request(""), "run") is None
+    assert params.day(request("run=2026-02-28"), "run") == date(2026, 2, 28)
+
+
+@pytest.mark.parametrize("text", ["", "2026-02-30", "20260228", "2026-02-28T00:00:00Z", "today"])
+def test_day_that_is_none(text: str) -> None:
+    with pytest.raises(Unprocessable, match=r"^run must be a date"):
+        params.day(request(f"run={text}"), "run")
+
+
+def test_choice() -> None:
+    assert params.choice(request("by=daily"), "by", ("daily", "weekly")) == "daily"
+
+
+@pytest.mark.parametrize("query", ["", "by=", "by=yearly"])
+def test_choice_of_none(query: str) -> None:
+    with pytest.raises(Unprocessable, match=r"^by must be one of daily, weekly$"):
+        params.choice(request(query), "by", ("daily", "weekly"))
+
+
+@pytest.mark.parametrize("query", ["ids=a&ids=b&ids=c", "ids=a,b,c", "ids=a,b&ids=c", "ids=a,,b&ids=&ids=c,a"])
+def test_ids(query: str) -> None:
+    assert params.ids(request(query), "ids", 3) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("query", ["", "ids=", "ids=,", "ids=a,b,c,d"])
+def test_ids_number(query: str) -> None:
+    with pytest.raises(Unprocessable, match=r"^ids must name 1 to 3 ids$"):
+        params.ids(request(query), "ids", 3)
