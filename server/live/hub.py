@@ -326,14 +326,13 @@ class Hub:
             return
         if target.board != channel.target.board:
             feed = self._feed(space, target.board)
-            feed.channels.add(channel)  # so that it stays
             try:
                 await self._window(feed, max((limit for limit, _ in channel.views), default=0))
             except Unavailable:
-                feed.channels.discard(channel)
                 return  # the next tick tries again
             channel.feed.channels.discard(channel)
             channel.feed = feed
+            feed.channels.add(channel)
         rolled = target != channel.target
         channel.target, channel.version, channel.day = target, version, day
         if rolled and channel.feed.window is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
 from server.backends.redis.client import AWAY, RedisClient
 from server.core.errors import Unavailable
@@ -62,16 +63,17 @@ class Listener:
             while not self._confirmed:
                 self._wanted.clear()
                 await self._wanted.wait()
-            pubsub = self._redis.raw.pubsub()
             try:
-                await self._listen(pubsub)
-            except AWAY as error:
+                async with self._redis.raw.pubsub() as pubsub:
+                    await self._listen(pubsub)
+            except (RedisError, OSError) as error:
                 if self._pubsub is not None or not failing:
                     log.warning("live_listener_lost", error=str(error))
                 failing = self._pubsub is None
+            except Exception:  # whatever a message did, the next ones must be heard
+                log.exception("live_listener_failed")
             finally:
                 self._pubsub = None
-                await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py leaves it untyped
             for channel, confirmed in self._confirmed.items():
                 if confirmed.done():
                     self._confirmed[channel] = asyncio.get_running_loop().create_future()

@@ -87,7 +87,7 @@ class CommandError(Exception):
         self.code = code
 
 
-class Close(Exception):  # noqa: N818  # it ends a connection, also when nothing is wrong
+class Close(Exception):  # it ends a connection, also when nothing is wrong
     """The connection must end with this code; ``reason`` is for people."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
@@ -121,7 +121,7 @@ class SubscribeRequest(msgspec.Struct, frozen=True):
     """``subscribe``; ``data`` is the channel's business."""
 
     channel: str
-    data: Raw | None = None
+    data: Raw = Raw()
 
 
 class ChannelRequest(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ class RpcRequest(msgspec.Struct, frozen=True):
     """``rpc``; ``data`` is the method's business."""
 
     method: str = ""
-    data: Raw | None = None
+    data: Raw = Raw()
 
 
 class ConnectResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -179,6 +179,7 @@ class Command(NamedTuple):
 
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _encode = msgspec.json.Encoder().encode
+_NOTHING = (b"", b"null")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -187,10 +188,10 @@ def body(command: Command, type_: type[T]) -> T:
     return decode(command.body, type_)
 
 
-def decode(raw: Raw | None, type_: type[T]) -> T:
-    """What a client sent, ``{}`` where it left it out; error 107 if it is not of that shape."""
+def decode(raw: Raw, type_: type[T]) -> T:
+    """What a client sent, ``{}`` where it sent nothing; error 107 if it is not of that shape."""
     try:
-        return msgspec.json.decode(raw if raw is not None else b"{}", type=type_)
+        return msgspec.json.decode(raw if bytes(raw) not in _NOTHING else b"{}", type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CommandError(ErrorCode.BAD_REQUEST, str(error)) from None
 

@@ -81,9 +81,7 @@ class LiveSocket:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        connection = Connection(
-            self, query.get("space", [None])[0], headers.get(b"origin"), headers.get(b"host")
-        )
+        connection = Connection(self, query.get("space", [None])[0], headers.get(b"origin"), headers.get(b"host"))
         self._tasks[connection] = asyncio.current_task()
         self.hub.stats.sockets += 1
         try:
@@ -112,9 +110,7 @@ class LiveSocket:
 class Connection:
     """One client."""
 
-    def __init__(
-        self, server: LiveSocket, space_id: str | None, origin: str | None, host: str | None
-    ) -> None:
+    def __init__(self, server: LiveSocket, space_id: str | None, origin: str | None, host: str | None) -> None:
         self._server = server
         self._space_id = space_id
         self._origin = origin
@@ -125,7 +121,7 @@ class Connection:
         self._watches: dict[str, Watch] = {}
         self._outbox: list[str] = []
         self._waiting = 0  # characters in the outbox and in the frame being sent
-        self._wake = asyncio.Event()
+        self._idle: asyncio.Future[None] | None = None  # what the writer waits for
         self._room = asyncio.Event()
         self._room.set()
         self._behind = False
@@ -189,16 +185,12 @@ class Connection:
         self._leave()
         if code is CloseCode.SLOW:
             self._outbox.clear()
-        self._wake.set()
+        self._wake()
         self._room.set()
 
     def expire(self, now_ms: int) -> None:
         """Close if the token has run out."""
-        if (
-            self._grant is not None
-            and self._grant.expires_ms is not None
-            and self._grant.expires_ms <= now_ms
-        ):
+        if self._grant is not None and self._grant.expires_ms is not None and self._grant.expires_ms <= now_ms:
             self.close(CloseCode.EXPIRED, "connection expired")
 
     # Reading
@@ -328,9 +320,10 @@ class Connection:
             raise CommandError(ErrorCode.METHOD_NOT_FOUND)
         if not grant.writes:
             raise CommandError(ErrorCode.PERMISSION_DENIED)
-        if request.data is None:
+        data = bytes(request.data)
+        if not data:
             raise CommandError(ErrorCode.BAD_REQUEST, "data is missing")
-        answer = await post(grant.space, bytes(request.data), grant.user)
+        answer = await post(grant.space, data, grant.user)
         self._push(protocol.rpc_reply(command.id, answer.decode()))
 
     def _leave(self) -> None:
@@ -346,12 +339,15 @@ class Connection:
         self._waiting += len(frame)
         if self._waiting > OUTBOX_MAX:
             self._room.clear()
-        self._wake.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     async def _write(self, send: Send) -> None:
         try:
             while True:
-                await self._wake.wait()
                 if self._outbox:
                     frames, self._outbox = self._outbox, []
                     text = frames[0] if len(frames) == 1 else "\n".join(frames)
@@ -366,7 +362,8 @@ class Connection:
                     await send({"type": "websocket.close", "code": int(code), "reason": reason})
                     return
                 else:
-                    self._wake.clear()
+                    self._idle = asyncio.get_running_loop().create_future()
+                    await self._idle
         except OSError:  # ASGI: the client is gone; the reader hears of it too
             return
 

@@ -161,9 +161,7 @@ class View:
     def snapshot(self) -> str:
         """The state as of frame ``seq``, encoded once for all who ask before the next."""
         if self._snapshot is None:
-            data = Snapshot(
-                self.seq, self._target.config, self._target.run, self.participants, self._all_rows()
-            )
+            data = Snapshot(self.seq, self._target.config, self._target.run, self.participants, self._all_rows())
             self._snapshot = _encode(data).decode()
         return self._snapshot
 
@@ -243,9 +241,7 @@ class View:
             else:
                 rank = _rank_in(known, row.user)
             rows.append(
-                MovedRow(
-                    position, new_ranks[position], row.user, row.name, row.units / self._target.scale, rank
-                )
+                MovedRow(position, new_ranks[position], row.user, row.name, row.units / self._target.scale, rank)
             )
         self.seq += 1
         self._show(window)
@@ -260,9 +256,7 @@ class View:
 
     def _reset_frame(self) -> str:
         if self._reset is None:
-            self._reset = self._frame(
-                Reset(self.seq, True, self._target.run, self.participants, self._all_rows())
-            )
+            self._reset = self._frame(Reset(self.seq, True, self._target.run, self.participants, self._all_rows()))
         return self._reset
 
     def _frame(self, data: Publication | Reset) -> str:

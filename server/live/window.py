@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from operator import lt
 from typing import NamedTuple
 
 MARGIN = 50
@@ -122,19 +123,19 @@ def diff(old: Sequence[Row], new: Sequence[Row]) -> Delta:
 
     places = {old[i].user: i for i in range(first, len(old) - tail)}
     placed: list[Placed] = []
-    stayed: list[Placed] = []
+    stayed: list[int] = []
     was: list[int] = []
     for position in range(first, len(new) - tail):
         row = new[position]
         previous = places.pop(row.user, None)
         if previous is not None and old[previous] == row:
-            stayed.append(Placed(position, row, previous))
+            stayed.append(position)
             was.append(previous)
         else:
             placed.append(Placed(position, row, previous))
-    moved = _out_of_order(was)
-    if moved:
-        placed = sorted(placed + [stayed[i] for i in moved])
+    if not all(map(lt, was, was[1:])):
+        placed += [Placed(stayed[i], new[stayed[i]], was[i]) for i in _out_of_order(was)]
+        placed.sort()
     return Delta(list(places), placed)
 
 
@@ -148,8 +149,6 @@ def _out_of_order(was: list[int]) -> list[int]:
         before.append(ends[length - 1] if length else -1)
         lasts[length : length + 1] = [number]
         ends[length : length + 1] = [index]
-    if len(ends) == len(was):
-        return []
     kept = set()
     index = ends[-1]
     while index >= 0:

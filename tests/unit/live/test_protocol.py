@@ -97,6 +97,7 @@ def test_methods_left_out(method: str, code: ErrorCode) -> None:
         ('{"id":1,"subscribe":{}}', SubscribeRequest),
         ('{"id":1,"subscribe":{"channel":5}}', SubscribeRequest),
         ('{"id":1,"subscribe":null}', SubscribeRequest),
+        ('{"id":1,"subscribe":[]}', SubscribeRequest),
         ('{"id":1,"rpc":{"method":[]}}', RpcRequest),
         ('{"id":1,"refresh":{"token":1}}', ConnectRequest),
     ],
