@@ -41,6 +41,8 @@ PONG_S = 8.0
 """A ping that isn't answered by then says that nobody is there."""
 CLOSE_S = 5.0
 """A client that doesn't take its last frames and the close code by then is cut off."""
+SHUTDOWN_S = 2.0
+"""A shutdown waits no longer for clients to take their last frames."""
 OUTBOX_MAX = 256 * 1024
 """Characters that may wait for a client. Past them it skips frames, and its commands are not read."""
 
@@ -93,13 +95,13 @@ class LiveSocket:
             del self._tasks[connection]
 
     async def close_all(self) -> None:
-        """Close every connection with 3001, at most ``CLOSE_S`` long."""
+        """Close every connection with 3001, at most ``SHUTDOWN_S`` long."""
         self._stopping = True
         tasks = [task for task in self._tasks.values() if task is not None]
         for connection in self._tasks:
             connection.close(CloseCode.SHUTDOWN, "shutdown")
         if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_S)
+            await asyncio.wait(tasks, timeout=SHUTDOWN_S)
 
     def _close_expired(self) -> None:
         now_ms = self.clock()
