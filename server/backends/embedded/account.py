@@ -1,7 +1,7 @@
 """Running a program as another user, which Postgres insists on when we are root.
 
-That user may not be able to reach the data folder or the installed binaries (a clone under /root). No modes of
-anybody's folders are changed for that; what it can't reach gets a place under /var/tmp instead.
+That user may not be able to reach the data folder or the installed binaries (a clone under /root). Nobody's
+folders change their modes for that; what it can't reach gets a place under /var/tmp instead.
 """
 
 from __future__ import annotations
@@ -121,6 +121,4 @@ def _check_ours(folder: Path) -> None:
     # Anyone may create names in /var/tmp, so what is there already may be a trap.
     info = folder.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
-        raise EmbeddedError(
-            f"{folder} belongs to somebody else; remove it, or start podium as an ordinary user."
-        )
+        raise EmbeddedError(f"{folder} belongs to somebody else; remove it, or start podium as an ordinary user.")

@@ -88,6 +88,11 @@ class DataFolder:
         if self._records.pop(name, None) is not None:
             self._save()
 
+    def runs(self, name: str) -> bool:
+        """Whether the recorded process of that name is alive."""
+        record = self._records.get(name)
+        return record is not None and processes.find(record) is not None
+
     def port(self, name: str, requested: int | None) -> int:
         """A free TCP port for a server: the requested one, else its former one, else any.
 
@@ -147,9 +152,7 @@ class DataFolder:
         try:
             str(self.path).encode()
         except UnicodeEncodeError:
-            raise EmbeddedError(
-                f"The path {self.path!r} is not valid UTF-8; choose another folder."
-            ) from None
+            raise EmbeddedError(f"The path {self.path!r} is not valid UTF-8; choose another folder.") from None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):

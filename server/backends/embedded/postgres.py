@@ -79,8 +79,8 @@ def start_postgres(
 ) -> RunningPostgres:
     """Start Postgres on the data of `folder` (``postgres/``) and wait until it answers.
 
-    The first start makes the data. Without `port` it takes its former one, or a free one. `settings` (names and
-    values as in postgresql.conf) add to `SETTINGS` or replace them, for this run.
+    The first start makes the data. Without `port` it takes its former one, or a free one. `settings` (names
+    and values as in postgresql.conf) add to `SETTINGS` or replace them, for this run.
     Raises EmbeddedError if it doesn't come up.
     """
     account = unprivileged_account()
@@ -90,6 +90,13 @@ def start_postgres(
     options = {**SETTINGS, **(settings or {}), "listen_addresses": HOST, "unix_socket_directories": ""}
     flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
     former = _status(data)
+    if former:
+        # It didn't shut down. Should only its main process have been killed (as the kernel does when memory
+        # runs out), busy sessions go on for as long as their query, and no server can start meanwhile.
+        running = processes.working_in(data, "postgres")
+        if all(str(process.pid) != former[0] for process in running):
+            for orphan in running:
+                processes.kill(orphan)
 
     def ready(_port: int, pid: int) -> bool:
         status = _status(data)  # its first line is the pid, its eighth is about connections
@@ -117,15 +124,13 @@ def remove_postgres(folder: DataFolder) -> None:
 
 def _cluster(folder: DataFolder, binaries: Path, account: Account | None) -> Cluster:
     cluster = folder.read("postgres.json", Cluster)
-    if cluster is None:
-        if (folder.path / "postgres").exists():
-            raise EmbeddedError(
-                f"{folder.path / 'postgres.json'} with the password is missing; {_way_out(folder)}."
-            )
+    if cluster is None and (folder.path / "postgres").exists():
+        raise EmbeddedError(f"{folder.path / 'postgres.json'} with the password is missing; {_way_out(folder)}.")
+    if cluster is None or not cluster.complete:
         reachable = account is None or account.can_enter(folder.path)
         data = "postgres" if reachable else str(away_folder(folder.path) / "postgres")
         cluster = Cluster(secrets.token_hex(16), data)
-    if cluster.away is not None:
+    if cluster.away is not None and cluster.away.exists():
         claim(cluster.away, folder.path)
     if not cluster.complete:
         folder.write("postgres.json", cluster)
@@ -193,9 +198,7 @@ def _run(folder: DataFolder, command: list[str], account: Account | None, script
         finally:
             folder.forget("postgres-setup")
     if process.returncode != 0:
-        raise EmbeddedError(
-            f"Cannot set up Postgres in {folder.path}; it says:\n{servers.last_lines(output)}"
-        )
+        raise EmbeddedError(f"Cannot set up Postgres in {folder.path}; it says:\n{servers.last_lines(output)}")
 
 
 def _binaries(account: Account | None) -> Path:

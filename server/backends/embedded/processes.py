@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from pathlib import Path
 
 import msgspec
 import psutil
@@ -17,6 +19,9 @@ STOP_LIMIT_S = 4.0
 # The kernel ends a killed process at once, unless it hangs in a disk or network call.
 KILL_LIMIT_S = 10.0
 POLL_S = 0.01
+# A process just started has, for some microseconds, no command line yet.
+EXEC_LIMIT_S = 1.0
+EXEC_POLL_S = 0.001
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -36,7 +41,12 @@ def describe(pid: int, stop_signal: int) -> Record | None:
     """The record of a living process; None if it has ended."""
     try:
         process = psutil.Process(pid)
-        return Record(process.cmdline(), stop_signal, pid, process.create_time())
+        command = process.cmdline()
+        deadline = time.monotonic() + EXEC_LIMIT_S
+        while not command and time.monotonic() < deadline:
+            time.sleep(EXEC_POLL_S)
+            command = process.cmdline()
+        return Record(command, stop_signal, pid, process.create_time())
     except psutil.NoSuchProcess:
         return None
 
@@ -55,6 +65,12 @@ def find(record: Record) -> psutil.Process | None:
     return process if same else None
 
 
+def working_in(folder: Path, program: str) -> list[psutil.Process]:
+    """The living processes of that program name whose working directory is `folder`."""
+    wanted = {"name": program, "cwd": os.path.realpath(folder)}
+    return [process for process in psutil.process_iter(list(wanted)) if process.info == wanted]
+
+
 def stop(process: psutil.Process, stop_signal: int) -> None:
     """Ask `process` to end, kill it after `STOP_LIMIT_S`, and leave none of its descendants behind."""
     try:
@@ -63,7 +79,8 @@ def stop(process: psutil.Process, stop_signal: int) -> None:
     except psutil.NoSuchProcess:
         return
     _wait([process], STOP_LIMIT_S)
-    _kill([process, *family])
+    kill(process)
+    _kill(family)
 
 
 def kill(process: psutil.Process) -> None:

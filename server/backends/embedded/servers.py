@@ -46,9 +46,7 @@ class Program:
 class RunningServer:
     """A server that answered. Stops at the end of a `with` block."""
 
-    def __init__(
-        self, folder: DataFolder, program: Program, process: subprocess.Popen[bytes], port: int
-    ) -> None:
+    def __init__(self, folder: DataFolder, program: Program, process: subprocess.Popen[bytes], port: int) -> None:
         self._folder = folder
         self._program = program
         self._process = process
@@ -79,13 +77,14 @@ class RunningServer:
         self.stop()
 
 
-def start(
-    folder: DataFolder, program: Program, requested_port: int | None
-) -> tuple[subprocess.Popen[bytes], int]:
+def start(folder: DataFolder, program: Program, requested_port: int | None) -> tuple[subprocess.Popen[bytes], int]:
     """Start a server and wait for it; returns its process and port.
 
-    Raises EmbeddedError, with the last lines of its log, if it exits or is silent for `START_LIMIT_S`.
+    Raises EmbeddedError if it runs already, and, with the last lines of its log, if it exits or is silent for
+    `START_LIMIT_S`.
     """
+    if folder.runs(program.name):
+        raise EmbeddedError(f"{program.title} is already running on {folder.path}.")
     for attempt in range(1, PORT_ATTEMPTS + 1):
         port = folder.port(program.name, requested_port)
         log = folder.path / f"{program.name}.log"

