@@ -1,0 +1,228 @@
+"""Moves the log of one space to Postgres, exactly once (design decision 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import asyncpg
+import msgspec
+import structlog
+
+from server.backends.postgres.pool import Pool, PoolConnection, acquired
+from server.backends.redis.client import AWAY, RedisClient
+from server.clock import Clock, stopwatch_s
+from server.core.errors import Unavailable
+from server.spaces.space import Space
+from server.writebehind import store
+from server.writebehind.batches import Item, collect, read_entry
+from server.writebehind.store import Position, Rejected
+
+BATCH_EVENTS = 4_000
+"""Enough that a transaction's fixed cost no longer shows, and few enough that it ends within about 0.2 s."""
+PAGE_ENTRIES = 128
+"""Log entries read in one call: Redis serves nobody else meanwhile, and an entry holds at most a commit."""
+
+REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    msgspec.DecodeError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
+"""What the values of one item may cause, on either side of the driver; repeating won't cure it."""
+
+log = structlog.get_logger(__name__)
+
+
+class WentBack(Unavailable):
+    """Redis doesn't continue what Postgres holds: emptied, restored or never filled. Rebuild the space."""
+
+
+class Flushed(NamedTuple):
+    """``events`` that were written; with ``more`` the log holds more already."""
+
+    events: int
+    more: bool
+
+
+@dataclass(slots=True)
+class FlushStats:
+    """What flushers did, for telemetry. ``lag_ms``: age of the oldest entry when last looked."""
+
+    events: int = 0
+    batches: int = 0
+    batch_s: float = 0.0
+    rejected: int = 0
+    lag_ms: int = 0
+
+
+@dataclass(slots=True)
+class Read:
+    """Log entries from ``first`` to ``last`` (ids, empty without any); with ``more`` there may be more."""
+
+    first: str = ""
+    last: str = ""
+    items: list[Item] = field(default_factory=list)
+    unreadable: list[Rejected] = field(default_factory=list)
+    more: bool = False
+
+    def add(self, entries: list[tuple[str, bytes]]) -> None:
+        """Append entries: id and blob."""
+        for log_id, blob in entries:
+            try:
+                self.items += read_entry(log_id, blob)
+            except msgspec.DecodeError as error:
+                self.unreadable.append(Rejected(log_id, -1, "", blob.hex(), "", f"unreadable entry: {error}"))
+            self.first = self.first or log_id
+            self.last = log_id
+
+
+class Flusher:
+    """One space's flusher. Any number may run at once: each batch is written by one of them.
+
+    ``epoch_field`` of the space's meta must name the epoch of Postgres: ``former`` for the last flush of a
+    log that a rebuild has closed.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        redis: RedisClient,
+        space: Space,
+        clock: Clock,
+        stats: FlushStats | None = None,
+        *,
+        epoch_field: Literal["epoch", "former"] = "epoch",
+    ) -> None:
+        self.stats = stats or FlushStats()
+        self._pool = pool
+        self._redis = redis
+        self._space = space
+        self._clock = clock
+        self._epoch_field = epoch_field
+        self._position: Position | None = None
+        self._trimmed: Position | None = None
+
+    async def check(self) -> None:
+        """``WentBack`` unless Redis continues what Postgres holds, ``Unavailable`` where one is away."""
+        position = await self._locate()
+        await self._page(position, position.log_id)
+
+    async def flush(self) -> Flushed:
+        """Write one batch, if there is one, and trim the log.
+
+        Raises ``WentBack``, and ``Unavailable`` where Redis or Postgres is away. Whatever it raises, rows and
+        position agree, and the next call goes on from there.
+        """
+        position = self._position or await self._locate()
+        read = await self._read(position)
+        if not read.last:
+            self.stats.lag_ms = 0
+            # A commit announces itself only to a trimmed log: what came before the trim is looked for again.
+            return Flushed(0, more=await self._trim(position))
+        began_s = stopwatch_s()
+        self.stats.lag_ms = max(0, self._clock() - int(read.first.partition("-")[0]))
+        self._position = None  # until the commit is known, only Postgres knows
+        rejected = await self._write(position, read)
+        if rejected is None:
+            return Flushed(0, more=True)  # another flusher was first: its position is read next
+        self._position = position._replace(log_id=read.last)
+        self.stats.events += len(read.items) - len(rejected) + len(read.unreadable)
+        self.stats.batches += 1
+        self.stats.batch_s += stopwatch_s() - began_s
+        self.stats.rejected += len(rejected)
+        for item in rejected:
+            log.error(
+                "log_item_rejected",
+                space=self._space.public_id,
+                user=item.user,
+                log_id=item.log_id,
+                item=item.place,
+                error=item.error,
+            )
+        await self._trim(self._position)
+        return Flushed(len(read.items), read.more)
+
+    async def _locate(self) -> Position:
+        async with acquired(self._pool) as connection:
+            position = await store.read_position(connection, self._space.id)
+        if position is None:
+            raise WentBack("the space has never been alive")
+        self._position = position
+        return position
+
+    async def _read(self, position: Position) -> Read:
+        """A batch from behind the position, or as much as there is."""
+        read = Read()
+        last = position.log_id
+        while len(read.items) < BATCH_EVENTS:
+            page = await self._page(position, last)
+            read.add(page)
+            if len(page) < PAGE_ENTRIES:
+                return read
+            last = read.last
+        read.more = True
+        return read
+
+    async def _page(self, position: Position, last: str) -> list[tuple[str, bytes]]:
+        """Entries behind ``last``, which must still be there; otherwise Redis has gone back in time."""
+        keys = self._space.keys
+        try:
+            async with self._redis.raw.pipeline(transaction=True) as pipeline:
+                pipeline.hget(keys.meta, self._epoch_field)
+                pipeline.xrange(keys.log, min=last, count=PAGE_ENTRIES + 1)
+                epoch, found = await pipeline.execute()
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
+        if epoch is None or epoch.decode() != position.epoch:
+            self._position = None
+            raise WentBack("Redis has no epoch" if epoch is None else "Redis has another epoch than Postgres")
+        if not found or found[0][0].decode() != last:
+            self._position = None
+            raise WentBack(f"Redis no longer has the log entry {last}")
+        return [(log_id.decode(), fields[b"e"]) for log_id, fields in found[1:]]
+
+    async def _write(self, position: Position, read: Read) -> list[Rejected] | None:
+        """Rows and position in one transaction: what was rejected, or None if another flusher was first."""
+        async with acquired(self._pool) as connection, connection.transaction():
+            if await store.lock_position(connection, self._space.id) != position:
+                return None
+            rejected = read.unreadable + await self._write_items(connection, read.items)
+            for item in rejected:
+                await store.reject(connection, self._space.id, item)
+            await store.move_position(connection, self._space.id, read.last)
+        return rejected
+
+    async def _write_items(self, connection: PoolConnection, items: list[Item]) -> list[Rejected]:
+        """Write all items that Postgres takes; what it refuses is halved until the bad ones stand alone."""
+        if not items:
+            return []
+        try:
+            batch = collect(self._space.id, items)
+            async with connection.transaction():  # a savepoint: a refusal undoes these items only
+                await store.write(connection, self._space.id, batch)
+        except asyncpg.CheckViolationError:
+            raise  # only partitions have bounds: one was made meanwhile, and the next attempt goes there
+        except REFUSED as error:
+            if len(items) > 1:
+                middle = len(items) // 2
+                first = await self._write_items(connection, items[:middle])
+                return first + await self._write_items(connection, items[middle:])
+            (log_id, place, item), reason = items[0], f"{type(error).__name__}: {error}"
+            return [Rejected(log_id, place, item.user, item.record, item.state, reason)]
+        return []
+
+    async def _trim(self, position: Position) -> bool:
+        """Have Redis forget what is flushed; False if it already has."""
+        if position == self._trimmed or self._epoch_field != "epoch":
+            return False
+        keys = self._space.keys
+        done = await self._redis.call("trim", keys.meta, position.epoch, position.log_id, self._clock())
+        if not done:
+            self._position = None
+            raise WentBack(f"Redis no longer has the log entry {position.log_id}")
+        self._trimmed = position
+        return True

@@ -1,0 +1,262 @@
+"""Fills Redis with a space from Postgres (design decisions 6 and 7).
+
+The order makes it safe to die anywhere: commits are refused from the first step to the last, the next run
+starts over, and a flusher that still works for the old epoch finds another one in Postgres.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from redis.asyncio.client import Pipeline
+
+from server.backends.postgres.pool import Pool, PoolConnection, acquired
+from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.keys import GENERATION_MS, Keys, generation
+from server.clock import Clock, stopwatch_s
+from server.core.errors import Unavailable
+from server.core.periods import iso
+from server.engine.state import decode_state
+from server.features.leaderboards.ranking import board_name, member, score
+from server.intake.idempotency import key_hash
+from server.spaces.space import Space
+from server.writebehind import store
+from server.writebehind.flusher import Flusher, WentBack
+
+CHUNK = 1_000
+"""Rows read and sent at a time: enough to hide the round trips, and Redis is busy for 2 ms with it."""
+KEYS_TTL_S = 1_296_000
+"""As in functions/podium_1.lua."""
+_LOCK = 0x506F64
+"""First half of the advisory lock ("Pod"); the second is the space."""
+
+Progress = Callable[[int, int], None]
+"""Hears how many rows of how many are done."""
+
+log = structlog.get_logger(__name__)
+
+
+class Rebuilt(NamedTuple):
+    """``flushed`` events were still saved from the old log; ``lost`` log entries could not be, because they
+    didn't continue what Postgres holds (what an emptied Redis held, nobody knows)."""
+
+    users: int
+    flushed: int
+    lost: int
+
+
+async def rebuild(
+    pool: Pool,
+    redis: RedisClient,
+    space: Space,
+    clock: Clock,
+    *,
+    force: bool = False,
+    cold_before_ms: int = 0,
+    progress: Progress | None = None,
+) -> Rebuilt | None:
+    """Fill Redis from Postgres under a new epoch; also how a space first comes alive.
+
+    Unless ``force``, does nothing (None) where Redis continues what Postgres holds. Users who were last seen
+    before ``cold_before_ms`` become cold: their states stay in Postgres. ``Unavailable`` where a store is
+    away, or another process is at it.
+    """
+    began_s = stopwatch_s()
+    async with acquired(pool) as holder, holder.transaction():
+        # Two connections: the lock must be taken before the snapshot that the rows are read from.
+        await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, space.id):
+            raise Unavailable("another process is rebuilding the space")
+        if not force and await _continues(pool, redis, space, clock):
+            return None
+        try:
+            flushed, lost = await _close(pool, redis, space, clock)
+            epoch = secrets.token_hex(8)
+            async with acquired(pool) as connection:
+                log_id = await store.replace_epoch(connection, space.id, epoch)
+            await _clear(redis, space.keys)
+            await redis.load_functions()
+            await redis.raw.xadd(space.keys.log, {"v": 0, "t": 0, "e": msgspec.msgpack.encode([])}, id=log_id)
+            filling = _Filling(redis, space, clock(), cold_before_ms, progress)
+            async with (
+                acquired(pool) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await filling.run(connection)
+            await _open(holder, redis, space, epoch, log_id, clock)
+            space.epoch = epoch
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
+    log.warning(
+        "space_rebuilt",
+        space=space.public_id,
+        users=filling.users,
+        flushed_events=flushed,
+        lost_entries=lost,
+        position=log_id,
+        position_time=iso(int(log_id.partition("-")[0])),
+        seconds=round(stopwatch_s() - began_s, 3),
+    )
+    return Rebuilt(filling.users, flushed, lost)
+
+
+async def _continues(pool: Pool, redis: RedisClient, space: Space, clock: Clock) -> bool:
+    try:
+        await Flusher(pool, redis, space, clock).check()
+    except WentBack:
+        return False
+    return True
+
+
+async def _close(pool: Pool, redis: RedisClient, space: Space, clock: Clock) -> tuple[int, int]:
+    """Have every commit refused, then save what the log still holds: events flushed, entries lost."""
+    keys = space.keys
+    epoch = await redis.raw.hget(keys.meta, "epoch")
+    if epoch is not None:
+        # The flusher below asks for it, also in the next run if this one dies.
+        async with redis.raw.pipeline(transaction=True) as pipeline:
+            pipeline.hset(keys.meta, "former", epoch)
+            pipeline.hdel(keys.meta, "epoch")
+            await pipeline.execute()
+    flusher = Flusher(pool, redis, space, clock, epoch_field="former")
+    flushed, more = 0, True
+    try:
+        while more:
+            events, more = await flusher.flush()
+            flushed += events
+    except WentBack:
+        return flushed, await _count_lost(pool, redis, space)
+    return flushed, 0
+
+
+async def _count_lost(pool: Pool, redis: RedisClient, space: Space) -> int:
+    async with acquired(pool) as connection:
+        position = await store.read_position(connection, space.id)
+    last, lost = position.log_id if position else "0-1", 0
+    page: list[Any]
+    while page := await redis.raw.xrange(space.keys.log, min=f"({last}", count=CHUNK):
+        lost += len(page)
+        last = page[-1][0].decode()
+    return lost
+
+
+async def _clear(redis: RedisClient, keys: Keys) -> None:
+    cursor = -1
+    while cursor:
+        cursor, found = await redis.raw.scan(max(cursor, 0), match=f"{keys.prefix}*", count=CHUNK)
+        if found:
+            await redis.raw.unlink(*found)
+
+
+async def _open(
+    holder: PoolConnection, redis: RedisClient, space: Space, epoch: str, log_id: str, clock: Clock
+) -> None:
+    """The last step: from here on, commits that name the new epoch are taken."""
+    position = await store.lock_position(holder, space.id)
+    if position is None or position.epoch != epoch:
+        raise Unavailable("another process has rebuilt the space meanwhile")
+    # Whoever changes the catalog from here on waits, and then finds an epoch to tell the new version to.
+    version = await holder.fetchval("SELECT catalog_version FROM spaces WHERE id = $1 FOR SHARE", space.id)
+    meta: dict[Any, Any] = {
+        "epoch": epoch,
+        "catalog": version,
+        "logged": 0,
+        "trimmed": 0,
+        "position": log_id,
+        "flushed_ms": clock(),
+    }
+    await redis.raw.hset(space.keys.meta, mapping=meta)
+
+
+class _Filling:
+    """One pass over the rows of a space, within one snapshot."""
+
+    def __init__(
+        self, redis: RedisClient, space: Space, now_ms: int, cold_before_ms: int, progress: Progress | None
+    ) -> None:
+        self.users = 0
+        self._redis = redis
+        self._space = space
+        self._keys = space.keys
+        self._now_ms = now_ms
+        self._cold_before_ms = cold_before_ms
+        self._progress = progress
+        self._done = 0
+        self._total = 0
+
+    async def run(self, connection: PoolConnection) -> None:
+        """Send everything but the log and ``meta``."""
+        id_ = self._space.id
+        oldest_ms = (generation(self._now_ms) - 1) * GENERATION_MS
+        tables = (
+            (self._users, "users", "id, name, token, state, greatest(newest_ms, updated_ms)", "", ()),
+            (self._boards, "board_entries", "leaderboard, run, user_id, value, reached_ms", "", ()),
+            (
+                self._idempotency,
+                "idempotency_keys",
+                "user_id, metric, key, received_ms",
+                "AND received_ms >= $2",
+                (oldest_ms,),
+            ),
+        )
+        for _, table, _, condition, values in tables:
+            count = f"SELECT count(*) FROM {table} WHERE space_id = $1 {condition}"  # noqa: S608 # our own words
+            self._total += await connection.fetchval(count, id_, *values)
+        self._advance(0)
+        for send, table, columns, condition, values in tables:
+            query = f"SELECT {columns} FROM {table} WHERE space_id = $1 {condition}"  # noqa: S608 # our own words
+            async for rows in _chunks(connection, query, id_, *values):
+                async with self._redis.raw.pipeline(transaction=False) as pipeline:
+                    send(pipeline, rows)
+                    await pipeline.execute()
+                self._advance(len(rows))
+
+    def _advance(self, rows: int) -> None:
+        self._done += rows
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def _users(self, pipeline: Pipeline, rows: list[Any]) -> None:
+        names: dict[Any, Any] = {}
+        cold: dict[Any, Any] = {}
+        for user, name, token, blob, seen_ms in rows:
+            if name:
+                names[user] = name
+            if seen_ms < self._cold_before_ms:
+                cold[user] = token
+                continue
+            fields = ["t", token, "s", blob]
+            for board, standing in decode_state(blob).boards.items():
+                fields += (board, member(standing.reached_ms, user))
+            pipeline.execute_command("HSET", self._keys.user(user), *fields)
+        if names:
+            pipeline.hset(self._keys.names, mapping=names)
+        if cold:
+            pipeline.hset(self._keys.cold, mapping=cold)
+        self.users += len(rows)
+
+    def _boards(self, pipeline: Pipeline, rows: list[Any]) -> None:
+        boards: dict[str, list[str]] = defaultdict(list)
+        for leaderboard, run, user, value, reached_ms in rows:
+            boards[board_name(leaderboard, run)] += (score(value), member(reached_ms, user))
+        for board, members in boards.items():
+            pipeline.execute_command("ZADD", self._keys.board(board), *members)
+
+    def _idempotency(self, pipeline: Pipeline, rows: list[Any]) -> None:
+        sets: dict[str, list[str]] = defaultdict(list)
+        for user, metric, key, received_ms in rows:
+            sets[self._keys.idempotency(generation(received_ms), user)].append(key_hash(metric, key))
+        for name, hashes in sets.items():
+            pipeline.sadd(name, *hashes)
+            pipeline.expire(name, KEYS_TTL_S, nx=True)
+
+
+async def _chunks(connection: PoolConnection, query: str, *values: Any) -> AsyncIterator[list[Any]]:
+    cursor = await connection.cursor(query, *values)
+    while rows := await cursor.fetch(CHUNK):
+        yield rows

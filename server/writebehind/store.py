@@ -1,0 +1,116 @@
+"""The rows of the flusher in Postgres: batches, positions, rejected items."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from server.backends.postgres.pool import PoolConnection
+from server.writebehind.batches import EVENT_COLUMNS, Batch
+
+
+class Position(NamedTuple):
+    """Up to where a log has been flushed: the epoch of its Redis, and the id of the last entry."""
+
+    epoch: str
+    log_id: str
+
+
+class Rejected(NamedTuple):
+    """An item that Postgres refused; ``place`` is -1 for an entry that can't be read at all."""
+
+    log_id: str
+    place: int
+    user: str
+    record: str
+    state: str
+    error: str
+
+
+# One statement for all upserts: a round trip costs more than planning five of them together.
+_UPSERT = """
+WITH new_users AS (
+    INSERT INTO users AS u (space_id, id, name, email, tz, attributes, created_ms, updated_ms, newest_ms,
+                            token, state)
+    SELECT $1, id, name, email, tz, attributes::jsonb, created_ms, updated_ms, newest_ms, token, state
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+                $9::bigint[], $10::text[], $11::text[])
+         AS r (id, name, email, tz, attributes, created_ms, updated_ms, newest_ms, token, state)
+    ON CONFLICT (space_id, id) DO UPDATE SET
+        name = excluded.name, email = excluded.email, tz = excluded.tz, attributes = excluded.attributes,
+        created_ms = excluded.created_ms, updated_ms = excluded.updated_ms, newest_ms = excluded.newest_ms,
+        token = excluded.token, state = excluded.state
+), new_keys AS (
+    INSERT INTO idempotency_keys (space_id, user_id, metric, key, event_id, received_ms)
+    SELECT $1, r.* FROM unnest($12::text[], $13::integer[], $14::text[], $15::uuid[], $16::bigint[]) AS r
+    ON CONFLICT DO NOTHING
+), new_metric_days AS (
+    INSERT INTO metric_days AS d (space_id, user_id, metric, day, change)
+    SELECT $1, r.* FROM unnest($17::text[], $18::integer[], $19::date[], $20::bigint[]) AS r
+    ON CONFLICT (space_id, user_id, metric, day) DO UPDATE SET change = d.change + excluded.change
+), new_board_entries AS (
+    INSERT INTO board_entries (space_id, leaderboard, run, user_id, value, reached_ms, rank)
+    SELECT $1, r.* FROM unnest($21::integer[], $22::text[], $23::text[], $24::bigint[], $25::bigint[],
+                               $26::integer[]) AS r
+    ON CONFLICT (space_id, leaderboard, run, user_id) DO UPDATE SET
+        value = excluded.value, reached_ms = excluded.reached_ms, rank = excluded.rank
+)
+INSERT INTO rank_days (space_id, leaderboard, run, user_id, day, rank, previous_rank, value, previous_value)
+SELECT $1, r.* FROM unnest($27::integer[], $28::text[], $29::text[], $30::date[], $31::integer[],
+                           $32::integer[], $33::bigint[], $34::bigint[]) AS r
+ON CONFLICT (space_id, leaderboard, run, user_id, day) DO UPDATE SET
+    rank = excluded.rank, value = excluded.value
+"""
+
+
+async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None:
+    """Add a batch to every table."""
+    if batch.events:
+        await connection.copy_records_to_table("events", records=batch.events, columns=EVENT_COLUMNS)
+    columns = (*batch.users, *batch.keys, *batch.metric_days, *batch.board_entries, *batch.rank_days)
+    await connection.execute(_UPSERT, space_id, *columns)
+
+
+async def reject(connection: PoolConnection, space_id: int, rejected: Rejected) -> None:
+    """Keep an item that was refused, for people to look at."""
+    # What was refused may be unstorable itself: U+0000, the one character that text can't hold, is spelt out.
+    texts = [text.replace("\x00", "\\u0000") for text in rejected[2:]]
+    await connection.execute(
+        "INSERT INTO rejected_entries (space_id, log_id, item, user_id, record, state, error)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        space_id,
+        rejected.log_id,
+        rejected.place,
+        *texts,
+    )
+
+
+async def read_position(connection: PoolConnection, space_id: int) -> Position | None:
+    """Where the flusher of a space stands, None for a space that has never been alive."""
+    row = await connection.fetchrow("SELECT epoch, log_id FROM log_positions WHERE space_id = $1", space_id)
+    return Position(*row) if row else None
+
+
+async def lock_position(connection: PoolConnection, space_id: int) -> Position | None:
+    """The same, and nobody else moves it until this transaction ends."""
+    row = await connection.fetchrow(
+        "SELECT epoch, log_id FROM log_positions WHERE space_id = $1 FOR UPDATE", space_id
+    )
+    return Position(*row) if row else None
+
+
+async def move_position(connection: PoolConnection, space_id: int, log_id: str) -> None:
+    """Name the last entry that was flushed."""
+    await connection.execute(
+        "UPDATE log_positions SET log_id = $2, updated_at = now() WHERE space_id = $1", space_id, log_id
+    )
+
+
+async def replace_epoch(connection: PoolConnection, space_id: int, epoch: str) -> str:
+    """Give a space a new epoch, so that no flusher goes on under the old one; the position, '0-1' if new."""
+    log_id: str = await connection.fetchval(
+        "INSERT INTO log_positions (space_id, epoch, log_id) VALUES ($1, $2, '0-1')"
+        " ON CONFLICT (space_id) DO UPDATE SET epoch = excluded.epoch, updated_at = now() RETURNING log_id",
+        space_id,
+        epoch,
+    )
+    return log_id

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from server.backends.postgres.pool import Pool
+from server.backends.redis.client import RedisClient
+from server.backends.redis.keys import GENERATION_MS
+from server.core.errors import Unavailable
+from server.intake import commit
+from server.spaces import store as spaces_store
+from server.spaces.space import Space
+from server.writebehind import rebuild as rebuild_module
+from server.writebehind.flusher import Flusher
+from server.writebehind.rebuild import Rebuilt, rebuild
+from tests.conftest import EPOCH, SettableClock
+from tests.posting import Poster, rename
+
+
+@pytest.fixture
+def poster(redis_client: RedisClient, space: Space, clock: SettableClock) -> Poster:
+    return Poster(redis_client, space, clock)
+
+
+async def dump(redis: RedisClient, space: Space) -> dict[str, Any]:
+    """Everything of a space but epoch, log, board numbers and the processes' last calls."""
+    raw, found = redis.raw, {}
+    async for key in raw.scan_iter(match=f"{space.keys.prefix}*"):
+        name = key.decode().removeprefix(space.keys.prefix)
+        if name in ("meta", "log", "n") or name.startswith("p:"):
+            continue
+        match await raw.type(key):
+            case b"hash":
+                found[name] = await raw.hgetall(key)
+            case b"zset":
+                found[name] = await raw.zrange(key, 0, -1, withscores=True)
+            case b"set":
+                found[name] = await raw.smembers(key)
+    return found
+
+
+async def flush(pool: Pool, redis: RedisClient, space: Space, clock: SettableClock) -> None:
+    flusher = Flusher(pool, redis, space, clock)
+    while any(await flusher.flush()):
+        pass
+
+
+async def random_history(poster: Poster, clock: SettableClock) -> None:
+    """Ties, negative values, keys in two generations, names that come and go, runs over weeks."""
+    draw = random.Random(7)
+    for step in range(300):
+        user = f"user-{draw.randrange(25)}·{{x}}"
+        key = f"key-{step}" if draw.random() < 0.5 else None
+        name = draw.choice([None, None, "Ann", "", "日本"])
+        await poster.post_all([poster.event(user, draw.randrange(-3, 9), key=key, name=name)])
+        if draw.random() < 0.1:
+            await poster.post(rename(user, f"Renamed {step}", clock.now_ms))
+        clock.advance(draw.choice([0, 1, 60_000, 7_200_000]))
+
+
+async def test_rebuild_gives_back_what_was_there(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    await random_history(poster, clock)
+    await flush(pool, redis_client, space, clock)
+    before = await dump(redis_client, space)
+    position = await pool.fetchval("SELECT log_id FROM log_positions")
+    assert {name.split(":")[0] for name in before} == {"u", "b", "i", "names"}
+    await redis_client.raw.flushall()
+
+    heard: list[tuple[int, int]] = []
+    done = await rebuild(
+        pool, redis_client, space, clock, progress=lambda done, total: heard.append((done, total))
+    )
+    assert done == Rebuilt(users=25, flushed=0, lost=0)
+    assert heard[0][0] == 0
+    assert heard[-1][0] == heard[-1][1] > 25
+    after = await dump(redis_client, space)
+    # A key is remembered for two generations; what is older had no use in Redis.
+    oldest = clock.now_ms // GENERATION_MS - 1
+    for name in list(before):
+        if name.startswith("i:") and int(name.split(":")[1]) < oldest:
+            del before[name]
+    assert after == before
+
+    meta = await redis_client.raw.hgetall(space.keys.meta)
+    assert meta.pop(b"epoch").decode() == await pool.fetchval("SELECT epoch FROM log_positions") != EPOCH
+    assert meta == {
+        b"catalog": b"1",
+        b"logged": b"0",
+        b"trimmed": b"0",
+        b"position": position.encode(),
+        b"flushed_ms": str(clock.now_ms).encode(),
+    }
+    assert [log_id for log_id, _ in await redis_client.raw.xrange(space.keys.log)] == [position.encode()]
+
+    # And it goes on: ids and ranks as if nothing had been.
+    await poster.post_all([poster.event("user-1·{x}", 1)])
+    await flush(pool, redis_client, space, clock)
+    assert await pool.fetchval("SELECT log_id FROM log_positions") > position
+
+
+async def test_rebuild_keeps_keys_as_long_as_they_would_have_been(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    await poster.post_all([poster.event("ann", 1, key="k")])
+    await flush(pool, redis_client, space, clock)
+    await rebuild(pool, redis_client, space, clock, force=True)
+    assert await poster.post(poster.event("ann", 1, key="k")) == [[commit.REPLAY]]
+    [key] = [k async for k in redis_client.raw.scan_iter(match=f"{space.keys.prefix}i:*")]
+    assert 0 < await redis_client.raw.ttl(key) <= rebuild_module.KEYS_TTL_S
+
+
+async def test_rebuild_saves_the_log_first(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    await poster.post_all([poster.event("ann", 1), poster.event("bob", 2)])
+    before = await dump(redis_client, space)
+    assert await rebuild(pool, redis_client, space, clock, force=True) == Rebuilt(2, flushed=2, lost=0)
+    assert await dump(redis_client, space) == before
+
+
+async def test_rebuild_counts_what_does_not_continue_postgres(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    await poster.post_all([poster.event("ann", 1)])
+    await flush(pool, redis_client, space, clock)
+    await redis_client.raw.xdel(space.keys.log, await pool.fetchval("SELECT log_id FROM log_positions"))
+    await poster.post_all([poster.event("ann", 1), poster.event("bob", 1)])
+    assert await rebuild(pool, redis_client, space, clock) == Rebuilt(users=1, flushed=0, lost=2)
+    assert await redis_client.raw.zcard(space.keys.board("2:")) == 1
+
+
+async def test_rebuild_does_nothing_where_nothing_is_wrong(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    await poster.post_all([poster.event("ann", 1)])
+    assert await rebuild(pool, redis_client, space, clock) is None
+    assert await redis_client.raw.hget(space.keys.meta, "epoch") == EPOCH.encode()
+
+
+async def test_rebuild_of_a_new_space(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock
+) -> None:
+    await redis_client.raw.flushall()
+    await redis_client.raw.function_flush()
+    await pool.execute("DELETE FROM log_positions")
+    assert await rebuild(pool, redis_client, space, clock) == Rebuilt(0, 0, 0)
+    poster = Poster(redis_client, space, clock)
+    await poster.post_all([poster.event("ann", 1)])
+    await flush(pool, redis_client, space, clock)
+    assert await pool.fetchval("SELECT count(*) FROM events") == 1
+
+
+@pytest.mark.parametrize("step", ["_clear", "_open", "_close"])
+async def test_rebuild_that_died_starts_over(
+    pool: Pool,
+    redis_client: RedisClient,
+    space: Space,
+    clock: SettableClock,
+    poster: Poster,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    await poster.post_all([poster.event("ann", 1), poster.event("bob", 2)])
+    before = await dump(redis_client, space)
+    if step == "_close":  # dies while it saves the log
+        target, name = Flusher, "flush"
+    else:
+        target, name = rebuild_module, step
+
+    async def dying(*args: Any) -> Any:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, name, dying)
+        with pytest.raises(Unavailable):
+            await rebuild(pool, redis_client, space, clock, force=True)
+    # Until it is done, nobody writes.
+    assert await redis_client.raw.hget(space.keys.meta, "epoch") is None
+    reply = await redis_client.call("load", space.keys.meta, EPOCH, "ann")
+    assert reply[0] == commit.EPOCH
+    done = await rebuild(pool, redis_client, space, clock)
+    assert done == Rebuilt(2, flushed=2 if step == "_close" else 0, lost=0)
+    assert await dump(redis_client, space) == before
+
+
+async def test_rebuild_is_done_by_one_process_at_a_time(
+    pool: Pool,
+    redis_client: RedisClient,
+    space: Space,
+    clock: SettableClock,
+    poster: Poster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await poster.post_all([poster.event("ann", 1)])
+    clear, refusals = rebuild_module._clear, []
+
+    async def meanwhile(*args: Any) -> None:
+        with pytest.raises(Unavailable, match="another process") as refusal:
+            await rebuild(pool, redis_client, space, clock, force=True)
+        refusals.append(refusal)
+        await clear(*args)
+
+    monkeypatch.setattr(rebuild_module, "_clear", meanwhile)
+    assert await rebuild(pool, redis_client, space, clock, force=True) == Rebuilt(1, 1, 0)
+    assert len(refusals) == 1
+
+
+async def test_rebuild_leaves_idle_users_cold(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    await poster.post_all([poster.event("ann", 1, name="Ann")])
+    clock.advance(1_000)
+    await poster.post_all([poster.event("bob", 2)])
+    done = await rebuild(pool, redis_client, space, clock, force=True, cold_before_ms=clock.now_ms)
+    assert done == Rebuilt(2, 2, 0)
+    token = await pool.fetchval("SELECT token FROM users WHERE id = 'ann'")
+    assert await redis_client.raw.hgetall(space.keys.cold) == {b"ann": token.encode()}
+    assert not await redis_client.raw.exists(space.keys.user("ann"))
+    assert await redis_client.raw.hget(space.keys.names, "ann") == b"Ann"
+    assert await redis_client.raw.zcard(space.keys.board("2:")) == 2
+    assert await poster.post(poster.event("ann", 1)) == [[commit.COLD]]
+
+
+async def test_rebuild_leaves_other_spaces_alone(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    async with pool.acquire() as connection:
+        other = await spaces_store.create_space(connection, now_ms=clock.now_ms, environment="test")
+    await redis_client.raw.set("{other}:meta", "x")
+    await poster.post_all([poster.event("ann", 1)])
+    await rebuild(pool, redis_client, space, clock, force=True)
+    assert await redis_client.raw.get("{other}:meta") == b"x"
+    assert await pool.fetchval("SELECT count(*) FROM log_positions WHERE space_id = $1", other) == 0

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+
+from server.backends.embedded import RunningPostgres
+from server.backends.postgres.pool import Pool
+from server.backends.redis.client import RedisClient
+from server.settings import Settings
+from server.spaces import store as spaces_store
+from server.spaces.directory import Directory
+from server.spaces.space import Space
+from server.writebehind import worker_loops
+from server.writebehind.flusher import FlushStats
+from server.writebehind.worker_loops import run_worker
+from tests.conftest import EPOCH, SettableClock
+from tests.posting import Poster
+from tests.waiting import until
+
+
+@dataclass
+class Services:
+    settings: Settings
+    directory: Directory
+    pool: Pool
+    redis: RedisClient
+    clock: SettableClock
+
+
+@pytest.fixture
+def services(
+    redis_url: str,
+    database_url: str,
+    directory: Directory,
+    pool: Pool,
+    redis_client: RedisClient,
+    clock: SettableClock,
+) -> Services:
+    settings = Settings(redis_url=redis_url, database_url=database_url, flush_interval=0.01)
+    return Services(settings, directory, pool, redis_client, clock)
+
+
+@pytest.fixture
+def poster(redis_client: RedisClient, space: Space, clock: SettableClock) -> Poster:
+    return Poster(redis_client, space, clock)
+
+
+@asynccontextmanager
+async def running(services: Services) -> AsyncIterator[dict[str, FlushStats]]:
+    """The worker's loops; stopped, and over, at the end."""
+    stop, stats = asyncio.Event(), {}
+    worker = asyncio.create_task(run_worker(services, stop, stats))
+    try:
+        yield stats
+    finally:
+        stop.set()
+        async with asyncio.timeout(20):
+            await worker
+
+
+async def stored(pool: Pool) -> int:
+    return int(await pool.fetchval("SELECT count(*) FROM events"))
+
+
+async def test_worker_flushes_what_is_announced(services: Services, space: Space, poster: Poster) -> None:
+    async with running(services) as stats:
+        await until(lambda: space.public_id in stats)
+        for count in range(1, 6):
+            await poster.post_all([poster.event("ann", 1)])
+
+            async def done(count: int = count) -> bool:
+                return await stored(services.pool) == count
+
+            # Far sooner than the visit each minute, so it was the announcement.
+            await until(done)
+        assert stats[space.public_id].events == 5
+
+
+async def test_worker_flushes_once_more_when_it_stops(services: Services, poster: Poster) -> None:
+    async with running(services):
+        await poster.post_all([poster.event("ann", 1) for _ in range(20)])
+    assert await stored(services.pool) == 20
+
+
+async def test_worker_rebuilds_an_emptied_redis(services: Services, space: Space, poster: Poster) -> None:
+    await poster.post_all([poster.event("ann", 1), poster.event("bob", 3)])
+    async with running(services):
+
+        async def flushed() -> bool:
+            return await stored(services.pool) == 2
+
+        async def alive() -> bool:
+            return await services.redis.raw.hexists(space.keys.meta, "epoch")
+
+        await until(flushed)
+        await services.redis.raw.flushall()
+        # Nobody can announce a space without an epoch; a visit finds it.
+        await services.redis.raw.publish("podium:announce", space.public_id)
+        await until(alive)
+        assert await services.redis.raw.zcard(space.keys.board("2:")) == 2
+        await services.directory.refresh()
+        assert space.epoch not in (None, EPOCH)
+        await poster.post_all([poster.event("ann", 1)])
+    assert await stored(services.pool) == 3
+
+
+async def test_worker_brings_a_new_space_to_life(
+    services: Services, pool: Pool, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_loops, "NEW_SPACES_S", 0.01)
+    async with running(services):
+        async with pool.acquire() as connection:
+            id_ = await spaces_store.create_space(connection, now_ms=services.clock.now_ms, environment="test")
+            public_id = await connection.fetchval("SELECT public_id FROM spaces WHERE id = $1", id_)
+        await directory.refresh()
+        await until(lambda: directory.spaces[public_id].epoch is not None)
+    assert await pool.fetchval("SELECT epoch FROM log_positions WHERE space_id = $1", id_) == (
+        directory.spaces[public_id].epoch
+    )
+
+
+async def test_worker_goes_on_after_postgres_was_away(
+    services: Services, poster: Poster, postgres: RunningPostgres, database_url: str, space: Space
+) -> None:
+    name = database_url.rpartition("/")[2]
+    admin = await asyncpg.connect(postgres.url)
+    try:
+        async with running(services) as stats:
+            await poster.post_all([poster.event("ann", 1)])
+            await until(lambda: space.public_id in stats and stats[space.public_id].events == 1)
+            await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+            await poster.post_all([poster.event("ann", 1) for _ in range(5)])
+            await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            await until(lambda: stats[space.public_id].events == 6)
+    finally:
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await admin.close()
+    assert await stored(services.pool) == 6
+
+
+async def test_worker_evicts_and_makes_partitions(
+    services: Services, pool: Pool, space: Space, poster: Poster
+) -> None:
+    await poster.post_all([poster.event("ann", 1)])
+    async with running(services):
+        pass
+    services.clock.advance(40 * 86_400_000)
+    async with running(services):
+
+        async def cold() -> bool:
+            return await services.redis.raw.hexists(space.keys.cold, "ann")
+
+        await until(cold)
+
+        async def partitioned() -> bool:
+            return await pool.fetchval("SELECT to_regclass('events_2027_03') IS NOT NULL") is True
+
+        await until(partitioned)

@@ -1,0 +1,100 @@
+"""Events committed as a web process would, without one: load, apply, one call of the Redis function."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from server.backends.redis.client import RedisClient
+from server.backends.redis.keys import generation
+from server.clock import Clock
+from server.core.ids import new_uuid7
+from server.engine.apply import apply
+from server.engine.catalog import Catalog, CatalogIndex
+from server.engine.inputs import ChangeUser, Event, Input
+from server.engine.state import UserState, decode_state
+from server.features.leaderboards.model import Leaderboard
+from server.features.metrics.model import Metric
+from server.features.users.rules import NOTHING, Upsert
+from server.intake import commit
+from server.spaces.space import Space
+
+METRIC = "words-written"
+PERPETUAL, DAILY = 2, 3
+"""Numbers of the catalog's leaderboards."""
+
+
+def small_catalog(version: int = 1) -> Catalog:
+    """One metric, a perpetual and a daily leaderboard by it."""
+    board = {"metric_id": "m", "start": date(2026, 1, 1), "status": "active"}
+    return Catalog(
+        version=version,
+        metrics=(Metric(id="m", number=1, key=METRIC, name="Words written"),),
+        leaderboards=(
+            Leaderboard(id="p", number=PERPETUAL, key="all-time", name="All time", **board),
+            Leaderboard(id="d", number=DAILY, key="daily", name="Daily", run_unit="day", run_interval=1, **board),
+        ),
+    )
+
+
+class Poster:
+    """Commits inputs into one space."""
+
+    def __init__(self, redis: RedisClient, space: Space, clock: Clock, *, process: str = "poster") -> None:
+        space.index = CatalogIndex(small_catalog())
+        self._redis = redis
+        self._space = space
+        self._clock = clock
+        self._process = process
+        self._numbers = itertools.count(1)
+
+    def event(self, user: str, value: float, *, key: str | None = None, name: str | None = None) -> Event:
+        """An event of the catalog's metric, now."""
+        upsert = NOTHING if name is None else Upsert(name=name)
+        now_ms = self._clock()
+        return Event(new_uuid7(now_ms), user, METRIC, value, now_ms, upsert, key=key)
+
+    async def post(self, *inputs: Input) -> list[Any]:
+        """Commit inputs of different users in one call; the status of each with what belongs to it."""
+        keys, index = self._space.keys, self._space.index
+        epoch = self._space.epoch or ""
+        loaded = await self._redis.call("load", keys.meta, epoch, *(i.user for i in inputs))
+        assert loaded[0] == commit.DONE
+        now_ms = self._clock()
+        number = next(self._numbers)
+        packed = []
+        for at, (input_, (token, blob)) in enumerate(zip(inputs, loaded[1:], strict=True)):
+            # A cold user is taken for a new one here, which the function refuses.
+            known = token not in (b"", b"cold")
+            state: UserState | None = decode_state(blob) if known else None
+            applied = apply(index, state, input_, generation(now_ms))
+            expected = token.decode() if known else ""
+            new = f"{self._process}-{number}-{at}"
+            packed.append(commit.encode_input(index, input_, applied, state, expected, new))
+        reply = commit.decode_reply(
+            await self._redis.call(
+                "commit",
+                keys.meta,
+                epoch,
+                index.version,
+                self._process,
+                number,
+                generation(now_ms),
+                1_000_000_000,
+                commit.encode_inputs(packed),
+            )
+        )
+        assert reply[0] == commit.DONE, reply
+        return list(reply[2])
+
+    async def post_all(self, events: Sequence[Event]) -> None:
+        """Commit events one call each; all must be accepted."""
+        for event in events:
+            assert [status for status, *_ in await self.post(event)] == [commit.ACCEPTED]
+
+
+def rename(user: str, name: str, now_ms: int) -> ChangeUser:
+    """A change of a display name."""
+    return ChangeUser(user, Upsert(name=name), now_ms)

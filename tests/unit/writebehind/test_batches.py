@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import msgspec
+import pytest
+
+from server.engine.records import BoardRecord, EventRecord, LogRecord, encode_record
+from server.engine.state import UserState, encode_state
+from server.features.users.model import Profile
+from server.writebehind.batches import Item, LogItem, collect, read_entry
+
+DAY = date(2026, 11, 23)
+NOW_MS = 1_795_435_200_123
+
+
+def event(**changes: object) -> EventRecord:
+    record = EventRecord("018f-id", 1, 1500, NOW_MS, NOW_MS, DAY.toordinal())
+    return msgspec.structs.replace(record, **changes)
+
+
+def item(
+    user: str, token: str, event_: EventRecord | None, boards: list[BoardRecord], ranks: list[int], **state: object
+) -> Item:
+    blob = encode_state(UserState(Profile(1, 2, name=f"{user} {token}"), newest_ms=3, **state))
+    return Item("5-1", 0, LogItem(user, token, blob, encode_record(LogRecord(event_, boards)), ranks))
+
+
+def rows(columns: list[list[object]]) -> list[tuple[object, ...]]:
+    return list(zip(*columns, strict=True))
+
+
+def test_read_entry() -> None:
+    packed = msgspec.msgpack.encode([["ann", "t1", "{}", "[]", [0, 1]], ["bob", "t2", "{}", "[]", []]])
+    assert read_entry("7-0", packed) == [
+        Item("7-0", 0, LogItem("ann", "t1", "{}", "[]", [0, 1])),
+        Item("7-0", 1, LogItem("bob", "t2", "{}", "[]", [])),
+    ]
+    assert read_entry("7-0", b"\x90") == []
+
+
+@pytest.mark.parametrize("blob", [b"", b"\xc1", b"\x01", msgspec.msgpack.encode([["ann", "t"]])])
+def test_read_entry_refuses_what_is_no_entry(blob: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        read_entry("7-0", blob)
+
+
+def test_collect_event() -> None:
+    boards = [BoardRecord("2:", 1500, NOW_MS), BoardRecord("3:20261123", 1500, NOW_MS - 1, 500)]
+    full = event(key="k", attributes={"genre": "crime"})
+    batch = collect(9, [item("ann", "t1", full, boards, [0, 4, 3, 1])])
+    received = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
+    assert batch.events == [(9, "018f-id", "ann", 1, 1500, NOW_MS, received, "k", {"genre": "crime"})]
+    assert [row[:9] for row in rows(batch.users)] == [("ann", "ann t1", None, None, "{}", 1, 2, 3, "t1")]
+    assert rows(batch.keys) == [("ann", 1, "k", "018f-id", NOW_MS)]
+    assert rows(batch.metric_days) == [("ann", 1, DAY, 1500)]
+    assert rows(batch.board_entries) == [
+        (2, "", "ann", 1500, NOW_MS, 4),
+        (3, "20261123", "ann", 1500, NOW_MS - 1, 1),
+    ]
+    assert rows(batch.rank_days) == [
+        (2, "", "ann", DAY, 4, None, 1500, None),
+        (3, "20261123", "ann", DAY, 1, 3, 1500, 500),
+    ]
+
+
+def test_collect_keeps_the_last_state_and_the_first_previous() -> None:
+    batch = collect(
+        9,
+        [
+            item("ann", "t1", event(units=500), [BoardRecord("2:", 700, 10, 200)], [8, 5]),
+            item("bob", "t2", event(units=1), [BoardRecord("2:", 1, 11)], [0, 9]),
+            item("ann", "t3", event(units=-100), [BoardRecord("2:", 600, 12, 700)], [5, 6]),
+            item("ann", "t4", event(day=DAY.toordinal() + 1), [BoardRecord("2:", 900, 13, 600)], [6, 2]),
+        ],
+    )
+    assert [(row[0], row[8]) for row in rows(batch.users)] == [("ann", "t4"), ("bob", "t2")]
+    assert len(batch.events) == 4
+    assert rows(batch.keys) == []
+    tomorrow = date(2026, 11, 24)
+    assert rows(batch.metric_days) == [
+        ("ann", 1, DAY, 400),
+        ("bob", 1, DAY, 1),
+        ("ann", 1, tomorrow, 1500),
+    ]
+    assert rows(batch.board_entries) == [(2, "", "ann", 900, 13, 2), (2, "", "bob", 1, 11, 9)]
+    assert rows(batch.rank_days) == [
+        (2, "", "ann", DAY, 6, 8, 600, 200),
+        (2, "", "bob", DAY, 9, None, 1, None),
+        (2, "", "ann", tomorrow, 2, 6, 900, 600),
+    ]
+
+
+def test_collect_profile_only_writes_users_only() -> None:
+    batch = collect(9, [item("ann", "t1", None, [BoardRecord("2:", 700, 10, 700)], [3, 3])])
+    assert [row[8] for row in rows(batch.users)] == ["t1"]
+    assert (batch.events, rows(batch.board_entries), rows(batch.rank_days)) == ([], [], [])
+
+
+def test_collect_skips_boards_that_only_show_a_new_name() -> None:
+    boards = [BoardRecord("2:", 700, 10, 700), BoardRecord("3:20261123", 0, 10)]
+    batch = collect(9, [item("ann", "t1", event(units=0), boards, [3, 3, 0, 7])])
+    assert rows(batch.board_entries) == [(3, "20261123", "ann", 0, 10, 7)]
+    assert rows(batch.rank_days) == [(3, "20261123", "ann", DAY, 7, None, 0, None)]
+
+
+def test_collect_nothing_has_all_columns() -> None:
+    batch = collect(9, [])
+    widths = [len(columns) for columns in batch[1:]]
+    assert widths == [10, 5, 4, 6, 8]
+    assert all(column == [] for columns in batch[1:] for column in columns)
+
+
+def test_collect_refuses_ranks_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="2 ranks for 2 boards"):
+        collect(9, [item("ann", "t1", event(), [BoardRecord("2:", 1, 1), BoardRecord("4:", 1, 1)], [0, 1])])
