@@ -9,7 +9,10 @@ from starlette.requests import Request
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
 from server.clock import Clock
+from server.engine.inputs import ChangeUser
+from server.engine.state import UserState
 from server.spaces.directory import Directory
+from server.spaces.space import Space
 
 
 class BodyLimits(Protocol):
@@ -37,6 +40,9 @@ class Services(Protocol):
     def clock(self) -> Clock: ...
     @property
     def settings(self) -> BodyLimits: ...
+
+    async def commit(self, space: Space, input_: ChangeUser) -> UserState:
+        """Commit a command; the user's state after it (design decision 17)."""
 
 
 def services(request: Request) -> Services:
