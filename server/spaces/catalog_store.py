@@ -99,8 +99,7 @@ async def _store(
         " VALUES ($1, $2, $3, $4, $5, $6, $7)",
         "update": "UPDATE catalog_items SET scope = $4, key = $5, body = $6"
         " WHERE space_id = $1 AND kind = $2 AND id = $3",
-        "delete": "UPDATE catalog_items SET archived_at = now()"
-        " WHERE space_id = $1 AND kind = $2 AND id = $3",
+        "delete": "UPDATE catalog_items SET archived_at = now() WHERE space_id = $1 AND kind = $2 AND id = $3",
     }
     for change in editor.changes:
         item = change.item

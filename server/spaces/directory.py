@@ -136,9 +136,11 @@ class Directory:
             try:
                 await self.refresh()
                 failing = False
-            except (Unavailable, asyncpg.PostgresError, RedisError) as error:
+            except Exception as error:
+                # Whatever it is: a watch that ended would leave this process blind.
                 if not failing:
-                    log.warning("directory_refresh_failed", error=str(error))
+                    expected = isinstance(error, Unavailable | asyncpg.PostgresError | RedisError)
+                    log.warning("directory_refresh_failed", error=str(error), exc_info=not expected)
                 failing = True
             _heed_cancellation()
             try:

@@ -210,7 +210,7 @@ def _or_absent(value: Any) -> Any:
     return UNSET if value is None else value
 
 
-RESOURCE = Resource(
+ENDPOINTS = Resource(
     kind=LEADERBOARD,
     path="/admin/v1/leaderboards",
     create_type=CreateLeaderboard,
@@ -220,4 +220,4 @@ RESOURCE = Resource(
     update=_update,
     row=_row,
     later=_LATER,
-)
+).endpoints()

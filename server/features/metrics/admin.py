@@ -94,7 +94,7 @@ def _row(metric: Metric, _: date) -> MetricRow:
     return MetricRow(metric.id, metric.name, metric.key, metric.unit_type, metric.units, metric.decimals)
 
 
-RESOURCE = Resource(
+ENDPOINTS = Resource(
     kind=METRIC,
     path="/admin/v1/metrics",
     create_type=CreateMetric,
@@ -105,4 +105,4 @@ RESOURCE = Resource(
     row=_row,
     check_archive=_check_archive,
     later={"minValue": (), "maxValue": (), "maxPerDay": ()},
-)
+).endpoints()

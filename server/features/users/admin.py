@@ -65,7 +65,7 @@ def _row(attribute: Attribute, _: date) -> AttributeRow:
     return AttributeRow(attribute.id, attribute.name, attribute.key, attribute.type)
 
 
-RESOURCE = Resource(
+ENDPOINTS = Resource(
     kind=ATTRIBUTE,
     path="/admin/v1/attributes",
     create_type=CreateAttribute,
@@ -74,4 +74,4 @@ RESOURCE = Resource(
     create=_create,
     update=_update,
     row=_row,
-)
+).endpoints()

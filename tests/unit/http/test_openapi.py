@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.features.leaderboards.admin import RESOURCE as LEADERBOARDS
-from server.features.metrics.admin import RESOURCE as METRICS
-from server.features.users.admin import RESOURCE as ATTRIBUTES
+from server.features.leaderboards.admin import ENDPOINTS as LEADERBOARDS
+from server.features.metrics.admin import ENDPOINTS as METRICS
+from server.features.users.admin import ENDPOINTS as ATTRIBUTES
 from server.http.endpoints import Endpoint, Query
 from server.http.openapi import document
 
@@ -35,7 +35,7 @@ MADE = Endpoint(
 
 @pytest.fixture(scope="module")
 def whole() -> dict[str, Any]:
-    endpoints = [OPEN, MADE, *METRICS.endpoints(), *ATTRIBUTES.endpoints(), *LEADERBOARDS.endpoints()]
+    endpoints = [OPEN, MADE, *METRICS, *ATTRIBUTES, *LEADERBOARDS]
     return document(endpoints)
 
 
