@@ -79,7 +79,7 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     units = metrics.to_units(metric, event.value)
     total = metrics.add(metric, old.totals.get(metric.number, 0), units)
     changes = leaderboards.score_changes(
-        index.counting[metric.number], old.boards, day, at_ms, units, late=at_ms < old.newest_ms - _LATE_MS
+        index.open_boards(metric.number, day), old.boards, at_ms, units, late=at_ms < old.newest_ms - _LATE_MS
     )
 
     boards = {**old.boards, **changes}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import tzinfo
+from datetime import date, tzinfo
 
 import msgspec
 
 from server.core.periods import zone
 from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.rules import OpenBoard, open_boards
 from server.features.metrics.model import Metric
 from server.features.users.model import Attribute, AttributeType
 
 MAX_PARTICIPANTS = 10_000_000
 """What a leaderboard without a limit shows as ``maxParticipants`` (contract.md, section 16)."""
+
+_OPEN_MAX = 10_000
+"""Days times metrics whose boards are remembered."""
 
 
 class Catalog(msgspec.Struct, frozen=True, rename="camel"):
@@ -45,6 +49,16 @@ class CatalogIndex:
             for m in catalog.metrics
         }
         """By metric number: the leaderboards that an event of the metric can move."""
+        self._open: dict[tuple[int, date], tuple[OpenBoard, ...]] = {}
+
+    def open_boards(self, metric: int, day: date) -> tuple[OpenBoard, ...]:
+        """The boards that an event of a metric counts on, on a local day."""
+        found = self._open.get((metric, day))
+        if found is None:
+            if len(self._open) >= _OPEN_MAX:
+                self._open.clear()  # an import walks through years; a live server needs three days
+            found = self._open[(metric, day)] = open_boards(self.counting[metric], day)
+        return found
 
 
 def _keys(attributes: Iterable[Attribute], type_: AttributeType) -> frozenset[str]:

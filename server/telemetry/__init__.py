@@ -1,0 +1,1 @@
+"""Logs, metrics and health: what this server says about itself."""

@@ -32,7 +32,7 @@ class Item(NamedTuple):
     item: LogItem
 
 
-Columns = list[list[Any]]
+Columns = list[tuple[Any, ...]]
 """One list per column, equally long."""
 
 EVENT_COLUMNS = (
@@ -89,8 +89,8 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     states: dict[str, LogItem] = {}
     keys: dict[tuple[str, int, str], tuple[str, int]] = {}
     days: dict[tuple[str, int, int], int] = {}
-    entries: dict[tuple[str, str], tuple[int, int, int]] = {}
-    ranks: dict[tuple[str, str, int], tuple[int, int | None, int, int | None]] = {}
+    entries: dict[tuple[str, str], tuple[Any, ...]] = {}
+    ranks: dict[tuple[str, str, int], tuple[Any, ...]] = {}
     for _, _, item in items:
         user = item.user
         states[user] = item
@@ -122,10 +122,10 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     return Batch(
         events,
         _user_columns(states),
-        _columns(((*key, *event_) for key, event_ in keys.items()), 5),
-        _columns(((user, metric, _day(day), change) for (user, metric, day), change in days.items()), 4),
-        _columns(((*_board(board), user, *entry) for (board, user), entry in entries.items()), 6),
-        _columns(((*_board(board), user, _day(day), *r) for (board, user, day), r in ranks.items()), 8),
+        _columns([(*key, *event_) for key, event_ in keys.items()], 5),
+        _columns([(user, metric, _day(day), change) for (user, metric, day), change in days.items()], 4),
+        _columns(entries.values(), 6),
+        _columns(ranks.values(), 8),
     )
 
 
@@ -134,8 +134,8 @@ def _collect_boards(
     day: int,
     record: LogRecord,
     ranks: list[int],
-    entries: dict[tuple[str, str], tuple[int, int, int]],
-    rank_days: dict[tuple[str, str, int], tuple[int, int | None, int, int | None]],
+    entries: dict[tuple[str, str], tuple[Any, ...]],
+    rank_days: dict[tuple[str, str, int], tuple[Any, ...]],
 ) -> None:
     if len(ranks) != 2 * len(record.boards):
         raise ValueError(f"{len(ranks)} ranks for {len(record.boards)} boards")
@@ -143,12 +143,12 @@ def _collect_boards(
         if board.value == board.previous:
             continue  # named in the record only to show a new display name
         name, value, after = board.board, board.value, ranks[2 * at + 1]
-        entries[name, user] = (value, board.reached_ms, after)
+        leaderboard, run = _board(name)
+        entries[name, user] = (leaderboard, run, user, value, board.reached_ms, after)
         first = rank_days.get((name, user, day))
-        if first is None:
-            rank_days[name, user, day] = (after, ranks[2 * at] or None, value, board.previous)
-        else:
-            rank_days[name, user, day] = (after, first[1], value, first[3])
+        before, previous = (ranks[2 * at] or None, board.previous) if first is None else (first[5], first[7])
+        row = (leaderboard, run, user, _day(day), after, before, value, previous)
+        rank_days[name, user, day] = row
 
 
 def _user_columns(states: dict[str, LogItem]) -> Columns:
@@ -174,4 +174,4 @@ def _user_columns(states: dict[str, LogItem]) -> Columns:
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> Columns:
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+    return list(zip(*rows, strict=True)) or [()] * width

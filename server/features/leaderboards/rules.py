@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from server.core.errors import Unprocessable
 from server.core.numbers import UNITS_MAX
@@ -29,34 +29,41 @@ def status_on(board: Leaderboard, today: date) -> ShownStatus:
     return "finished" if board.end is not None and today > board.end else "active"
 
 
+class OpenBoard(NamedTuple):
+    """A board that an event of a day counts on: its name, and whether its leaderboard repeats."""
+
+    name: str
+    repeats: bool
+
+
+def open_boards(leaderboards: Iterable[Leaderboard], day: date) -> tuple[OpenBoard, ...]:
+    """The boards of ``leaderboards`` that a local day belongs to."""
+    return tuple(
+        OpenBoard(board_name(board.number, run_name(board, run)), board.run_unit is not None)
+        for board in leaderboards
+        if (run := run_on(board, day)) is not None
+    )
+
+
 def score_changes(
-    boards: Iterable[Leaderboard],
-    standings: dict[str, Standing],
-    day: date,
-    at_ms: int,
-    units: int,
-    late: bool,
+    boards: Iterable[OpenBoard], standings: dict[str, Standing], at_ms: int, units: int, late: bool
 ) -> dict[str, Standing]:
-    """The standings that ``units`` at ``at_ms`` on the local ``day`` change, by board.
+    """The standings that ``units`` at ``at_ms`` change, by board.
 
     ``late`` events, older than ``LATE_DAYS``, move perpetual boards only. A standing's time is the later of
-    the event's and its own, and changes only when the value does.
+    the event's and its own, and changes only when the value does. 422 if a score can't be counted exactly.
     """
     changed = {}
-    for board in boards:
-        if late and board.run_unit is not None:
+    for name, repeats in boards:
+        if late and repeats:
             continue
-        run = run_on(board, day)
-        if run is None:
-            continue
-        name = board_name(board.number, run_name(board, run))
         old = standings.get(name)
         if old is None:
             changed[name] = Standing(units, at_ms)
         elif units:
             value = old.value + units
             if abs(value) > UNITS_MAX:
-                raise Unprocessable(f"the score on {board.key} would be too large to count exactly")
+                raise Unprocessable("the score on a leaderboard would be too large to count exactly")
             changed[name] = Standing(value, max(at_ms, old.reached_ms))
     return changed
 

@@ -25,4 +25,4 @@ class Metric(msgspec.Struct, frozen=True, rename="camel"):
 
     def value(self, units: int) -> float:
         """The value of a count of whole units."""
-        return units / 10**self.decimals
+        return float(units / 10**self.decimals)

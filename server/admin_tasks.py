@@ -1,0 +1,79 @@
+"""What the command line does to the stores: migrate, make keys, rebuild."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from tqdm import tqdm
+
+from server.backends.postgres.migrate import migrate
+from server.backends.postgres.pool import AWAY, Connection, prepare
+from server.clock import system_clock
+from server.core.errors import StartError, Unavailable
+from server.services import open_services
+from server.settings import Settings
+from server.spaces import store
+from server.writebehind.rebuild import rebuild
+
+
+async def migrate_and_prepare(database_url: str) -> str:
+    """Migrate, make the first space if there is none; a sentence about it."""
+    try:
+        await migrate(database_url)
+    except (*AWAY, asyncpg.PostgresError) as error:
+        raise StartError(f"Postgres at PODIUM_DATABASE_URL cannot be migrated: {error}") from error
+    connection = await _connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE spaces IN EXCLUSIVE MODE")
+            if not await store.load_spaces(connection):
+                await store.create_space(connection, now_ms=system_clock())
+                return "The database is ready, with one production space. Next: podium keys create --name NAME"
+    finally:
+        await connection.close()
+    return "The database is ready."
+
+
+async def create_key(database_url: str, name: str, space: str | None, capabilities: Sequence[str]) -> str:
+    """A new key of a space (by public id; None: production), shown once."""
+    connection = await _connect(database_url)
+    try:
+        for row in await store.load_spaces(connection):
+            if row.public_id == space or (space is None and row.environment == "production"):
+                return await store.create_key(connection, row.id, name, tuple(capabilities))
+    finally:
+        await connection.close()
+    raise StartError(f"there is no space {space}" if space else "there is no space yet: run podium migrate")
+
+
+async def rebuild_spaces(settings: Settings, space: str | None) -> None:
+    """Rebuild one space, or all, with a progress bar."""
+    try:
+        async with open_services(settings) as services:
+            await services.directory.refresh()
+            chosen = [s for s in services.directory.spaces.values() if space in (None, s.public_id)]
+            if not chosen:
+                raise StartError(
+                    f"there is no space {space}" if space else "there is no space yet: run podium migrate"
+                )
+            for one in chosen:
+                with tqdm(unit="row", desc=f"rebuild {one.public_id}", unit_scale=True) as bar:
+
+                    def advance(done: int, total: int, bar: Any = bar) -> None:
+                        bar.total = total
+                        bar.update(done - bar.n)
+
+                    await rebuild(services.pool, services.redis, one, services.clock, progress=advance, force=True)
+    except Unavailable as error:
+        raise StartError(f"cannot rebuild: {error}") from error
+
+
+async def _connect(database_url: str) -> Connection:
+    try:
+        connection = await asyncpg.connect(database_url)
+    except (*AWAY, asyncpg.PostgresError) as error:
+        raise StartError(f"Postgres at PODIUM_DATABASE_URL does not answer: {error}") from error
+    await prepare(connection)
+    return connection

@@ -1,0 +1,175 @@
+"""The web process: Starlette, its routes and its lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from server.demo import session as demo
+from server.features.leaderboards import admin as leaderboards_admin
+from server.features.leaderboards import api as leaderboards_api
+from server.features.metrics import admin as metrics_admin
+from server.features.metrics import api as metrics_api
+from server.features.users import admin as users_admin
+from server.features.users import api as users_api
+from server.http.docs import docs_routes
+from server.http.errors import EXCEPTION_HANDLERS
+from server.http.openapi import openapi_route
+from server.http.routes import routes
+from server.intake import http as intake_http
+from server.live.hub import Hub
+from server.live.socket import PATH as SOCKET_PATH
+from server.live.socket import LiveSocket
+from server.services import Services, open_services
+from server.settings import Settings
+from server.telemetry import metrics
+from server.telemetry.health import log_state, readiness
+
+log = structlog.get_logger(__name__)
+
+ENDPOINTS = [
+    *intake_http.ENDPOINTS,
+    *users_api.ENDPOINTS,
+    *metrics_api.ENDPOINTS,
+    *leaderboards_api.ENDPOINTS,
+    *metrics_admin.ENDPOINTS,
+    *users_admin.ENDPOINTS,
+    *leaderboards_admin.ENDPOINTS,
+]
+"""Every operation of the HTTP API; the document and the routes are made from these. Hot ones first."""
+
+GAUGES_S = 1.0
+"""Pause between two looks at the numbers that only this process knows."""
+
+
+def web_folder() -> Path:
+    """Where the pages and scripts are: inside an installed wheel, or beside ``server`` in a checkout."""
+    inside = Path(__file__).parent / "web"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "web"
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The ASGI application. Stores are opened by its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            hub = Hub(services.redis, services.clock)
+            hub.start()
+            socket = LiveSocket(hub, services.directory, services.clock, services.post_event, services.post_events)
+            app.state.services, app.state.hub, app.state.socket = services, hub, socket
+            _say_goodbye_first(socket)
+            gauges = asyncio.create_task(_report(hub), name="gauges")
+            log.info("web_started", port=settings.port)
+            yield
+            gauges.cancel()
+            with suppress(asyncio.CancelledError):
+                await gauges
+            await socket.close_all()
+            await hub.stop()
+        log.info("web_stopped")
+
+    async def live(scope: Any, receive: Any, send: Any) -> None:
+        await scope["app"].state.socket(scope, receive, send)
+
+    web = web_folder()
+    mimetypes.add_type("text/javascript", ".js")
+    pages: list[BaseRoute] = [
+        *routes(ENDPOINTS),
+        WebSocketRoute(SOCKET_PATH, _Asgi(live)),
+        Route("/healthz", _healthz),
+        Route("/readyz", _readyz),
+        Route("/metrics", _metrics),
+        *docs_routes(),
+        openapi_route(ENDPOINTS),
+        Mount("/widget", StaticFiles(directory=web / "widget")),
+        Mount("/shared", StaticFiles(directory=web / "shared")),
+    ]
+    if settings.demo:
+        pages += [
+            Route("/", lambda _: RedirectResponse("/demo/")),
+            Route("/demo", lambda _: RedirectResponse("/demo/")),
+            Route("/demo/session.json", demo.session),
+            Mount("/demo", StaticFiles(directory=web / "demo", html=True)),
+        ]
+    app = Starlette(routes=pages, lifespan=lifespan, exception_handlers=EXCEPTION_HANDLERS)
+    app.state.settings = settings
+    return app
+
+
+def _say_goodbye_first(socket: LiveSocket) -> None:
+    """At SIGTERM and SIGINT, close viewers with 3001 before the server closes their connections with 1012."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # a server inside a test has no signals
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def goodbye(number: int, then: Callable[[int, Any], Any]) -> None:
+        await socket.close_all()
+        then(number, None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        servers_own = signal.getsignal(number)
+        if callable(servers_own):
+            loop.add_signal_handler(
+                number, lambda n, then: under_way.add(loop.create_task(goodbye(n, then))), number, servers_own
+            )
+
+
+class _Asgi:
+    """An ASGI function as Starlette takes it for a whole endpoint."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+
+
+async def _report(hub: Hub) -> None:
+    while True:
+        metrics.SOCKETS.set(hub.stats.sockets)
+        metrics.FRAMES.set(hub.stats.frames_sent)
+        await asyncio.sleep(GAUGES_S)
+
+
+async def _healthz(_: Request) -> Response:
+    """The process answers; nothing else is asked."""
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+async def _readyz(request: Request) -> Response:
+    services: Services = request.app.state.services
+    found = await readiness(services.redis, services.pool, list(services.directory.spaces.values()))
+    body = {
+        "ready": found.ready,
+        "parts": {name: {"status": part.status, "detail": part.detail} for name, part in found.parts.items()},
+        "warnings": found.warnings,
+    }
+    return Response(orjson.dumps(body), status_code=200 if found.ready else 503, media_type="application/json")
+
+
+async def _metrics(request: Request) -> Response:
+    services: Services = request.app.state.services
+    for space in services.directory.spaces.values():
+        state = await log_state(services.redis, space, services.clock())
+        if state is not None:
+            metrics.LOG_ENTRIES.labels(space.public_id).set(state.entries)
+            metrics.LOG_BYTES.labels(space.public_id).set(state.bytes)
+            metrics.FLUSH_LAG.labels(space.public_id).set(state.lag_s)
+    body, content_type = metrics.exposition()
+    return Response(body, headers={"content-type": content_type})

@@ -1,0 +1,143 @@
+"""The ``podium`` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+import uvloop
+
+from server.core.errors import StartError
+from server.settings import Settings, load
+from server.telemetry import logs
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def _sentences(command: Callable[P, R]) -> Callable[P, R]:
+    """What stops a command is one sentence on stderr and exit code 1, never a stack trace."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except StartError as error:
+            click.echo(f"podium: {error}", err=True)
+            raise SystemExit(1) from None
+
+    return run
+
+
+@click.group()
+@click.version_option(package_name="podium")
+def main() -> None:
+    """Podium: a self-hosted, real-time leaderboard and gamification server.
+
+    Try it: podium dev. In production: podium migrate, then podium web and podium worker, configured by PODIUM_*
+    environment variables (docs/settings.md).
+    """
+
+
+@main.command()
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(1, 65_535), help="Port of the server."
+)
+@click.option(
+    "--data",
+    default=".podium",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder that keeps everything between runs.",
+)
+@click.option("--no-demo", is_flag=True, help="Empty catalog, no traffic, no demo page.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
+@_sentences
+def dev(port: int, data: Path, no_demo: bool, workers: int) -> None:
+    """Run everything here: Valkey, Postgres, web, worker, and a demo to look at."""
+    from server.dev import run
+
+    sys.exit(run(port=port, data=data, demo=not no_demo, workers=workers))
+
+
+@main.command()
+@_sentences
+def web() -> None:
+    """Serve HTTP and WebSocket."""
+    from server.serve import serve
+
+    sys.exit(serve(_settings()))
+
+
+@main.command()
+@_sentences
+def worker() -> None:
+    """Write to Postgres what was accepted, rebuild Redis where it is needed, and do what is due."""
+    from server import worker as worker_process
+
+    settings = _settings()
+    _run(worker_process.serve(settings))
+
+
+@main.command()
+@_sentences
+def migrate() -> None:
+    """Bring the database to this release, and make the first space if there is none."""
+    from server import admin_tasks
+
+    click.echo(_run(admin_tasks.migrate_and_prepare(_settings().database_url)))
+
+
+@main.group()
+def keys() -> None:
+    """Keys of the API."""
+
+
+@keys.command("create")
+@click.option("--name", required=True, help="What the key is for; it shows in the audit log.")
+@click.option("--space", default=None, help="Public id of the space; default: the production space.")
+@click.option(
+    "--can",
+    "capabilities",
+    multiple=True,
+    type=click.Choice(["admin", "read", "events:write"]),
+    default=["admin"],
+    show_default=True,
+    help="What the key may do; can be given more than once.",
+)
+@_sentences
+def create_key(name: str, space: str | None, capabilities: tuple[str, ...]) -> None:
+    """Make a key and print it, once: only its hash is kept."""
+    from server import admin_tasks
+
+    click.echo(_run(admin_tasks.create_key(_settings().database_url, name, space, capabilities)))
+
+
+@main.command()
+@click.option("--space", default=None, help="Public id of the space; default: every space.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@_sentences
+def rebuild(space: str | None, yes: bool) -> None:
+    """Empty Redis and fill it again from Postgres. What was not flushed yet is lost."""
+    from server import admin_tasks
+
+    settings = _settings()
+    if not yes:
+        click.confirm("Events that are not in Postgres yet will be lost. Rebuild?", abort=True)
+    _run(admin_tasks.rebuild_spaces(settings, space))
+
+
+def _settings() -> Settings:
+    loaded = load(os.environ)
+    logs.configure(loaded.log_level, loaded.log_format)
+    return loaded
+
+
+def _run(task: Coroutine[Any, Any, T]) -> T:
+    return uvloop.run(task)

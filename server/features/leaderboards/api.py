@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from server.http.endpoints import Endpoint
+
+ENDPOINTS: list[Endpoint] = []

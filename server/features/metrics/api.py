@@ -1,0 +1,152 @@
+"""A user's metrics over the application API (contract.md, section 5)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core import ids
+from server.core.errors import NotFound, Unprocessable
+from server.engine.state import UserState
+from server.features.metrics import store
+from server.features.metrics.model import Metric
+from server.features.metrics.summary import AGGREGATIONS, SPAN_MAX_DAYS, check_range, summarise
+from server.http import params
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.endpoints import Endpoint, Query
+from server.http.services import services
+from server.spaces.states import read_state
+
+
+class UserMetric(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric and the user's total; 0 if the user never touched it."""
+
+    id: str
+    key: str
+    name: str
+    current: float
+    achievements: tuple[()] = ()
+
+
+class SummaryBucket(msgspec.Struct, frozen=True):
+    """``date`` is the bucket's first day, ``total`` the user's total at its end."""
+
+    date: date
+    total: float
+    change: float
+
+
+def shown(metric: Metric, state: UserState) -> UserMetric:
+    """The metric as answers show it."""
+    current = metric.value(state.totals.get(metric.number, 0))
+    return UserMetric(id=metric.id, key=metric.key, name=metric.name, current=current)
+
+
+async def get_metrics(request: Request) -> Response:
+    """``GET /v1/users/{id}/metrics``."""
+    state = await _state(request)
+    return answer([shown(metric, state) for metric in principal(request).space.index.catalog.metrics])
+
+
+async def get_metric(request: Request) -> Response:
+    """``GET /v1/users/{id}/metrics/{key}``."""
+    metric = _metric(request)
+    return answer(shown(metric, await _state(request)))
+
+
+async def get_summary(request: Request) -> Response:
+    """``GET /v1/users/{id}/metrics/{key}/event-summary``."""
+    metric = _metric(request)
+    aggregation = params.choice(request, "aggregation", AGGREGATIONS)
+    start, end = _day(request, "startDate"), _day(request, "endDate")
+    check_range(start, end)
+    await _state(request)
+    space_id, user = principal(request).space.id, request.path_params["id"]
+    async with acquired(services(request).pool) as connection:
+        before, changes = await store.read_days(connection, space_id, user, metric.number, start, end)
+    return answer(
+        [
+            SummaryBucket(bucket.first, metric.value(bucket.total), metric.value(bucket.change))
+            for bucket in summarise(aggregation, start, end, before, changes)
+        ]
+    )
+
+
+def _metric(request: Request) -> Metric:
+    key: str = request.path_params["key"]
+    metric = principal(request).space.index.metric_by_key.get(key)
+    if metric is None:
+        raise NotFound(f"Metric not found: {key[: ids.KEY_MAX]}")
+    return metric
+
+
+def _day(request: Request, name: str) -> date:
+    day = params.day(request, name)
+    if day is None:
+        raise Unprocessable(f"{name} is required")
+    return day
+
+
+async def _state(request: Request) -> UserState:
+    user = ids.check_id("id", request.path_params["id"])
+    parts = services(request)
+    state = await read_state(parts.redis, parts.pool, principal(request).space, user)
+    if state is None:
+        raise NotFound(f"User not found: {user}")
+    return state
+
+
+_DAY = {"type": "string", "format": "date"}
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/v1/users/{id}/metrics",
+        summary="Get a user's metrics",
+        tag="Metrics",
+        needs="read",
+        statuses=(200, 404, 422, 503),
+        handler=get_metrics,
+        answer=list[UserMetric],
+        description="Every active metric, the oldest first.",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/users/{id}/metrics/{key}",
+        summary="Get one metric of a user",
+        tag="Metrics",
+        needs="read",
+        statuses=(200, 404, 422, 503),
+        handler=get_metric,
+        answer=UserMetric,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/users/{id}/metrics/{key}/event-summary",
+        summary="Get a metric of a user over time",
+        tag="Metrics",
+        needs="read",
+        statuses=(200, 404, 422, 503),
+        handler=get_summary,
+        answer=list[SummaryBucket],
+        query=(
+            Query(
+                "aggregation",
+                "Size of a bucket. Weeks start on Monday.",
+                {"type": "string", "enum": list(AGGREGATIONS)},
+                required=True,
+            ),
+            Query("startDate", "First day, before `endDate`.", _DAY, required=True),
+            Query("endDate", f"Last day, at most {SPAN_MAX_DAYS} days later.", _DAY, required=True),
+        ),
+        description="Every bucket with a day in the range, the oldest first; days are the user's local ones. `date` is "
+        "the first day of the calendar's bucket, also where the range begins later; `change` counts the days within "
+        "the range, `total` everything up to the last of them. Events count here once they are written to Postgres, "
+        "as a rule within 0.2 s.",
+    ),
+]

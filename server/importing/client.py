@@ -1,0 +1,215 @@
+"""The server at the other end: its catalog, and batches sent until they are stored."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import httpx
+import msgspec
+
+from server.clock import stopwatch_s
+from server.core.errors import StartError
+from server.core.ids import printable
+from server.engine.catalog import Catalog, CatalogIndex
+from server.features.metrics.model import Metric
+from server.features.users.model import Attribute, AttributeType
+from server.importing.batches import Batch
+
+LANES = 2
+"""Batches under way at once: while one is being stored the next is on its way."""
+PATIENCE_S = 300.0
+"""How long a batch is tried before the import gives up: a server that restarts or rebuilds is back by then."""
+_TIMEOUT_S = 60.0
+_PAGE = 100
+_BACKOFF_S = 0.5
+_WAIT_MAX_S = 30.0
+_TRY_AGAIN = frozenset({408, 429, 502, 503, 504})
+_INDEX = re.compile(r"\[(\d+)\]: ")
+
+T = TypeVar("T")
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """An event that the server left out of a batch."""
+
+    index: int
+    error: str
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer to a batch."""
+
+    accepted: int
+    refused: list[Refused] = []
+
+
+class Tally(msgspec.Struct):
+    """What has come of an import so far: events stored, and line and reason of those the server left out."""
+
+    stored: int = 0
+    refused: list[tuple[int, str]] = []
+
+
+class SendingStopped(Exception):
+    """A batch can't be stored. The message is a sentence with the reason."""
+
+
+class _MetricRow(msgspec.Struct):
+    key: str
+    decimals: int = 3
+
+
+class _AttributeRow(msgspec.Struct):
+    key: str
+    type: AttributeType
+
+
+def open_client(url: str, key: str) -> httpx.AsyncClient:
+    """A client of the server at ``url`` with an admin key. ``StartError`` if either can't be one."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise StartError(f"--url must be like http://127.0.0.1:8000, not {url[:100]!r}.")
+    if not key.isascii() or not key.isprintable():
+        raise StartError("The key holds characters that no key has.")
+    headers = {"X-API-KEY": key, "Content-Type": "application/json"}
+    return httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=_TIMEOUT_S)
+
+
+async def load_catalog(client: httpx.AsyncClient) -> CatalogIndex:
+    """The metrics and attributes that the server knows. ``StartError`` if it can't be asked."""
+    metrics = await _list(client, "/admin/v1/metrics", _MetricRow)
+    attributes = await _list(client, "/admin/v1/attributes", _AttributeRow)
+    return CatalogIndex(
+        Catalog(
+            version=0,
+            metrics=tuple(Metric(m.key, i, m.key, m.key, decimals=m.decimals) for i, m in enumerate(metrics)),
+            attributes=tuple(Attribute(a.key, i, a.key, a.key, a.type) for i, a in enumerate(attributes)),
+        )
+    )
+
+
+async def send(
+    client: httpx.AsyncClient,
+    batches: Iterable[Batch],
+    tally: Tally,
+    *,
+    on_stored: Callable[[int], object],
+    on_wait: Callable[[str], None],
+    patience_s: float = PATIENCE_S,
+) -> None:
+    """Send all batches, those of a lane one after the other, and keep ``tally``. ``on_stored`` is told how many
+    events were dealt with, ``on_wait`` why a batch has to wait.
+
+    Raises SendingStopped when a batch is refused, or not stored within ``patience_s``; cancelling is safe.
+    What was on its way then may be stored without being counted in the tally.
+    """
+
+    async def drain(queue: asyncio.Queue[Batch | None]) -> None:
+        while (batch := await queue.get()) is not None:
+            answer = await _send_batch(client, batch, on_wait, patience_s)
+            tally.stored += answer.accepted
+            tally.refused += [(batch.lines[r.index], r.error) for r in answer.refused]
+            on_stored(len(batch.lines))
+
+    queues: list[asyncio.Queue[Batch | None]] = [asyncio.Queue(maxsize=1) for _ in range(LANES)]
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            for queue in queues:
+                lanes.create_task(drain(queue))
+            for batch in batches:
+                await queues[batch.lane].put(batch)
+            for queue in queues:
+                await queue.put(None)
+    except ExceptionGroup as group:
+        stopped, others = group.split(SendingStopped)
+        if stopped is None or others is not None:
+            raise
+        raise stopped.exceptions[0] from None
+
+
+async def _send_batch(
+    client: httpx.AsyncClient, batch: Batch, on_wait: Callable[[str], None], patience_s: float
+) -> Accepted:
+    response = await _request(
+        client, "POST", "/admin/v1/metrics/events", batch.body, on_wait=on_wait, patience_s=patience_s
+    )
+    if response.status_code != 202:
+        error = _error(response)
+        found = _INDEX.match(error)
+        if found and int(found.group(1)) < len(batch.lines):
+            raise SendingStopped(f"line {batch.lines[int(found.group(1))]}: {error[found.end() :]}")
+        raise SendingStopped(error)
+    try:
+        answer = msgspec.json.decode(response.content, type=Accepted)
+    except msgspec.DecodeError:
+        raise SendingStopped(f"{response.url} answered something else than Podium does") from None
+    if any(not 0 <= r.index < len(batch.lines) for r in answer.refused):
+        raise SendingStopped(f"{response.url} refused an event that was not sent")
+    return answer
+
+
+async def _list(client: httpx.AsyncClient, path: str, type_: type[T]) -> list[T]:
+    found: list[T] = []
+    while True:
+        try:
+            response = await _request(client, "GET", f"{path}?limit={_PAGE}&skip={len(found)}")
+            if response.status_code != 200:
+                raise SendingStopped(_error(response))
+            page = msgspec.json.decode(response.content, type=list[type_])  # type: ignore[valid-type]  # a value
+        except SendingStopped as stopped:
+            raise StartError(f"{stopped}.") from None
+        except msgspec.DecodeError:
+            raise StartError(f"{response.url} answers, but is not Podium.") from None
+        found += page
+        if len(page) < _PAGE:
+            return found
+
+
+async def _request(
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    *,
+    on_wait: Callable[[str], None] | None = None,
+    patience_s: float = 0,
+) -> httpx.Response:
+    """The answer to a request, which is repeated while the server is away or asks for it, for ``patience_s``."""
+    began_s = stopwatch_s()
+    backoff_s = _BACKOFF_S
+    waited = False
+    while True:
+        wait_s = backoff_s
+        try:
+            response = await client.request(method, path, content=body)
+        except httpx.TransportError as error:
+            reason = f"{client.base_url} can't be reached: {error or type(error).__name__}"
+        else:
+            if response.status_code not in _TRY_AGAIN:
+                return response
+            reason = _error(response)
+            after = response.headers.get("Retry-After", "")
+            wait_s = min(int(after), _WAIT_MAX_S) if after.isdecimal() else backoff_s
+        if stopwatch_s() - began_s + wait_s > patience_s:
+            raise SendingStopped(reason)
+        if on_wait is not None and not waited:
+            on_wait(reason)
+            waited = True
+        await asyncio.sleep(wait_s)
+        backoff_s = min(2 * backoff_s, _WAIT_MAX_S)
+
+
+def _error(response: httpx.Response) -> str:
+    try:
+        text = msgspec.json.decode(response.content, type=dict[str, str])["error"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return f"{response.url.copy_with(query=None)} answered {response.status_code}"
+    if _INDEX.match(text):
+        return printable(text)
+    return printable(f"{response.url.copy_with(query=None)} answered {response.status_code}: {text}")

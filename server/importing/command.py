@@ -1,0 +1,261 @@
+"""The command ``podium import``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import IO, TypeVar, cast
+
+import click
+import httpx
+import msgspec
+from tqdm import tqdm
+
+from server.clock import Clock, stopwatch_s, system_clock
+from server.core.errors import RequestError, StartError
+from server.core.periods import iso
+from server.engine.catalog import CatalogIndex
+from server.importing.batches import Row, batches, keyed, pack
+from server.importing.client import LANES, PATIENCE_S, SendingStopped, Tally, load_catalog, open_client, send
+from server.importing.lines import Format, check_item, read_lines
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+DEV_FILE = Path(".podium/dev.json")
+"""Where ``podium dev`` writes its URL and its admin key."""
+NAMED_MAX = 20
+"""Bad lines that are named; of the others only the number."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell has it: 128 + SIGINT."""
+
+T = TypeVar("T")
+
+
+class Checked(msgspec.Struct):
+    """The events of a file that passed, who they are of, and the lines that did not."""
+
+    rows: list[Row] = []
+    users: set[str] = set()
+    bad: list[tuple[int, str]] = []
+
+
+class _DevFile(msgspec.Struct, rename="camel"):
+    url: str
+    admin_key: str
+
+
+@click.command("import", short_help="Import events from CSV or NDJSON.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--url", help=f"Where Podium is.  [default: {DEFAULT_URL}]")
+@click.option(
+    "--key",
+    envvar="PODIUM_API_KEY",
+    show_envvar=True,
+    help=f"An admin key. Without one, that of a running `podium dev` is read from {DEV_FILE}.",
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["auto", "csv", "ndjson"]), default="auto", show_default=True
+)
+@click.option("--metric", help="Key of the metric of lines that name none.")
+@click.option("--dry-run", is_flag=True, help="Check everything, send nothing.")
+@click.option("--skip-bad", is_flag=True, help="Leave bad lines out instead of sending nothing.")
+def import_(
+    file: str, url: str | None, key: str | None, format_: str, metric: str | None, dry_run: bool, skip_bad: bool
+) -> None:
+    """Import events from FILE, or from standard input if FILE is "-".
+
+    Everything is checked before anything is sent. Events are sent in the order of their time, whatever the
+    order of the lines.
+
+    \b
+    CSV begins with a line that names the columns:
+      user            the user's id
+      metric          the metric's key (may be left out with --metric)
+      value           a number, added to the user's total
+      timestamp       ISO 8601 with an offset: 2026-01-31T12:00:00Z
+      name            the user's display name
+      idempotencyKey  your own name for the event
+      attributes      of the event, as a JSON object
+      attributes.KEY  one attribute of the event
+      user.tz, user.email, user.attributes.KEY
+    Only user, value and timestamp have to be there; an empty cell says nothing.
+
+    \b
+    NDJSON has an object on each line: with the same names as the columns,
+    or an item as POST /admin/v1/metrics/events takes it.
+
+    Importing twice counts once: an event without an idempotencyKey gets one from its user, metric, value and
+    time. Lines of one file that agree in all four count once each.
+
+    Exit code: 0 if every line is stored (or only --skip-bad left lines out), 1 if not, 130 after Ctrl-C.
+    """
+    sys.exit(
+        import_command(
+            file,
+            url=url,
+            key=key,
+            format_=cast(Format, format_),
+            metric=metric,
+            dry_run=dry_run,
+            skip_bad=skip_bad,
+        )
+    )
+
+
+def import_command(
+    file: str,
+    *,
+    url: str | None = None,
+    key: str | None = None,
+    format_: Format = "auto",
+    metric: str | None = None,
+    dry_run: bool = False,
+    skip_bad: bool = False,
+    clock: Clock = system_clock,
+    patience_s: float = PATIENCE_S,
+) -> int:
+    """Import ``file`` ("-": standard input) and say on the terminal what came of it; the exit code."""
+    try:
+        url, key = _server(url, key)
+        index = asyncio.run(_with_client(url, key, load_catalog))
+        checked = _check_file(file, format_, metric, index, clock())
+    except StartError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say("Stopped; nothing was sent.")
+        return INTERRUPTED
+    good, bad = len(checked.rows), len(checked.bad)
+    _name_lines(checked.bad, "Bad lines")
+    if bad and not skip_bad:
+        _say("Nothing was sent. Correct the lines, or leave them out with --skip-bad.")
+        return 1
+    if not good:
+        _say("There is no event to send.")
+        return 0
+    first_ms, last_ms = min(checked.rows)[0], max(checked.rows)[0]
+    what = f"{_count(good, 'event')} of {_count(len(checked.users), 'user')}, {iso(first_ms)} to {iso(last_ms)}"
+    if dry_run:
+        click.echo(f"Checked {what}. Nothing was sent.")
+        return 0
+    return _send(url, key, checked, what, skip_bad=skip_bad, patience_s=patience_s)
+
+
+def _send(url: str, key: str, checked: Checked, what: str, *, skip_bad: bool, patience_s: float) -> int:
+    tally = Tally()
+    good = len(checked.rows)
+    began_s = stopwatch_s()
+    problem = ""
+    code = 0
+    with tqdm(total=good, unit=" events", desc="Sending", file=sys.stderr, disable=None) as bar:
+
+        def on_stored(events: int) -> None:
+            bar.update(events)
+
+        def on_wait(reason: str) -> None:
+            bar.write(f"Waiting: {reason}", file=sys.stderr)
+
+        async def run(client: httpx.AsyncClient) -> None:
+            ready = batches(keyed(checked.rows), LANES)
+            await send(client, ready, tally, on_stored=on_stored, on_wait=on_wait, patience_s=patience_s)
+
+        try:
+            asyncio.run(_with_client(url, key, run))
+        except SendingStopped as stopped:
+            problem, code = f"Stopped: {stopped}.", 1
+        except KeyboardInterrupt:
+            problem, code = "Stopped.", INTERRUPTED
+    took_s = stopwatch_s() - began_s
+    _name_lines(sorted(tally.refused), "Refused by the server")
+    if problem:
+        _say(f"{problem} Stored for certain: {tally.stored:,} of {_count(good, 'event')}.")
+        _say("It is safe to run the same import again: what is stored already counts once.")
+        return code
+    stored = f"{tally.stored:,} stored"
+    if tally.refused:
+        stored += f", {len(tally.refused):,} refused"
+    if checked.bad:
+        stored += f", {_count(len(checked.bad), 'bad line')} left out"
+    click.echo(f"Sent {what}: {stored}; {took_s:.1f} s, {tally.stored / took_s:,.0f} events/s.")
+    return 1 if tally.refused and not skip_bad else 0
+
+
+def _check_file(file: str, format_: Format, metric: str | None, index: CatalogIndex, now_ms: int) -> Checked:
+    checked = Checked()
+    with (
+        click.open_file(file, "rb") as stream,
+        tqdm(
+            total=_size(stream),
+            unit="B",
+            unit_scale=True,
+            desc="Checking",
+            file=sys.stderr,
+            disable=None,
+            leave=False,
+        ) as bar,
+    ):
+        for line, read in read_lines(_counted(stream, bar.update), format_, metric):
+            try:
+                if isinstance(read, RequestError):
+                    raise read
+                instant_ms = check_item(index, read, now_ms)
+            except RequestError as error:
+                checked.bad.append((line, error.message))
+                continue
+            checked.rows.append(pack(instant_ms, line, read))
+            checked.users.add(read.user.id)
+    return checked
+
+
+def _counted(stream: IO[bytes], seen: Callable[[int], object]) -> Iterator[bytes]:
+    for line in stream:
+        seen(len(line))
+        yield line
+
+
+def _size(stream: IO[bytes]) -> int | None:
+    """Bytes in a regular file, None where the end is not known."""
+    try:
+        found = os.fstat(stream.fileno())
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _server(url: str | None, key: str | None) -> tuple[str, str]:
+    """URL and key to use. The key in DEV_FILE is for the server that is named there, and sent to no other."""
+    if key and key.strip():
+        return url or DEFAULT_URL, key.strip()
+    try:
+        dev = msgspec.json.decode(DEV_FILE.read_bytes(), type=_DevFile)
+    except FileNotFoundError:
+        raise StartError("An admin key is needed: --key KEY, or PODIUM_API_KEY in the environment.") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise StartError(f"{DEV_FILE} can't be read, so --key is needed: {error}.") from None
+    if url is not None and url.rstrip("/") != dev.url.rstrip("/"):
+        raise StartError(f"An admin key of {url} is needed: --key KEY, or PODIUM_API_KEY in the environment.")
+    return dev.url, dev.admin_key
+
+
+async def _with_client(url: str, key: str, use: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+    async with open_client(url, key) as client:
+        return await use(client)
+
+
+def _name_lines(lines: list[tuple[int, str]], kind: str) -> None:
+    for line, reason in lines[:NAMED_MAX]:
+        _say(f"line {line}: {reason}")
+    if lines:
+        more = f" (the first {NAMED_MAX} are named)" if len(lines) > NAMED_MAX else ""
+        _say(f"{kind}: {len(lines):,}{more}.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

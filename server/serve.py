@@ -1,0 +1,78 @@
+"""Runs the web process: uvicorn, one process or several behind one socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from server import settings as settings_module
+from server.app import create_app
+from server.core.errors import StartError
+from server.intake.http import HotPath
+from server.settings import Settings
+from server.telemetry import logs
+
+GRACE_S = 2
+"""What a stop waits for requests under way; viewers were told before (close code 3001)."""
+BACKLOG = 4_096
+"""Connections that the kernel holds while 5,000 viewers connect at once."""
+
+
+def app_from_environment() -> HotPath:
+    """For uvicorn's worker processes, which inherit nothing but the environment."""
+    settings = settings_module.load(os.environ)
+    logs.configure(settings.log_level, settings.log_format)
+    return HotPath(create_app(settings))
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code. ``StartError`` if the port is taken."""
+    config = uvicorn.Config(
+        "server.serve:app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.web_workers,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=settings.socket_limit,
+        # The protocol has its own ping (realtime.md), and frames are small: compressing each costs more than it saves.
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        date_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    listener = _bind(settings)
+    server = uvicorn.Server(config)
+    if settings.web_workers == 1:
+        server.run(sockets=[listener])
+        return 0 if server.started else 3
+    # Each process keeps its counters in this folder, so that any of them can answer for all.
+    with tempfile.TemporaryDirectory(prefix="podium-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        Multiprocess(config, sockets=[listener]).run()
+    return 0
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    listener.set_inheritable(True)
+    return listener

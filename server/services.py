@@ -1,0 +1,120 @@
+"""What a process works with, opened once and handed down. Nothing here is global."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import msgspec
+
+from server.backends.postgres.pool import Pool, open_pool
+from server.backends.redis.client import RedisClient
+from server.clock import Clock, system_clock
+from server.core.errors import Unavailable
+from server.engine.inputs import Input
+from server.engine.state import UserState
+from server.http.bodies import decode
+from server.intake.batcher import Batcher
+from server.intake.answers import encode_answer
+from server.intake.requests import BatchItem, SocketEvent, from_batch, from_item
+from server.intake.service import Intake
+from server.intake.states import States
+from server.core.errors import Forbidden
+from server.settings import Settings
+from server.spaces.directory import Directory
+from server.spaces.space import Space
+from server.telemetry.metrics import CommitObserver
+from server.writebehind.eviction import load_cold
+
+_rpc_event = msgspec.json.Decoder(SocketEvent)
+_rpc_events = msgspec.json.Decoder(list[BatchItem])
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of a web or worker process."""
+
+    settings: Settings
+    clock: Clock
+    redis: RedisClient
+    pool: Pool
+    directory: Directory
+    _intakes: dict[int, Intake] = field(default_factory=dict)
+
+    def intake(self, space: Space) -> Intake:
+        """The way of events and commands into a space."""
+        found = self._intakes.get(space.id)
+        return found if found is not None else self._open_intake(space)
+
+    async def commit(self, space: Space, input_: Input) -> UserState:
+        """Commit a command; the user's state after it (design decision 17)."""
+        return await self.intake(space).change(input_)
+
+    async def post_event(self, space: Space, data: bytes, only_user: str | None) -> bytes:
+        """The rpc ``event``: JSON in, JSON of the HTTP answer out."""
+        request = decode(_rpc_event, data)
+        event = from_item(space.index, request, self.clock())
+        if only_user is not None and event.user != only_user:
+            raise Forbidden("user: this token may write only for its own user")
+        return encode_answer(await self.intake(space).event(event))
+
+    async def post_events(self, space: Space, data: bytes, only_user: str | None) -> bytes:
+        """The rpc ``events``: JSON in, ``{accepted, refused?}`` out."""
+        items = decode(_rpc_events, data)
+        events = from_batch(space.index, items, self.clock())
+        if only_user is not None and any(event.user != only_user for event in events):
+            raise Forbidden("user: this token may write only for its own user")
+        accepted, refused = await self.intake(space).events(events)
+        answer: dict[str, object] = {"accepted": accepted}
+        if refused:
+            answer["refused"] = refused
+        return encode_answer(answer)
+
+    async def drain(self) -> None:
+        """Wait for what is in flight."""
+        for intake in self._intakes.values():
+            await intake.batcher.drain()
+
+    def _open_intake(self, space: Space) -> Intake:
+        async def thaw(space: Space, users: list[str]) -> None:
+            await load_cold(self.pool, self.redis, space, users)
+
+        async def refresh(space: Space) -> None:
+            await self.directory.refresh_space(space)
+
+        batcher = Batcher(
+            space,
+            self.redis,
+            States(space, self.redis, self.pool, thaw, most=self.settings.state_cache),
+            clock=self.clock,
+            refresh=refresh,
+            queue_limit=self.settings.intake_limit,
+            log_limit=self.settings.log_limit,
+            observer=CommitObserver(),
+        )
+        intake = Intake(space, batcher, self.redis, self.pool)
+        self._intakes[space.id] = intake
+        return intake
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Services]:
+    """Open the parts and keep the directory up to date; a store that is away now may come later."""
+    redis = RedisClient(settings.redis_url)
+    pool = await open_pool(settings.database_url)
+    directory = Directory(pool, redis, settings.direct_url, clock)
+    with suppress(Unavailable):
+        await directory.refresh()
+    watching = asyncio.create_task(directory.watch(), name="directory")
+    services = Services(settings, clock, redis, pool, directory)
+    try:
+        yield services
+    finally:
+        await services.drain()
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await redis.aclose()
+        pool.terminate()

@@ -1,0 +1,108 @@
+"""Whether this server can do its work, part by part."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from server.backends.postgres.pool import AWAY as POSTGRES_AWAY
+from server.backends.postgres.pool import CONNECT_TIMEOUT_S, Pool
+from server.backends.redis.client import AWAY as REDIS_AWAY
+from server.backends.redis.client import RedisClient
+from server.spaces.space import Space
+
+REDIS_OLDEST = (7, 0)
+POSTGRES_OLDEST = 150_000
+"""``server_version_num`` of the oldest Postgres that Podium is tested with."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part: ``ok``, or what is missing."""
+
+    status: Literal["ok", "missing"]
+    detail: str = ""
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """``ready`` where events are accepted; ``warnings`` name what weakens the promise of 201."""
+
+    ready: bool
+    parts: dict[str, Part]
+    warnings: tuple[str, ...] = ()
+
+
+class LogState(NamedTuple):
+    """The log of a space in Redis: entries and bytes not flushed, and the age (s) of the oldest of them."""
+
+    entries: int
+    bytes: int
+    lag_s: float
+
+
+async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space]) -> Readiness:
+    """Ask every part. Postgres away is no reason not to accept events (failure table), so it only warns."""
+    parts: dict[str, Part] = {}
+    warnings: list[str] = []
+    parts["redis"] = redis_part = await _redis(redis, warnings)
+    parts["postgres"] = postgres = await _postgres(pool)
+    if postgres.status == "missing":
+        warnings.append("Postgres is away: events are accepted, except for users whose state is not in Redis")
+    missing = [space.public_id for space in spaces if space.epoch is None]
+    if not spaces:
+        parts["spaces"] = Part("missing", "no space is known: run `podium migrate`")
+    elif missing:
+        parts["spaces"] = Part("missing", f"being rebuilt (is a worker running?): {', '.join(missing[:5])}")
+    else:
+        parts["spaces"] = Part("ok")
+    ready = redis_part.status == "ok" and parts["spaces"].status == "ok"
+    return Readiness(ready, parts, tuple(warnings))
+
+
+async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
+    try:
+        info = await redis.raw.info("server")
+        if await redis.raw.execute_command("FUNCTION", "STATS") is None:
+            return Part("missing", "Redis has no functions")
+        version = tuple(int(n) for n in str(info.get("redis_version", "0.0")).split(".")[:2])
+        if version < REDIS_OLDEST:
+            return Part("missing", f"Redis {version[0]}.{version[1]} is too old: 7.0 is the oldest")
+        config = await redis.raw.config_get("append*", "maxmemory-policy")
+    except REDIS_AWAY as error:
+        return Part("missing", f"Redis does not answer: {type(error).__name__}")
+    if config.get("appendonly") != "yes" or config.get("appendfsync") != "always":
+        warnings.append(
+            "Redis runs without `appendonly yes` and `appendfsync always`: a crash of Redis can lose events that were "
+            "answered with 201"
+        )
+    if config.get("maxmemory-policy") != "noeviction":
+        warnings.append("Redis must run with `maxmemory-policy noeviction`, or it will drop states and boards")
+    return Part("ok")
+
+
+async def _postgres(pool: Pool) -> Part:
+    try:
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+            number = int(await connection.fetchval("SHOW server_version_num"))
+    except POSTGRES_AWAY as error:
+        return Part("missing", f"Postgres does not answer: {type(error).__name__}")
+    if number < POSTGRES_OLDEST:
+        return Part("missing", f"Postgres {number // 10_000} is too old: 15 is the oldest")
+    return Part("ok")
+
+
+async def log_state(redis: RedisClient, space: Space, now_ms: int) -> LogState | None:
+    """How far the flusher is behind; None while Redis holds no such space or is away."""
+    try:
+        async with redis.raw.pipeline(transaction=False) as pipe:
+            pipe.xlen(space.keys.log)
+            pipe.hmget(space.keys.meta, ["logged", "trimmed"])
+            pipe.xrange(space.keys.log, count=2)
+            length, (logged, trimmed), first = await pipe.execute()
+    except REDIS_AWAY:
+        return None
+    if not length:
+        return None
+    # The first entry is the position itself: it stays when it has been flushed (design decision 6).
+    lag_s = max(0.0, (now_ms - int(first[1][0].split(b"-")[0])) / 1000) if len(first) > 1 else 0.0
+    return LogState(length - 1, int(logged or 0) - int(trimmed or 0), lag_s)

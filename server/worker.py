@@ -1,0 +1,32 @@
+"""The worker process: flushes, rebuilds, evicts, keeps partitions ahead."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from server.services import open_services
+from server.settings import Settings
+from server.writebehind.flusher import FlushStats
+from server.writebehind.worker_loops import run_worker
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then flush once more and return."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stats: dict[str, FlushStats] = {}
+    async with open_services(settings) as services:
+        log.info("worker_started")
+        await run_worker(services, stop, stats)
+    log.info(
+        "worker_stopped",
+        events=sum(s.events for s in stats.values()),
+        rejected=sum(s.rejected for s in stats.values()),
+    )
