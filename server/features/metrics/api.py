@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import cast
 
 import msgspec
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from server.core.errors import NotFound, Unprocessable
 from server.engine.state import UserState
 from server.features.metrics import store
 from server.features.metrics.model import Metric
-from server.features.metrics.summary import AGGREGATIONS, SPAN_MAX_DAYS, check_range, summarise
+from server.features.metrics.summary import AGGREGATIONS, SPAN_MAX_DAYS, Aggregation, check_range, summarise
 from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
@@ -62,7 +63,7 @@ async def get_metric(request: Request) -> Response:
 async def get_summary(request: Request) -> Response:
     """``GET /v1/users/{id}/metrics/{key}/event-summary``."""
     metric = _metric(request)
-    aggregation = params.choice(request, "aggregation", AGGREGATIONS)
+    aggregation = cast(Aggregation, params.choice(request, "aggregation", AGGREGATIONS))
     start, end = _day(request, "startDate"), _day(request, "endDate")
     check_range(start, end)
     await _state(request)
@@ -144,9 +145,9 @@ ENDPOINTS: list[Endpoint] = [
             Query("startDate", "First day, before `endDate`.", _DAY, required=True),
             Query("endDate", f"Last day, at most {SPAN_MAX_DAYS} days later.", _DAY, required=True),
         ),
-        description="Every bucket with a day in the range, the oldest first; days are the user's local ones. `date` is "
-        "the first day of the calendar's bucket, also where the range begins later; `change` counts the days within "
-        "the range, `total` everything up to the last of them. Events count here once they are written to Postgres, "
-        "as a rule within 0.2 s.",
+        description="Every bucket with a day in the range, the oldest first; days are the user's local ones. "
+        "`date` is the first day of the calendar's bucket, also where the range begins later; `change` counts the "
+        "days within the range, `total` everything up to the last of them. Events count here once they are written "
+        "to Postgres, as a rule within 0.2 s.",
     ),
 ]
