@@ -89,7 +89,8 @@ def redis_url(valkey: RunningValkey) -> str:
 async def database_url(postgres: RunningPostgres) -> AsyncIterator[str]:
     """A migrated database without any space, dropped at the end."""
     name = f"test_{secrets.token_hex(6)}"
-    await _execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    # FILE_COPY takes half the time of the default, as nothing is synced here.
+    await _execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
     yield _database(postgres.url, name)
     await _execute(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
 
