@@ -30,3 +30,13 @@ def member_user(member_: str) -> str:
 def score(units: int) -> str:
     """The score of a sorted set: negated, so that the best stands first and ZRANK is the ranking."""
     return str(-units)
+
+
+def units(score_: str | bytes) -> int:
+    """The whole units of a ``score``."""
+    return -int(score_)
+
+
+def shown_rank(rank: int, most: int) -> int | None:
+    """The rank as shown: none for 0 ("not on the board") and beyond ``most``, the last place that counts."""
+    return rank if 0 < rank <= most else None

@@ -6,6 +6,7 @@ from calendar import monthrange
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from server.core.errors import Unprocessable
 from server.features.leaderboards.model import Leaderboard
 
 
@@ -24,8 +25,27 @@ def run_on(board: Leaderboard, day: date) -> Run | None:
         return Run(board.start, board.end)
     index = _index(board.start, board.run_unit, board.run_interval, day)
     start = _nth_start(board.start, board.run_unit, board.run_interval, index)
-    end = _nth_start(board.start, board.run_unit, board.run_interval, index + 1) - timedelta(days=1)
+    try:
+        end = _nth_start(board.start, board.run_unit, board.run_interval, index + 1) - timedelta(days=1)
+    except (OverflowError, ValueError):
+        end = date.max  # the last run that the calendar can name
     return Run(start, end if board.end is None else min(end, board.end))
+
+
+def within(board: Leaderboard, day: date) -> date:
+    """The day of the leaderboard's dates that is nearest to ``day``."""
+    day = max(day, board.start)
+    return day if board.end is None else min(day, board.end)
+
+
+def select_run(board: Leaderboard, asked: date | None, today: date) -> Run:
+    """The run that holds the day ``asked`` for, 422 where there is none; without one the current run on
+    ``today``: the first where none has begun, the last where all are over."""
+    run = run_on(board, within(board, today) if asked is None else asked)
+    if run is None:
+        until = f" to {board.end}" if board.end is not None else ""
+        raise Unprocessable(f"run must be a day of the leaderboard, which runs from {board.start}{until}")
+    return run
 
 
 def run_name(board: Leaderboard, run: Run) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from server.features.leaderboards.model import MAX_PARTICIPANTS, Leaderboard, RunUnit
 from server.features.leaderboards.runs import Run
+
+VisibleStatus = Literal["scheduled", "active", "finished"]
 
 
 class AttributeFilter(msgspec.Struct, frozen=True):
@@ -51,18 +53,93 @@ class EventLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="cam
     threshold: int
 
 
+class ListedLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard with its status on today's date in the space's home zone."""
+
+    status: VisibleStatus
+
+
+class Ranking(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One row of a ranking. ``value`` is ``exactValue`` rounded down; the order is by the exact one."""
+
+    user_id: str
+    user_name: str | None
+    rank: int
+    value: int
+    exact_value: float
+
+
+class RankedLeaderboard(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard and rows of one of its runs."""
+
+    rankings: list[Ranking]
+
+
+class RankedDay(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+    """A day on which the user's value changed: rank and value just after the day's last change, and before
+    its first. ``timestamp`` is midnight UTC of the day; values are rounded down."""
+
+    date: date
+    timestamp: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time", "deprecated": True})]
+    previous_rank: int | None
+    rank: int | None
+    previous_value: int | None
+    value: int
+
+
+class UserLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard and one user's place in one of its runs. All three are null where the user is not on the
+    board, ``rank`` also beyond ``maxParticipants``; ``value`` is ``exactValue`` rounded down."""
+
+    rank: int | None
+    value: int | None
+    exact_value: float | None
+    history: list[RankedDay]
+
+
 def config(board: Leaderboard, metric_key: str, metric_name: str) -> LeaderboardConfig:
     """The leaderboard itself."""
-    return LeaderboardConfig(**_fields(board, metric_key, metric_name))  # type: ignore[arg-type] # same names
+    return LeaderboardConfig(**_fields(board, metric_key, metric_name))
+
+
+def listed(board: Leaderboard, metric_key: str, metric_name: str, status: VisibleStatus) -> ListedLeaderboard:
+    """The leaderboard in a list."""
+    return ListedLeaderboard(**_fields(board, metric_key, metric_name), status=status)
+
+
+def ranked(
+    board: Leaderboard, metric_key: str, metric_name: str, status: VisibleStatus, rankings: list[Ranking]
+) -> RankedLeaderboard:
+    """The leaderboard with rows of a run."""
+    return RankedLeaderboard(**_fields(board, metric_key, metric_name), status=status, rankings=rankings)
+
+
+def user_leaderboard(
+    board: Leaderboard,
+    metric_key: str,
+    metric_name: str,
+    rank: int | None,
+    value: int | None,
+    exact_value: float | None,
+    history: list[RankedDay],
+) -> UserLeaderboard:
+    """The leaderboard with a user's place in a run."""
+    return UserLeaderboard(
+        **_fields(board, metric_key, metric_name),
+        rank=rank,
+        value=value,
+        exact_value=exact_value,
+        history=history,
+    )
 
 
 def event_leaderboard(board: Leaderboard, metric_key: str, metric_name: str, run: Run) -> EventLeaderboard:
     """A board of one run, before its ranks are filled in."""
     fields = _fields(board, metric_key, metric_name) | {"start": run.start, "end": run.end}
-    return EventLeaderboard(**fields, rank=None, previous_rank=None, threshold=0)  # type: ignore[arg-type]
+    return EventLeaderboard(**fields, rank=None, previous_rank=None, threshold=0)
 
 
-def _fields(board: Leaderboard, metric_key: str, metric_name: str) -> dict[str, object]:
+def _fields(board: Leaderboard, metric_key: str, metric_name: str) -> dict[str, Any]:
     return {
         "id": board.id,
         "key": board.key,

@@ -146,8 +146,8 @@ ENDPOINTS: list[Endpoint] = [
             Query("endDate", f"Last day, at most {SPAN_MAX_DAYS} days later.", _DAY, required=True),
         ),
         description="Every bucket with a day in the range, the oldest first; days are the user's local ones. "
-        "`date` is the first day of the calendar's bucket, also where the range begins later; `change` counts the "
-        "days within the range, `total` everything up to the last of them. Events count here once they are written "
-        "to Postgres, as a rule within 0.2 s.",
+        "`date` is the first day of the calendar's bucket, also where the range begins later; `change` counts "
+        "the days within the range, `total` everything up to the last of them. Events count here once they are "
+        "written to Postgres, as a rule within 0.2 s.",
     ),
 ]
