@@ -9,8 +9,7 @@ import msgspec
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import Event
 from server.engine.state import UserState
-from server.features.leaderboards.model import MAX_PARTICIPANTS
-from server.features.leaderboards.ranking import split_board
+from server.features.leaderboards.ranking import shown_rank, split_board
 from server.features.leaderboards.runs import named_run
 from server.features.leaderboards.shapes import EventLeaderboard, event_leaderboard
 from server.intake.commit import Placing
@@ -95,8 +94,3 @@ def place(template: EventLeaderboard, placing: Placing, decimals: int) -> EventL
         previous_rank=shown_rank(placing.before, most),
         threshold=0 if placing.threshold is None else placing.threshold // 10**decimals,
     )
-
-
-def shown_rank(rank: int, most: int = MAX_PARTICIPANTS) -> int | None:
-    """The rank as shown: none for 0 ("not on the board") and beyond the last place that counts."""
-    return rank if 0 < rank <= most else None

@@ -21,14 +21,13 @@ from server.clock import Clock
 from server.core.errors import Unavailable
 from server.core.periods import local_day
 from server.features.leaderboards import shapes
-from server.features.leaderboards.model import Leaderboard
-from server.features.leaderboards.ranking import board_name
-from server.features.leaderboards.runs import run_name, run_on
+from server.features.leaderboards.ranking import board_name, units
+from server.features.leaderboards.runs import run_name, run_on, within
 from server.live.channels import LeaderboardChannel
 from server.live.listener import Listener
 from server.live.protocol import CommandError, ErrorCode
 from server.live.view import Later, RunInfo, Stats, Target, View, Viewer
-from server.live.window import MARGIN, Message, Row, Window, units
+from server.live.window import MARGIN, Message, Row, Window
 from server.spaces.space import Space
 
 TICK_S = 1.0
@@ -150,7 +149,7 @@ class Hub:
         if board is None or metric is None or board.status == "inactive":
             raise CommandError(ErrorCode.UNKNOWN_CHANNEL)
         today = self._today(space)
-        run = run_on(board, name.day or _within(board, today))
+        run = run_on(board, name.day or within(board, today))
         if run is None:
             raise CommandError(ErrorCode.UNKNOWN_CHANNEL, "the leaderboard has no run on that day")
         over = run.end is not None and today > run.end
@@ -381,12 +380,6 @@ class Hub:
         for viewer, ticks in self._slow.items():
             if ticks > SLOW_TICKS:
                 viewer.close_slow()
-
-
-def _within(board: Leaderboard, day: date) -> date:
-    """The day of the leaderboard's dates that is nearest to ``day``."""
-    day = max(day, board.start)
-    return day if board.end is None else min(day, board.end)
 
 
 def _window_of(page: list[Any], limit: int) -> Window:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from operator import lt
 from typing import NamedTuple
 
+from server.features.leaderboards.ranking import units
+
 MARGIN = 50
 """Rows kept below the widest view: so many more may fall out than come in before the board is read again."""
 
@@ -36,11 +38,6 @@ class Message(NamedTuple):
     number: int
     participants: int
     changes: list[Change]
-
-
-def units(score: str) -> int:
-    """Whole units of a sorted set's score (features/leaderboards/ranking.score)."""
-    return -int(score)
 
 
 class Window:
