@@ -12,16 +12,15 @@ import msgspec
 from server.backends.postgres.pool import Pool, open_pool
 from server.backends.redis.client import RedisClient
 from server.clock import Clock, system_clock
-from server.core.errors import Unavailable
+from server.core.errors import Forbidden, Unavailable
 from server.engine.inputs import Input
 from server.engine.state import UserState
 from server.http.bodies import decode
-from server.intake.batcher import Batcher
 from server.intake.answers import encode_answer
+from server.intake.batcher import Batcher
 from server.intake.requests import BatchItem, SocketEvent, from_batch, from_item
 from server.intake.service import Intake
 from server.intake.states import States
-from server.core.errors import Forbidden
 from server.settings import Settings
 from server.spaces.directory import Directory
 from server.spaces.space import Space

@@ -7,8 +7,8 @@ import random
 
 import httpx
 
-from server.core.ids import new_uuid7
 from server.clock import system_clock
+from server.core.ids import new_uuid7
 from server.demo.catalog import METRIC, PEOPLE, YOU, Person
 
 PAUSE_S = (0.15, 1.2)
@@ -31,7 +31,7 @@ async def play(url: str, key: str) -> None:
 
 
 async def _write(client: httpx.AsyncClient, person: Person, words: int) -> None:
-    body = {"user": {"id": person.id, "name": person.name, "tz": person.tz}, "value": words}
+    body = {"user": {"id": person.id, "name": person.name}, "value": words}
     key = {"Idempotency-Key": new_uuid7(system_clock())}
     while True:
         try:

@@ -54,12 +54,16 @@ def run_name(board: Leaderboard, run: Run) -> str:
 
 
 def named_run(board: Leaderboard, name: str) -> Run:
-    """The run of a ``run_name``."""
+    """The run of a ``run_name``, also of one that a later ``end`` of the leaderboard cut off."""
     if not name:
         return Run(board.start, board.end)
-    run = run_on(board, date(int(name[:4]), int(name[4:6]), int(name[6:])))
-    assert run is not None, f"run {name} of {board.key} lies outside its dates"
-    return run
+    if board.run_unit is None or board.run_interval is None:
+        raise ValueError(f"leaderboard {board.key} has no run {name}")
+    first = date(int(name[:4]), int(name[4:6]), int(name[6:]))
+    index = _index(board.start, board.run_unit, board.run_interval, first)
+    last = _nth_start(board.start, board.run_unit, board.run_interval, index + 1) - timedelta(days=1)
+    # An end that was set later may lie before runs that have scores already; those keep their dates.
+    return Run(first, last if board.end is None or board.end < first else min(last, board.end))
 
 
 def _index(first: date, unit: str, interval: int, day: date) -> int:

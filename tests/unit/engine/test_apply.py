@@ -1,0 +1,155 @@
+"""The fold: an event and a state give a new state and facts, against a slow oracle."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.core.errors import NotFound, Unprocessable
+from server.core.periods import MS_PER_DAY, local_day, zone
+from server.engine.apply import Applied, apply
+from server.engine.catalog import Catalog, CatalogIndex
+from server.engine.inputs import ChangeUser, Event, check_event
+from server.engine.state import UserState, decode_state, encode_state
+from server.features.leaderboards.model import Leaderboard
+from server.features.metrics.model import Metric
+from server.features.users.model import Attribute
+from server.features.users.rules import Upsert
+
+NOW_MS = 1_795_435_200_000  # 2026-11-23T12:00:00Z
+METRIC = Metric("m", 1, "words", "Words")
+ALL_TIME = Leaderboard("a", 2, "all-time", "All time", "m", date(2020, 1, 1), status="active")
+DAILY = Leaderboard(
+    "d", 3, "daily", "Today", "m", date(2020, 1, 1), status="active", run_unit="day", run_interval=1
+)
+OFF = Leaderboard("o", 4, "off", "Off", "m", date(2020, 1, 1))
+INDEX = CatalogIndex(
+    Catalog(
+        1,
+        metrics=(METRIC,),
+        attributes=(Attribute("x", 5, "genre", "Genre", "event"),),
+        leaderboards=(ALL_TIME, DAILY, OFF),
+    )
+)
+
+
+def event(value: float = 1, at_ms: int | None = None, received_ms: int = NOW_MS, **more: object) -> Event:
+    return Event("id", "ana", "words", value, received_ms, timestamp_ms=at_ms, **more)  # type: ignore[arg-type]
+
+
+def after(*events: Event) -> UserState:
+    state = None
+    for one in events:
+        state = apply(INDEX, state, one).state
+    assert state is not None
+    return state
+
+
+def test_the_input_state_is_never_changed() -> None:
+    state = after(event(5))
+    before = encode_state(state)
+    apply(INDEX, state, event(7, upsert=Upsert(name="Ana")))
+    assert encode_state(state) == before
+
+
+def test_a_state_survives_its_blob() -> None:
+    state = after(event(5, upsert=Upsert(name="نور", attributes={"k": "v"}), key="k"))
+    assert decode_state(encode_state(state)) == state
+
+
+def test_an_event_without_a_time_never_goes_back_a_day() -> None:
+    state = after(event(1), event(1, received_ms=NOW_MS - MS_PER_DAY))  # the clock stepped back
+    assert set(state.boards) == {"2:", "3:20261123"}
+    assert state.boards["2:"].reached_ms == NOW_MS
+
+
+def test_only_active_leaderboards_count() -> None:
+    assert not any(board.startswith("4:") for board in after(event()).boards)
+
+
+@pytest.mark.parametrize(("days_late", "counts"), [(7, True), (8, False)])
+def test_a_late_event_counts_for_seven_days(days_late: int, counts: bool) -> None:
+    late_ms = NOW_MS - days_late * MS_PER_DAY
+    state = after(event(1, at_ms=NOW_MS), event(10, at_ms=late_ms))
+    assert state.totals[1] == 11_000
+    assert state.boards["2:"].value == 11_000
+    day = local_day(late_ms, zone(None)).strftime("%Y%m%d")
+    assert (f"3:{day}" in state.boards) == counts
+
+
+def test_old_runs_leave_the_state_and_are_named() -> None:
+    state = after(event(1, at_ms=NOW_MS - 30 * MS_PER_DAY))
+    applied = apply(INDEX, state, event(1))
+    assert applied.dropped == ["3:20261024"]
+    assert set(applied.state.boards) == {"2:", "3:20261123"}
+
+
+def test_a_zero_changes_no_standing_but_brings_a_newcomer_in() -> None:
+    first = apply(INDEX, None, event(0))
+    assert {b: s.value for b, s in first.changes.items()} == {"2:": 0, "3:20261123": 0}
+    assert apply(INDEX, first.state, event(0, received_ms=NOW_MS + 5)).changes == {}
+
+
+def test_renaming_shows_on_every_board() -> None:
+    state = after(event(1, at_ms=NOW_MS - MS_PER_DAY), event(1))
+    applied = apply(INDEX, state, ChangeUser("ana", Upsert(name="Ana"), NOW_MS))
+    assert applied.renamed
+    assert applied.changes == state.boards
+
+
+def test_changing_an_unknown_user() -> None:
+    with pytest.raises(NotFound):
+        apply(INDEX, None, ChangeUser("ana", Upsert(), NOW_MS, must_exist=True))
+    assert apply(INDEX, None, ChangeUser("ana", Upsert(), NOW_MS)).state.profile.created_ms == NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (event(float("nan")), "value"),
+        (event(at_ms=NOW_MS + 5 * 60_000 + 1), "timestamp"),
+        (event(key=""), "idempotencyKey"),
+        (event(attributes={"gen": "x"}), "Invalid attribute keys: gen"),
+        (Event("id", "", "words", 1, NOW_MS), "user.id"),
+        (Event("id", "ana", "wrods", 1, NOW_MS), "Unknown metric key: wrods"),
+    ],
+)
+def test_check_event_names_what_is_wrong(bad: Event, says: str) -> None:
+    with pytest.raises(Unprocessable, match=says):
+        check_event(INDEX, bad)
+
+
+ZONES = st.sampled_from([None, "Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Berlin", "America/New_York"])
+EVENTS = st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 20 * 24)), min_size=1, max_size=30)
+
+
+@given(EVENTS, ZONES)
+def test_totals_and_boards_equal_adding_up_the_events(history: list[tuple[int, int]], tz: str | None) -> None:
+    start_ms = NOW_MS - 30 * MS_PER_DAY
+    state: UserState | None = None
+    applied: list[Applied] = []
+    total = 0
+    runs: dict[str, int] = {}
+    newest_ms = 0
+    for value, hours in history:
+        at_ms = start_ms + hours * 3_600_000
+        one = apply(INDEX, state, event(value, at_ms=at_ms, upsert=Upsert(tz=tz)))
+        applied.append(one)
+        state = one.state
+        total += value * 1000
+        if at_ms >= newest_ms - 7 * MS_PER_DAY:
+            day = f"3:{local_day(at_ms, zone(tz)):%Y%m%d}"
+            runs[day] = runs.get(day, 0) + value * 1000
+        newest_ms = max(newest_ms, at_ms)
+    assert state is not None
+    assert state.totals == {1: total}
+    assert state.boards["2:"].value == total
+    written = {
+        board: standing.value for one in applied for board, standing in one.changes.items() if board != "2:"
+    }
+    assert written == runs
+    kept_from = local_day(newest_ms, zone(tz)) - timedelta(days=7)
+    assert {b for b in runs if b[2:] >= f"{kept_from:%Y%m%d}"} <= set(state.boards)
