@@ -6,6 +6,7 @@ starts over, and a flusher that still works for the old epoch finds another one 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -27,14 +28,21 @@ from server.spaces.space import Space
 from server.writebehind import store
 from server.writebehind.flusher import Flusher, WentBack
 
-CHUNK = 500
+CHUNK = 250
 """Rows read and sent at a time: enough to hide the round trips, and Redis is busy for 2 ms with it."""
 KEYS_TTL_S = 1_296_000
 """As in functions/podium_1.lua."""
 _LOCK = 0x506F64
 """First half of the advisory lock ("Pod"); the second is the space."""
-_RUN = "for _, command in ipairs(cmsgpack.unpack(ARGV[1])) do redis.call(unpack(command)) end"
-"""Runs packed commands: a tenth of the client's time of a pipeline. KEYS[1] names the slot."""
+_RUN = """
+if redis.call('HGET', KEYS[1], 'next') ~= ARGV[1] then return 0 end
+for _, command in ipairs(cmsgpack.unpack(ARGV[2])) do redis.call(unpack(command)) end
+return 1
+"""
+"""Runs packed commands, unless another rebuild has begun since: a call that was given up may come late.
+
+It takes a tenth of the client's time of a pipeline.
+"""
 
 Progress = Callable[[int, int], None]
 """Hears how many rows of how many are done."""
@@ -80,10 +88,11 @@ async def rebuild(
             epoch = secrets.token_hex(8)
             async with acquired(pool) as connection:
                 log_id = await store.replace_epoch(connection, space.id, epoch)
+            await redis.raw.hset(space.keys.meta, "next", epoch)
             await _clear(redis, space.keys)
             await redis.load_functions()
             await redis.raw.xadd(space.keys.log, {"v": 0, "t": 0, "e": msgspec.msgpack.encode([])}, id=log_id)
-            filling = _Filling(redis, space, clock(), cold_before_ms, progress)
+            filling = _Filling(redis, space, epoch, clock(), cold_before_ms, progress)
             async with (
                 acquired(pool) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
@@ -150,8 +159,9 @@ async def _clear(redis: RedisClient, keys: Keys) -> None:
     cursor = -1
     while cursor:
         cursor, found = await redis.raw.scan(max(cursor, 0), match=f"{keys.prefix}*", count=CHUNK)
-        if found:
-            await redis.raw.unlink(*found)
+        keys_found = [key for key in found if key != keys.meta.encode()]
+        if keys_found:
+            await redis.raw.unlink(*keys_found)
 
 
 async def _open(
@@ -171,22 +181,34 @@ async def _open(
         "position": log_id,
         "flushed_ms": clock(),
     }
-    await redis.raw.hset(space.keys.meta, mapping=meta)
+    async with redis.raw.pipeline(transaction=True) as pipeline:
+        pipeline.delete(space.keys.meta)
+        pipeline.hset(space.keys.meta, mapping=meta)
+        await pipeline.execute()
 
 
 class _Filling:
     """One pass over the rows of a space, within one snapshot."""
 
     def __init__(
-        self, redis: RedisClient, space: Space, now_ms: int, cold_before_ms: int, progress: Progress | None
+        self,
+        redis: RedisClient,
+        space: Space,
+        epoch: str,
+        now_ms: int,
+        cold_before_ms: int,
+        progress: Progress | None,
     ) -> None:
         self.users = 0
         self._redis = redis
         self._space = space
         self._keys = space.keys
+        self._epoch = epoch
         self._now_ms = now_ms
         self._cold_before_ms = cold_before_ms
         self._progress = progress
+        self._sending: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._sending.set_result(1)
         self._done = 0
         self._total = 0
 
@@ -209,12 +231,26 @@ class _Filling:
             count = f"SELECT count(*) FROM {table} WHERE space_id = $1 {condition}"  # noqa: S608 # our own words
             self._total += await connection.fetchval(count, id_, *values)
         self._advance(0)
-        for commands, table, columns, condition, values in tables:
-            query = f"SELECT {columns} FROM {table} WHERE space_id = $1 {condition}"  # noqa: S608 # our own words
-            async for rows in _chunks(connection, query, id_, *values):
-                packed = msgspec.msgpack.encode(commands(rows))
-                await self._redis.raw.eval(_RUN, 1, self._keys.meta, packed)  # type: ignore[arg-type] # takes bytes
-                self._advance(len(rows))
+        try:
+            for commands, table, columns, condition, values in tables:
+                query = f"SELECT {columns} FROM {table} WHERE space_id = $1 {condition}"  # noqa: S608 # our own words
+                async for rows in _chunks(connection, query, id_, *values):
+                    await self._send(msgspec.msgpack.encode(commands(rows)))
+                    self._advance(len(rows))
+            await self._sent()
+        finally:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    async def _send(self, packed: bytes) -> None:
+        """Have Redis run the commands while the next ones are made; raises what the ones before met."""
+        await self._sent()
+        call = self._redis.raw.eval(_RUN, 1, self._keys.meta, self._epoch, packed)
+        self._sending = asyncio.ensure_future(call)
+
+    async def _sent(self) -> None:
+        if not await self._sending:
+            raise Unavailable("another process has begun to rebuild the space")
 
     def _advance(self, rows: int) -> None:
         self._done += rows

@@ -3,7 +3,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
@@ -235,3 +237,34 @@ async def test_rebuild_leaves_other_spaces_alone(
     await rebuild(pool, redis_client, space, clock, force=True)
     assert await redis_client.raw.get("{other}:meta") == b"x"
     assert await pool.fetchval("SELECT count(*) FROM log_positions WHERE space_id = $1", other) == 0
+
+
+async def test_a_call_of_a_rebuild_that_was_given_up_comes_too_late(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    await poster.post_all([poster.event("ann", 1)])
+    late = rebuild_module._Filling(redis_client, space, "given up", clock.now_ms, 0, None)
+    await rebuild(pool, redis_client, space, clock, force=True)
+    before = await dump(redis_client, space)
+    await late._send(msgspec.msgpack.encode([["ZADD", space.keys.board("2:"), "-9", "ghost"]]))
+    with pytest.raises(Unavailable, match="another process"):
+        await late._sent()
+    assert await dump(redis_client, space) == before
+
+
+async def test_rebuild_into_a_redis_that_is_full(
+    pool: Pool,
+    redis_client: RedisClient,
+    space: Space,
+    clock: SettableClock,
+    poster: Poster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await poster.post_all([poster.event("ann", 1)])
+    before = await dump(redis_client, space)
+    monkeypatch.setattr(rebuild_module, "_RUN", "return redis.error_reply('OOM command not allowed')")
+    with pytest.raises(OutOfMemoryError):
+        await rebuild(pool, redis_client, space, clock, force=True)
+    monkeypatch.undo()
+    assert await rebuild(pool, redis_client, space, clock) == Rebuilt(1, 0, 0)
+    assert await dump(redis_client, space) == before

@@ -26,7 +26,7 @@ def item(
     return Item("5-1", 0, LogItem(user, token, blob, encode_record(LogRecord(event_, boards)), ranks))
 
 
-def rows(columns: list[list[object]]) -> list[tuple[object, ...]]:
+def rows(columns: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     return list(zip(*columns, strict=True))
 
 
@@ -108,7 +108,7 @@ def test_collect_nothing_has_all_columns() -> None:
     batch = collect(9, [])
     widths = [len(columns) for columns in batch[1:]]
     assert widths == [10, 5, 4, 6, 8]
-    assert all(column == [] for columns in batch[1:] for column in columns)
+    assert all(column == () for columns in batch[1:] for column in columns)
 
 
 def test_collect_refuses_ranks_that_do_not_fit() -> None:
