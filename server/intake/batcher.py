@@ -78,7 +78,7 @@ class _Group:
 class _Pending:
     """One input on its way."""
 
-    __slots__ = ("done", "fresh", "group", "input", "position", "queue", "started_s", "tries")
+    __slots__ = ("checked", "done", "fresh", "group", "input", "position", "queue", "seen", "started_s", "tries")
 
     def __init__(self, input_: Input, group: _Group, position: int, queue: deque[_Pending]) -> None:
         self.input = input_
@@ -88,6 +88,8 @@ class _Pending:
         self.started_s = stopwatch_s()
         self.tries = 0
         self.fresh = False
+        self.checked = False
+        self.seen = False
         self.done = False
 
     def finish(self, result: Outcome | PodiumError) -> None:
@@ -125,6 +127,8 @@ class Batcher:
         self._process = secrets.token_urlsafe(9)
         self._calls = 0
         self._running: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
+        self._aside: dict[str, list[_Pending]] = {}
         self._away = False
 
     async def submit(self, input_: Input) -> Outcome:
@@ -140,8 +144,8 @@ class Batcher:
 
     async def drain(self) -> None:
         """Wait until nothing is in flight. New inputs are still taken."""
-        if self._running is not None:
-            await asyncio.wait([self._running])
+        while under_way := self._asking | ({self._running} if self._running is not None else set()):
+            await asyncio.wait(under_way)
 
     def _enqueue(
         self, queue: deque[_Pending], inputs: Sequence[Input]
@@ -155,9 +159,12 @@ class Batcher:
         if not inputs:
             future.set_result([])
         queue.extend([_Pending(input_, group, i, queue) for i, input_ in enumerate(inputs)])
+        self._wake()
+        return future
+
+    def _wake(self) -> None:
         if self._running is None:
             self._running = asyncio.create_task(self._run())
-        return future
 
     async def _run(self) -> None:
         try:
@@ -188,6 +195,8 @@ class Batcher:
                 pending = single.popleft()
             else:
                 break
+            if pending.done:
+                continue  # its sender was told 503 while it waited for another try
             metric = by_key.get(pending.input.metric) if isinstance(pending.input, Event) else None
             moves += len(counting[metric.number]) if metric is not None else 1
             batch.append(pending)
@@ -200,9 +209,8 @@ class Batcher:
             if space.epoch is None:
                 raise Unavailable("Redis is being rebuilt")
         gen = generation(self._clock())
-        users = {pending.input.user for pending in batch}
-        fresh = await self._states.fetch(users)
-        old_keys = await self._states.used_long_ago([p.input for p in batch], gen)
+        fetched = await self._states.fetch({pending.input.user for pending in batch})
+        batch = self._set_aside(batch, fetched.cold, gen)
 
         index, epoch = space.index, space.epoch
         self._calls += 1
@@ -215,13 +223,13 @@ class Batcher:
             input_ = pending.input
             user = input_.user
             expected, state = working.get(user) or self._states.known(user)
-            if old_keys and isinstance(input_, Event) and (user, input_.metric, input_.key) in old_keys:
+            if pending.seen:
                 seen.append(pending)
                 continue
             try:
                 applied = apply(index, state, input_, gen)
             except RequestError as error:
-                pending.fresh = user in fresh
+                pending.fresh = user in fetched.read
                 refused.append((pending, error))
                 continue
             token = f"{self._process}.{self._calls}.{len(entries)}"
@@ -231,9 +239,65 @@ class Batcher:
         if entries:
             await self._call(epoch, index.version, gen, entries, sent, seen)
         await self._answer_refused(refused, gen, seen)
+        if seen:
+            await self._answer_seen(seen)
+
+    def _set_aside(self, batch: list[_Pending], cold: set[str], gen: int) -> list[_Pending]:
+        """Those that only Postgres can help with wait for it apart from the others, who are returned.
+
+        A user's later inputs wait behind the earlier ones, so that their order stays.
+        """
+        ready: list[_Pending] = []
+        asking: dict[str, list[_Pending]] = {}
+        for pending in batch:
+            user = pending.input.user
+            if user in self._aside:
+                self._aside[user].append(pending)
+            elif user in cold or (not pending.checked and self._states.may_be_old(pending.input, gen)):
+                self._aside[user] = asking[user] = [pending]
+            else:
+                ready.append(pending)
+        if asking:
+            task = asyncio.create_task(self._ask_postgres(asking, cold))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+        return ready
+
+    async def _ask_postgres(self, asking: dict[str, list[_Pending]], cold: set[str]) -> None:
+        """Thaw the cold users, look up the old keys of the others; then everybody goes on."""
+        error: PodiumError | None = None
+        try:
+            thawing = [user for user in asking if user in cold]
+            if thawing:
+                await self._states.thaw(thawing)
+            # Who is cold is looked at again when thawed; who joined meanwhile is looked up in turn.
+            looked_up = [pending for user in asking if user not in cold for pending in asking[user]]
+            used = await self._states.used_long_ago(pending.input for pending in looked_up)
+            for pending in looked_up:
+                pending.checked = True
+                input_ = pending.input
+                pending.seen = isinstance(input_, Event) and (input_.user, input_.metric, input_.key) in used
+        except PodiumError as refusal:
+            error = refusal
+        except Exception:
+            log.exception("lookup_failed", space=self._space.public_id, users=len(asking))
+            error = Unavailable("the event could not be processed")
+        for user in asking:
+            waiting = self._aside.pop(user)
+            if error is not None:
+                _fail(waiting, error)
+            else:
+                for pending in reversed(waiting):
+                    pending.queue.appendleft(pending)
+        self._wake()
+
+    async def _answer_seen(self, seen: list[_Pending]) -> None:
+        users = {pending.input.user for pending in seen}
+        for user in users:
+            self._states.forget(user)  # the answer shows the state as it is now, whoever wrote it
+        await self._states.fetch(users)
         for pending in seen:
-            state = self._states.known(pending.input.user)[1]
-            pending.finish(Outcome(None, state, [], replayed=True))
+            pending.finish(Outcome(None, self._states.known(pending.input.user)[1], [], replayed=True))
 
     async def _call(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, RedisClient
@@ -15,6 +15,14 @@ from server.intake.idempotency import key_hash
 from server.spaces.space import Space
 
 _NEW: tuple[str, UserState | None] = ("", None)
+
+
+class Fetched(NamedTuple):
+    """Users who were read just now, and those of them who are cold: they are not held."""
+
+    read: set[str]
+    cold: set[str]
+
 
 Thaw = Callable[[Space, list[str]], Awaitable[None]]
 """Puts the states of cold users back into Redis; ``Unavailable`` where Postgres is away."""
@@ -54,36 +62,34 @@ class States:
         """Forget everything: Redis was replaced."""
         self._held.clear()
 
-    async def fetch(self, users: set[str]) -> set[str]:
-        """Hold all of ``users``; those that had to be read."""
+    async def fetch(self, users: set[str]) -> Fetched:
+        """Hold all of ``users`` but the cold ones."""
         held = self._held
-        missing = [user for user in users if user not in held]
         while len(held) > self._most + len(users):
             held.popitem(last=False)
+        missing = []
         for user in users:
             if user in held:
                 held.move_to_end(user)
-            elif user not in missing:
+            else:
                 missing.append(user)
-        if missing:
-            cold = await self._load(missing)
-            if cold:
-                await self._thaw(self._space, cold)
-                if await self._load(cold):
-                    raise Unavailable("a user's state is on its way between the stores")
-        return set(missing)
+        return Fetched(set(missing), await self._load(missing) if missing else set())
 
-    async def _load(self, users: list[str]) -> list[str]:
+    async def thaw(self, users: list[str]) -> None:
+        """Have the states of cold users put back into Redis; ``Unavailable`` where Postgres is away."""
+        await self._thaw(self._space, users)
+
+    async def _load(self, users: list[str]) -> set[str]:
         epoch = self._space.epoch
         reply: list[Any] = await self._redis.call("load", self._space.keys.meta, epoch or "", *users)
         if reply[0] != 0:
             # The commit that follows is refused for the same reason, and handles it.
             self.clear()
-            return []
-        cold = []
+            return set()
+        cold = set()
         for user, (token, blob) in zip(users, reply[1:], strict=True):
             if token == b"cold":
-                cold.append(user)
+                cold.add(user)
             else:
                 self.put_blob(user, token.decode(), blob)
         return cold
@@ -103,17 +109,20 @@ class States:
             raise Unavailable("Redis is away") from error
         return False
 
-    async def used_long_ago(self, inputs: Iterable[Input], generation: int) -> set[tuple[str, str, str | None]]:
-        """``(user, metric key, idempotency key)`` of the events whose key only Postgres remembers: one look-up,
-        and only for users who used keys before those that Redis holds."""
+    def may_be_old(self, input_: Input, generation: int) -> bool:
+        """Whether the input's idempotency key may be one that only Postgres remembers: the user used keys before
+        those that Redis holds."""
+        if not isinstance(input_, Event) or input_.key is None:
+            return False
+        state = self.known(input_.user)[1]
+        return state is not None and 0 <= state.keyed_since < generation - 1
+
+    async def used_long_ago(self, inputs: Iterable[Input]) -> set[tuple[str, str, str | None]]:
+        """``(user, metric key, idempotency key)`` of the keyed events that Postgres remembers, in one look-up."""
         by_key = self._space.index.metric_by_key
         asked: dict[tuple[str, int, str], tuple[str, str, str | None]] = {}
         for input_ in inputs:
-            if not isinstance(input_, Event) or input_.key is None:
-                continue
-            state = self.known(input_.user)[1]
-            metric = by_key.get(input_.metric)
-            if state is not None and metric is not None and 0 <= state.keyed_since < generation - 1:
+            if isinstance(input_, Event) and input_.key is not None and (metric := by_key.get(input_.metric)):
                 asked[(input_.user, metric.number, input_.key)] = (input_.user, input_.metric, input_.key)
         if not asked:
             return set()

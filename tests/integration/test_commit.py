@@ -21,7 +21,7 @@ from server.features.leaderboards.ranking import member_user
 from server.features.metrics.model import Metric
 from server.features.users.rules import Upsert
 from server.intake.batcher import Batcher, Outcome
-from server.intake.states import States
+from server.intake.states import States, Thaw
 from server.spaces.space import Space
 from tests.conftest import SettableClock
 
@@ -69,13 +69,13 @@ async def make_batcher(
     space.index = INDEX
     made = []
 
-    def make(redis: Any = redis_client) -> Batcher:
+    async def postgres_away(space: Space, users: list[str]) -> None:
+        raise Unavailable("Postgres is away")
+
+    def make(redis: Any = redis_client, thaw: Thaw = postgres_away) -> Batcher:
         async def refresh(space: Space) -> None:
             epoch = await redis_client.raw.hget(space.keys.meta, "epoch")
             space.epoch = epoch.decode() if epoch else None
-
-        async def thaw(space: Space, users: list[str]) -> None:
-            raise AssertionError("nobody is cold here")
 
         own = Space(
             *(getattr(space, n) for n in ("id", "public_id", "environment", "tenant")),
@@ -137,9 +137,7 @@ async def test_parallel_events_of_one_user_from_two_processes_are_all_counted(
     make_batcher: MakeBatcher, clock: SettableClock, redis_client: RedisClient, space: Space
 ) -> None:
     batchers = make_batcher(), make_batcher()
-    outcomes = await asyncio.gather(
-        *(batchers[i % 2].submit(event(f"u{i % 3}", 1, clock)) for i in range(300))
-    )
+    outcomes = await asyncio.gather(*(batchers[i % 2].submit(event(f"u{i % 3}", 1, clock)) for i in range(300)))
     assert all(isinstance(o, Outcome) for o in outcomes)
     assert dict(await board(redis_client, space)) == {f"u{i}": 100_000 for i in range(3)}
 
@@ -296,3 +294,57 @@ async def test_ranks_equal_a_sorted_list_over_a_random_history(
             total[user] += value * 1000
     oracle = sorted(total, key=lambda u: (-total[u], reached[u], u.encode()))
     assert await board(redis_client, space) == [(u, total[u]) for u in oracle]
+
+
+async def make_cold(redis_client: RedisClient, space: Space, user: str) -> None:
+    """Take a user out of Redis as the eviction does, without a look at Postgres."""
+    token = (await redis_client.raw.hget(space.keys.user(user), "t")).decode()
+    assert await redis_client.call("evict", space.keys.meta, "epoch-1", user, token) == [0, 1]
+
+
+async def test_a_cold_user_fails_alone_while_postgres_is_away(
+    make_batcher: MakeBatcher, redis_client: RedisClient, clock: SettableClock, space: Space
+) -> None:
+    await make_batcher().submit(event("cold", 1, clock))
+    await make_cold(redis_client, space, "cold")
+    results = await make_batcher().submit_many([event(user, 2, clock) for user in ("ana", "cold", "ben", "cold")])
+    assert [isinstance(r, Unavailable) for r in results] == [False, True, False, True]
+    assert dict(await board(redis_client, space)) == {"cold": 1_000, "ana": 2_000, "ben": 2_000}
+
+
+async def test_a_cold_user_comes_back_with_everything_and_in_order(
+    make_batcher: MakeBatcher, redis_client: RedisClient, clock: SettableClock, space: Space
+) -> None:
+    await make_batcher().submit(event("cold", 1, clock))
+    kept = await redis_client.raw.hgetall(space.keys.user("cold"))
+    await make_cold(redis_client, space, "cold")
+
+    async def thaw(space: Space, users: list[str]) -> None:
+        assert users == ["cold"]
+        members = [x for board in (b"2:", b"3:20261123") for x in (board, kept[board])]
+        await redis_client.call("thaw", space.keys.meta, "epoch-1", "cold", kept[b"t"], kept[b"s"], *members)
+
+    results = await make_batcher(thaw=thaw).submit_many([event("cold", value, clock) for value in (10, 100)])
+    assert [r.state.totals[1] for r in results if isinstance(r, Outcome) and r.state] == [11_000, 111_000]
+    assert dict(await board(redis_client, space)) == {"cold": 111_000}
+
+
+async def test_a_key_that_only_postgres_remembers_is_a_replay(
+    make_batcher: MakeBatcher, redis_client: RedisClient, clock: SettableClock, space: Space, pool: Pool
+) -> None:
+    batcher = make_batcher()
+    await batcher.submit(event("ana", 1, clock, key="old"))
+    await pool.execute(
+        "INSERT INTO idempotency_keys VALUES ($1, 'ana', 1, 'old', $2, $3)",
+        space.id,
+        new_uuid7(clock.now_ms),
+        clock.now_ms,
+    )
+    for key in await redis_client.raw.keys(f"{space.keys.prefix}i:*"):
+        await redis_client.raw.delete(key)  # its two generations are over
+    clock.advance(30 * 86_400_000)
+    old, new = await batcher.submit_many([event("ana", 1, clock, key="old"), event("ana", 1, clock, key="new")])
+    assert isinstance(old, Outcome)
+    assert isinstance(new, Outcome)
+    assert (old.replayed, new.replayed) == (True, False)
+    assert dict(await board(redis_client, space)) == {"ana": 2_000}

@@ -26,6 +26,8 @@ AWAY = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the backend of a pooled connection was terminated a moment ago
+    asyncpg.ObjectNotInPrerequisiteStateError,  # the database is not accepting connections
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
