@@ -96,8 +96,8 @@ def create_app(settings: Settings) -> Starlette:
         Route("/metrics", _metrics),
         *docs_routes(),
         openapi_route(ENDPOINTS),
-        Mount("/widget", StaticFiles(directory=web / "widget")),
-        Mount("/shared", StaticFiles(directory=web / "shared")),
+        Mount("/widget", _PublicScripts(directory=web / "widget")),
+        Mount("/shared", _PublicScripts(directory=web / "shared")),
     ]
     if settings.demo:
         pages += [
@@ -128,6 +128,16 @@ def _say_goodbye_first(socket: LiveSocket) -> None:
             loop.add_signal_handler(
                 number, lambda n, then: under_way.add(loop.create_task(goodbye(n, then))), number, servers_own
             )
+
+
+class _PublicScripts(StaticFiles):
+    """Scripts for the pages of others: a browser loads a module from elsewhere only where this is allowed."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """The file, for every origin."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
 
 
 class _Asgi:

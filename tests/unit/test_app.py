@@ -1,0 +1,19 @@
+"""What the application serves without any store."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from server.app import create_app
+from server.settings import Settings
+
+
+@pytest.mark.parametrize("path", ["/widget/podium-leaderboard.js", "/shared/live.js"])
+async def test_scripts_are_for_the_pages_of_others(path: str) -> None:
+    app = create_app(Settings(redis_url="redis://-", database_url="postgres://-"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://podium") as client:
+        response = await client.get(path, headers={"Origin": "https://elsewhere.example"})
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["content-type"].startswith("text/javascript")
