@@ -13,6 +13,7 @@ import click
 import uvloop
 
 from server.core.errors import StartError
+from server.importing.command import import_
 from server.settings import Settings, load
 from server.telemetry import logs
 
@@ -131,6 +132,9 @@ def rebuild(space: str | None, yes: bool) -> None:
     if not yes:
         click.confirm("Events that are not in Postgres yet will be lost. Rebuild?", abort=True)
     _run(admin_tasks.rebuild_spaces(settings, space))
+
+
+main.add_command(import_, "import")
 
 
 def _settings() -> Settings:

@@ -12,6 +12,8 @@ from msgspec import Meta
 from server.core.errors import SettingsError
 
 PREFIX = "PODIUM_"
+CLIENT_VARIABLES = frozenset({"PODIUM_API_KEY"})
+"""Of commands that talk to a server (`podium import`), not of the server."""
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
@@ -102,7 +104,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     fields = {f.name: f for f in msgspec.structs.fields(Settings)}
     given: dict[str, Any] = {}
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX):
+        if not variable.startswith(PREFIX) or variable in CLIENT_VARIABLES:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in fields:
