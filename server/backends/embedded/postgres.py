@@ -30,7 +30,8 @@ NAME = "podium"  # of the superuser and the database
 # For two cores that Postgres shares with Valkey and the server.
 SETTINGS = {
     "shared_buffers": "256MB",
-    "max_wal_size": "2GB",  # bulk upserts otherwise force a checkpoint every few seconds
+    "max_wal_size": "4GB",  # bulk upserts otherwise force a checkpoint every few seconds,
+    "checkpoint_timeout": "30min",  # and after each every page that is touched is logged whole
     "wal_compression": "on",
     "jit": "off",  # the queries are short; compiling them costs more than it gains
     "timezone": "UTC",
