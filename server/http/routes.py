@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from server.http.auth import authorize
 from server.http.endpoints import Endpoint
@@ -18,7 +20,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 def routes(endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
     """One route for each endpoint, in this order."""
     return [
-        Route(
+        _Route(
             endpoint.path,
             endpoint.asgi if endpoint.handler is None else guarded(endpoint.handler, endpoint.needs),
             methods=[endpoint.method],
@@ -26,6 +28,19 @@ def routes(endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
         )
         for endpoint in endpoints
     ]
+
+
+class _Route(Route):
+    """A route whose parameters may hold a slash, sent as %2F: user ids may."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        raw: bytes = scope.get("raw_path", b"")
+        if b"%2f" not in raw.lower():
+            return super().matches(scope)
+        match, child = super().matches({**scope, "path": raw.decode("ascii")})
+        if match is not Match.NONE:
+            child["path_params"] = {name: unquote(value) for name, value in child["path_params"].items()}
+        return match, child
 
 
 def guarded(handler: Handler, needs: str) -> Handler:

@@ -156,7 +156,7 @@ async def _page_from(
     page = await store.read_page(redis, space, board, offset, limit, user)
     if page is None:
         place = await _find_place(request, found, run, user, state)
-        if place is None or place.rank > found.most:
+        if place is None:
             return None
         page = await store.read_page(redis, space, board, place.rank - 1 + offset, limit)
     return page
