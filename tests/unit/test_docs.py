@@ -1,0 +1,60 @@
+"""The pages say what is there: settings, dependencies, links."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from server import settings_page
+from server.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]
+LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\s\"]+)")
+
+
+def test_settings_page_is_made_from_the_settings() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    assert page == settings_page.page(), "uv run python -m server.settings_page > docs/settings.md"
+
+
+def test_settings_page_has_every_setting() -> None:
+    rows = {row.split(" | ")[0]: row for row in settings_page.page().splitlines() if row.startswith("| `")}
+    for field in msgspec.structs.fields(Settings):
+        row = rows.pop(f"| `{PREFIX}{field.encode_name.upper()}`")
+        assert ("| required |" in row) == field.required
+        assert row.split(" | ")[3].strip(" |"), f"{field.encode_name} has no description"
+    assert not rows
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [
+        *project["project"]["dependencies"],
+        *project["dependency-groups"]["dev"],
+        *project["build-system"]["requires"],
+    ]
+    names = {re.findall(r"[A-Za-z0-9_.-]+", requirement)[0] for requirement in wanted}
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    assert names == set(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    links = [link for link in LINK.findall(text) if not re.match(r"https?:|mailto:", link)]
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{link} leads nowhere"
+        if anchor:
+            assert anchor in _anchors(target), f"{link}: there is no such heading"
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
