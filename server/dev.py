@@ -48,8 +48,8 @@ class DevFile(msgspec.Struct, frozen=True, rename="camel"):
     database_url: str
 
 
-class _Stopped(Exception):  # noqa: N818 - not an error: somebody pressed Ctrl-C
-    pass
+class _Stopped(Exception):
+    """Somebody pressed Ctrl-C."""
 
 
 def run(*, port: int, data: Path, demo: bool, workers: int) -> int:
@@ -119,7 +119,7 @@ async def _dev_file(folder: DataFolder, url: str, redis_url: str, database_url: 
 def _child(folder: DataFolder, name: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     log = folder.path / f"{name}.log"
     with log.open("ab") as output:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 - our own command, no shell
             [sys.executable, "-m", "server", name],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -29,10 +29,13 @@ def app_from_environment() -> HotPath:
     return HotPath(create_app(settings))
 
 
-def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code. ``StartError`` if the port is taken."""
+def serve(settings: Settings, app: str = "server.serve:app_from_environment") -> int:
+    """Serve until SIGTERM or SIGINT; the exit code. ``StartError`` if the port is taken.
+
+    ``app`` is a factory as ``module:function``; the benchmark compares with a smaller one on the same settings.
+    """
     config = uvicorn.Config(
-        "server.serve:app_from_environment",
+        app,
         factory=True,
         host=settings.host,
         port=settings.port,
@@ -41,7 +44,7 @@ def serve(settings: Settings) -> int:
         http="httptools",
         ws="websockets-sansio",
         ws_max_size=settings.socket_limit,
-        # The protocol has its own ping (realtime.md), and frames are small: compressing each costs more than it saves.
+        # The protocol has its own ping (realtime.md), and compressing small frames costs more than it saves.
         ws_ping_interval=None,
         ws_per_message_deflate=False,
         access_log=False,

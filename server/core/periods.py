@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from server.core.errors import Unprocessable
 
 MS_PER_DAY = 86_400_000
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,8 +52,8 @@ def iso(instant_ms: int) -> str:
 def parse_day(field: str, text: str) -> date:
     """The day of ``YYYY-MM-DD``; 422 naming ``field`` if it is none."""
     try:
-        if len(text) != 10:
-            raise ValueError
+        if not _DAY.match(text):
+            raise ValueError  # fromisoformat() also takes weeks and basic format
         return date.fromisoformat(text)
     except ValueError:
         raise Unprocessable(f"{field} must be a date like 2026-01-31") from None

@@ -13,9 +13,6 @@ from server.features.leaderboards.rules import OpenBoard, open_boards
 from server.features.metrics.model import Metric
 from server.features.users.model import Attribute, AttributeType
 
-MAX_PARTICIPANTS = 10_000_000
-"""What a leaderboard without a limit shows as ``maxParticipants`` (contract.md, section 16)."""
-
 _OPEN_MAX = 10_000
 """Days times metrics whose boards are remembered."""
 

@@ -14,9 +14,9 @@ STATE_FORMAT = 1
 class UserState(msgspec.Struct, frozen=True, array_like=True):
     """One user. ``newest_ms`` is the newest event's time, ``seen_ms`` the newest time that the server gave.
 
-    ``totals`` maps a metric's number to its total in whole units, ``boards`` a board (features/leaderboards/ranking.py) to the
-    standing there. ``keyed_since`` is the generation (intake/idempotency.py) of the first idempotency key,
-    -1 without one.
+    ``totals`` maps a metric's number to its total in whole units, ``boards`` a board's name
+    (features/leaderboards/ranking.py) to the standing there. ``keyed_since`` is the generation
+    (backends/redis/keys.py) of the first idempotency key, -1 without one.
     """
 
     profile: Profile

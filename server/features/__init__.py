@@ -1,1 +1,4 @@
-"""One folder a feature; ``ls server/features/*/rules.py`` shows the whole game. Features never import each other."""
+"""One folder a feature: ``ls server/features/*/rules.py`` shows the whole game.
+
+Features never import each other.
+"""

@@ -213,6 +213,8 @@ class Batcher:
         batch = self._set_aside(batch, fetched.cold, gen)
 
         index, epoch = space.index, space.epoch
+        if epoch is None:  # heard of while the states were read
+            raise Unavailable("Redis is being rebuilt")
         self._calls += 1
         entries: list[list[Any]] = []
         sent: list[tuple[_Pending, Applied, str]] = []
@@ -301,14 +303,13 @@ class Batcher:
 
     async def _call(
         self,
-        epoch: str | None,
+        epoch: str,
         version: int,
         gen: int,
         entries: list[list[Any]],
         sent: list[tuple[_Pending, Applied, str]],
         seen: list[_Pending],
     ) -> None:
-        assert epoch is not None
         started_s = stopwatch_s()
         packed = commit.encode_inputs(entries)
         reply, repeated = await self._send(epoch, version, gen, packed, [s[0] for s in sent])

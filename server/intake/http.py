@@ -37,7 +37,7 @@ class PostEvent:
         services: Services = scope["app"].state.services
         try:
             status, body = await self._post(services, scope, receive)
-        except Exception as error:  # every error becomes an answer; unknown ones are logged there
+        except Exception as error:  # noqa: BLE001 - each becomes an answer; ours are logged there
             await answer_error(error, "POST", scope["path"])(scope, receive, send)
             return
         headers = [_JSON, (b"content-length", str(len(body)).encode())]
@@ -126,7 +126,8 @@ ENDPOINTS: list[Endpoint] = [
         answer=EventResponse,
         headers=(
             Query(
-                "Idempotency-Key", "The event counts once however often it is sent with this key; a repeat is 202."
+                "Idempotency-Key",
+                "The event counts once, however often it is sent with this key; a repeat is 202.",
             ),
         ),
         description="Adds `value` to the user's total, creates the user if new, and answers with all that changed. "
@@ -142,7 +143,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_events,
         body=list[BatchItem],
         answer=BatchResponse,
-        description="202 after all are stored. One item that is malformed or names something unknown refuses the whole "
-        "batch, before anything is stored, and is named by its index.",
+        description="202 after all are stored. One item that is malformed or names something unknown refuses "
+        "the whole batch, before anything is stored, and is named by its index.",
     ),
 ]

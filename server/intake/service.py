@@ -43,8 +43,7 @@ class Intake:
         index = self.space.index
         if outcome.replayed:
             return await self._replay(index, event, outcome)
-        assert outcome.state is not None
-        return event_response(index, event, event.id, outcome.state, outcome.placings, replayed=False)
+        return event_response(index, event, event.id, _state(outcome), outcome.placings, replayed=False)
 
     async def events(self, events: list[Event]) -> tuple[int, list[Refusal]]:
         """Store checked events; how many are stored now, and which were left out.
@@ -55,14 +54,10 @@ class Intake:
 
     async def change(self, input_: Input) -> UserState:
         """Store a command; the state after it."""
-        outcome = await self.batcher.submit(input_)
-        assert outcome.state is not None
-        return outcome.state
+        return _state(await self.batcher.submit(input_))
 
     async def _replay(self, index: CatalogIndex, event: Event, outcome: Outcome) -> EventResponse:
-        state = outcome.state
-        if state is None:
-            raise Unavailable("the user's state is on its way")
+        state = _state(outcome)
         metric = index.metric_by_key[event.metric]
         boards = [b for b in state.boards if self._counts(index, b, metric.id)]
         ranks = await self._redis.call("standing", self.space.keys.meta, event.user, *boards) if boards else []
@@ -110,6 +105,12 @@ class Intake:
             if len(page) < _LOG_PAGE:
                 return None
             newest = "(" + page[-1][0].decode()
+
+
+def _state(outcome: Outcome) -> UserState:
+    if outcome.state is None:
+        raise Unavailable("the user's state is on its way between the stores")
+    return outcome.state
 
 
 def _counted(results: list[Outcome | PodiumError]) -> tuple[int, list[Refusal]]:

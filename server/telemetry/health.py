@@ -72,8 +72,8 @@ async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
         return Part("missing", f"Redis does not answer: {type(error).__name__}")
     if config.get("appendonly") != "yes" or config.get("appendfsync") != "always":
         warnings.append(
-            "Redis runs without `appendonly yes` and `appendfsync always`: a crash of Redis can lose events that were "
-            "answered with 201"
+            "Redis runs without `appendonly yes` and `appendfsync always`: a crash of Redis can lose events"
+            " that were answered with 201"
         )
     if config.get("maxmemory-policy") != "noeviction":
         warnings.append("Redis must run with `maxmemory-policy noeviction`, or it will drop states and boards")

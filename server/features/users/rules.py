@@ -43,10 +43,10 @@ def check(upsert: Upsert, known: frozenset[str], now_ms: int) -> None:
         ids.check_text("name", upsert.name, ids.NAME_MAX)
     if isinstance(upsert.tz, str):
         zone(upsert.tz)
-    if isinstance(upsert.sign_up_date, str):
-        # The last zone to stay behind decides: the user's own may be known only to the stored profile.
-        if sign_up_day(upsert.sign_up_date) > at(now_ms).date() + timedelta(days=1):
-            raise Unprocessable("signUpDate must not lie in the future")
+    # The zone that is furthest ahead decides: the user's own may be known only to the stored profile.
+    tomorrow = at(now_ms).date() + timedelta(days=1)
+    if isinstance(upsert.sign_up_date, str) and sign_up_day(upsert.sign_up_date) > tomorrow:
+        raise Unprocessable("signUpDate must not lie in the future")
     if isinstance(upsert.device_tokens, list):
         if len(upsert.device_tokens) > DEVICE_TOKENS_MAX:
             raise Unprocessable(f"deviceTokens must hold at most {DEVICE_TOKENS_MAX} tokens")

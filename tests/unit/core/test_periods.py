@@ -50,7 +50,7 @@ def test_parse_instant_refuses(text: str) -> None:
         periods.parse_instant("timestamp", text)
 
 
-@pytest.mark.parametrize("text", ["2026-02-30", "2026-1-1", "20260101", "2026-01-01T00:00:00Z", ""])
+@pytest.mark.parametrize("text", ["2026-02-30", "2026-1-1", "20260101", "2026-W01-1", "2026-01-01T00:00:00Z", ""])
 def test_parse_day_refuses(text: str) -> None:
     with pytest.raises(Unprocessable, match="^run must"):
         periods.parse_day("run", text)
