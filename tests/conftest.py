@@ -34,6 +34,11 @@ START_MS = 1_795_435_200_000
 """2026-11-23T12:00:00Z."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--fuzz``: the large profile of tests/acceptance/test_fuzz.py."""
+    parser.addoption("--fuzz", action="store_true", help="fuzz the HTTP API with many more requests")
+
+
 class SettableClock:
     """A clock that stands still until it is moved."""
 

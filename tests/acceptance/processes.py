@@ -1,0 +1,156 @@
+"""Podium as real processes: started, waited for, stopped, and looked for afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import msgspec
+import psutil
+
+from server.backends.embedded import DataFolder
+from server.backends.embedded.postgres import remove_postgres
+from server.core.errors import EmbeddedError
+from server.dev import DevFile
+
+START_S = 90
+"""Patience with a start on a busy machine; and with an end. None is expected to need it."""
+_POLL_S = 0.02
+
+RUNNING = "Podium is running"
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience_s: float = START_S) -> None:
+    """Return once the condition holds; ``TimeoutError`` that says what did not come."""
+    deadline_s = time.monotonic() + patience_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(what)
+        time.sleep(_POLL_S)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def place() -> Iterator[Path]:
+    """A folder for data; Postgres' own user can reach it, unlike pytest's folders."""
+    with tempfile.TemporaryDirectory(prefix="podium-acceptance-") as base:
+        Path(base).chmod(0o711)
+        data = Path(base) / "data"
+        yield data
+        with suppress(EmbeddedError), DataFolder(data) as folder:
+            remove_postgres(folder)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment of a process: this one's without its Podium settings, and these."""
+    # Without compiled files every one of the many processes would compile all libraries anew: four seconds each.
+    dropped = ("PODIUM_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {f"PODIUM_{name.upper()}": value for name, value in settings.items()}
+
+
+def podium(*arguments: str, output: Path, **settings: str) -> subprocess.Popen[bytes]:
+    """A ``podium`` process that writes to ``output``."""
+    with output.open("ab") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "server", *arguments],
+            env=environment(**settings),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+
+
+def end(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> int:
+    """Send a signal, wait for the end; the exit code."""
+    if process.poll() is None:
+        process.send_signal(number)
+    return process.wait(START_S)
+
+
+def end_for_sure(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all that it started, whatever state the test left it in."""
+    if process.poll() is not None:
+        return
+    with suppress(subprocess.TimeoutExpired):
+        process.terminate()
+        process.wait(10)
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+    process.kill()
+    process.wait()
+
+
+def ready(url: str) -> bool:
+    """Whether the server says that it is."""
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/readyz").status_code == 200
+    return False
+
+
+class Dev:
+    """One ``podium dev``."""
+
+    def __init__(self, data: Path, port: int, *options: str) -> None:
+        self.data = data
+        self._output = tempfile.NamedTemporaryFile()  # noqa: SIM115 - open as long as the process runs
+        self.process = podium(
+            "dev", "--data", str(data), "--port", str(port), *options, output=Path(self._output.name)
+        )
+
+    @property
+    def said(self) -> str:
+        """What it wrote to the terminal."""
+        return Path(self._output.name).read_text()
+
+    def end_for_sure(self) -> None:
+        """End it with all that it started, whatever state the test left it in."""
+        end_for_sure(self.process)
+        self._output.close()
+
+    def wait(self) -> DevFile:
+        """Until it runs: what its ``dev.json`` says."""
+        wait_until(lambda: self.process.poll() is not None or RUNNING in self.said, "podium dev does not start")
+        assert self.process.poll() is None, self.said
+        return msgspec.json.decode((self.data / "dev.json").read_bytes(), type=DevFile)
+
+
+@contextmanager
+def dev(data: Path, port: int, *options: str) -> Iterator[Dev]:
+    """A running ``podium dev``, ended whatever happens."""
+    started = Dev(data, port, *options)
+    try:
+        started.wait()
+        yield started
+    finally:
+        started.end_for_sure()
+
+
+def working_on(data: Path) -> list[str]:
+    """The living processes that have the folder in their command line, environment or working directory."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                continue
+            if any(str(data) in text for text in [*process.cmdline(), process.cwd()]):
+                found.append(" ".join(process.cmdline()))
+    return found
