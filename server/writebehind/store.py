@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from server.backends.postgres.pool import PoolConnection
@@ -32,8 +34,8 @@ WITH new_users AS (
     INSERT INTO users AS u (space_id, id, name, email, tz, attributes, created_ms, updated_ms, newest_ms,
                             token, state)
     SELECT $1, id, name, email, tz, attributes::jsonb, created_ms, updated_ms, newest_ms, token, state
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
-                $9::bigint[], $10::text[], $11::text[])
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text::bigint[], $8::text::bigint[],
+                $9::text::bigint[], $10::text[], $11::text[])
          AS r (id, name, email, tz, attributes, created_ms, updated_ms, newest_ms, token, state)
     ON CONFLICT (space_id, id) DO UPDATE SET
         name = excluded.name, email = excluded.email, tz = excluded.tz, attributes = excluded.attributes,
@@ -41,25 +43,29 @@ WITH new_users AS (
         token = excluded.token, state = excluded.state
 ), new_keys AS (
     INSERT INTO idempotency_keys (space_id, user_id, metric, key, event_id, received_ms)
-    SELECT $1, r.* FROM unnest($12::text[], $13::integer[], $14::text[], $15::uuid[], $16::bigint[]) AS r
+    SELECT $1, r.* FROM unnest($12::text[], $13::text::integer[], $14::text[], $15::uuid[], $16::text::bigint[]) AS r
     ON CONFLICT DO NOTHING
 ), new_metric_days AS (
     INSERT INTO metric_days AS d (space_id, user_id, metric, day, change)
-    SELECT $1, r.* FROM unnest($17::text[], $18::integer[], $19::date[], $20::bigint[]) AS r
+    SELECT $1, r.* FROM unnest($17::text[], $18::text::integer[], $19::text::date[], $20::text::bigint[]) AS r
     ON CONFLICT (space_id, user_id, metric, day) DO UPDATE SET change = d.change + excluded.change
 ), new_board_entries AS (
     INSERT INTO board_entries (space_id, leaderboard, run, user_id, value, reached_ms, rank)
-    SELECT $1, r.* FROM unnest($21::integer[], $22::text[], $23::text[], $24::bigint[], $25::bigint[],
-                               $26::integer[]) AS r
+    SELECT $1, r.* FROM unnest($21::text::integer[], $22::text[], $23::text[], $24::text::bigint[], $25::text::bigint[],
+                               $26::text::integer[]) AS r
     ON CONFLICT (space_id, leaderboard, run, user_id) DO UPDATE SET
         value = excluded.value, reached_ms = excluded.reached_ms, rank = excluded.rank
 )
 INSERT INTO rank_days (space_id, leaderboard, run, user_id, day, rank, previous_rank, value, previous_value)
-SELECT $1, r.* FROM unnest($27::integer[], $28::text[], $29::text[], $30::date[], $31::integer[],
-                           $32::integer[], $33::bigint[], $34::bigint[]) AS r
+SELECT $1, r.* FROM unnest($27::text::integer[], $28::text[], $29::text[], $30::text::date[], $31::text::integer[],
+                           $32::text::integer[], $33::text::bigint[], $34::text::bigint[]) AS r
 ON CONFLICT (space_id, leaderboard, run, user_id, day) DO UPDATE SET
     rank = excluded.rank, value = excluded.value
 """
+
+_LITERALS = frozenset(int(place) for place in re.findall(r"\$(\d+)::text::", _UPSERT))
+"""Parameters that travel as the text of an array: the driver packs numbers and dates one by one, at 0.4 µs each.
+Texts go as they are, so that nobody has to quote them."""
 
 
 async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None:
@@ -67,7 +73,12 @@ async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None
     if batch.events:
         await connection.copy_records_to_table("events", records=batch.events, columns=EVENT_COLUMNS)
     columns = (*batch.users, *batch.keys, *batch.metric_days, *batch.board_entries, *batch.rank_days)
-    await connection.execute(_UPSERT, space_id, *columns)
+    values = (_literal(c) if at in _LITERALS else c for at, c in enumerate(columns, start=2))
+    await connection.execute(_UPSERT, space_id, *values)
+
+
+def _literal(column: Iterable[object]) -> str:
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in column]) + "}"
 
 
 async def reject(connection: PoolConnection, space_id: int, rejected: Rejected) -> None:
