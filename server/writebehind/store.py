@@ -43,7 +43,8 @@ WITH new_users AS (
         token = excluded.token, state = excluded.state
 ), new_keys AS (
     INSERT INTO idempotency_keys (space_id, user_id, metric, key, event_id, received_ms)
-    SELECT $1, r.* FROM unnest($12::text[], $13::text::integer[], $14::text[], $15::uuid[], $16::text::bigint[]) AS r
+    SELECT $1, r.*
+    FROM unnest($12::text[], $13::text::integer[], $14::text[], $15::uuid[], $16::text::bigint[]) AS r
     ON CONFLICT DO NOTHING
 ), new_metric_days AS (
     INSERT INTO metric_days AS d (space_id, user_id, metric, day, change)
@@ -51,8 +52,9 @@ WITH new_users AS (
     ON CONFLICT (space_id, user_id, metric, day) DO UPDATE SET change = d.change + excluded.change
 ), new_board_entries AS (
     INSERT INTO board_entries (space_id, leaderboard, run, user_id, value, reached_ms, rank)
-    SELECT $1, r.* FROM unnest($21::text::integer[], $22::text[], $23::text[], $24::text::bigint[], $25::text::bigint[],
-                               $26::text::integer[]) AS r
+    SELECT $1, r.*
+    FROM unnest($21::text::integer[], $22::text[], $23::text[], $24::text::bigint[], $25::text::bigint[],
+                $26::text::integer[]) AS r
     ON CONFLICT (space_id, leaderboard, run, user_id) DO UPDATE SET
         value = excluded.value, reached_ms = excluded.reached_ms, rank = excluded.rank
 )
