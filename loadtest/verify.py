@@ -1,0 +1,179 @@
+"""Sent = Redis = Postgres: counts and sums, and every place of every board, row by row.
+
+``python -m loadtest.verify DIR/dev.json --events 5000`` posts events to a running ``podium dev --no-demo`` (nobody
+else may post meanwhile), waits until they are flushed, and compares. Exit code 1 and one line per difference if
+something was lost, counted twice or ranked differently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+import uvloop
+
+from loadtest.generators import Load, post
+from loadtest.probes import until_flushed
+from server.demo.catalog import METRIC
+from server.demo.setup import make_catalog
+from server.dev import DevFile
+from server.features.leaderboards.ranking import board_name, member_user
+from server.services import Services, open_services
+from server.settings import Settings
+from server.spaces.space import Space
+
+PAGE = 5_000
+SHOWN = 5
+"""Differences of a board that are named."""
+
+Place = tuple[str, int]
+"""User and value."""
+
+
+class Totals(NamedTuple):
+    """What the stores hold: ``events`` and their ``units`` in Postgres, ``days`` the sum of metric_days, and the
+    sum of values of each board in either store, by board name."""
+
+    events: int
+    units: int
+    days: int
+    postgres: dict[str, int]
+    redis: dict[str, int]
+
+
+async def totals(services: Services, space: Space) -> Totals:
+    """Add everything up."""
+    async with services.pool.acquire() as connection:
+        events = await connection.fetchval("SELECT count(*) FROM events WHERE space_id = $1", space.id)
+        units = await connection.fetchval(
+            "SELECT coalesce(sum(units), 0)::bigint FROM events WHERE space_id = $1", space.id
+        )
+        days = await connection.fetchval(
+            "SELECT coalesce(sum(change), 0)::bigint FROM metric_days WHERE space_id = $1", space.id
+        )
+        rows = await connection.fetch(
+            "SELECT leaderboard, run, sum(value)::bigint FROM board_entries WHERE space_id = $1 GROUP BY 1, 2",
+            space.id,
+        )
+    postgres = {board_name(leaderboard, run): value for leaderboard, run, value in rows}
+    redis = {board: sum([value async for _, value in _redis_places(services, space, board)]) for board in postgres}
+    return Totals(events, units, days, postgres, redis)
+
+
+async def differences(services: Services, space: Space) -> list[str]:
+    """Every board compared, place by place, in the order that each store ranks by."""
+    async with services.pool.acquire() as connection:
+        rows = await connection.fetch(
+            "SELECT DISTINCT leaderboard, run FROM board_entries WHERE space_id = $1", space.id
+        )
+    found: list[str] = []
+    for leaderboard, run in rows:
+        board = board_name(leaderboard, run)
+        redis = [place async for place in _redis_places(services, space, board)]
+        postgres = [place async for place in _postgres_places(services, space, leaderboard, run)]
+        wrong = [
+            f"board {board}, place {rank}: Redis {a}, Postgres {b}"
+            for rank, (a, b) in enumerate(zip_longest(redis, postgres), start=1)
+            if a != b
+        ]
+        if wrong:
+            found += [*wrong[:SHOWN], f"board {board}: {len(wrong)} places differ"]
+    return found
+
+
+def compare(before: Totals, after: Totals, least: int, most: int) -> list[str]:
+    """What is wrong if between ``least`` and ``most`` events were posted in between.
+
+    The two differ where a generator ended with requests under way.
+    """
+    wrong = []
+    events, units = after.events - before.events, after.units - before.units
+    if not least <= events <= most:
+        wrong.append(f"{least:,} to {most:,} events were sent, Postgres holds {events:,}")
+    if after.days - before.days != units:
+        wrong.append(f"metric_days grew by {after.days - before.days:,}, not by {units:,}")
+    if after.redis != after.postgres:
+        wrong.append(f"boards add up to {after.redis} in Redis, to {after.postgres} in Postgres")
+    leaderboards = {board.partition(":")[0] for board in after.postgres}
+    for leaderboard in sorted(leaderboards):
+        grown = _of(after.postgres, leaderboard) - _of(before.postgres, leaderboard)
+        if grown != units:
+            wrong.append(f"leaderboard {leaderboard} grew by {grown:,}, not by {units:,}")
+    return wrong
+
+
+def _of(boards: dict[str, int], leaderboard: str) -> int:
+    return sum(value for board, value in boards.items() if board.partition(":")[0] == leaderboard)
+
+
+async def _redis_places(services: Services, space: Space, board: str) -> AsyncIterator[Place]:
+    key = space.keys.board(board)
+    first = 0
+    while page := await services.redis.raw.zrange(key, first, first + PAGE - 1, withscores=True):
+        for member, score in page:
+            yield member_user(member.decode()), -int(score)
+        first += PAGE
+
+
+async def _postgres_places(services: Services, space: Space, leaderboard: int, run: str) -> AsyncIterator[Place]:
+    async with services.pool.acquire() as connection, connection.transaction(readonly=True):
+        cursor: Any = connection.cursor(
+            "SELECT user_id, value FROM board_entries WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
+            " ORDER BY value DESC, reached_ms, user_id",
+            space.id,
+            leaderboard,
+            run,
+            prefetch=PAGE,
+        )
+        async for user, value in cursor:
+            yield user, value
+
+
+async def _verify(file: DevFile, events: int) -> list[str]:
+    await make_catalog(file.url, file.admin_key)
+    settings = Settings(redis_url=file.redis_url, database_url=file.database_url)
+    async with open_services(settings) as services:
+        space = services.directory.production
+        await until_flushed(services, space)
+        before = await totals(services, space)
+        load = Load(
+            urlsplit(file.url).port or 80,
+            file.admin_key,
+            METRIC,
+            users=200,
+            pool=200,
+            connections=16,
+            seconds=events / 500,
+            rate=500,
+        )
+        sent = await asyncio.to_thread(post, load)
+        await until_flushed(services, space)
+        after = await totals(services, space)
+        click.echo(f"{sent.accepted:,} events accepted, {sent.refused:,} refused, {sent.unknown:,} unanswered")
+        wrong = compare(before, after, sent.accepted, sent.accepted + sent.unknown)
+        if after.units - before.units != after.events - before.events:
+            wrong.append(f"every value was 1, and they add up to {after.units - before.units:,}")
+        return wrong + await differences(services, space)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--events", default=5_000, show_default=True, help="How many to post, at 500 a second.")
+def main(file: Path, events: int) -> None:
+    """Post events to the server of a dev.json, and check that each is in Redis and in Postgres once."""
+    wrong = uvloop.run(_verify(msgspec.json.decode(file.read_bytes(), type=DevFile), events))
+    for line in wrong:
+        click.echo(line, err=True)
+    click.echo("something differs" if wrong else "sent = Redis = Postgres, place by place")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
