@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
@@ -27,6 +30,7 @@ from server.backends.redis.keys import Keys
 from server.spaces import store
 from server.spaces.directory import Directory
 from server.spaces.space import Space
+from tests.waiting import until
 
 TEMPLATE = "podium_template"
 EPOCH = "epoch-1"
@@ -65,6 +69,22 @@ def valkey(data_folder: DataFolder) -> Iterator[RunningValkey]:
     """A Valkey for this test process, shared by its tests."""
     with start_valkey(data_folder, fsync="no") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def debian_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the oldest Redis that Podium supports, as Debian packages it."""
+    program = shutil.which("redis-server")
+    if program is None:
+        assert not os.environ.get("CI"), "install the package redis-server: in CI Redis must be tested"
+        pytest.skip("install the package redis-server to test on Redis besides Valkey")
+    socket_path = tmp_path_factory.mktemp("redis") / "s"
+    url = f"unix://{socket_path}"
+    options = ["--port", "0", "--unixsocket", str(socket_path), "--save", "", "--loglevel", "warning"]
+    with subprocess.Popen([program, *options], cwd=socket_path.parent, stdout=subprocess.DEVNULL) as server:
+        asyncio.run(until(socket_path.exists))
+        yield url
+        server.terminate()
 
 
 @pytest.fixture(scope="session")

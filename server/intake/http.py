@@ -130,8 +130,8 @@ ENDPOINTS: list[Endpoint] = [
                 "The event counts once, however often it is sent with this key; a repeat is 202.",
             ),
         ),
-        description="Adds `value` to the user's total, creates the user if new, and answers with all that changed. "
-        "201 means stored.",
+        description="Adds `value` to the user's total, creates the user if new, and answers with all that"
+        " changed. 201 means stored.",
     ),
     Endpoint(
         method="POST",

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+import redis
 
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
@@ -57,6 +58,16 @@ class Counted:
 
     def committed(self, *, inputs: int, events: int, call_s: float, waits_s: list[float]) -> None:
         self.events += events
+
+
+@pytest.fixture(params=["valkey", "debian_redis"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Empty, and each in turn: what the functions promise must hold on both."""
+    server = request.getfixturevalue(request.param)
+    url: str = server if isinstance(server, str) else server.url
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return url
 
 
 MakeBatcher = Callable[..., Batcher]
