@@ -16,6 +16,7 @@ from server.demo.catalog import METRIC
 from server.engine.state import UserState, encode_state
 from server.features.leaderboards.model import Standing
 from server.features.leaderboards.ranking import split_board
+from server.features.metrics.model import Metric
 from server.features.users.model import Profile
 from server.services import Services
 from server.spaces.space import Space
@@ -58,7 +59,7 @@ async def seed(services: Services, space: Space, users: int, redis_sample: int =
     today = local_day(now_ms, zone(tz))
     boards = [board.name for board in space.index.open_boards(metric.number, today)]
     began_s = time.perf_counter()
-    await _copy(services, space, users, metric.number, boards, now_ms, today, tz)
+    await _copy(services, space, users, metric, boards, now_ms, today, tz)
     copy_s = time.perf_counter() - began_s
 
     redis = services.redis.raw
@@ -88,14 +89,15 @@ async def _copy(
     services: Services,
     space: Space,
     users: int,
-    metric: int,
+    metric: Metric,
     boards: list[str],
     now_ms: int,
     today: date,
     tz: str,
 ) -> None:
     dice = random.Random(users)
-    totals = [int(dice.expovariate(1 / 5_000)) + 1 for _ in range(users)]
+    one = 10**metric.decimals
+    totals = [(int(dice.expovariate(1 / 5_000)) + 1) * one for _ in range(users)]
     ranks = [0] * users
     for rank, number in enumerate(sorted(range(users), key=totals.__getitem__, reverse=True), start=1):
         ranks[number] = rank
@@ -110,14 +112,14 @@ async def _copy(
             entries = []
             for board in boards:
                 leaderboard, run = split_board(board)
-                value = max(1, totals[number] // 50) if run else totals[number]
+                value = max(one, totals[number] // 50) if run else totals[number]
                 standings[board] = Standing(value, newest_ms)
                 entries.append((space.id, leaderboard, run, user, value, newest_ms, ranks[number]))
             state = UserState(
                 Profile(joined_ms, joined_ms, name=name, tz=tz),
                 newest_ms=newest_ms,
                 seen_ms=newest_ms,
-                totals={metric: totals[number]},
+                totals={metric.number: totals[number]},
                 boards=standings,
             )
             row: tuple[Any, ...] = (
@@ -150,7 +152,7 @@ async def _copy(
             "INSERT INTO metric_days (space_id, user_id, metric, day, change)"
             " SELECT space_id, user_id, $2, $3, value FROM board_entries WHERE space_id = $1 AND run = ''",
             space.id,
-            metric,
+            metric.number,
             today - timedelta(days=1),
         )
         for table in ("users", "board_entries", "metric_days"):

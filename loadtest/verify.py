@@ -140,6 +140,7 @@ async def _verify(file: DevFile, events: int) -> list[str]:
     await make_catalog(file.url, file.admin_key)
     settings = Settings(redis_url=file.redis_url, database_url=file.database_url)
     async with open_services(settings) as services:
+        await services.directory.refresh()
         space = services.directory.production
         await until_flushed(services, space)
         before = await totals(services, space)
@@ -158,8 +159,9 @@ async def _verify(file: DevFile, events: int) -> list[str]:
         after = await totals(services, space)
         click.echo(f"{sent.accepted:,} events accepted, {sent.refused:,} refused, {sent.unknown:,} unanswered")
         wrong = compare(before, after, sent.accepted, sent.accepted + sent.unknown)
-        if after.units - before.units != after.events - before.events:
-            wrong.append(f"every value was 1, and they add up to {after.units - before.units:,}")
+        values = (after.units - before.units) / 10 ** space.index.metric_by_key[METRIC].decimals
+        if values != after.events - before.events:
+            wrong.append(f"every value was 1, and they add up to {values:,}")
         return wrong + await differences(services, space)
 
 
