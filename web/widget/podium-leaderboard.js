@@ -205,6 +205,7 @@ export class PodiumLeaderboard extends HTMLElement {
   #rows = new Map(); // userId → Row, as on the screen
   #changed = new Map(); // userId → rank before, for everyone the server has named since the last frame drawn
   #frame = 0;
+  #started = false; // an element of the page's source hears of its attributes before it is connected
   #restarting = false;
 
   constructor() {
@@ -227,15 +228,17 @@ export class PodiumLeaderboard extends HTMLElement {
   }
 
   connectedCallback() {
+    this.#started = true;
     this.#start();
   }
 
   disconnectedCallback() {
+    this.#started = false;
     this.#stop();
   }
 
   attributeChangedCallback(name, before, after) {
-    if (!this.isConnected || before === after) return;
+    if (!this.#started || before === after) return;
     if (name === "user") {
       this.#draw();
     } else if (!this.#restarting) {
@@ -243,7 +246,7 @@ export class PodiumLeaderboard extends HTMLElement {
       queueMicrotask(() => {
         this.#restarting = false;
         this.#stop();
-        if (this.isConnected) this.#start();
+        if (this.#started) this.#start();
       });
     }
   }
