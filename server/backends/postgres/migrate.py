@@ -20,9 +20,7 @@ _LOCK = 0x506F_6469_756D
 
 async def migrate(database_url: str) -> None:
     """Run what is missing, in one transaction, one process at a time; nothing to do is no error."""
-    engine = create_async_engine(
-        make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool
-    )
+    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
