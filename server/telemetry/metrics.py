@@ -26,7 +26,6 @@ CALL = Histogram(
     "A commit call to Redis and back",
     buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.2, 1.0),
 )
-REFUSED = Counter("podium_requests_refused", "Requests answered with an error", ["status"])
 SOCKETS = Gauge("podium_sockets", "Open WebSocket connections", multiprocess_mode="livesum")
 FRAMES = Gauge("podium_frames_sent", "Frames sent to viewers since the start", multiprocess_mode="livesum")
 LOG_ENTRIES = Gauge("podium_log_entries", "Log entries in Redis", ["space"], multiprocess_mode="mostrecent")
