@@ -55,6 +55,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in _anchors(target), f"{link}: there is no such heading"
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+\.py::test_\w+)`", page.read_text())}
+    assert named
+    there = {
+        f"{path.name}::{name}"
+        for path in (ROOT / "tests").glob("**/test_*.py")
+        for name in re.findall(r"def (test_\w+)\(", path.read_text())
+    }
+    assert named <= there
+
+
 def _anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
