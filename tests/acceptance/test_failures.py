@@ -48,7 +48,7 @@ class Cluster:
         self.worker = self._start("worker", 0)
         self.web = [self._start("web", port) for port in self.ports]
         for url in self.urls:
-            wait_until(lambda url=url: ready(url), f"{url} is not ready")  # type: ignore[misc]
+            wait_until(lambda url=url: ready(url), f"{url} is not ready")
 
     @property
     def urls(self) -> list[str]:

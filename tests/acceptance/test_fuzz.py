@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -17,19 +20,32 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from server.app import ENDPOINTS
-from tests.acceptance.stack import Stack
+from tests.acceptance.stack import Board, Stack, post
 
 pytestmark = pytest.mark.xdist_group("stack")
 
 SMALL, LARGE = 12, 1_000
-"""Requests to each operation and of each kind (as documented, or not)."""
+"""Requests to each operation and of each kind: as documented and to what exists, or neither."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 @pytest.fixture(scope="module")
-def schema(stack: Stack) -> schemathesis.openapi.BaseOpenAPISchema:
+def schema(stack: Stack) -> Any:
     """The document that the server gives away."""
     return schemathesis.openapi.from_url(f"{stack.url}/openapi.json")
+
+
+@pytest.fixture(scope="module")
+def board(stack: Stack) -> Board:
+    """A board with somebody on it."""
+
+    async def make() -> Board:
+        made = await stack.board()
+        async with stack.http() as http:
+            await post(http, made.metric, "ann", 1)
+        return made
+
+    return asyncio.run(make())
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
@@ -37,11 +53,21 @@ def schema(stack: Stack) -> schemathesis.openapi.BaseOpenAPISchema:
     ("method", "path"), sorted({(e.method, e.path.replace(":path", "")) for e in ENDPOINTS}), ids=lambda part: part
 )
 def test_operation(
-    stack: Stack, schema, method: str, path: str, mode: GenerationMode, request: pytest.FixtureRequest
+    stack: Stack,
+    board: Board,
+    schema: Any,
+    method: str,
+    path: str,
+    mode: GenerationMode,
+    request: pytest.FixtureRequest,
 ) -> None:
     operation = schema[path][method]
+    key = board.key if "leaderboards" in path else board.metric
+    existing = {"key": key, "id": "ann" if "users" in path else board.metric_id}
+    names = {name: value for name, value in existing.items() if f"{{{name}}}" in path}
+    paths = names if mode is GenerationMode.POSITIVE else None
 
-    @given(case=operation.as_strategy(generation_mode=mode))
+    @given(case=operation.as_strategy(generation_mode=mode, path_parameters=paths))
     @settings(
         max_examples=LARGE if request.config.getoption("--fuzz") else SMALL,
         deadline=None,

@@ -127,7 +127,7 @@ async def test_snapshot_and_deltas_are_a_fresh_snapshot(stack: Stack, interval: 
             assert [row["value"] for row in page] == sorted(totals.values(), reverse=True)[:10]
             expected = (len(totals), [(row["rank"], row["userId"], row["value"]) for row in page])
             for watching in (*empty, late):
-                await until(lambda watching=watching: watching.board == expected)  # type: ignore[misc]
+                await until(lambda watching=watching: watching.board == expected)
             async with connected(stack, token) as fresh_client:
                 fresh = await watch(fresh_client, channel, limit=10, interval=interval)
                 assert fresh.board == expected
@@ -226,7 +226,7 @@ async def test_bad_tokens(stack: Stack) -> None:
         listening = Listening()
         client = centrifuge.Client(stack.socket_url, events=listening, token=token, proxy=None)
         await client.connect()
-        await until(lambda listening=listening: listening.ended is not None)  # type: ignore[misc]
+        await until(lambda listening=listening: listening.ended is not None)
         assert listening.ended == 3500, why
 
 
