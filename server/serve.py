@@ -12,6 +12,7 @@ from uvicorn.supervisors import Multiprocess
 from server import settings as settings_module
 from server.app import create_app
 from server.core.errors import StartError
+from server.http.transport import JoinedProtocol
 from server.intake.http import HotPath
 from server.settings import Settings
 from server.telemetry import logs
@@ -41,7 +42,7 @@ def serve(settings: Settings, app: str = "server.serve:app_from_environment") ->
         port=settings.port,
         workers=settings.web_workers,
         loop="uvloop",
-        http="httptools",
+        http=JoinedProtocol,
         ws="websockets-sansio",
         ws_max_size=settings.socket_limit,
         # The protocol has its own ping (realtime.md), and compressing small frames costs more than it saves.
