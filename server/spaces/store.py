@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import uuid4
@@ -95,8 +96,9 @@ async def create_key(
     return key
 
 
+@lru_cache(maxsize=1_024)
 def key_hash(key: str) -> bytes:
-    """What is kept of a key."""
+    """What is kept of a key. The few that a process sees all day are hashed once."""
     return sha256(key.encode("utf-8", "replace")).digest()
 
 
