@@ -55,7 +55,7 @@ class Load(NamedTuple):
 
 class Result(NamedTuple):
     """``accepted`` events were answered with 201 or 202, ``refused`` requests with anything else, ``unknown``
-    requests not at all. ``cpu_s`` is what the generator took."""
+    events not at all. ``cpu_s`` is what the generator took."""
 
     accepted: int
     refused: int
@@ -166,7 +166,7 @@ def post(load: Load) -> Result:
             try:
                 status = connection.receive()
             except ConnectionError:
-                unknown += 1
+                unknown += load.batch or 1
                 busy.discard(connection)
                 idle.append(_Connection(load.port))
                 continue
@@ -182,7 +182,15 @@ def post(load: Load) -> Result:
     for connection in (*idle, *busy):
         connection.sock.close()
     p50_s, p99_s = quantile(latencies, 0.5), quantile(latencies, 0.99)
-    return Result(accepted, refused, unknown + len(busy), seconds, p50_s, p99_s, time.process_time() - cpu_s)
+    return Result(
+        accepted,
+        refused,
+        unknown + len(busy) * (load.batch or 1),
+        seconds,
+        p50_s,
+        p99_s,
+        time.process_time() - cpu_s,
+    )
 
 
 # The request is put together by hand: wrk.format would cost the generator half of its rate.
