@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_services(settings) as services:
-            hub = Hub(services.redis, services.clock)
+            hub = Hub(services.redis, services.clock, services.thaw, services.describe)
             hub.start()
             socket = LiveSocket(hub, services.directory, services.clock, services.post_event, services.post_events)
             app.state.services, app.state.hub, app.state.socket = services, hub, socket

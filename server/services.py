@@ -14,9 +14,10 @@ from server.backends.redis.client import RedisClient
 from server.clock import Clock, system_clock
 from server.core.errors import Forbidden, Unavailable
 from server.engine.inputs import Input
+from server.engine.records import LogItem
 from server.engine.state import UserState
 from server.http.bodies import decode
-from server.intake.answers import encode_answer
+from server.intake.answers import encode_answer, logged_response
 from server.intake.batcher import Batcher
 from server.intake.requests import BatchItem, SocketEvent, from_batch, from_item
 from server.intake.service import Intake
@@ -28,6 +29,7 @@ from server.telemetry.metrics import CommitObserver
 from server.writebehind.eviction import load_cold
 
 _rpc_event = msgspec.json.Decoder(SocketEvent)
+_log_items = msgspec.msgpack.Decoder(list[LogItem])
 _rpc_events = msgspec.json.Decoder(list[BatchItem])
 
 
@@ -71,22 +73,29 @@ class Services:
             answer["refused"] = refused
         return encode_answer(answer)
 
+    async def thaw(self, space: Space, users: list[str]) -> None:
+        """Put the states of cold users back into Redis."""
+        await load_cold(self.pool, self.redis, space, users)
+
+    def describe(self, space: Space, data: bytes, places: list[int]) -> list[bytes | None]:
+        """The answers that a commit's events were given, as JSON, of the log items at these places."""
+        items = _log_items.decode(data)
+        answers = (logged_response(space.index, items[place]) for place in places)
+        return [encode_answer(answer) if answer is not None else None for answer in answers]
+
     async def drain(self) -> None:
         """Wait for what is in flight."""
         for intake in self._intakes.values():
             await intake.batcher.drain()
 
     def _open_intake(self, space: Space) -> Intake:
-        async def thaw(space: Space, users: list[str]) -> None:
-            await load_cold(self.pool, self.redis, space, users)
-
         async def refresh(space: Space) -> None:
             await self.directory.refresh_space(space)
 
         batcher = Batcher(
             space,
             self.redis,
-            States(space, self.redis, self.pool, thaw, most=self.settings.state_cache),
+            States(space, self.redis, self.pool, self.thaw, most=self.settings.state_cache),
             clock=self.clock,
             refresh=refresh,
             queue_limit=self.settings.intake_limit,

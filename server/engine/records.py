@@ -1,8 +1,7 @@
 """What a commit appends to the log for each accepted input; the flusher reads nothing else.
 
-A log entry (one per commit) holds a list of items ``[user, token, blob, record, ranks]``: the state that was
-written and its token, the record below, and for each of its boards the rank before and after (1 is best, 0 for
-"not on the board"). The ranks come from the Redis function, the rest from the process that computed it.
+A log entry (one per commit) holds a list of ``LogItem``. The ranks come from the Redis function, the rest from the
+process that computed it.
 """
 
 from __future__ import annotations
@@ -38,6 +37,20 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     event: EventRecord | None
     boards: list[BoardRecord]
+
+
+class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One accepted input as the Redis function packed it: the state that was written, its token, the record.
+
+    ``ranks`` are three for each board of the record: the rank before, the rank after (1 is best, 0 for "not on the
+    board") and the score of the last place that counts ("" where the board is not full).
+    """
+
+    user: str
+    token: str
+    state: str
+    record: str
+    ranks: list[int | str]
 
 
 _encoder = msgspec.json.Encoder()

@@ -7,12 +7,13 @@ from functools import lru_cache
 import msgspec
 
 from server.engine.catalog import CatalogIndex
-from server.engine.inputs import Event
-from server.engine.state import UserState
+from server.engine.records import LogItem, decode_record
+from server.engine.state import UserState, decode_state
 from server.features.leaderboards.ranking import shown_rank, split_board
 from server.features.leaderboards.runs import named_run
 from server.features.leaderboards.shapes import EventLeaderboard, event_leaderboard
-from server.intake.commit import Placing
+from server.features.metrics.model import Metric
+from server.intake.commit import Placing, placings
 
 
 class EventStreak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -58,31 +59,43 @@ def _template(index: CatalogIndex, board: str) -> EventLeaderboard | None:
 
 def event_response(
     index: CatalogIndex,
-    event: Event,
+    metric: Metric,
+    key: str | None,
     event_id: str,
     state: UserState,
-    placings: list[Placing],
+    places: list[Placing],
     *,
     replayed: bool,
 ) -> EventResponse:
-    """The answer to an event that was accepted, or replayed: then ``state`` and ``placings`` are today's."""
-    metric = index.metric_by_key[event.metric]
+    """The answer to an event that was accepted, or replayed: then ``state`` and ``places`` are today's.
+    ``key`` is its idempotency key."""
     boards: dict[str, EventLeaderboard] = {}
-    for placing in placings:
+    for placing in places:
         template = _template(index, placing.board)
         if template is None or metric.id != index.leaderboard_by_key[template.key].metric_id:
             continue  # a board that only showed the user's new name
         boards[template.key] = place(template, placing, metric.decimals)
-    keyed = event.key is not None
     return EventResponse(
         event_id=event_id,
         metric_id=metric.id,
         total=metric.value(state.totals.get(metric.number, 0)),
         current_streak=NO_STREAK,
         leaderboards=boards,
-        idempotency_key=event.key if event.key is not None else msgspec.UNSET,
-        idempotent_replayed=replayed if keyed else msgspec.UNSET,
+        idempotency_key=key if key is not None else msgspec.UNSET,
+        idempotent_replayed=replayed if key is not None else msgspec.UNSET,
     )
+
+
+def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | None:
+    """The answer that the item's event was given; None where it has none, or its metric is gone."""
+    record = decode_record(item.record)
+    event = record.event
+    metric = index.metric_by_number.get(event.metric) if event is not None else None
+    if event is None or metric is None:
+        return None
+    places = placings((board.board for board in record.boards), item.ranks)
+    state = decode_state(item.state)
+    return event_response(index, metric, event.key, event.id, state, places, replayed=False)
 
 
 def place(template: EventLeaderboard, placing: Placing, decimals: int) -> EventLeaderboard:

@@ -376,7 +376,7 @@ class Batcher:
                 self._states.put(user, token, applied.state)
                 waits_s.append(now_s - pending.started_s)
                 events += applied.record.event is not None
-                pending.finish(Outcome(applied, applied.state, commit.placings(applied, reply[1])))
+                pending.finish(Outcome(applied, applied.state, commit.placings(applied.changes, reply[1])))
             elif status == commit.STALE:
                 self._states.put_blob(user, reply[1], reply[2])
                 again.append(pending)

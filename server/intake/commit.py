@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -82,8 +83,8 @@ def decode_reply(reply: bytes) -> list[Any]:
     return decoded
 
 
-def placings(applied: Applied, ranks: list[Any]) -> list[Placing]:
-    """The ranks of an accepted input, board by board."""
+def placings(boards: Iterable[str], ranks: list[Any]) -> list[Placing]:
+    """The ranks of an accepted input, board by board: three numbers each (functions/podium_1.lua)."""
     return [
         Placing(
             board,
@@ -91,5 +92,5 @@ def placings(applied: Applied, ranks: list[Any]) -> list[Placing]:
             ranks[3 * i + 1],
             None if ranks[3 * i + 2] == "" else -int(ranks[3 * i + 2]),
         )
-        for i, board in enumerate(applied.changes)
+        for i, board in enumerate(boards)
     ]

@@ -43,7 +43,15 @@ class Intake:
         index = self.space.index
         if outcome.replayed:
             return await self._replay(index, event, outcome)
-        return event_response(index, event, event.id, _state(outcome), outcome.placings, replayed=False)
+        return event_response(
+            index,
+            index.metric_by_key[event.metric],
+            event.key,
+            event.id,
+            _state(outcome),
+            outcome.placings,
+            replayed=False,
+        )
 
     async def events(self, events: list[Event]) -> tuple[int, list[Refusal]]:
         """Store checked events; how many are stored now, and which were left out.
@@ -63,7 +71,7 @@ class Intake:
         ranks = await self._redis.call("standing", self.space.keys.meta, event.user, *boards) if boards else []
         placings = [Placing(b, rank, rank, None) for b, (rank, _) in zip(boards, ranks, strict=True)]
         event_id = await self._original(event, metric.number)
-        return event_response(index, event, event_id, state, placings, replayed=True)
+        return event_response(index, metric, event.key, event_id, state, placings, replayed=True)
 
     def _counts(self, index: CatalogIndex, board: str, metric_id: str) -> bool:
         leaderboard = index.leaderboard_by_number.get(split_board(board)[0])

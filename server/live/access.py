@@ -54,6 +54,10 @@ class Grant:
             return public
         return self.patterns is None or allows(self.patterns, channel)
 
+    def may_watch_user(self, channel: str, user: str) -> bool:
+        """Whether the connection may subscribe to a channel that is one user's own."""
+        return self.user in (None, user) and self.may_watch(channel, public=False)
+
 
 class _Claims(msgspec.Struct, frozen=True):
     sub: str

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from datetime import date
 from typing import Annotated, NamedTuple
+from urllib.parse import unquote
 
 import msgspec
 
@@ -16,7 +17,14 @@ LIMITS = (10, 25, 50, 100, 250, 500)
 INTERVALS_MS = (0, 50, 100, 250, 500, 1_000, 2_000, 5_000)
 """Least time between two frames of a view."""
 
-_LEADERBOARD = re.compile(rf"leaderboard:([A-Za-z0-9_-]{{1,{KEY_MAX}}})(?:@(\d{{4}}-\d\d-\d\d))?")
+AROUND_MAX = 50
+"""Rows to either side of a user."""
+
+_NAME = re.compile(
+    rf"leaderboard:(?P<key>[A-Za-z0-9_-]{{1,{KEY_MAX}}})(?:@(?P<day>\d{{4}}-\d\d-\d\d))?(?:#(?P<place>.+))?"
+    r"|user#(?P<user>.+)",
+    re.ASCII | re.DOTALL,
+)
 
 
 class LeaderboardChannel(NamedTuple):
@@ -27,6 +35,44 @@ class LeaderboardChannel(NamedTuple):
 
     def __str__(self) -> str:
         return f"leaderboard:{self.key}" + (f"@{self.day.isoformat()}" if self.day else "")
+
+
+class PersonalChannel(NamedTuple):
+    """``{leaderboard channel}#{user}``: one user's own place. ``quoted`` is the user id as the client wrote it."""
+
+    board: LeaderboardChannel
+    quoted: str
+
+    @property
+    def user(self) -> str:
+        """The user's id."""
+        return unquote(self.quoted)
+
+    def __str__(self) -> str:
+        return f"{self.board}#{self.quoted}"
+
+
+class UserChannel(NamedTuple):
+    """``user#{user}``: all that happens to one user. ``quoted`` is the user id as the client wrote it."""
+
+    quoted: str
+
+    @property
+    def user(self) -> str:
+        """The user's id."""
+        return unquote(self.quoted)
+
+    def __str__(self) -> str:
+        return f"user#{self.quoted}"
+
+
+AnyChannel = LeaderboardChannel | PersonalChannel | UserChannel
+
+
+class PlaceOptions(msgspec.Struct, frozen=True):
+    """What a follower of the own place asks for."""
+
+    around: Annotated[int, msgspec.Meta(ge=0, le=AROUND_MAX)] = 2
 
 
 class ViewOptions(msgspec.Struct, frozen=True):
@@ -46,16 +92,19 @@ class ViewOptions(msgspec.Struct, frozen=True):
         return INTERVALS_MS[bisect_left(INTERVALS_MS, self.interval)]
 
 
-def parse_channel(name: str) -> LeaderboardChannel | None:
+def parse_channel(name: str) -> AnyChannel | None:
     """The channel of a name, None where there is none of that form."""
-    found = _LEADERBOARD.fullmatch(name)
+    found = _NAME.fullmatch(name)
     if found is None:
         return None
-    key, day = found.groups()
+    key, day, place, user = found.group("key", "day", "place", "user")
+    if user is not None:
+        return UserChannel(user)
     try:
-        return LeaderboardChannel(key, date.fromisoformat(day) if day else None)
+        board = LeaderboardChannel(key, date.fromisoformat(day) if day else None)
     except ValueError:  # the 30th of February
         return None
+    return board if place is None else PersonalChannel(board, place)
 
 
 def allows(patterns: tuple[str, ...], channel: str) -> bool:

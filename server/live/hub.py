@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,10 +24,12 @@ from server.core.periods import local_day
 from server.features.leaderboards import shapes
 from server.features.leaderboards.ranking import board_name, units
 from server.features.leaderboards.runs import run_name, run_on, within
-from server.live.channels import LeaderboardChannel
+from server.live.channels import LIMITS, LeaderboardChannel, PersonalChannel, UserChannel
+from server.live.followers import Followers, Thaw
 from server.live.listener import Listener
 from server.live.protocol import CommandError, ErrorCode
-from server.live.view import Later, RunInfo, Stats, Target, View, Viewer
+from server.live.users import Describe, UserEvents
+from server.live.view import Later, RunInfo, Stats, Target, View, Viewer, Watched
 from server.live.window import MARGIN, Message, Row, Window
 from server.spaces.space import Space
 
@@ -66,6 +69,10 @@ class Feed:
         """Where its changes are published."""
         return self.space.keys.channel(self.board)
 
+    def number(self) -> int:
+        """The last change that the window knows."""
+        return self.window.number if self.window is not None else 0
+
     def views(self) -> Iterable[View]:
         """All views of the board."""
         return (view for channel in self.channels for view in channel.views.values())
@@ -81,30 +88,48 @@ class Channel:
     version: int
     day: date
     feed: Feed
+    followers: Followers
     views: dict[tuple[int, int], View] = field(default_factory=dict)
     idle_ticks: int = 0
 
+    def leave(self, steps: tuple[int, int], view: View, viewer: Viewer) -> None:
+        """A viewer watches no longer."""
+        view.leave(viewer)
+        if not view.viewers:
+            view.stop()
+            if self.views.get(steps) is view:
+                del self.views[steps]
+
+    def watched(self) -> Iterable[Watched]:
+        """All that somebody watches."""
+        return [*self.views.values(), *self.followers]
+
 
 class Watch(NamedTuple):
-    """One viewer's subscription."""
+    """One viewer's subscription. ``end`` ends it; ``public`` says whether everybody may see the channel."""
 
-    channel: Channel
-    steps: tuple[int, int]
-    view: View
+    view: Watched
+    public: Callable[[], bool]
+    end: Callable[[Viewer], None]
 
 
 class Hub:
     """The live boards of one process."""
 
-    def __init__(self, redis: RedisClient, clock: Clock, later: Later | None = None) -> None:
+    def __init__(
+        self, redis: RedisClient, clock: Clock, thaw: Thaw, describe: Describe, later: Later | None = None
+    ) -> None:
         self.stats = Stats()
         self.on_tick: list[Callable[[], None]] = []
         self._redis = redis
         self._clock = clock
+        self._thaw = thaw
+        self._describe = describe
         self._later = later
         self._listener = Listener(redis, self._on_message, self._on_lost)
         self._feeds: dict[str, Feed] = {}
         self._channels: dict[tuple[str, LeaderboardChannel], Channel] = {}
+        self._users: dict[str, UserEvents] = {}
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._ticking = asyncio.Lock()
         self._slow: dict[Viewer, int] = {}
@@ -133,8 +158,9 @@ class Hub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for feed in self._feeds.values():
-            for view in feed.views():
+        for channel in self._channels.values():
+            channel.followers.stop()
+            for view in channel.views.values():
                 view.stop()
 
     def resolve(self, space: Space, name: LeaderboardChannel) -> Target:
@@ -167,14 +193,7 @@ class Hub:
 
         Errors: 102, and ``Unavailable`` where Redis is away.
         """
-        while True:
-            channel = self._channel(space, name)
-            feed = channel.feed
-            window = await self._window(feed, limit)
-            # Meanwhile the run may have changed, or the catalog.
-            if channel.feed is feed and self._channels.get((space.public_id, name)) is channel:
-                break
-        channel.idle_ticks = 0
+        channel, window = await self._open(space, name, limit)
         steps = limit, interval_ms
         view = channel.views.get(steps)
         if view is None:
@@ -182,23 +201,44 @@ class Hub:
             view = View(str(name), channel.target, limit, interval_ms, window, later, self.stats)
             channel.views[steps] = view
         view.viewers[viewer] = None
-        return Watch(channel, steps, view)
+        return Watch(view, lambda: channel.target.config.public, partial(channel.leave, steps, view))
 
-    def unwatch(self, watch: Watch, viewer: Viewer) -> None:
-        """End a subscription."""
-        view = watch.view
-        view.viewers.pop(viewer, None)
-        view.behind.discard(viewer)
-        if not view.viewers:
-            view.stop()
-            if watch.channel.views.get(watch.steps) is view:
-                del watch.channel.views[watch.steps]
+    async def follow(self, space: Space, name: PersonalChannel, around: int, viewer: Viewer) -> Watch:
+        """Subscribe to one user's own place; errors as of ``watch``."""
+        channel, _ = await self._open(space, name.board, LIMITS[0])
+        follower = await channel.followers.join(name, around, viewer)
+        return Watch(follower, lambda: False, partial(channel.followers.leave, follower))
+
+    async def watch_user(self, space: Space, name: UserChannel, viewer: Viewer) -> Watch:
+        """Subscribe to what happens to one user; ``Unavailable`` where Redis is away."""
+        events = self._users.get(space.keys.events)
+        if events is None:
+            events = UserEvents(space, self._listener, self.stats, self._describe)
+            self._users[space.keys.events] = events
+        view = await events.join(name, viewer)
+        return Watch(view, lambda: False, partial(events.leave, view))
+
+    async def _open(self, space: Space, name: LeaderboardChannel, limit: int) -> tuple[Channel, Window]:
+        """The channel, of the run and the catalog of now, and its window of at least ``limit`` rows."""
+        while True:
+            channel = self._channel(space, name)
+            feed = channel.feed
+            window = await self._window(feed, limit)
+            # Meanwhile the run may have changed, or the catalog.
+            if channel.feed is feed and self._channels.get((space.public_id, name)) is channel:
+                channel.idle_ticks = 0
+                return channel, window
 
     async def tick(self) -> None:
         """What is looked at once a second."""
         async with self._ticking:
             for channel in list(self._channels.values()):
                 await self._refresh(channel)
+                channel.followers.retry()
+            for key, events in list(self._users.items()):
+                if not events:
+                    del self._users[key]
+                    await self._listener.unsubscribe(key)
             for feed in list(self._feeds.values()):
                 if not feed.channels and feed.reading is None:
                     del self._feeds[feed.redis_channel]
@@ -225,7 +265,15 @@ class Hub:
         if channel is None:
             target = self.resolve(space, name)
             feed = self._feed(space, target.board)
-            channel = Channel(space, name, target, space.index.version, self._today(space), feed)
+            channel = Channel(
+                space,
+                name,
+                target,
+                space.index.version,
+                self._today(space),
+                feed,
+                Followers(space, self._redis, self.stats, target, feed.number, self._thaw),
+            )
             feed.channels.add(channel)
             self._channels[key] = channel
         return channel
@@ -262,6 +310,8 @@ class Hub:
             feed.reading = None
             feed.held = []
         feed.window, feed.stale, feed.checked = window, False, None
+        for channel in feed.channels:
+            channel.followers.lost()
         for view in feed.views():
             view.reread(window)
 
@@ -282,6 +332,8 @@ class Hub:
     def _on_message(self, redis_channel: str, data: bytes) -> None:
         feed = self._feeds.get(redis_channel)
         if feed is None:
+            if redis_channel in self._users:
+                self._users[redis_channel].heard(data)
             return
         try:
             message = _decode_message(data)
@@ -296,6 +348,8 @@ class Hub:
         elif feed.window is not None:
             best = feed.window.apply(message)
             if best is not None:
+                for channel in feed.channels:
+                    channel.followers.heard(message)
                 for view in feed.views():
                     view.changed(feed.window, message.changes, best)
             elif feed.window.must_read:
@@ -304,10 +358,12 @@ class Hub:
     def _on_lost(self) -> None:
         for feed in self._feeds.values():
             self._read(feed)
+        for events in self._users.values():
+            events.lost()
 
     async def _refresh(self, channel: Channel) -> None:
         """Follow the catalog, the day and who is left."""
-        channel.idle_ticks = 0 if channel.views else channel.idle_ticks + 1
+        channel.idle_ticks = 0 if channel.views or channel.followers else channel.idle_ticks + 1
         if channel.idle_ticks > GRACE_TICKS:
             self._forget(channel)
             return
@@ -334,6 +390,8 @@ class Hub:
             feed.channels.add(channel)
         rolled = target != channel.target
         channel.target, channel.version, channel.day = target, version, day
+        if rolled:
+            channel.followers.lost(target, channel.feed.number)
         if rolled and channel.feed.window is not None:
             for view in channel.views.values():
                 view.roll(channel.feed.window, target)
@@ -346,6 +404,10 @@ class Hub:
             for viewer in view.viewers:
                 viewer.unsubscribed(str(channel.name), "the leaderboard has changed")
         channel.views.clear()
+        for follower in channel.followers:
+            for viewer in follower.viewers:
+                viewer.unsubscribed(str(follower.name), "the leaderboard has changed")
+        channel.followers.stop()
 
     async def _compare_numbers(self) -> None:
         """Find feeds that missed a message: pub/sub may drop some."""
@@ -375,7 +437,9 @@ class Hub:
             self._read(feed)
 
     def _close_slow(self) -> None:
-        behind = {viewer for feed in self._feeds.values() for view in feed.views() for viewer in view.behind}
+        watched = [view for channel in self._channels.values() for view in channel.watched()]
+        watched += [view for events in self._users.values() for view in events.views()]
+        behind = {viewer for view in watched for viewer in view.behind}
         self._slow = {viewer: self._slow.get(viewer, 0) + 1 for viewer in behind}
         for viewer, ticks in self._slow.items():
             if ticks > SLOW_TICKS:

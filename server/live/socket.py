@@ -15,7 +15,14 @@ from server.clock import Clock
 from server.core.errors import PodiumError
 from server.live import access, protocol
 from server.live.access import Grant, Spaces
-from server.live.channels import ViewOptions, parse_channel
+from server.live.channels import (
+    LeaderboardChannel,
+    PersonalChannel,
+    PlaceOptions,
+    UserChannel,
+    ViewOptions,
+    parse_channel,
+)
 from server.live.hub import Hub, Watch
 from server.live.protocol import (
     PING_INTERVAL_S,
@@ -242,7 +249,7 @@ class Connection:
                 self._session.unsubscribe(channel)
                 watch = self._watches.pop(channel, None)
                 if watch is not None:
-                    self._server.hub.unwatch(watch, self)
+                    watch.end(self)
                 self._push(protocol.reply(command.id, command.method))
             case "rpc":
                 await self._rpc(command, grant)
@@ -273,8 +280,8 @@ class Connection:
             raise Close(CloseCode.INVALID_TOKEN, "the token is another user's")
         self._admit(command, grant)
         for channel, watch in list(self._watches.items()):
-            if not grant.may_watch(channel, watch.channel.target.config.public):
-                self._server.hub.unwatch(watch, self)
+            if not grant.may_watch(channel, watch.public()):
+                watch.end(self)
                 self.unsubscribed(channel, "the new token does not allow it")
 
     def _admit(self, command: Command, grant: Grant) -> None:
@@ -299,14 +306,7 @@ class Connection:
         name = request.channel
         self._session.subscribe(name)
         try:
-            channel = parse_channel(name)
-            if channel is None:
-                raise CommandError(ErrorCode.UNKNOWN_CHANNEL)
-            hub = self._server.hub
-            if not grant.may_watch(name, hub.resolve(grant.space, channel).config.public):
-                raise CommandError(ErrorCode.PERMISSION_DENIED)
-            options = protocol.decode(request.data, ViewOptions)
-            watch = await hub.watch(grant.space, channel, options.rows, options.interval_ms, self)
+            watch = await self._watch(request, grant)
         except BaseException:
             self._session.unsubscribe(name)
             raise
@@ -314,6 +314,28 @@ class Connection:
         self._push(protocol.subscribe_reply(command.id, watch.view.snapshot()))
         if self._closing is not None:
             self._leave()
+
+    async def _watch(self, request: SubscribeRequest, grant: Grant) -> Watch:
+        hub, space, name = self._server.hub, grant.space, request.channel
+        channel = parse_channel(name)
+        match channel:
+            case LeaderboardChannel():
+                may = grant.may_watch(name, hub.resolve(space, channel).config.public)
+            case PersonalChannel() | UserChannel():
+                may = grant.may_watch_user(name, channel.user)
+            case _:
+                raise CommandError(ErrorCode.UNKNOWN_CHANNEL)
+        if not may:
+            raise CommandError(ErrorCode.PERMISSION_DENIED)
+        match channel:
+            case LeaderboardChannel():
+                options = protocol.decode(request.data, ViewOptions)
+                return await hub.watch(space, channel, options.rows, options.interval_ms, self)
+            case PersonalChannel():
+                place = protocol.decode(request.data, PlaceOptions)
+                return await hub.follow(space, channel, place.around, self)
+            case UserChannel():
+                return await hub.watch_user(space, channel, self)
 
     async def _rpc(self, command: Command, grant: Grant) -> None:
         request = protocol.body(command, RpcRequest)
@@ -330,7 +352,7 @@ class Connection:
 
     def _leave(self) -> None:
         for watch in self._watches.values():
-            self._server.hub.unwatch(watch, self)
+            watch.end(self)
         self._watches.clear()
         self._server.expiring.discard(self)
 

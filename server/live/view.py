@@ -27,6 +27,20 @@ class Viewer(Protocol):
         """The viewer stayed behind too long."""
 
 
+class Watched(Protocol):
+    """What a subscription watches: a view, an own place, a user's events."""
+
+    viewers: dict[Viewer, None]
+    behind: set[Viewer]
+    """Viewers who skipped frames."""
+
+    def snapshot(self) -> str:
+        """What answers the subscription, as JSON."""
+
+    def catch_up(self, viewer: Viewer) -> None:
+        """The viewer has room again: gets what replaces the frames that it skipped."""
+
+
 class Timer(Protocol):
     """A call that is to come."""
 
@@ -157,6 +171,11 @@ class View:
         self._snapshot: str | None = None
         self._reset: str | None = None
         self._came: dict[str, int] = {}
+
+    def leave(self, viewer: Viewer) -> None:
+        """The viewer watches no longer."""
+        self.viewers.pop(viewer, None)
+        self.behind.discard(viewer)
 
     def snapshot(self) -> str:
         """The state as of frame ``seq``, encoded once for all who ask before the next."""

@@ -9,19 +9,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from server.engine.records import LogRecord, decode_record
+from server.engine.records import LogItem, LogRecord, decode_record
 from server.engine.state import decode_state
 from server.features.leaderboards.ranking import split_board
-
-
-class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One accepted input as the Redis function packed it. ``ranks``: before and after, board by board."""
-
-    user: str
-    token: str
-    state: str
-    record: str
-    ranks: list[int]
 
 
 class Item(NamedTuple):
@@ -133,20 +123,20 @@ def _collect_boards(
     user: str,
     day: int,
     record: LogRecord,
-    ranks: list[int],
+    ranks: list[int | str],
     entries: dict[tuple[str, str], tuple[Any, ...]],
     rank_days: dict[tuple[str, str, int], tuple[Any, ...]],
 ) -> None:
-    if len(ranks) != 2 * len(record.boards):
+    if len(ranks) != 3 * len(record.boards):
         raise ValueError(f"{len(ranks)} ranks for {len(record.boards)} boards")
     for at, board in enumerate(record.boards):
         if board.value == board.previous:
             continue  # named in the record only to show a new display name
-        name, value, after = board.board, board.value, ranks[2 * at + 1]
+        name, value, after = board.board, board.value, ranks[3 * at + 1]
         leaderboard, run = _board(name)
         entries[name, user] = (leaderboard, run, user, value, board.reached_ms, after)
         first = rank_days.get((name, user, day))
-        before, previous = (ranks[2 * at] or None, board.previous) if first is None else (first[5], first[7])
+        before, previous = (ranks[3 * at] or None, board.previous) if first is None else (first[5], first[7])
         row = (leaderboard, run, user, _day(day), after, before, value, previous)
         rank_days[name, user, day] = row
 

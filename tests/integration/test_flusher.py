@@ -328,7 +328,7 @@ async def test_flush_rejects_the_bad_item_alone(
         "board": msgspec.json.encode([record[0], [["x", 1, 1, None]]]).decode(),
     }
     for user, text in bad.items():
-        ranks = good[4][:2] if user == "board" else good[4]
+        ranks = good[4][:3] if user == "board" else good[4]
         await append(redis_client, space, [[user, "t", good[2], text, ranks]])
     await redis_client.raw.xadd(space.keys.log, {"v": 1, "t": 0, "e": b"\xc1"})
     await append(redis_client, space, [["a\x00b", "t", good[2], encode_record(LogRecord(None, [])), []]])

@@ -22,6 +22,8 @@ class Keys:
         """hash: evicted user -> the token that Postgres holds"""
         self.names = self.prefix + "names"
         self.numbers = self.prefix + "n"
+        self.events = self.prefix + "e"
+        """pub/sub channel: the items of each commit, as in its log entry"""
 
     def user(self, user: str) -> str:
         """Hash: ``t`` token, ``s`` blob, and per board the user's member."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import jwt
+import msgspec
 import uvicorn
 import websockets
 from starlette.applications import Starlette
@@ -17,6 +18,8 @@ from starlette.routing import WebSocketRoute
 from server.backends.redis.client import RedisClient
 from server.clock import Clock
 from server.core.errors import Unauthorized
+from server.engine.records import LogItem
+from server.intake.answers import encode_answer, logged_response
 from server.live.hub import Hub
 from server.live.socket import PATH, LiveSocket
 from server.spaces.space import Principal, Space
@@ -95,18 +98,33 @@ class OneSpace:
         return Principal(self.production, "k", "test", frozenset({"admin"}))
 
 
+async def _nobody_is_cold(_: Space, users: list[str]) -> None:
+    raise AssertionError(users)
+
+
 class Live:
     """A hub and an endpoint behind a real server. Time passes as ``timers``, ``clock`` and ``hub.tick`` say."""
 
     def __init__(self, redis: RedisClient, space: Space, clock: Clock, hub_later: Timers | None) -> None:
         self.space = space
         self.posts = Posts()
+        self.thawing = _nobody_is_cold
         self.timers = Timers()
-        self.hub = Hub(redis, clock, hub_later)
+        self.hub = Hub(redis, clock, self.thaw, self.describe, hub_later)
         self.sockets = LiveSocket(
             self.hub, OneSpace(space), clock, self.posts.event, self.posts.events, self.timers
         )
         self.url = ""
+
+    async def thaw(self, space: Space, users: list[str]) -> None:
+        """What brings back cold users."""
+        await self.thawing(space, users)
+
+    def describe(self, space: Space, data: bytes, places: list[int]) -> list[bytes | None]:
+        """What a web process answers to the events of a commit."""
+        items = msgspec.msgpack.decode(data, type=list[LogItem])
+        answers = (logged_response(space.index, items[place]) for place in places)
+        return [encode_answer(answer) if answer is not None else None for answer in answers]
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[Live]:
@@ -220,7 +238,7 @@ class RawClient:
         return [(row["userId"], row["name"], row["value"]) for row in self.boards[channel]["rows"]]
 
     def _take(self, push: dict[str, Any]) -> None:
-        if "pub" not in push:
+        if "pub" not in push or "#" in push["channel"]:
             self.pushes.append(push)
             return
         board, data = self.boards[push["channel"]], push["pub"]["data"]

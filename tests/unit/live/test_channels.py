@@ -3,7 +3,15 @@ from datetime import date
 import msgspec
 import pytest
 
-from server.live.channels import LeaderboardChannel, ViewOptions, allows, parse_channel
+from server.live.channels import (
+    AnyChannel,
+    LeaderboardChannel,
+    PersonalChannel,
+    UserChannel,
+    ViewOptions,
+    allows,
+    parse_channel,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,11 +19,25 @@ from server.live.channels import LeaderboardChannel, ViewOptions, allows, parse_
     [
         ("leaderboard:weekly", LeaderboardChannel("weekly")),
         ("leaderboard:a-B_9@2024-02-29", LeaderboardChannel("a-B_9", date(2024, 2, 29))),
+        ("leaderboard:weekly#ada", PersonalChannel(LeaderboardChannel("weekly"), "ada")),
+        (
+            "leaderboard:w@2024-02-29#a%2Fb#c",
+            PersonalChannel(LeaderboardChannel("w", date(2024, 2, 29)), "a%2Fb#c"),
+        ),
+        ("user#ada", UserChannel("ada")),
     ],
 )
-def test_channel_names_are_read_and_printed(name: str, channel: LeaderboardChannel) -> None:
+def test_channel_names_are_read_and_printed(name: str, channel: AnyChannel) -> None:
     assert parse_channel(name) == channel
     assert str(channel) == name
+
+
+def test_user_ids_are_percent_encoded() -> None:
+    for name in ("user#a%2Fb%20%F0%9F%98%80", "leaderboard:weekly#a%2Fb%20%F0%9F%98%80"):
+        channel = parse_channel(name)
+        assert isinstance(channel, PersonalChannel | UserChannel)
+        assert channel.user == "a/b 😀"
+        assert str(channel) == name
 
 
 @pytest.mark.parametrize(
@@ -31,10 +53,11 @@ def test_channel_names_are_read_and_printed(name: str, channel: LeaderboardChann
         "leaderboard:weekly@2025-02-28\n",
         "leaderboard:weekly@٢٠٢٥-02-28",
         "leaderboard:weekly?city=London",
-        "leaderboard:weekly#ada",
+        "leaderboard:weekly#",
         "groups:weekly",
         "challenge:x",
-        "user#ada",
+        "user#",
+        "user:ada",
     ],
 )
 def test_other_names_are_no_channel(name: str) -> None:

@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
-from server.engine.records import BoardRecord, EventRecord, LogRecord, encode_record
+from server.engine.records import BoardRecord, EventRecord, LogItem, LogRecord, encode_record
 from server.engine.state import UserState, encode_state
 from server.features.users.model import Profile
-from server.writebehind.batches import Item, LogItem, collect, read_entry
+from server.writebehind.batches import Item, collect, read_entry
 
 DAY = date(2026, 11, 23)
 NOW_MS = 1_795_435_200_123
@@ -20,7 +20,12 @@ def event(**changes: object) -> EventRecord:
 
 
 def item(
-    user: str, token: str, event_: EventRecord | None, boards: list[BoardRecord], ranks: list[int], **state: object
+    user: str,
+    token: str,
+    event_: EventRecord | None,
+    boards: list[BoardRecord],
+    ranks: list[int | str],
+    **state: object,
 ) -> Item:
     blob = encode_state(UserState(Profile(1, 2, name=f"{user} {token}"), newest_ms=3, **state))
     return Item("5-1", 0, LogItem(user, token, blob, encode_record(LogRecord(event_, boards)), ranks))
@@ -31,9 +36,9 @@ def rows(columns: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 
 def test_read_entry() -> None:
-    packed = msgspec.msgpack.encode([["ann", "t1", "{}", "[]", [0, 1]], ["bob", "t2", "{}", "[]", []]])
+    packed = msgspec.msgpack.encode([["ann", "t1", "{}", "[]", [0, 1, ""]], ["bob", "t2", "{}", "[]", []]])
     assert read_entry("7-0", packed) == [
-        Item("7-0", 0, LogItem("ann", "t1", "{}", "[]", [0, 1])),
+        Item("7-0", 0, LogItem("ann", "t1", "{}", "[]", [0, 1, ""])),
         Item("7-0", 1, LogItem("bob", "t2", "{}", "[]", [])),
     ]
     assert read_entry("7-0", b"\x90") == []
@@ -48,7 +53,7 @@ def test_read_entry_refuses_what_is_no_entry(blob: bytes) -> None:
 def test_collect_event() -> None:
     boards = [BoardRecord("2:", 1500, NOW_MS), BoardRecord("3:20261123", 1500, NOW_MS - 1, 500)]
     full = event(key="k", attributes={"genre": "crime"})
-    batch = collect(9, [item("ann", "t1", full, boards, [0, 4, 3, 1])])
+    batch = collect(9, [item("ann", "t1", full, boards, [0, 4, "", 3, 1, "-9"])])
     received = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
     assert batch.events == [(9, "018f-id", "ann", 1, 1500, NOW_MS, received, "k", {"genre": "crime"})]
     assert [row[:9] for row in rows(batch.users)] == [("ann", "ann t1", None, None, "{}", 1, 2, 3, "t1")]
@@ -68,10 +73,10 @@ def test_collect_keeps_the_last_state_and_the_first_previous() -> None:
     batch = collect(
         9,
         [
-            item("ann", "t1", event(units=500), [BoardRecord("2:", 700, 10, 200)], [8, 5]),
-            item("bob", "t2", event(units=1), [BoardRecord("2:", 1, 11)], [0, 9]),
-            item("ann", "t3", event(units=-100), [BoardRecord("2:", 600, 12, 700)], [5, 6]),
-            item("ann", "t4", event(day=DAY.toordinal() + 1), [BoardRecord("2:", 900, 13, 600)], [6, 2]),
+            item("ann", "t1", event(units=500), [BoardRecord("2:", 700, 10, 200)], [8, 5, "-70"]),
+            item("bob", "t2", event(units=1), [BoardRecord("2:", 1, 11)], [0, 9, ""]),
+            item("ann", "t3", event(units=-100), [BoardRecord("2:", 600, 12, 700)], [5, 6, ""]),
+            item("ann", "t4", event(day=DAY.toordinal() + 1), [BoardRecord("2:", 900, 13, 600)], [6, 2, ""]),
         ],
     )
     assert [(row[0], row[8]) for row in rows(batch.users)] == [("ann", "t4"), ("bob", "t2")]
@@ -92,14 +97,14 @@ def test_collect_keeps_the_last_state_and_the_first_previous() -> None:
 
 
 def test_collect_profile_only_writes_users_only() -> None:
-    batch = collect(9, [item("ann", "t1", None, [BoardRecord("2:", 700, 10, 700)], [3, 3])])
+    batch = collect(9, [item("ann", "t1", None, [BoardRecord("2:", 700, 10, 700)], [3, 3, ""])])
     assert [row[8] for row in rows(batch.users)] == ["t1"]
     assert (batch.events, rows(batch.board_entries), rows(batch.rank_days)) == ([], [], [])
 
 
 def test_collect_skips_boards_that_only_show_a_new_name() -> None:
     boards = [BoardRecord("2:", 700, 10, 700), BoardRecord("3:20261123", 0, 10)]
-    batch = collect(9, [item("ann", "t1", event(units=0), boards, [3, 3, 0, 7])])
+    batch = collect(9, [item("ann", "t1", event(units=0), boards, [3, 3, "", 0, 7, ""])])
     assert rows(batch.board_entries) == [(3, "20261123", "ann", 0, 10, 7)]
     assert rows(batch.rank_days) == [(3, "20261123", "ann", DAY, 7, None, 0, None)]
 
@@ -112,5 +117,5 @@ def test_collect_nothing_has_all_columns() -> None:
 
 
 def test_collect_refuses_ranks_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="2 ranks for 2 boards"):
-        collect(9, [item("ann", "t1", event(), [BoardRecord("2:", 1, 1), BoardRecord("4:", 1, 1)], [0, 1])])
+    with pytest.raises(ValueError, match="3 ranks for 2 boards"):
+        collect(9, [item("ann", "t1", event(), [BoardRecord("2:", 1, 1), BoardRecord("4:", 1, 1)], [0, 1, ""])])

@@ -115,11 +115,10 @@ local function commit(keys, args)
     elseif status ~= ACCEPTED then
       replies[i] = {status}
     else
-      local fields, ranks, stored = {'t', entry[3], 's', entry[4]}, {}, {}
+      local fields, ranks = {'t', entry[3], 's', entry[4]}, {}
       for j, m in ipairs(entry[9]) do
         local before, after, threshold = move(p, m)
         ranks[3 * j - 2], ranks[3 * j - 1], ranks[3 * j] = before, after, threshold
-        stored[2 * j - 1], stored[2 * j] = before, after
         if m[2] ~= m[3] then
           fields[#fields + 1] = m[1]
           fields[#fields + 1] = m[3]
@@ -141,7 +140,7 @@ local function commit(keys, args)
         local seen = p .. 'i:' .. generation .. ':' .. user
         if call('SADD', seen, hash) == 1 then call('EXPIRE', seen, KEYS_TTL, 'NX') end
       end
-      items[#items + 1] = {user, entry[3], entry[4], entry[5], stored}
+      items[#items + 1] = {user, entry[3], entry[4], entry[5], ranks}
       replies[i] = {ACCEPTED, ranks}
     end
   end
@@ -152,6 +151,7 @@ local function commit(keys, args)
     local total = call('HINCRBY', meta, 'logged', #blob)
     if call('XLEN', p .. 'log') <= 1 then call('PUBLISH', ANNOUNCE, string.sub(p, 2, -3)) end
     id = call('XADD', p .. 'log', '*', 'v', args[2], 't', total, 'e', blob)
+    call('PUBLISH', p .. 'e', blob)
     for _, board in ipairs(boards) do
       local n = call('HINCRBY', p .. 'n', board, 1)
       call('PUBLISH', p .. 'l:' .. board,
@@ -264,6 +264,30 @@ local function page(keys, args)
 end
 
 --[[
+around: users' places and the rows about them, with the number of the board's last change, read in one instant.
+ARGV 1 board  2.. user, rows above, rows below, ...
+Reply: {epoch or '', number, participants, {{rank (1-based) or 0, rank of the first row, {{user, name or '',
+        score}, ...}}, ...}}
+]]
+local function around(keys, args)
+  use_api()
+  local p = prefix_of(keys[1])
+  local key, places = p .. 'b:' .. args[1], {}
+  for i = 2, #args, 3 do
+    local m = call('HGET', p .. 'u:' .. args[i], args[1])
+    local rank = m and call('ZRANK', key, m)
+    if rank then
+      local first = math.max(0, rank - tonumber(args[i + 1]))
+      places[#places + 1] = {rank + 1, first + 1, rows_of(p, key, first, rank + tonumber(args[i + 2]))}
+    else
+      places[#places + 1] = {0, 0, {}}
+    end
+  end
+  local number = tonumber(call('HGET', p .. 'n', args[1]) or '0')
+  return {call('HGET', keys[1], 'epoch') or '', number, call('ZCARD', key), places}
+end
+
+--[[
 standing: where one user stands on boards.
 ARGV 1 user  2.. boards
 Reply: {{rank (1-based) or 0, score or ''}, ...}
@@ -320,3 +344,4 @@ redis.register_function('podium_1_trim', trim)
 redis.register_function{function_name = 'podium_1_load', callback = load, flags = {'no-writes'}}
 redis.register_function{function_name = 'podium_1_page', callback = page, flags = {'no-writes'}}
 redis.register_function{function_name = 'podium_1_standing', callback = standing, flags = {'no-writes'}}
+redis.register_function{function_name = 'podium_1_around', callback = around, flags = {'no-writes'}}

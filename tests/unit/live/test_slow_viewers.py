@@ -1,0 +1,87 @@
+"""Viewers of personal channels who can't keep up: bounded, told later, never in each other's way."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.shapes import config
+from server.live.channels import LeaderboardChannel, PersonalChannel, UserChannel
+from server.live.followers import Follower
+from server.live.personal import Place
+from server.live.users import UserView
+from server.live.view import RunInfo, Stats, Target
+from server.live.window import Row
+
+BOARD = Leaderboard(
+    id="l", number=1, key="all", name="All", metric_id="m", start=date(2026, 1, 1), status="active"
+)
+TARGET = Target(config(BOARD, "m", "M"), 1, "1:", RunInfo(date(2026, 1, 1), None, "live"))
+
+
+class Reader:
+    """A viewer with room for so many frames."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.frames: list[str] = []
+
+    def offer(self, frame: str) -> bool:
+        if len(self.frames) >= self.room:
+            return False
+        self.frames.append(frame)
+        return True
+
+    def unsubscribed(self, channel: str, reason: str) -> None: ...
+
+    def close_slow(self) -> None: ...
+
+    @property
+    def data(self) -> list[dict[str, Any]]:
+        return [json.loads(frame)["push"]["pub"]["data"] for frame in self.frames]
+
+
+def test_a_follower_who_fell_behind_gets_the_newest_place() -> None:
+    stats = Stats()
+    follower = Follower(PersonalChannel(LeaderboardChannel("all"), "me"), 1, stats)
+    slow, quick = Reader(1), Reader(9)
+    follower.show(TARGET, Place(1, 1, [Row("me", None, 1)]), 9, told=True)
+    follower.viewers = {slow: None, quick: None}
+    for rank in (2, 3, 4):
+        follower.course.rank = rank
+        follower.show(TARGET, Place(rank, rank, [Row("me", None, 1)]), 9, told=True)
+    assert ([f["rank"] for f in slow.data], [f["rank"] for f in quick.data]) == ([2], [2, 3, 4])
+    assert slow in follower.behind
+    slow.room = 9
+    follower.catch_up(slow)
+    follower.catch_up(quick)
+    assert ([f["seq"] for f in slow.data], slow.data[-1]) == ([1, 3], quick.data[-1])
+    assert stats.frames_sent == 5
+
+
+def test_nothing_is_sent_where_nothing_shown_has_changed() -> None:
+    follower = Follower(PersonalChannel(LeaderboardChannel("all"), "me"), 1, Stats())
+    reader = Reader(9)
+    place = Place(1, 1, [Row("me", None, 1)])
+    follower.show(TARGET, place, 9, told=True)
+    follower.viewers = {reader: None}
+    follower.show(TARGET, place, 10, told=True)
+    assert reader.frames == []
+    assert msgspec.json.decode(follower.snapshot())["seq"] == 0
+
+
+def test_one_who_missed_events_is_told_to_fetch() -> None:
+    view = UserView(UserChannel("me"), Stats())
+    slow, quick = Reader(1), Reader(9)
+    view.viewers = {slow: None, quick: None}
+    for number in range(3):
+        view.publish(json.dumps({"n": number}))
+    assert (slow.data, quick.data) == ([{"n": 0}], [{"n": 0}, {"n": 1}, {"n": 2}])
+    slow.room = 9
+    view.catch_up(slow)
+    view.publish('{"n":3}')
+    assert slow.data == [{"n": 0}, {"reset": True}, {"n": 3}]
