@@ -52,10 +52,11 @@ class RedisClient:
         except AWAY as error:
             raise Unavailable("Redis is away") from error
 
-    async def load_functions(self) -> None:
-        """Load the library if Redis does not have it; a loaded one is never replaced."""
+    async def load_functions(self, *, replace: bool = False) -> None:
+        """Load the library if Redis does not have it. A released one is never replaced: ``replace`` is for
+        checkouts, whose library changes between two releases."""
         try:
-            await self.raw.function_load(_SOURCE.read_text())
+            await self.raw.function_load(_SOURCE.read_text(), replace=replace)
         except exceptions.ResponseError as error:
             if "already exists" not in str(error):
                 raise
