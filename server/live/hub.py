@@ -1,7 +1,6 @@
-"""The hub: keeps the windows that somebody watches, and hands changes to their views (design decision 12).
+"""The hub: who watches what, as of the catalog and the day (design decision 12).
 
-A channel is what viewers name; a feed is the board that it shows, one per board and process. A feed
-subscribes first, then reads number and window in one call, so that nothing can fall between the two.
+A channel is what viewers name; the board that it shows comes from a feed (live/feeds.py).
 """
 
 from __future__ import annotations
@@ -11,26 +10,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import structlog
-from redis.exceptions import RedisError
 
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import RedisClient
 from server.clock import Clock
 from server.core.errors import Unavailable
 from server.core.periods import local_day
 from server.features.leaderboards import shapes
-from server.features.leaderboards.ranking import board_name, units
+from server.features.leaderboards.ranking import board_name
 from server.features.leaderboards.runs import run_name, run_on, within
 from server.live.channels import LIMITS, LeaderboardChannel, PersonalChannel, UserChannel
+from server.live.feeds import Feed, Feeds
 from server.live.followers import Followers, Thaw
 from server.live.listener import Listener
 from server.live.protocol import CommandError, ErrorCode
 from server.live.users import Describe, UserEvents
 from server.live.view import Later, RunInfo, Stats, Target, View, Viewer, Watched
-from server.live.window import MARGIN, Message, Row, Window
+from server.live.window import Message, Window
 from server.spaces.space import Space
 
 TICK_S = 1.0
@@ -39,43 +37,7 @@ GRACE_TICKS = 5
 """A board that nobody watches is kept so long, so that a reload of a page costs nothing."""
 SLOW_TICKS = 10
 """A viewer that skips frames for so long without catching up once is closed."""
-READS_AT_ONCE = 16
-"""Reads of windows under way after a lost connection: Redis has other work too."""
-HELD_MAX = 1_000
-"""Messages kept while a window is read; more than that are let go, and the gap has it read again."""
-
 log = structlog.get_logger(__name__)
-_decode_message = msgspec.msgpack.Decoder(Message).decode
-
-
-@dataclass(eq=False, slots=True)
-class Feed:
-    """One board. ``window`` is None until it was read once; ``held`` are messages that come during a read."""
-
-    space: Space
-    board: str
-    limit: int = 0
-    window: Window | None = None
-    reading: asyncio.Task[None] | None = None
-    held: list[Message] = field(default_factory=list)
-    stale: bool = False
-    """A read failed: the next tick tries again."""
-    checked: int | None = None
-    """The board's number in Redis at the last tick."""
-    channels: set[Channel] = field(default_factory=set)
-
-    @property
-    def redis_channel(self) -> str:
-        """Where its changes are published."""
-        return self.space.keys.channel(self.board)
-
-    def number(self) -> int:
-        """The last change that the window knows."""
-        return self.window.number if self.window is not None else 0
-
-    def views(self) -> Iterable[View]:
-        """All views of the board."""
-        return (view for channel in self.channels for view in channel.views.values())
 
 
 @dataclass(eq=False, slots=True)
@@ -99,6 +61,47 @@ class Channel:
             view.stop()
             if self.views.get(steps) is view:
                 del self.views[steps]
+
+    def heard(self, window: Window, message: Message, best: int) -> None:
+        """The board changed; ``best`` is the best place touched."""
+        self.followers.heard(message)
+        for view in self.views.values():
+            view.changed(window, message.changes, best)
+
+    def reread(self, window: Window) -> None:
+        """The board was read again."""
+        self.followers.lost()
+        for view in self.views.values():
+            view.reread(window)
+
+    def move(self, feed: Feed, target: Target) -> None:
+        """Show another run, or the same with another state."""
+        self.feed.watchers.discard(self)
+        self.feed, self.target = feed, target
+        feed.watchers.add(self)
+        self.followers.lost(target, feed.number)
+        if feed.window is not None:
+            for view in self.views.values():
+                view.roll(feed.window, target)
+
+    def end(self, reason: str) -> None:
+        """Nobody watches any more: everyone is told to subscribe again."""
+        self.feed.watchers.discard(self)
+        for view in self.views.values():
+            view.stop()
+            for viewer in view.viewers:
+                viewer.unsubscribed(str(self.name), reason)
+        for follower in self.followers:
+            for viewer in follower.viewers:
+                viewer.unsubscribed(str(follower.name), reason)
+        self.stop()
+
+    def stop(self) -> None:
+        """Send nothing any more."""
+        for view in self.views.values():
+            view.stop()
+        self.views.clear()
+        self.followers.stop()
 
     def watched(self) -> Iterable[Watched]:
         """All that somebody watches."""
@@ -127,10 +130,9 @@ class Hub:
         self._describe = describe
         self._later = later
         self._listener = Listener(redis, self._on_message, self._on_lost)
-        self._feeds: dict[str, Feed] = {}
+        self._feeds = Feeds(redis, self._listener)
         self._channels: dict[tuple[str, LeaderboardChannel], Channel] = {}
         self._users: dict[str, UserEvents] = {}
-        self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._ticking = asyncio.Lock()
         self._slow: dict[Viewer, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -154,14 +156,12 @@ class Hub:
 
     async def stop(self) -> None:
         """End everything; viewers get nothing any more."""
-        tasks = self._tasks + [feed.reading for feed in self._feeds.values() if feed.reading is not None]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._feeds.stop()
         for channel in self._channels.values():
-            channel.followers.stop()
-            for view in channel.views.values():
-                view.stop()
+            channel.stop()
 
     def resolve(self, space: Space, name: LeaderboardChannel) -> Target:
         """What a channel shows now; error 102 where there is no such leaderboard or run.
@@ -205,9 +205,12 @@ class Hub:
 
     async def follow(self, space: Space, name: PersonalChannel, around: int, viewer: Viewer) -> Watch:
         """Subscribe to one user's own place; errors as of ``watch``."""
-        channel, _ = await self._open(space, name.board, LIMITS[0])
-        follower = await channel.followers.join(name, around, viewer)
-        return Watch(follower, lambda: False, partial(channel.followers.leave, follower))
+        while True:
+            channel, _ = await self._open(space, name.board, LIMITS[0])
+            follower = await channel.followers.join(name, around, viewer)
+            if self._channels.get((space.public_id, name.board)) is channel:
+                return Watch(follower, lambda: False, partial(channel.followers.leave, follower))
+            follower.leave(viewer)  # the catalog changed meanwhile
 
     async def watch_user(self, space: Space, name: UserChannel, viewer: Viewer) -> Watch:
         """Subscribe to what happens to one user; ``Unavailable`` where Redis is away."""
@@ -223,7 +226,7 @@ class Hub:
         while True:
             channel = self._channel(space, name)
             feed = channel.feed
-            window = await self._window(feed, limit)
+            window = await self._feeds.window(feed, limit)
             # Meanwhile the run may have changed, or the catalog.
             if channel.feed is feed and self._channels.get((space.public_id, name)) is channel:
                 channel.idle_ticks = 0
@@ -239,11 +242,7 @@ class Hub:
                 if not events:
                     del self._users[key]
                     await self._listener.unsubscribe(key)
-            for feed in list(self._feeds.values()):
-                if not feed.channels and feed.reading is None:
-                    del self._feeds[feed.redis_channel]
-                    await self._listener.unsubscribe(feed.redis_channel)
-            await self._compare_numbers()
+            await self._feeds.tick()
             self._close_slow()
             for call in self.on_tick:
                 call()
@@ -264,7 +263,7 @@ class Hub:
         channel = self._channels.get(key)
         if channel is None:
             target = self.resolve(space, name)
-            feed = self._feed(space, target.board)
+            feed = self._feeds.get(space, target.board)
             channel = Channel(
                 space,
                 name,
@@ -274,90 +273,18 @@ class Hub:
                 feed,
                 Followers(space, self._redis, self.stats, target, feed.number, self._thaw),
             )
-            feed.channels.add(channel)
+            feed.watchers.add(channel)
             self._channels[key] = channel
         return channel
 
-    def _feed(self, space: Space, board: str) -> Feed:
-        feed = Feed(space, board)
-        return self._feeds.setdefault(feed.redis_channel, feed)
-
-    async def _window(self, feed: Feed, limit: int) -> Window:
-        """The feed's window, of at least ``limit`` rows."""
-        feed.limit = max(feed.limit, limit)
-        if feed.window is None or feed.window.limit < limit:
-            await asyncio.shield(self._read(feed))
-            if feed.window is None or feed.window.limit < limit:
-                raise Unavailable("Redis is away")
-        return feed.window
-
-    def _read(self, feed: Feed) -> asyncio.Task[None]:
-        if feed.reading is None:
-            feed.held = []
-            feed.reading = asyncio.create_task(self._read_window(feed), name="live-read")
-        return feed.reading
-
-    async def _read_window(self, feed: Feed) -> None:
-        try:
-            async with self._reads:
-                window = await self._read_until_whole(feed)
-        except (Unavailable, RedisError) as error:
-            if not feed.stale:
-                log.warning("live_read_failed", board=feed.board, error=str(error))
-            feed.stale = True
-            return
-        finally:
-            feed.reading = None
-            feed.held = []
-        feed.window, feed.stale, feed.checked = window, False, None
-        for channel in feed.channels:
-            channel.followers.lost()
-        for view in feed.views():
-            view.reread(window)
-
-    async def _read_until_whole(self, feed: Feed) -> Window:
-        while True:
-            await self._listener.subscribe(feed.redis_channel)
-            limit = feed.limit
-            page = await self._redis.call("page", feed.space.keys.meta, feed.board, 0, limit + MARGIN, "")
-            window = _window_of(page, limit)
-            if not window.epoch:
-                raise Unavailable("the space is being rebuilt")
-            held, feed.held = feed.held, []
-            for message in held:
-                window.apply(message)
-            if not window.must_read and limit >= feed.limit:
-                return window
-
     def _on_message(self, redis_channel: str, data: bytes) -> None:
-        feed = self._feeds.get(redis_channel)
-        if feed is None:
-            if redis_channel in self._users:
-                self._users[redis_channel].heard(data)
-            return
-        try:
-            message = _decode_message(data)
-        except msgspec.DecodeError:
-            log.exception("live_message_unreadable", board=feed.board)
-            self._read(feed)
-            return
-        if feed.reading is not None:
-            if len(feed.held) >= HELD_MAX:
-                feed.held.clear()
-            feed.held.append(message)
-        elif feed.window is not None:
-            best = feed.window.apply(message)
-            if best is not None:
-                for channel in feed.channels:
-                    channel.followers.heard(message)
-                for view in feed.views():
-                    view.changed(feed.window, message.changes, best)
-            elif feed.window.must_read:
-                self._read(feed)
+        if redis_channel in self._users:
+            self._users[redis_channel].heard(data)
+        else:
+            self._feeds.heard(redis_channel, data)
 
     def _on_lost(self) -> None:
-        for feed in self._feeds.values():
-            self._read(feed)
+        self._feeds.lost()
         for events in self._users.values():
             events.lost()
 
@@ -379,62 +306,19 @@ class Hub:
             # Subscribing anew brings the new configuration, or says why there is none.
             self._forget(channel)
             return
-        if target.board != channel.target.board:
-            feed = self._feed(space, target.board)
-            try:
-                await self._window(feed, max((limit for limit, _ in channel.views), default=0))
-            except Unavailable:
-                return  # the next tick tries again
-            channel.feed.channels.discard(channel)
-            channel.feed = feed
-            feed.channels.add(channel)
+        feed = self._feeds.get(space, target.board)
+        try:
+            await self._feeds.window(feed, max((limit for limit, _ in channel.views), default=0))
+        except Unavailable:
+            return  # the next tick tries again
         rolled = target != channel.target
-        channel.target, channel.version, channel.day = target, version, day
+        channel.version, channel.day = version, day
         if rolled:
-            channel.followers.lost(target, channel.feed.number)
-        if rolled and channel.feed.window is not None:
-            for view in channel.views.values():
-                view.roll(channel.feed.window, target)
+            channel.move(feed, target)
 
     def _forget(self, channel: Channel) -> None:
-        channel.feed.channels.discard(channel)
         del self._channels[channel.space.public_id, channel.name]
-        for view in channel.views.values():
-            view.stop()
-            for viewer in view.viewers:
-                viewer.unsubscribed(str(channel.name), "the leaderboard has changed")
-        channel.views.clear()
-        for follower in channel.followers:
-            for viewer in follower.viewers:
-                viewer.unsubscribed(str(follower.name), "the leaderboard has changed")
-        channel.followers.stop()
-
-    async def _compare_numbers(self) -> None:
-        """Find feeds that missed a message: pub/sub may drop some."""
-        spaces: dict[str, list[tuple[Feed, int]]] = {}
-        for feed in self._feeds.values():
-            if feed.stale:
-                self._read(feed)
-            elif feed.reading is None and feed.window is not None:
-                known = spaces.setdefault(feed.space.keys.numbers, [])
-                known.append((feed, feed.window.number))
-        for key, feeds in spaces.items():
-            try:
-                found = await self._redis.raw.hmget(key, [feed.board for feed, _ in feeds])
-            except AWAY:
-                return  # the listener says so, and has everything read again
-            for (feed, before), number in zip(feeds, found, strict=True):
-                self._compare(feed, before, int(number or 0))
-
-    def _compare(self, feed: Feed, before: int, number: int) -> None:
-        """``before`` was the window's number when Redis was asked, ``number`` is what Redis said."""
-        if feed.reading is not None or feed.window is None:
-            return
-        # What was there a second ago and has not come is lost; what is newer may be on its way.
-        missed = feed.checked is not None and feed.window.number < feed.checked
-        feed.checked = number
-        if missed or number < before:
-            self._read(feed)
+        channel.end("the leaderboard has changed")
 
     def _close_slow(self) -> None:
         watched = [view for channel in self._channels.values() for view in channel.watched()]
@@ -444,14 +328,3 @@ class Hub:
         for viewer, ticks in self._slow.items():
             if ticks > SLOW_TICKS:
                 viewer.close_slow()
-
-
-def _window_of(page: list[Any], limit: int) -> Window:
-    epoch, number, participants, _, rows = page
-    return Window(
-        epoch.decode(),
-        number,
-        participants,
-        [Row(user.decode(), name.decode() or None, units(score)) for user, name, score in rows],
-        limit,
-    )

@@ -341,10 +341,11 @@ async def test_a_slow_viewer_skips_frames_and_catches_up(live: Live, poster: Pos
     async with live.client(sock=_small_socket(live), max_queue=1) as slow, live.client() as fresh:
         await _stop_reading(live, poster, clock, slow)
         await post(poster, clock, last=1_000_000)
+        for channel in CHANNELS:
+            await slow.read_until(lambda channel=channel: slow.users(channel)[:1] == ["last"])
         await fresh.connect()
         await fresh.subscribe(CHANNELS[0], limit=100, interval=0)
         for channel in CHANNELS:
-            await slow.read_until(lambda channel=channel: slow.users(channel)[:1] == ["last"])
             assert slow.standings(channel) == fresh.standings(CHANNELS[0])
         resets = [frame for frame in slow.frames if frame.get("reset")]
         assert resets
