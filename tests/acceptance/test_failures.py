@@ -75,7 +75,13 @@ class Cluster:
         self.postgres = start_postgres(self.folder)
 
     def start_worker(self) -> None:
+        started = self._workers_started()
         self.worker = self._start("worker", 0)
+        wait_until(lambda: self._workers_started() > started, "the worker does not work")
+
+    def _workers_started(self) -> int:
+        log = self.log("worker")
+        return log.read_text().count("worker_started") if log.exists() else 0
 
     def start_web(self, i: int) -> None:
         self.web[i] = self._start("web", self.ports[i])
