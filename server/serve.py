@@ -12,7 +12,7 @@ from uvicorn.supervisors import Multiprocess
 from server import settings as settings_module
 from server.app import create_app
 from server.core.errors import StartError
-from server.http.transport import JoinedProtocol
+from server.http.transport import DirectWebSocket, JoinedProtocol
 from server.intake.http import HotPath
 from server.settings import Settings
 from server.telemetry import logs
@@ -43,7 +43,7 @@ def serve(settings: Settings, app: str = "server.serve:app_from_environment") ->
         workers=settings.web_workers,
         loop="uvloop",
         http=JoinedProtocol,
-        ws="websockets-sansio",
+        ws=DirectWebSocket,
         ws_max_size=settings.socket_limit,
         # The protocol has its own ping (realtime.md), and compressing small frames costs more than it saves.
         ws_ping_interval=None,

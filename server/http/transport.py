@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol, with head and body of an answer in one write.
+"""uvicorn's protocols, with less between us and the socket: answers in one write, WebSocket frames without ASGI.
 
-uvicorn writes them one after the other, and uvloop hands each to the kernel at once: two system calls, and often
-two wake-ups of the reader. Measured: 28 µs of CPU an answer with two writes, 19 µs joined.
+uvicorn writes head and body of an answer one after the other, and uvloop hands each to the kernel at once: two
+system calls, and often two wake-ups of the reader. Measured: 28 µs of CPU an answer with two writes, 19 µs joined.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import asyncio
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 
 class JoinedWrites:
@@ -59,3 +61,42 @@ class JoinedProtocol(HttpToolsProtocol):
         joined.flush()
         self.transport = joined._transport
         super().handle_websocket_upgrade()
+
+
+DIRECT = "podium.direct"
+"""The ASGI extension of a WebSocket scope that holds ``DirectWebSocket.write``."""
+
+
+class DirectWebSocket(WebSocketsSansIOProtocol):
+    """For ``uvicorn.Config(ws=...)``: lets the application write frames that it has encoded itself.
+
+    A frame that goes to 1,000 viewers is encoded once, and handed to each transport without a task and a message
+    of ASGI between. Compression must be off: a compressed frame belongs to its connection.
+    """
+
+    def handle_connect(self, event: Request) -> None:
+        """A client has sent its handshake."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):  # the handshake was good
+            extensions = cast(dict[str, Any], self.scope["extensions"])
+            extensions[DIRECT] = self.write
+
+    def write(self, frame: bytes) -> bool:
+        """Write a whole frame now; False, and nothing is written, where the client is behind or gone."""
+        if not self.writable.is_set() or self.close_sent or not self.handshake_complete or self.disconnected:
+            return False
+        self.transport.write(frame)
+        return True
+
+
+def text_frame(text: str) -> bytes:
+    """An unmasked WebSocket text frame (RFC 6455, 5.2), as servers send them."""
+    data = text.encode()
+    size = len(data)
+    if size < 126:
+        head = bytes((0x81, size))
+    elif size < 1 << 16:
+        head = b"\x81\x7e" + size.to_bytes(2, "big")
+    else:
+        head = b"\x81\x7f" + size.to_bytes(8, "big")
+    return head + data

@@ -13,6 +13,7 @@ import structlog
 
 from server.clock import Clock
 from server.core.errors import PodiumError
+from server.http.transport import DIRECT, text_frame
 from server.live import access, protocol
 from server.live.access import Grant, Spaces
 from server.live.channels import (
@@ -57,11 +58,31 @@ PostEvent = Callable[[Space, bytes, str | None], Awaitable[bytes]]
 """Writes what an rpc carries: the space, its data as JSON, the only user it may write for (None: anyone).
 Gives the JSON of the answer; raises RequestError or Unavailable."""
 
+Direct = Callable[[bytes], bool]
+"""Writes a WebSocket frame past ASGI; False where that isn't possible now (http/transport.py)."""
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
+
+
+class _SharedFrame:
+    """A frame on the wire, encoded once for all who get it one after another."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._frame = b""
+
+    def frame(self, text: str) -> bytes:
+        """The WebSocket frame of a text."""
+        if text is not self._text:
+            self._text, self._frame = text, text_frame(text)
+        return self._frame
+
+
+_shared = _SharedFrame()
 
 
 class LiveSocket:
@@ -90,7 +111,9 @@ class LiveSocket:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        connection = Connection(self, query.get("space", [None])[0], headers.get(b"origin"), headers.get(b"host"))
+        direct = scope.get("extensions", {}).get(DIRECT)
+        space_id = query.get("space", [None])[0]
+        connection = Connection(self, direct, space_id, headers.get(b"origin"), headers.get(b"host"))
         self._tasks[connection] = asyncio.current_task()
         self.hub.stats.sockets += 1
         try:
@@ -119,8 +142,16 @@ class LiveSocket:
 class Connection:
     """One client."""
 
-    def __init__(self, server: LiveSocket, space_id: str | None, origin: str | None, host: str | None) -> None:
+    def __init__(
+        self,
+        server: LiveSocket,
+        direct: Direct | None,
+        space_id: str | None,
+        origin: str | None,
+        host: str | None,
+    ) -> None:
         self._server = server
+        self._direct = direct
         self._space_id = space_id
         self._origin = origin
         self._host = host
@@ -171,7 +202,10 @@ class Connection:
         if self._waiting > OUTBOX_MAX:
             self._behind = True
             return False
-        self._push(frame)
+        # Nothing waits and the writer is idle: the frame may go at once, as others got it.
+        idle = self._idle is not None and not self._idle.done()
+        if not (idle and self._direct is not None and not self._outbox and self._direct(_shared.frame(frame))):
+            self._push(frame)
         return True
 
     def unsubscribed(self, channel: str, reason: str) -> None:

@@ -19,6 +19,7 @@ from server.backends.redis.client import RedisClient
 from server.clock import Clock
 from server.core.errors import Unauthorized
 from server.engine.records import LogItem
+from server.http.transport import DirectWebSocket
 from server.intake.answers import encode_answer, logged_response
 from server.live.hub import Hub
 from server.live.socket import PATH, LiveSocket
@@ -135,7 +136,7 @@ class Live:
             port=0,
             lifespan="off",
             log_config=None,
-            ws="websockets-sansio",
+            ws=DirectWebSocket,
             ws_ping_interval=None,
             ws_per_message_deflate=False,
         )
