@@ -18,6 +18,10 @@ _SOURCE = Path(__file__).parent / "functions" / f"{LIBRARY}.lua"
 SOCKET_TIMEOUT_S = 5.0
 """A reply later than this counts as lost; the batcher then sends the same call again."""
 
+CONNECTIONS = 64
+"""Of one process. Who finds all in use waits, no longer than for a reply: redis-py's default pool refuses
+the 101st call at once, as if Redis were away."""
+
 AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError)
 """What the client raises when Redis is away or loading its file."""
 
@@ -28,8 +32,10 @@ class RedisClient:
     def __init__(self, url: str) -> None:
         # redis-py repeats a lost call by itself and would count it twice (design decision 5).
         # Any: redis-py types one class for both of its worlds, and every reply as their union.
-        self.raw: Any = aioredis.Redis.from_url(
+        pool: Any = aioredis.BlockingConnectionPool.from_url(
             url,
+            max_connections=CONNECTIONS,
+            timeout=SOCKET_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
             retry_on_timeout=False,
             socket_timeout=SOCKET_TIMEOUT_S,
@@ -37,6 +43,7 @@ class RedisClient:
             decode_responses=False,
             protocol=2,
         )
+        self.raw: Any = aioredis.Redis.from_pool(pool)
 
     async def call(self, function: str, meta: str, *args: str | bytes | int) -> Any:
         """``FCALL podium_1_<function>``: the raw reply. Loads the library if Redis does not have it."""
