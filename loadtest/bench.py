@@ -19,7 +19,8 @@ import psutil
 import uvloop
 from tqdm import tqdm
 
-from loadtest import generators, probes, report, rows, verify
+from loadtest import fanout, generators, probes, report, rows, verify
+from loadtest.crowd import raise_limit
 from loadtest.rows import Run
 from loadtest.seed import seed
 from loadtest.stack import open_stack
@@ -29,6 +30,9 @@ from server.telemetry import logs
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = ("singles", "batches", "day", "watch")
+LIVE_ROWS = ("fan", "frames", "personal", "memory", "connect", "slow")
+"""Those of the second table; ``live`` names them all."""
+ALL_ROWS = (*ROWS, "live", *LIVE_ROWS)
 
 Results = dict[str, Any]
 
@@ -98,6 +102,21 @@ async def _play(run: Run, results: Results, only: tuple[str, ...]) -> None:
         plan += [("day_load", "100 million a day", run.long_s, lambda: rows.day_load(run))]
     if "watch" in only:
         plan += [("watched", "watched window", part, lambda: rows.watched(short))]
+    if chosen := [name for name in LIVE_ROWS if name in only or "live" in only]:
+        live = await fanout.prepare(run)
+        # The memory of viewers comes first, while the process is as it was started.
+        lives: dict[str, list[tuple[str, str, float, Callable[[], Awaitable[Any]]]]] = {
+            "memory": [("memory", "idle viewers", 15, lambda: fanout.memory(live))],
+            "fan": [("fan_out", "1,000 viewers of one board", run.seconds, lambda: fanout.fan_out(live))],
+            "frames": [
+                ("frames_now", "1,000 viewers, every change", run.seconds, lambda: fanout.frames(live, 0)),
+                ("frames_default", "… every 50 ms", run.seconds, lambda: fanout.frames(live, 50)),
+            ],
+            "personal": [("personal", "1,000 own places", run.seconds * 2, lambda: fanout.personal(live))],
+            "connect": [("connecting", "5,000 at once", part, lambda: fanout.connecting(live))],
+            "slow": [("slow", "slow viewers", run.seconds * 1.3, lambda: fanout.slow(live))],
+        }
+        plan += [row for name in lives if name in chosen for row in lives[name]]
     with tqdm(total=round(sum(seconds for *_, seconds, _ in plan)), unit="s") as bar:
         for name, label, seconds, play in plan:
             bar.set_description(label)
@@ -148,7 +167,13 @@ def _cpu() -> str:
     "--long", "long_s", default=60.0, show_default=True, help="Seconds of the day's load (the aim: 300)."
 )
 @click.option("--workers", default=1, show_default=True, help="Web processes.")
-@click.option("--only", multiple=True, type=click.Choice(ROWS), default=ROWS, help="Some rows; may be repeated.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(ALL_ROWS),
+    default=ROWS,
+    help="Some rows; may be repeated.",
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Empty folder to keep; default: a temporary one.")
 @click.option(
     "--write",
@@ -168,6 +193,7 @@ def main(
 ) -> None:
     """Start a whole Podium, fill it, load it, and print the table. Exit code 1 if something was lost."""
     pool = min(pool, users)
+    raise_limit()
     try:
         with ExitStack() as exits:
             folder = exits.enter_context(temporary_folder() if data is None else DataFolder(data))

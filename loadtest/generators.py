@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +54,46 @@ class Load(NamedTuple):
         return max(1, self.users // self.pool)
 
 
+class Climb(NamedTuple):
+    """Changes of the first places of boards, in turn: change ``number`` makes a climber of its board the first,
+    with ``base + number`` as the total. ``boards`` are leaderboards, ``metrics`` theirs; climbers are new users.
+
+    Everybody can tell from a total which change it was, and from that when it was due."""
+
+    tag: str
+    boards: tuple[str, ...]
+    metrics: tuple[str, ...]
+    climbers: int
+    base: int
+    start_s: float
+    rate: float
+    count: int
+    warm: int = 0
+    """Changes before this one are not looked for."""
+
+    @property
+    def round(self) -> int:
+        """Changes until a climber's next turn."""
+        return self.climbers * len(self.boards)
+
+    def user(self, number: int) -> str:
+        """Who climbs."""
+        return f"{self.tag}-{number % self.round}"
+
+    def number_of(self, user: str) -> int:
+        """The change of one who climbs once; -1 for somebody else."""
+        tag, _, number = user.rpartition("-")
+        return int(number) if tag == self.tag else -1
+
+    def value(self, number: int) -> int:
+        """The event's value."""
+        return self.base + number if number < self.round else self.round
+
+    def due_s(self, number: int) -> float:
+        """When it is to be posted (``perf_counter``, which all processes of a machine share)."""
+        return self.start_s + number / self.rate
+
+
 class Result(NamedTuple):
     """``accepted`` events were answered with 201 or 202, ``refused`` requests with anything else, ``unknown``
     events not at all. ``cpu_s`` is what the generator took."""
@@ -76,12 +117,12 @@ def user_id(number: int) -> str:
     return f"u{number:07d}"
 
 
-def single(load: Load, user: str, value: int, key: str = "") -> bytes:
-    """A whole HTTP request that posts one event."""
+def single(load: Load, user: str, value: int, key: str = "", metric: str = "") -> bytes:
+    """A whole HTTP request that posts one event, of the load's metric unless another is named."""
     body = f'{{"user":{{"id":"{user}"}},"value":{value}}}'
     header = f"Idempotency-Key: {key}\r\n" if key else ""
     return (
-        f"POST /v1/metrics/{load.metric}/event HTTP/1.1\r\nHost: {HOST}\r\nX-API-KEY: {load.key}\r\n"
+        f"POST /v1/metrics/{metric or load.metric}/event HTTP/1.1\r\nHost: {HOST}\r\nX-API-KEY: {load.key}\r\n"
         f"Content-Type: application/json\r\n{header}Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
@@ -137,24 +178,41 @@ def post(load: Load) -> Result:
     dice = random.Random(load.pool)
     bodies = [_batch(load, dice) for _ in range(BODIES)] if load.batch else []
     run = f"{dice.getrandbits(32):08x}{time.time_ns():x}" if load.keyed else ""
+
+    def request(sent: int) -> bytes:
+        if bodies:
+            return bodies[sent % BODIES]
+        user = user_id(dice.randrange(load.pool) * load.stride)
+        return single(load, user, 1, f"{run}{sent}" if run else "")
+
+    return _play(load, request, time.perf_counter())
+
+
+def climb(load: Load, changes: Climb) -> Result:
+    """Play changes; of the load only port, key and connections count."""
+    load = load._replace(rate=changes.rate, seconds=changes.count / changes.rate)
+
+    def request(sent: int) -> bytes:
+        metric = changes.metrics[sent % len(changes.metrics)]
+        return single(load, changes.user(sent), changes.value(sent), metric=metric)
+
+    return _play(load, request, changes.start_s)
+
+
+def _play(load: Load, request: Callable[[int], bytes], start_s: float) -> Result:
     idle = deque(_Connection(load.port) for _ in range(load.connections))
     busy: set[_Connection] = set()
     latencies: list[float] = []
     sent = accepted = refused = unknown = 0
     cpu_s = time.process_time()
-    start_s = time.perf_counter()
+    time.sleep(max(0.0, start_s - time.perf_counter()))
     end_s = start_s + load.seconds
     while True:
         now_s = time.perf_counter()
         due_s = start_s + sent / load.rate if load.rate else now_s
         while idle and due_s <= now_s and due_s < end_s:
-            if bodies:
-                request = bodies[sent % BODIES]
-            else:
-                user = user_id(dice.randrange(load.pool) * load.stride)
-                request = single(load, user, 1, f"{run}{sent}" if run else "")
             connection = idle.popleft()
-            connection.send(request, due_s)
+            connection.send(request(sent), due_s)
             busy.add(connection)
             sent += 1
             due_s = start_s + sent / load.rate if load.rate else now_s

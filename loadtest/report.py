@@ -22,6 +22,15 @@ REDIS_US = 60.0
 RANK_MS = (1.0, 4.0)
 FRAME_MS = (3.0, 15.0)
 STEADY_LAG_S = 1.0
+FAN_RATE = 140_000
+NOW_MS, DEFAULT_MS = (5.0, 30.0), (30.0, 65.0)
+WITHIN_S = 0.3
+KEPT = 0.8
+IDLE_KIB = 32.0
+ALL_IN_S = 10.0
+SLOW_MIB = 1.0
+UNAFFECTED = 1.5
+"""Two runs of the same load differ by less than this in their p99."""
 GROWTH_S = 0.1
 """A trend over the whole run below this is no growth: a flush every 0.2 s makes the lag a saw."""
 
@@ -35,8 +44,91 @@ class Row(NamedTuple):
     reached: bool | None
 
 
+LIVE = ("fan_out", "frames_now", "frames_default", "personal", "memory", "connecting", "slow")
+TITLES = {False: "Posting and ranks", True: "Live"}
+"""The page's sections, by whether they hold live rows; each may come from a run of its own."""
+
+
+def is_live(r: Results) -> bool:
+    """Whether it is a run of the live rows."""
+    return any(name in r for name in LIVE)
+
+
+def live_rows(r: Results) -> Iterator[Row]:
+    """The table of viewers."""
+    if fan := r.get("fan_out"):
+        measured = (
+            f"**{fan['rate']:,.0f} frames/s** of {fan['frame_bytes']:.0f} bytes at {fan['changes']:.0f} changes/s "
+            f"(cores: web {fan['cores']['web']:.2f}, viewers {fan['generator_cores']:.2f}){_closed(fan)}"
+        )
+        what = "frames of one web process to 1,000 viewers of one board, interval 0, 200 window changes/s"
+        yield Row(what, f"≥ {FAN_RATE:,}/s received", measured, fan["rate"] >= FAN_RATE)
+    for name, what, (p50, p99) in (
+        ("frames_now", "event → frame, each event changes its board's window, 1,000 viewers of 10 boards", NOW_MS),
+        ("frames_default", "… at the default interval of 50 ms", DEFAULT_MS),
+    ):
+        if found := r.get(name):
+            yield Row(
+                f"{what}, {found['rate']:,.0f} events/s",
+                f"p50 ≤ {p50:g} ms, p99 ≤ {p99:g} ms",
+                _frames(found) + _closed(found),
+                found["p50_s"] * 1e3 <= p50 and found["p99_s"] * 1e3 <= p99,
+            )
+    if own := r.get("personal"):
+        share = own["within"] / max(1, own["expected"])
+        wrong = f"; **{own['wrong_places']} wrong at the end**" if own["wrong_places"] else ""
+        yield Row(
+            f"personal rank push: 1,000 users follow their place on a board of {r['users']:,}, 1,157 events/s",
+            f"within {WITHIN_S * 1e3:g} ms",
+            f"**{share:.2%} within {WITHIN_S * 1e3:g} ms**; p50 {_ms(own['p50_s'])}, p99 {_ms(own['p99_s'])}, "
+            f"at most {_ms(own['max_s'])}; {own['lost']} of {own['expected']:,} never{wrong}",
+            share == 1 and not wrong,
+        )
+        kept = own["beside_rate"] / own["alone_rate"]
+        measured = f"**{kept:.0%}**: {own['beside_rate']:,.0f} of {own['alone_rate']:,.0f} events/s"
+        yield Row("… throughput of posting that is kept meanwhile", f"≥ {KEPT:.0%}", measured, kept >= KEPT)
+    if idle := r.get("memory"):
+        kib = idle["bytes"] / 1024
+        what = f"memory of an idle viewer of one board (mean of {idle['viewers']:,})"
+        yield Row(what, f"≤ {IDLE_KIB:g} KiB", f"**{kib:.1f} KiB**", kib <= IDLE_KIB)
+    if room := r.get("connecting"):
+        yield Row(
+            f"{room['viewers']:,} viewers connect at once",
+            f"all hold a right snapshot within {ALL_IN_S:g} s",
+            f"**{room['right']:,} right, all within {room['max_s']:.2f} s** (p50 {room['p50_s']:.2f} s); posting "
+            f"meanwhile {room['posted_rate']:,.0f} events/s, p99 {_ms(room['posted_p99_s'])}{_faults(room)}",
+            room["right"] == room["viewers"] and room["max_s"] <= ALL_IN_S,
+        )
+    if slow := r.get("slow"):
+        mib, alone, beside = slow["bytes"] / 2**20, slow["alone"], slow["beside"]
+        yield Row(
+            f"slow viewer of 10 boards that reads nothing for {slow['seconds']:.0f} s (mean of {slow['viewers']})",
+            f"memory ≤ {SLOW_MIB:g} MiB, others unaffected",
+            f"**{mib:.2f} MiB** at most; others: {_frames(beside)} (without them: {_frames(alone)})"
+            + _closed(beside),
+            mib <= SLOW_MIB and beside["p99_s"] <= alone["p99_s"] * UNAFFECTED and not beside["closed"],
+        )
+    if (wrong := r.get("wrong")) is not None:
+        yield _equal(wrong)
+
+
+def _frames(found: dict[str, Any]) -> str:
+    expected = found["seen"] + found["lost"]
+    lost = f", {found['lost'] / expected:.2%} in no frame" if found["lost"] else ""
+    return f"**p50 {_ms(found['p50_s'])}, p99 {_ms(found['p99_s'])}**{lost}"
+
+
+def _closed(found: dict[str, Any]) -> str:
+    return f"; {found['closed']} viewers were hung up on" if found["closed"] else ""
+
+
+def _equal(wrong: list[str]) -> Row:
+    measured = "every place of every board, and all sums" if not wrong else "; ".join(wrong)
+    return Row("sent = Redis = Postgres after all of it", "equal", measured, not wrong)
+
+
 def table_rows(r: Results) -> Iterator[Row]:
-    """The table of what was measured; rows that were not played are left out."""
+    """The table of posting; rows that were not played are left out."""
     users, pool = r["users"], r["pool"]
     if one := r.get("singles"):
         rate = one["rate"]
@@ -114,24 +206,24 @@ def table_rows(r: Results) -> Iterator[Row]:
         measured = f"{seeded['rebuild_s']:.1f} s, {speed:,.0f} users/s"
         yield Row("rebuild of that Redis from Postgres", "state it", measured, None)
     if (wrong := r.get("wrong")) is not None:
-        measured = "every place of every board, and all sums" if not wrong else "; ".join(wrong)
-        yield Row("sent = Redis = Postgres after all of it", "equal", measured, not wrong)
+        yield _equal(wrong)
 
 
 def markdown(r: Results) -> str:
     """The table with its circumstances."""
     machine = r["machine"]
+    viewers = ", viewers in one process beside it" if is_live(r) else ""
     lines = [
         f"{r['date']}, {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']:.0f} GiB; "
         f"Python {machine['python']}, {machine['valkey']}, {machine['postgres']}, {machine['kernel']}; "
         f"{r['users']:,} users on each of two boards (perpetual, daily), `appendfsync always`, worker and "
-        f"Postgres running, generator ({r['generator']}) and stores on the same machine, "
+        f"Postgres running, generator ({r['generator']}) and stores on the same machine{viewers}, "
         f"{r['workers']} web process{'es' if r['workers'] > 1 else ''}.",
         "",
         "| what | target | measured | reached |",
         "|---|---|---|---|",
     ]
-    for row in table_rows(r):
+    for row in (live_rows if is_live(r) else table_rows)(r):
         mark = "" if row.reached is None else "yes" if row.reached else "**no**"
         lines.append(f"| {row.what} | {row.target} | {row.measured} | {mark} |")
     return "\n".join([*lines, "", *_breakdown(r)]) + "\n"
@@ -178,23 +270,39 @@ def _breakdown(r: Results) -> Iterator[str]:
         )
 
 
-def page(r: Results, name: str) -> str:
-    """docs/performance.md; the pictures are ``name``-throughput.svg and ``name``-flush-lag.svg beside it."""
-    return f"""# Performance
+def section(r: Results, name: str) -> str:
+    """One section of the page; its pictures are ``name``-throughput.svg and ``name``-flush-lag.svg beside it."""
+    pictures_ = (
+        ""
+        if is_live(r)
+        else f"\n![Events a second]({name}-throughput.svg)\n\n![Flush lag]({name}-flush-lag.svg)\n"
+    )
+    return f"""{_heading(is_live(r))}Measured by `{r["command"]}` in one run.
 
-Measured by `{r["command"]}` in one run; what each row means stands in loadtest/README.md. The numbers below are \
-written by that command, never by hand.
+{markdown(r)}{pictures_}"""
 
-{markdown(r)}
-![Events a second]({name}-throughput.svg)
 
-![Flush lag]({name}-flush-lag.svg)
-"""
+def _heading(live: bool) -> str:
+    return f"## {TITLES[live]}\n\n"
+
+
+def page(r: Results, name: str, before: str) -> str:
+    """docs/performance.md: this run's section is new, the other stays as the page had it ``before``."""
+    found = {is_live(r): section(r, name)}
+    _, found_, rest = before.partition(_heading(not is_live(r)))
+    if found_:
+        found[not is_live(r)] = found_ + rest.partition(_heading(is_live(r)))[0].strip() + "\n"
+    return (
+        "# Performance\n\nWhat each row means stands in loadtest/README.md. Each section is one run, written"
+        " by the command that it names, never by hand.\n\n" + "\n".join(found[live] for live in sorted(found))
+    )
 
 
 def write(r: Results, path: Path) -> None:
-    """The page and its pictures."""
-    path.write_text(page(r, path.stem))
+    """The run's section of the page, and its pictures."""
+    path.write_text(page(r, path.stem, path.read_text() if path.exists() else ""))
+    if is_live(r):
+        return
     named = (
         ("singles", "single events", RATE),
         ("singles_uniform", "… all users", None),

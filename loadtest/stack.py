@@ -140,7 +140,11 @@ def child(
 
 
 async def until_answered(
-    url: str, status: int, processes: list[subprocess.Popen[bytes]], method: str = "GET"
+    url: str,
+    status: int,
+    processes: list[subprocess.Popen[bytes]],
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
 ) -> None:
     """Wait for an answer with this status; ``StartError`` if a process ends or time is up."""
     deadline = time.monotonic() + READY_S
@@ -149,7 +153,7 @@ async def until_answered(
             if any(process.poll() is not None for process in processes):
                 break
             with suppress(httpx.TransportError):
-                if (await client.request(method, url)).status_code == status:
+                if (await client.request(method, url, headers=headers)).status_code == status:
                     return
             await asyncio.sleep(0.1)
     raise StartError(f"{url} does not answer; the logs in the data folder (--data) say why")

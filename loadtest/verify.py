@@ -38,25 +38,27 @@ Place = tuple[str, int]
 
 
 class Totals(NamedTuple):
-    """What the stores hold: ``events`` and their ``units`` in Postgres, ``days`` the sum of metric_days, and the
-    sum of values of each board in either store, by board name."""
+    """What the stores hold: ``events`` and, by metric, their ``units`` in Postgres and ``days``, the sum of
+    metric_days; and the sum of values of each board in either store, by board name. ``metrics`` has the metric of
+    each leaderboard, both by number."""
 
     events: int
-    units: int
-    days: int
+    units: dict[int, int]
+    days: dict[int, int]
     postgres: dict[str, int]
     redis: dict[str, int]
+    metrics: dict[str, int]
 
 
 async def totals(services: Services, space: Space) -> Totals:
     """Add everything up."""
     async with services.pool.acquire() as connection:
         events = await connection.fetchval("SELECT count(*) FROM events WHERE space_id = $1", space.id)
-        units = await connection.fetchval(
-            "SELECT coalesce(sum(units), 0)::bigint FROM events WHERE space_id = $1", space.id
+        units = await connection.fetch(
+            "SELECT metric, sum(units)::bigint FROM events WHERE space_id = $1 GROUP BY 1", space.id
         )
-        days = await connection.fetchval(
-            "SELECT coalesce(sum(change), 0)::bigint FROM metric_days WHERE space_id = $1", space.id
+        days = await connection.fetch(
+            "SELECT metric, sum(change)::bigint FROM metric_days WHERE space_id = $1 GROUP BY 1", space.id
         )
         rows = await connection.fetch(
             "SELECT leaderboard, run, sum(value)::bigint FROM board_entries WHERE space_id = $1 GROUP BY 1, 2",
@@ -64,7 +66,13 @@ async def totals(services: Services, space: Space) -> Totals:
         )
     postgres = {board_name(leaderboard, run): value for leaderboard, run, value in rows}
     redis = {board: sum([value async for _, value in _redis_places(services, space, board)]) for board in postgres}
-    return Totals(events, units, days, postgres, redis)
+    index = space.index
+    metrics = {
+        str(number): index.metric_by_id[leaderboard.metric_id].number
+        for number, leaderboard in index.leaderboard_by_number.items()
+        if leaderboard.metric_id is not None
+    }
+    return Totals(events, dict(units), dict(days), postgres, redis, metrics)
 
 
 async def differences(services: Services, space: Space) -> list[str]:
@@ -94,19 +102,26 @@ def compare(before: Totals, after: Totals, least: int, most: int) -> list[str]:
     The two differ where a generator ended with requests under way.
     """
     wrong = []
-    events, units = after.events - before.events, after.units - before.units
+    events = after.events - before.events
+    units = _grown(before.units, after.units)
     if not least <= events <= most:
         wrong.append(f"{least:,} to {most:,} events were sent, Postgres holds {events:,}")
-    if after.days - before.days != units:
-        wrong.append(f"metric_days grew by {after.days - before.days:,}, not by {units:,}")
+    if (days := _grown(before.days, after.days)) != units:
+        wrong.append(f"metric_days grew by {days}, not by {units}")
     if after.redis != after.postgres:
         wrong.append(f"boards add up to {after.redis} in Redis, to {after.postgres} in Postgres")
     leaderboards = {board.partition(":")[0] for board in after.postgres}
     for leaderboard in sorted(leaderboards):
         grown = _of(after.postgres, leaderboard) - _of(before.postgres, leaderboard)
-        if grown != units:
-            wrong.append(f"leaderboard {leaderboard} grew by {grown:,}, not by {units:,}")
+        if grown != (of_metric := units.get(after.metrics[leaderboard], 0)):
+            wrong.append(f"leaderboard {leaderboard} grew by {grown:,}, not by {of_metric:,}")
     return wrong
+
+
+def _grown(before: dict[int, int], after: dict[int, int]) -> dict[int, int]:
+    """By how much, where it did."""
+    grown = {metric: value - before.get(metric, 0) for metric, value in after.items()}
+    return {metric: change for metric, change in grown.items() if change}
 
 
 def _of(boards: dict[str, int], leaderboard: str) -> int:
@@ -159,7 +174,11 @@ async def _verify(file: DevFile, events: int) -> list[str]:
         after = await totals(services, space)
         click.echo(f"{sent.accepted:,} events accepted, {sent.refused:,} refused, {sent.unknown:,} unanswered")
         wrong = compare(before, after, sent.accepted, sent.accepted + sent.unknown)
-        values = (after.units - before.units) / 10 ** space.index.metric_by_key[METRIC].decimals
+        metric = space.index.metric_by_key[METRIC]
+        grown = _grown(before.units, after.units)
+        values = grown.pop(metric.number, 0) / 10**metric.decimals
+        if grown:
+            wrong.append(f"other metrics grew: {grown}")
         if values != after.events - before.events:
             wrong.append(f"every value was 1, and they add up to {values:,}")
         return wrong + await differences(services, space)
