@@ -8,7 +8,6 @@ and "who passed whom" belong to one instant.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from server.core.errors import Unavailable
 from server.features.leaderboards.ranking import units
 from server.live import protocol
 from server.live.channels import PersonalChannel
-from server.live.personal import Course, Place, standing
+from server.live.personal import Course, Field, Place, Story, standing
 from server.live.view import Stats, Target, Viewer
 from server.live.window import Message, Row
 from server.spaces.space import Space
@@ -88,9 +87,9 @@ class Follower:
         self.viewers.pop(viewer, None)
         self.behind.discard(viewer)
 
-    def show(self, target: Target, place: Place, participants: int, *, told: bool) -> None:
+    def show(self, target: Target, place: Place, participants: int, story: Story | None) -> None:
         """Tell the viewers where the user stands, if that is something new."""
-        data = standing(target, 0, self.course, place, participants, self._previous, told=told)
+        data = standing(target, 0, self.course, place, participants, self._previous, story)
         news = _encode(msgspec.structs.replace(data, participants=0, previous_rank=None))
         if news == self._shown:
             return
@@ -140,7 +139,7 @@ class Followers:
         self._number = number
         self._thaw = thaw
         self._of: dict[tuple[str, int], Follower] = {}
-        self._history: deque[Message] = deque()
+        self._field = Field(number())
         self._heard = asyncio.Event()
         self._due = False
         self._round: asyncio.Task[None] | None = None
@@ -182,11 +181,12 @@ class Followers:
         key = follower.name.quoted, follower.course.around
         if not follower.viewers and not follower.joining and self._of.get(key) is follower:
             del self._of[key]
+            self._field.remove(follower.course)
 
     def heard(self, message: Message) -> None:
         """The board changed."""
+        self._field.heard(message)
         if self._of:
-            self._history.append(message)
             self._heard.set()
             self._begin()
 
@@ -194,7 +194,7 @@ class Followers:
         """Messages are missing, or the channel shows another run, whose number is given: all are read anew."""
         if target is not None and number is not None:
             self._target, self._number = target, number
-        self._history.clear()
+        self._field.lost(self._number())
         for follower in self:
             follower.course.sure = False
         if self._of:
@@ -237,12 +237,7 @@ class Followers:
             self._round = None
 
     async def _one_round(self) -> None:
-        moved = []
-        for follower in self:
-            follower.course.take(self._history)
-            if follower.known and (follower.course.moved or not follower.course.sure):
-                moved.append(follower)
-        self._history.clear()
+        moved = [f for f in self if f.known and (f.course.moved or not f.course.sure)]
         for i in range(0, len(moved), READ_USERS):
             await self._read(moved[i : i + READ_USERS])
 
@@ -254,18 +249,17 @@ class Followers:
             self._begin()  # a roll-over came between: what was read is of the run before
         for follower, place in zip(followers, reading.places, strict=True):
             course = follower.course
-            if course.sure and reading.number < course.number:
-                self._begin()  # another reading was quicker
-                continue
-            if told:
-                course.take(self._history, reading.number)
-            exact = told and course.sure and (course.number, course.rank) == (reading.number, place.rank)
+            if course.sure and reading.number < course.told:
+                continue  # another reading was quicker
+            story = course.story(reading.number) if told and course.sure else None
+            if story is not None and story.rank != place.rank:
+                story = None
             if target is self._target:
-                follower.show(target, place, reading.participants, told=exact)
-            if exact:
-                course.settle()
+                follower.show(target, place, reading.participants, story)
+            if story is not None:
+                course.settle(reading.number)
             else:
-                course.start(reading.number, place.rank)
+                self._field.place(course, reading.number, place.rank)
 
     async def _reading(self, board: str, followers: list[Follower]) -> _Reading:
         reading = await self._ask(board, followers)
@@ -283,7 +277,7 @@ class Followers:
         asked: list[str | int] = []
         for follower in followers:
             course = follower.course
-            asked += course.user, course.names_above, course.names_below
+            asked += course.user, *course.names
         reply = await self._redis.call("around", self._space.keys.meta, board, *asked)
         epoch, number, participants, places = reply
         if not epoch:
@@ -306,7 +300,7 @@ class Followers:
         """Wait until the message of this number was heard; False if it takes too long."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while self._number() < number:
+                while self._field.number < number:
                     self._heard.clear()
                     await self._heard.wait()
         except TimeoutError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +17,10 @@ NAMED_MAX = 10
 """Users named in ``passed`` and ``passedBy``; the counts count all."""
 
 
+RECENT_MAX = 512
+"""Messages kept for a reading that comes late: a second of the busiest board."""
+
+
 class Place(NamedTuple):
     """Where a user stands, as read: ``rank`` from 1, 0 where not on the board, ``first`` that of ``rows[0]``."""
 
@@ -23,108 +29,212 @@ class Place(NamedTuple):
     rows: list[Row]
 
 
-class Course:
-    """One user's rank, kept from the messages of a board.
+class Story(NamedTuple):
+    """What happened to a user between two frames.
 
-    ``moved`` is set once a message may have changed what is shown: the rank, the row above, or one of ``around``
-    rows to either side. ``sure`` is lost where a message is missing or contradicts the rank; ``start`` begins
-    anew.
+    ``rank`` is the one at its end, ``own`` how many places the user rose by itself (fell, where negative), and
+    ``crossed`` who else went past: how often upwards, less how often down.
     """
 
-    __slots__ = ("_crossed", "_own", "around", "moved", "number", "rank", "sure", "user")
+    rank: int
+    own: int
+    crossed: dict[str, int]
+
+
+class Step(NamedTuple):
+    """A change of one user's rank by message ``number``. ``user`` is who went past, None for an own move, empty
+    where the user came onto the board; ``delta`` is added to the rank."""
+
+    number: int
+    user: str | None
+    delta: int
+
+
+class Course:
+    """One user's way across a board.
+
+    ``moved`` is set once something that is shown may have changed: the rank, the row above, or one of ``around``
+    rows to either side. Where ``sure`` is not set the rank must be read.
+    """
+
+    __slots__ = ("_base", "around", "moved", "rank", "reach", "steps", "sure", "told", "user")
 
     def __init__(self, user: str, around: int) -> None:
         self.user = user
         self.around = around
+        self.reach = max(around, 1)
         self.rank = 0
-        self.number = 0
         self.sure = False
         self.moved = False
-        self._own = 0
-        self._crossed: dict[str, bool] = {}
+        self.steps: list[Step] = []
+        self.told = 0
+        """Number of the board's change up to which everything was told."""
+        self._base = 0
 
     def start(self, number: int, rank: int) -> None:
-        """The rank as read with the board's ``number``; nobody has passed anybody yet."""
-        self.number, self.rank, self.sure = number, rank, True
-        self.settle()
+        """The rank as read with the board's ``number``; what was before is not told."""
+        self.rank = self._base = rank
+        self.told = number
+        self.sure = True
+        self.moved = False
+        self.steps.clear()
 
-    def settle(self) -> None:
-        """All that happened has been told."""
-        self.moved, self._own = False, 0
-        self._crossed.clear()
+    def step(self, number: int, user: str | None, delta: int) -> None:
+        """The rank has changed."""
+        self.rank += delta
+        self.steps.append(Step(number, user, delta))
+        self.moved = True
 
-    def take(self, messages: Iterable[Message], until: int | None = None) -> None:
-        """Follow the messages that are new, in order, up to number ``until``."""
-        for message in messages:
-            if message.number <= self.number or not self.sure:
-                continue
-            if until is not None and message.number > until:
-                return
-            if message.number != self.number + 1:
-                self.sure = False
-                return
-            self.number = message.number
-            self._follow(message)
+    def story(self, number: int) -> Story:
+        """What happened since it was told last, up to the board's ``number``."""
+        rank, own = self._base, 0
+        crossed: dict[str, int] = {}
+        for step in self.steps:
+            if step.number > number:
+                break
+            rank += step.delta
+            if step.user is None:
+                own -= step.delta
+            elif step.user:
+                crossed[step.user] = crossed.get(step.user, 0) + step.delta
+        return Story(rank, own, crossed)
 
-    def _follow(self, message: Message) -> None:
-        rank, reach = self.rank, max(self.around, 1)
+    def settle(self, number: int) -> None:
+        """All up to ``number`` has been told."""
+        self._base = self.story(number).rank
+        self.steps = [step for step in self.steps if step.number > number]
+        self.told = number
+        self.moved = bool(self.steps)
+
+    @property
+    def names(self) -> tuple[int, int]:
+        """Rows to read above and below the user, so that all can be shown and named."""
+        own = -sum(step.delta for step in self.steps if step.user is None)
+        return max(self.reach, min(NAMED_MAX, -own)), max(self.around, min(NAMED_MAX, own))
+
+
+def passed(story: Story, place: Place) -> tuple[list[str], int]:
+    """Whom the user has passed, and how many. Where the user rose, those directly below now are named."""
+    at, rose = place.rank - place.first, max(story.own, 0)
+    return _named(story, [row.user for row in place.rows[at + 1 : at + 1 + rose]], rose, -1)
+
+
+def passed_by(story: Story, place: Place) -> tuple[list[str], int]:
+    """Who has passed the user, and how many. Where the user fell, those directly above now are named."""
+    at, fell = place.rank - place.first, max(-story.own, 0)
+    return _named(story, [row.user for row in reversed(place.rows[max(at - fell, 0) : at])], fell, 1)
+
+
+def _named(story: Story, mine: Sequence[str], own: int, sign: int) -> tuple[list[str], int]:
+    others = {user: net * sign for user, net in story.crossed.items() if net * sign > 0}
+    named = dict.fromkeys([*(user for user in mine if not story.crossed.get(user)), *others])
+    return list(named)[:NAMED_MAX], own + sum(others.values())
+
+
+class Field:
+    """All courses on one board, kept from its messages: a move concerns only those whom it passes or comes near.
+
+    ``number`` is that of the last message heard.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._recent: deque[Message] = deque(maxlen=RECENT_MAX)
+        self._of: dict[str, list[Course]] = {}
+        self._reach = 1
+        self._ranks: list[int] = []  # ascending; of _courses, one by one
+        self._courses: list[Course] = []
+
+    def heard(self, message: Message) -> None:
+        """Follow the next message."""
+        self.number = message.number
+        if not self._of:
+            return
+        self._recent.append(message)
         for user, _, before, after, _ in message.changes:
-            if user == self.user:
-                self.sure = self.sure and before == rank
-                if before:
-                    self._own += before - after
-                rank, self.moved = after, True
-            elif not rank:
-                continue
-            elif before > rank or not before:  # from below, or new
-                if after <= rank:
-                    rank += 1
-                    self._cross(user, above=True)
-                    self.moved = True
-                elif after <= rank + reach or 0 < before <= rank + reach:
-                    self.moved = True
-            elif after >= rank:  # from above to below
-                rank -= 1
-                self._cross(user, above=False)
-                self.moved = True
-            elif after >= rank - reach or before >= rank - reach:
-                self.moved = True
-        self.rank = rank
+            self._move(message.number, user, before, after)
 
-    def _cross(self, user: str, *, above: bool) -> None:
-        if self._crossed.get(user, above) is above:
-            self._crossed[user] = above
+    def lost(self, number: int) -> None:
+        """Messages are missing: no rank is sure. The next message is the one after ``number``."""
+        self.number = number
+        self._recent.clear()
+        for course in self._courses:
+            course.sure = False
+        self._of.clear()
+        self._ranks.clear()
+        self._courses.clear()
+
+    def place(self, course: Course, number: int, rank: int) -> None:
+        """Follow a course whose rank was read with the board's ``number``."""
+        self.remove(course)
+        course.start(number, rank)
+        missed = [message for message in self._recent if message.number > number]
+        if len(missed) != self.number - number:
+            course.sure = False  # too old, or newer than what was heard: it must be read again
+        self._of.setdefault(course.user, []).append(course)
+        self._reach = max(self._reach, course.reach)
+        for message in missed:
+            for user, _, before, after, _ in message.changes:
+                _pass_one(course, message.number, user, before, after)
+        if course.rank > 0:
+            self._insert(course)
+
+    def remove(self, course: Course) -> None:
+        """Follow a course no longer."""
+        courses = self._of.get(course.user, [])
+        if course in courses:
+            courses.remove(course)
+            if not courses:
+                del self._of[course.user]
+            self._take_out(course)
+
+    def _move(self, number: int, user: str, before: int, after: int) -> None:
+        own = self._of.get(user, ())
+        for course in own:
+            self._take_out(course)
+        ranks, courses = self._ranks, self._courses
+        if not before or before > after:
+            delta, low, high = 1, bisect_left(ranks, after), bisect_left(ranks, before) if before else len(ranks)
         else:
-            del self._crossed[user]  # back again: nobody has passed anybody
+            delta, low, high = -1, bisect_right(ranks, before), bisect_right(ranks, after)
+        for i in range(low, high):
+            ranks[i] += delta
+            courses[i].step(number, user, delta)
+        for end in (before, after):
+            for i in range(bisect_left(ranks, end - self._reach - 1), bisect_right(ranks, end + self._reach + 1)):
+                if abs(ranks[i] - end) <= courses[i].reach + 1:
+                    courses[i].moved = True
+        for course in own:
+            _pass_one(course, number, user, before, after)
+            self._insert(course)
 
-    @property
-    def names_above(self) -> int:
-        """Rows to read above the user, so that all can be shown and named."""
-        return max(self.around, 1, min(NAMED_MAX, -self._own))
+    def _insert(self, course: Course) -> None:
+        at = bisect_left(self._ranks, course.rank)
+        self._ranks.insert(at, course.rank)
+        self._courses.insert(at, course)
 
-    @property
-    def names_below(self) -> int:
-        """Rows to read below the user."""
-        return max(self.around, min(NAMED_MAX, self._own))
+    def _take_out(self, course: Course) -> None:
+        at = bisect_left(self._ranks, course.rank)
+        while at < len(self._ranks) and self._ranks[at] == course.rank:
+            if self._courses[at] is course:
+                del self._ranks[at], self._courses[at]
+                return
+            at += 1
 
-    def passed(self, place: Place) -> tuple[list[str], int]:
-        """Users whom this one has passed since ``settle``, and how many. Where the user moved up, those who
-        stand directly below now are named; where others fell, they."""
-        at = place.rank - place.first
-        mine = [row.user for row in place.rows[at + 1 : at + 1 + max(self._own, 0)]]
-        return self._named(mine, above=False, own=max(self._own, 0))
 
-    def passed_by(self, place: Place) -> tuple[list[str], int]:
-        """Users who have passed this one since ``settle``, the nearest first where the user fell, and how many."""
-        at = place.rank - place.first
-        fell = max(-self._own, 0)
-        mine = [row.user for row in reversed(place.rows[max(at - fell, 0) : at])]
-        return self._named(mine, above=True, own=fell)
-
-    def _named(self, mine: Sequence[str], *, above: bool, own: int) -> tuple[list[str], int]:
-        others = [user for user, is_above in self._crossed.items() if is_above is above]
-        named = dict.fromkeys([*(user for user in mine if user not in self._crossed), *others])
-        return list(named)[:NAMED_MAX], own + len(others)
+def _pass_one(course: Course, number: int, user: str, before: int, after: int) -> None:
+    """One change, as one course sees it."""
+    rank = course.rank
+    if user == course.user:
+        course.sure = course.sure and before == rank
+        course.step(number, None if before else "", after - rank)
+    elif rank:
+        course.moved = True
+        from_below = before > rank or not before
+        if from_below and after <= rank:
+            course.step(number, user, 1)
+        elif not from_below and after >= rank:
+            course.step(number, user, -1)
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -156,10 +266,9 @@ def standing(
     place: Place,
     participants: int,
     previous: int,
-    *,
-    told: bool,
+    story: Story | None,
 ) -> Standing:
-    """What to show. Where ``told``, also who passed whom."""
+    """What to show; with a ``story`` also who passed whom."""
     most = target.config.max_participants
     scale = target.scale
     run = target.run
@@ -184,7 +293,7 @@ def standing(
         for rank, row in enumerate(shown, place.first + first)
         if rank <= most
     ]
-    passed, passed_by = (course.passed(place), course.passed_by(place)) if told else (([], 0), ([], 0))
+    over, by = (passed(story, place), passed_by(story, place)) if story is not None else (([], 0), ([], 0))
     return Standing(
         seq=seq,
         rank=shown_rank(place.rank, most),
@@ -194,8 +303,8 @@ def standing(
         participants=participants,
         run=run,
         around=rows,
-        passed=passed[0],
-        passed_count=passed[1],
-        passed_by=passed_by[0],
-        passed_by_count=passed_by[1],
+        passed=over[0],
+        passed_count=over[1],
+        passed_by=by[0],
+        passed_by_count=by[1],
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server.features.leaderboards.model import Leaderboard
 from server.features.leaderboards.shapes import config
-from server.live.personal import Course, Place, Standing, standing
+from server.live.personal import Course, Field, Place, Standing, passed, passed_by, standing
 from server.live.view import RunInfo, Target
 from server.live.window import Change, Message, Row
 
@@ -63,102 +63,148 @@ changes = st.lists(
 )
 
 
-@given(changes, changes)
-def test_rank_and_crossings_equal_a_sorted_board(
-    past: list[list[tuple[str, int]]], news: list[list[tuple[str, int]]]
+def follow(board: Board, user: str, around: int = 1) -> tuple[Field, Course]:
+    """A course of one user, as read now."""
+    field, course = Field(board.number), Course(user, around)
+    field.place(course, board.number, board.place(user, 0, 0).rank)
+    return field, course
+
+
+@given(changes, changes, st.integers(0, 3))
+def test_ranks_and_crossings_equal_a_sorted_board(
+    past: list[list[tuple[str, int]]], news: list[list[tuple[str, int]]], around: int
 ) -> None:
     board = Board()
     for step in past:
         board.message(step)
-    course = Course("a", 1)
-    course.start(board.number, board.place("a", 0, 0).rank)
+    field = Field(board.number)
+    courses = [Course(user, around) for user in (*USERS, "a")]
+    for course in courses:
+        field.place(course, board.number, board.place(course.user, 0, 0).rank)
     before = board.order()
     for step in news:
-        course.take([board.message(step)])
-    assert course.sure
-    place = board.place("a", course.names_above, course.names_below)
-    assert course.rank == place.rank
-    if all(user != "a" for step in news for user, _ in step):
-        assert course.moved or before == board.order() or place.rank == 0 or _near(before) == _near(board.order())
-        if place.rank:
-            after = board.order()
-            above, below = set(before[: before.index("a")]), set(before[before.index("a") + 1 :])
-            by, count = course.passed_by(place)
-            assert set(by) == set(after[: after.index("a")]) - above
-            assert count == len(by)
-            over, count = course.passed(place)
-            assert set(over) == set(after[after.index("a") + 1 :]) & above
-            assert count == len(over)
-            assert below | above | {"a"} == set(before)
+        field.heard(board.message(step))
+    after = board.order()
+    for course in courses:
+        user = course.user
+        story = course.story(board.number)
+        place = board.place(user, *course.names)
+        assert course.sure
+        assert course.rank == story.rank == place.rank
+        if near(before, course) != near(after, course):
+            assert course.moved
+        if user in before:
+            over, by = passed(story, place), passed_by(story, place)
+            assert place.rank - (before.index(user) + 1) == by[1] - over[1]
+            if all(user != other for step in news for other, _ in step):
+                was, now = set(before[: before.index(user)]), set(after[: after.index(user)])
+                assert (set(by[0]), by[1]) == (now - was, len(now - was))
+                assert (set(over[0]), over[1]) == (was - now, len(was - now))
 
 
-def _near(order: list[str]) -> list[str]:
-    at = order.index("a")
-    return order[max(at - 1, 0) : at + 2]
+def near(order: list[str], course: Course) -> list[str]:
+    if course.user not in order:
+        return []
+    at = order.index(course.user)
+    return [str(at), *order[max(at - course.reach, 0) : at + course.around + 1]]
+
+
+@given(changes, changes, changes)
+def test_a_reading_that_comes_late_or_in_the_middle_tells_all_once(
+    past: list[list[tuple[str, int]]], first: list[list[tuple[str, int]]], second: list[list[tuple[str, int]]]
+) -> None:
+    board = Board()
+    for step in past:
+        board.message(step)
+    field, course = follow(board, "a")
+    start = course.rank
+    late = Course("a", 1)
+    messages = [board.message(step) for step in first]
+    middle, place = board.number, board.place("a", 1, 1)
+    messages += [board.message(step) for step in second]
+    for message in messages:
+        field.heard(message)
+    story = course.story(middle)
+    assert story.rank == place.rank
+    course.settle(middle)
+    rest = course.story(board.number)
+    end = board.place("a", 99, 99)
+    assert rest.rank == course.rank == end.rank
+    if start:
+        told = passed_by(rest, end)[1] - passed(rest, end)[1]
+        assert told == end.rank - place.rank
+    field.place(late, middle, place.rank)
+    assert late.sure
+    assert late.story(board.number) == rest
 
 
 def test_own_rise_names_those_directly_below() -> None:
     board = Board()
     board.message([(user, 10 * i) for i, user in enumerate(USERS)])  # h first, a last
-    course = Course("a", 1)
-    course.start(1, 8)
-    course.take([board.message([("a", 45)])])
-    place = board.place("a", course.names_above, course.names_below)
-    assert course.passed(place) == (["e", "d", "c", "b"], 4)
-    assert course.passed_by(place) == ([], 0)
+    field, course = follow(board, "a")
+    field.heard(board.message([("a", 45)]))
+    place, story = board.place("a", *course.names), course.story(2)
+    assert passed(story, place) == (["e", "d", "c", "b"], 4)
+    assert passed_by(story, place) == ([], 0)
 
 
 def test_own_fall_names_those_directly_above() -> None:
     board = Board()
     board.message([(user, 10 * i) for i, user in enumerate(USERS)])
-    course = Course("h", 1)
-    course.start(1, 1)
-    course.take([board.message([("h", 45)])])
-    place = board.place("h", course.names_above, course.names_below)
-    assert course.passed_by(place) == (["f", "g"], 2)
-    assert course.passed(place) == ([], 0)
+    field, course = follow(board, "h")
+    field.heard(board.message([("h", 45)]))
+    place, story = board.place("h", *course.names), course.story(2)
+    assert passed_by(story, place) == (["f", "g"], 2)
+    assert passed(story, place) == ([], 0)
 
 
 def test_at_most_ten_are_named_and_all_are_counted() -> None:
-    course = Course("me", 0)
-    course.start(0, 1)
-    course.take([Message("e", 1, 31, [Change(f"u{i}", "", 0, 1, "-9") for i in range(30)])])
-    named, count = course.passed_by(Place(31, 31, [Row("me", None, 1)]))
+    field, course = Field(0), Course("me", 0)
+    field.place(course, 0, 1)
+    field.heard(Message("e", 1, 31, [Change(f"u{i}", "", 0, 1, "-9") for i in range(30)]))
+    named, count = passed_by(course.story(1), Place(31, 31, [Row("me", None, 1)]))
     assert (len(named), count) == (10, 30)
 
 
 def test_one_who_passed_and_fell_back_is_not_told() -> None:
-    course = Course("me", 0)
-    course.start(0, 1)
-    course.take([Message("e", 1, 2, [Change("u", "", 2, 1, "-9"), Change("u", "", 1, 2, "-1")])])
-    assert course.rank == 1
+    field, course = Field(0), Course("me", 0)
+    field.place(course, 0, 1)
+    field.heard(Message("e", 1, 2, [Change("u", "", 2, 1, "-9"), Change("u", "", 1, 2, "-1")]))
     place = Place(1, 1, [Row("me", None, 1)])
-    assert course.passed_by(place) == course.passed(place) == ([], 0)
+    assert passed_by(course.story(1), place) == passed(course.story(1), place) == ([], 0)
 
 
-@pytest.mark.parametrize(("before", "after", "moved"), [(9, 8, False), (9, 7, True), (2, 1, False), (2, 3, True)])
+@pytest.mark.parametrize(
+    ("before", "after", "moved"), [(29, 18, False), (29, 11, True), (2, 1, False), (1, 8, True), (0, 7, True)]
+)
 def test_moved_only_where_something_shown_may_have_changed(before: int, after: int, moved: bool) -> None:
-    course = Course("me", 2)
-    course.start(0, 5)
-    course.take([Message("e", 1, 20, [Change("u", "", before, after, "-1")])])
+    field, course = Field(0), Course("me", 2)
+    field.place(course, 0, 9)
+    field.heard(Message("e", 1, 30, [Change("u", "", before, after, "-1")]))
     assert course.moved is moved
 
 
-@pytest.mark.parametrize("message", [Message("e", 3, 1, []), Message("e", 2, 1, [Change("me", "", 7, 1, "-1")])])
-def test_a_gap_or_a_contradiction_is_noticed(message: Message) -> None:
-    course = Course("me", 2)
-    course.start(1, 5)
-    course.take([message])
+def test_a_contradiction_and_a_loss_are_noticed() -> None:
+    field, course = Field(0), Course("me", 2)
+    field.place(course, 0, 5)
+    field.heard(Message("e", 1, 9, [Change("me", "", 7, 1, "-1")]))
+    assert not course.sure
+    field.place(course, 1, 1)
+    assert course.sure
+    field.lost(9)
+    assert not course.sure
+    field.place(course, 8, 1)  # older than what is remembered
+    assert not course.sure
+    field.place(course, 10, 1)  # newer than what was heard
     assert not course.sure
 
 
 def shown(course: Course, place: Place, previous: int = 0) -> Standing:
-    return standing(TARGET, 3, course, place, 40, previous, told=True)
+    return standing(TARGET, 3, course, place, 40, previous, None)
 
 
 def test_what_is_shown() -> None:
     course = Course("me", 1)
-    course.start(1, 5)
     rows = [Row("x", None, 90), Row("ana", "Ana", 70), Row("me", "Me", 50), Row("bob", None, 20)]
     found = shown(course, Place(31, 29, rows), previous=34)
     assert (found.rank, found.value, found.previous_rank, found.to_next, found.participants) == (
@@ -173,7 +219,6 @@ def test_what_is_shown() -> None:
 
 def test_the_first_has_nobody_to_reach_and_one_who_is_not_on_the_board_has_nothing() -> None:
     course = Course("me", 1)
-    course.start(1, 1)
     assert shown(course, Place(1, 1, [Row("me", None, 5)])).to_next is None
     found = shown(course, Place(0, 0, []), previous=4)
     assert (found.rank, found.value, found.previous_rank, found.around) == (None, None, 4, [])
