@@ -257,7 +257,7 @@ class Followers:
             if target is self._target:
                 follower.show(target, place, reading.participants, story)
             if story is not None:
-                course.settle(reading.number)
+                course.settle(reading.number, story.rank)
             else:
                 self._field.place(course, reading.number, place.rank)
 

@@ -99,10 +99,13 @@ class Course:
                 crossed[step.user] = crossed.get(step.user, 0) + step.delta
         return Story(rank, own, crossed)
 
-    def settle(self, number: int) -> None:
-        """All up to ``number`` has been told."""
-        self._base = self.story(number).rank
-        self.steps = [step for step in self.steps if step.number > number]
+    def settle(self, number: int, rank: int) -> None:
+        """All up to ``number`` has been told, where the story's rank was this."""
+        self._base = rank
+        if self.steps and self.steps[-1].number <= number:
+            self.steps.clear()
+        else:
+            self.steps = [step for step in self.steps if step.number > number]
         self.told = number
         self.moved = bool(self.steps)
 

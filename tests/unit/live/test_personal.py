@@ -126,7 +126,7 @@ def test_a_reading_that_comes_late_or_in_the_middle_tells_all_once(
         field.heard(message)
     story = course.story(middle)
     assert story.rank == place.rank
-    course.settle(middle)
+    course.settle(middle, story.rank)
     rest = course.story(board.number)
     end = board.place("a", 99, 99)
     assert rest.rank == course.rank == end.rank
