@@ -32,6 +32,7 @@ from server.http.errors import EXCEPTION_HANDLERS
 from server.http.openapi import openapi_route
 from server.http.routes import routes
 from server.intake import http as intake_http
+from server.live import http as live_http
 from server.live.hub import Hub
 from server.live.socket import PATH as SOCKET_PATH
 from server.live.socket import LiveSocket
@@ -47,6 +48,7 @@ ENDPOINTS = [
     *users_api.ENDPOINTS,
     *metrics_api.ENDPOINTS,
     *leaderboards_api.ENDPOINTS,
+    *live_http.ENDPOINTS,
     *metrics_admin.ENDPOINTS,
     *users_admin.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,

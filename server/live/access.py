@@ -16,7 +16,9 @@ from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
 from server.spaces.space import Principal, Space
 
 WRITE_EVENTS = "events:write"
-_ALGORITHM = "HS256"
+"""The capability of keys and tokens to post events."""
+ALGORITHM = "HS256"
+"""The only one that tokens are signed with."""
 
 
 class Spaces(Protocol):
@@ -100,7 +102,7 @@ def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:
         # The times are checked below, against our clock.
         unchecked: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
         decoded = jwt.decode(
-            token, space.realtime_secret, algorithms=[_ALGORITHM], audience=space.public_id, options=unchecked
+            token, space.realtime_secret, algorithms=[ALGORITHM], audience=space.public_id, options=unchecked
         )
         claims = msgspec.convert(decoded, _Claims)
         expires_ms = int(claims.exp * 1000)

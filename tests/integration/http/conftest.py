@@ -31,6 +31,7 @@ from server.http.endpoints import Endpoint
 from server.http.errors import EXCEPTION_HANDLERS
 from server.http.openapi import openapi_route
 from server.http.routes import routes
+from server.live import http as live
 from server.spaces.directory import Directory
 from tests.conftest import SettableClock
 
@@ -65,6 +66,7 @@ ENDPOINTS = [
     *metrics.ENDPOINTS,
     *users.ENDPOINTS,
     *leaderboards.ENDPOINTS,
+    *live.ENDPOINTS,
     Endpoint("GET", "/test/busy", "Busy", "Test", "read", (200, 429), _busy),
     Endpoint("GET", "/test/away", "Away", "Test", "read", (200, 503), _away),
     Endpoint("GET", "/test/broken", "Broken", "Test", "read", (200,), _broken),

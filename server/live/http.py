@@ -1,0 +1,57 @@
+"""The live protocol's doors over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.core.errors import Forbidden
+from server.core.periods import iso
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.bodies import decode, read_body
+from server.http.endpoints import Endpoint
+from server.http.services import services
+from server.live.access import WRITE_EVENTS
+from server.live.tokens import TTL_MAX_S, TTL_S, TokenRequest, mint
+
+_token_request = msgspec.json.Decoder(TokenRequest)
+
+
+class RealtimeToken(msgspec.Struct, frozen=True, rename="camel"):
+    """A token for the live protocol, and when it ends."""
+
+    token: str
+    expires_at: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
+async def post_token(request: Request) -> Response:
+    """``POST /v1/users/{id}/realtime-token``."""
+    who = principal(request)
+    body = await read_body(request)
+    asked = decode(_token_request, body) if body else TokenRequest()
+    token, expires_ms = mint(who.space, request.path_params["id"], asked, services(request).clock())
+    if asked.caps and not who.may(WRITE_EVENTS):
+        raise Forbidden(f"caps: this key may not grant {WRITE_EVENTS}, which it lacks itself")
+    return answer(RealtimeToken(token, iso(expires_ms)), 201, {"Cache-Control": "no-store"})
+
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="POST",
+        path="/v1/users/{id}/realtime-token",
+        summary="Mint a token of a user for the live protocol",
+        tag="Live",
+        needs="read",
+        statuses=(201, 400, 403, 413, 422),
+        handler=post_token,
+        body=TokenRequest,
+        answer=RealtimeToken,
+        description=f"The body may be left out. `ttl` is in s, {TTL_S:,} unless given, at most {TTL_MAX_S:,}."
+        " `channels` are patterns with `*`, every channel unless given. `caps` may hold `events:write` where the"
+        " key itself may write events. The user need not exist yet.",
+    ),
+]
