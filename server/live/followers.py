@@ -64,7 +64,7 @@ class Follower:
         self._head = protocol.publication_head(str(name))
         self._seq = 0
         self._previous = 0
-        self._shown: bytes | None = None
+        self._shown: tuple[Target, Place] | None = None
         self._data = ""
 
     @property
@@ -89,17 +89,15 @@ class Follower:
 
     def show(self, target: Target, place: Place, participants: int, story: Story | None) -> None:
         """Tell the viewers where the user stands, if that is something new."""
-        data = standing(target, 0, self.course, place, participants, self._previous, story)
-        news = _encode(msgspec.structs.replace(data, participants=0, previous_rank=None))
-        if news == self._shown:
+        shown = target, place
+        if shown == self._shown:
             return
         first = self._shown is None
-        self._shown = news
+        self._shown = shown
         self._seq += not first
-        if first:
-            data = msgspec.structs.replace(data, previous_rank=None)
+        data = standing(target, self._seq, self.course, place, participants, self._previous, story)
         self._previous = place.rank
-        self._data = _encode(msgspec.structs.replace(data, seq=self._seq)).decode()
+        self._data = _encode(data).decode()
         if not first:
             frame = self._frame()
             for viewer in self.viewers:
