@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -207,6 +208,16 @@ async def test_token_limits_channels(stack: Stack) -> None:
     assert await refusal(stack, other, token) == 103
 
 
+async def test_other_people_are_private(stack: Stack) -> None:
+    board = await stack.board()
+    async with connected(stack, await stack.token("ann")) as client:
+        for channel in (f"leaderboard:{board.key}#ben", "user#ben"):
+            watching = Watching()
+            await client.new_subscription(channel, events=watching, data={}).subscribe()
+            await until(lambda watching=watching: watching.refused is not None)
+            assert watching.refused == 103
+
+
 async def test_unknown_board(stack: Stack) -> None:
     async with connected(stack, stack.admin_key) as client:
         watching = Watching()
@@ -246,3 +257,34 @@ async def test_expired_token_is_replaced(stack: Stack) -> None:
     await client.ready()
     await client.disconnect()
     assert asked == 1
+
+
+async def test_token_is_refreshed_before_it_expires(stack: Stack) -> None:
+    board = await stack.board()
+    fresh = await stack.token("ann")
+    listening = Listening()
+    asked = 0
+
+    async def get_token() -> str:
+        nonlocal asked
+        asked += 1
+        return fresh
+
+    ends_s = time.time() + 3
+    client = centrifuge.Client(
+        stack.socket_url,
+        token=await stack.token("ann", valid_s=3),
+        get_token=get_token,
+        events=listening,
+        proxy=None,
+    )
+    await client.connect()
+    await client.ready()
+    watching = await watch(client, f"leaderboard:{board.key}", limit=10)
+    # Past the end of the first token, and past the server's look at who has run out.
+    await until(lambda: time.time() > ends_s + 2)
+    async with stack.http() as http:
+        await post(http, board.metric, "ann", 1)
+    await until(lambda: watching.board == (1, [(1, "ann", 1)]))
+    assert (asked, listening.ended, watching.snapshots) == (1, None, 1)
+    await client.disconnect()
