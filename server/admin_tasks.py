@@ -11,10 +11,11 @@ from tqdm import tqdm
 from server.backends.postgres.migrate import migrate
 from server.backends.postgres.pool import AWAY, Connection, prepare
 from server.clock import system_clock
-from server.core.errors import StartError, Unavailable
+from server.core.errors import StartError, Unavailable, Unprocessable
 from server.services import open_services
 from server.settings import Settings
 from server.spaces import store
+from server.spaces.origins import change_origins, check_origins
 from server.writebehind.rebuild import rebuild
 
 
@@ -40,12 +41,28 @@ async def create_key(database_url: str, name: str, space: str | None, capabiliti
     """A new key of a space (by public id; None: production), shown once."""
     connection = await _connect(database_url)
     try:
-        for row in await store.load_spaces(connection):
-            if row.public_id == space or (space is None and row.environment == "production"):
-                return await store.create_key(connection, row.id, name, tuple(capabilities))
+        space_id = await _space_id(connection, space)
+        return await store.create_key(connection, space_id, name, tuple(capabilities))
     finally:
         await connection.close()
-    raise StartError(f"there is no space {space}" if space else "there is no space yet: run podium migrate")
+
+
+async def change_space_origins(
+    database_url: str, space: str | None, add: Sequence[str], remove: Sequence[str]
+) -> tuple[str, ...]:
+    """Add to and take from the origins of a space (by public id; None: production); the list as it is then."""
+    connection = await _connect(database_url)
+    try:
+        space_id = await _space_id(connection, space)
+        gone = set(check_origins("--remove", remove))
+        added = check_origins("--add", add)
+        return await change_origins(
+            connection, space_id, "podium origins", lambda before: [*(set(before) - gone), *added]
+        )
+    except Unprocessable as error:
+        raise StartError(error.message) from None
+    finally:
+        await connection.close()
 
 
 async def rebuild_spaces(settings: Settings, space: str | None) -> None:
@@ -68,6 +85,13 @@ async def rebuild_spaces(settings: Settings, space: str | None) -> None:
                     await rebuild(services.pool, services.redis, one, services.clock, progress=advance, force=True)
     except Unavailable as error:
         raise StartError(f"cannot rebuild: {error}") from error
+
+
+async def _space_id(connection: Connection, space: str | None) -> int:
+    for row in await store.load_spaces(connection):
+        if row.public_id == space or (space is None and row.environment == "production"):
+            return row.id
+    raise StartError(f"there is no space {space}" if space else "there is no space yet: run podium migrate")
 
 
 async def _connect(database_url: str) -> Connection:

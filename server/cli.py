@@ -121,6 +121,19 @@ def create_key(name: str, space: str | None, capabilities: tuple[str, ...]) -> N
 
 
 @main.command()
+@click.option("--space", default=None, help="Public id of the space; default: the production space.")
+@click.option("--add", multiple=True, metavar="ORIGIN", help="Like https://app.example.com; more than once.")
+@click.option("--remove", multiple=True, metavar="ORIGIN", help="Can be given more than once.")
+@_sentences
+def origins(space: str | None, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Change which pages may talk to a space, and print the list, one origin a line."""
+    from server import admin_tasks
+
+    for origin in _run(admin_tasks.change_space_origins(_settings().database_url, space, add, remove)):
+        click.echo(origin)
+
+
+@main.command()
 @click.option("--space", default=None, help="Public id of the space; default: every space.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @_sentences

@@ -23,6 +23,7 @@ from server.core.errors import TooManyRequests, Unavailable
 from server.features.leaderboards import admin as leaderboards
 from server.features.metrics import admin as metrics
 from server.features.users import admin as users
+from server.http import origins
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.bodies import read
@@ -67,6 +68,7 @@ ENDPOINTS = [
     *users.ENDPOINTS,
     *leaderboards.ENDPOINTS,
     *live.ENDPOINTS,
+    *origins.ENDPOINTS,
     Endpoint("GET", "/test/busy", "Busy", "Test", "read", (200, 429), _busy),
     Endpoint("GET", "/test/away", "Away", "Test", "read", (200, 503), _away),
     Endpoint("GET", "/test/broken", "Broken", "Test", "read", (200,), _broken),
