@@ -12,6 +12,7 @@ from uvicorn.supervisors import Multiprocess
 from server import settings as settings_module
 from server.app import create_app
 from server.core.errors import StartError
+from server.http.cors import CrossOrigin
 from server.http.transport import DirectWebSocket, JoinedProtocol
 from server.intake.http import HotPath
 from server.settings import Settings
@@ -23,11 +24,12 @@ BACKLOG = 4_096
 """Connections that the kernel holds while 5,000 viewers connect at once."""
 
 
-def app_from_environment() -> HotPath:
+def app_from_environment() -> CrossOrigin:
     """For uvicorn's worker processes, which inherit nothing but the environment."""
     settings = settings_module.load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
-    return HotPath(create_app(settings))
+    app = create_app(settings)
+    return CrossOrigin(HotPath(app), lambda: app.state.services.directory)
 
 
 def serve(settings: Settings, app: str = "server.serve:app_from_environment") -> int:
@@ -51,7 +53,8 @@ def serve(settings: Settings, app: str = "server.serve:app_from_environment") ->
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         date_header=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_S,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -85,6 +86,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     socket_limit: Annotated[
         int, Meta(ge=1_000, le=16_000_000, description="Largest WebSocket message from a client, in bytes.")
     ] = 4_000_000
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses and networks of reverse proxies, separated by commas: "
+            "`10.0.0.5,192.168.0.0/16`. Only their `X-Forwarded-For` and `X-Forwarded-Proto` "
+            "are believed. Default: nobody's."
+        ),
+    ] = ""
     demo: Annotated[
         bool,
         Meta(description="Serve the demo page and hand out tokens of its demo user. Not for production."),
@@ -114,10 +123,21 @@ def load(environ: Mapping[str, str]) -> Settings:
         if field.required and not given.get(name):
             raise SettingsError(f"{PREFIX}{name.upper()} must be set; docs/settings.md says to what")
     try:
-        return msgspec.convert(given, Settings, strict=False)
+        settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         found = re.search(r"`\$\.(\w+)`", str(error))
         name = found.group(1) if found else "?"
         # The value stays out of the sentence: it may be a URL with a password.
         reason = str(error).split(" - at")[0]
         raise SettingsError(f"{PREFIX}{name.upper()} is not usable: {reason}") from None
+    _check_proxies(settings.trusted_proxies)
+    return settings
+
+
+def _check_proxies(proxies: str) -> None:
+    # uvicorn takes anything, and a misspelt network would silently trust nobody.
+    for proxy in proxies.split(",") if proxies else ():
+        try:
+            ipaddress.ip_network(proxy.strip())
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}TRUSTED_PROXIES is not usable: {error}") from None

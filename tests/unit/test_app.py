@@ -13,7 +13,12 @@ from server.settings import Settings
 async def test_scripts_are_for_the_pages_of_others(path: str) -> None:
     app = create_app(Settings(redis_url="redis://-", database_url="postgres://-"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://podium") as client:
-        response = await client.get(path, headers={"Origin": "https://elsewhere.example"})
+        page = {"Origin": "https://elsewhere.example"}
+        response = await client.get(path, headers=page)
+        again = await client.get(path, headers=page | {"If-None-Match": response.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    for each in (response, again):
+        assert each.headers["cache-control"].startswith("public, max-age=")
+        assert each.headers["access-control-allow-origin"] == "*"
     assert response.status_code == 200
-    assert response.headers["access-control-allow-origin"] == "*"
     assert response.headers["content-type"].startswith("text/javascript")
