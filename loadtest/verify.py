@@ -1,8 +1,9 @@
 """Sent = Redis = Postgres: counts and sums, and every place of every board, row by row.
 
 ``python -m loadtest.verify DIR/dev.json --events 5000`` posts events to a running ``podium dev --no-demo`` (nobody
-else may post meanwhile), waits until they are flushed, and compares. Exit code 1 and one line per difference if
-something was lost, counted twice or ranked differently.
+else may post meanwhile), waits until they are flushed, and compares. With ``--record FILE`` it posts nothing: it
+compares with what a locust run noted, whose users are new in each run. Exit code 1 and one line per difference if
+something was lost, counted twice or ranked differently, or if a viewer saw something else last.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from server.settings import Settings
 from server.spaces.space import Space
 
 PAGE = 5_000
+ROWS = 500
+"""What viewers of a locust run watch."""
 SHOWN = 5
 """Differences of a board that are named."""
 
@@ -184,15 +187,91 @@ async def _verify(file: DevFile, events: int) -> list[str]:
         return wrong + await differences(services, space)
 
 
+class Record(msgspec.Struct):
+    """What a locust run noted: accepted totals by user, users with an unanswered event, the boards of those who
+    watched, and the own places of those who followed theirs."""
+
+    metric: str
+    board: str
+    totals: dict[str, int]
+    unknown: list[str]
+    boards: list[list[tuple[str, float]]]
+    places: dict[str, tuple[int | None, float | None]]
+
+
+async def _compare_record(file: DevFile, record: Record) -> list[str]:
+    settings = Settings(redis_url=file.redis_url, database_url=file.database_url)
+    async with open_services(settings) as services:
+        await services.directory.refresh()
+        space = services.directory.production
+        await until_flushed(services, space)
+        metric, leaderboard = (
+            space.index.metric_by_key[record.metric],
+            space.index.leaderboard_by_key[record.board],
+        )
+        one = 10**metric.decimals
+        async with services.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT user_id, sum(change)::bigint FROM metric_days"
+                " WHERE space_id = $1 AND metric = $2 AND user_id = ANY($3) GROUP BY 1",
+                space.id,
+                metric.number,
+                list(record.totals),
+            )
+        postgres = {user: units / one for user, units in rows}
+        board = board_name(leaderboard.number, "")
+        redis = [(user, units / one) async for user, units in _redis_places(services, space, board)]
+        of_redis = dict(redis)
+        ranks = {user: rank for rank, (user, _) in enumerate(redis, start=1)}
+        wrong = [
+            f"{user} sent {total:,}, Postgres holds {postgres.get(user, 0):,}, Redis {of_redis.get(user, 0):,}"
+            for user, total in record.totals.items()
+            if user not in record.unknown and not total == postgres.get(user) == of_redis.get(user)
+        ]
+        wrong += [
+            f"a viewer's last board differs from Redis, first at {_first_difference(seen, redis)}"
+            for seen in record.boards
+            if seen != redis[: len(seen)] or (len(seen) < len(redis) and len(seen) < ROWS)
+        ]
+        wrong += [
+            f"{user} last saw themselves at {place}, Redis has {ranks.get(user)}, {of_redis.get(user)}"
+            for user, place in record.places.items()
+            if place != (ranks.get(user), of_redis.get(user))
+        ]
+        click.echo(
+            f"{sum(record.totals.values()):,} units of {len(record.totals):,} users"
+            f" ({len(record.unknown)} with an unanswered event), {len(record.boards)} boards and"
+            f" {len(record.places)} own places as seen last"
+        )
+        return wrong + await differences(services, space)
+
+
+def _first_difference(seen: list[tuple[str, float]], truth: list[tuple[str, float]]) -> str:
+    return next(
+        (f"place {rank}: {a}, not {b}" for rank, (a, b) in enumerate(zip_longest(seen, truth), start=1) if a != b),
+        "",
+    )
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--events", default=5_000, show_default=True, help="How many to post, at 500 a second.")
-def main(file: Path, events: int) -> None:
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Post nothing: compare with what a locust run noted.",
+)
+def main(file: Path, events: int, record: Path | None) -> None:
     """Post events to the server of a dev.json, and check that each is in Redis and in Postgres once."""
-    wrong = uvloop.run(_verify(msgspec.json.decode(file.read_bytes(), type=DevFile), events))
+    dev = msgspec.json.decode(file.read_bytes(), type=DevFile)
+    if record is None:
+        wrong = uvloop.run(_verify(dev, events))
+    else:
+        wrong = uvloop.run(_compare_record(dev, msgspec.json.decode(record.read_bytes(), type=Record)))
     for line in wrong:
         click.echo(line, err=True)
-    click.echo("something differs" if wrong else "sent = Redis = Postgres, place by place")
+    seen = " = what viewers saw last" if record is not None else ""
+    click.echo("something differs" if wrong else f"sent = Redis = Postgres{seen}, place by place")
     sys.exit(bool(wrong))
 
 
