@@ -104,7 +104,7 @@ def live_rows(r: Results) -> Iterator[Row]:
         yield Row(
             f"slow viewer of 10 boards that reads nothing for {slow['seconds']:.0f} s (mean of {slow['viewers']})",
             f"memory ≤ {SLOW_MIB:g} MiB, others unaffected",
-            f"**{mib:.2f} MiB** at most; others: {_frames(beside)} (without them: {_frames(alone)})"
+            f"**{mib:.2f} MiB** at most; others: {_frames(beside)} (with ones that read: {_frames(alone)})"
             + _closed(beside),
             mib <= SLOW_MIB and beside["p99_s"] <= alone["p99_s"] * UNAFFECTED and not beside["closed"],
         )
