@@ -29,6 +29,7 @@ from server.features.users import admin as users_admin
 from server.features.users import api as users_api
 from server.http import origins
 from server.http.docs import docs_routes
+from server.http.endpoints import Raw
 from server.http.errors import EXCEPTION_HANDLERS
 from server.http.openapi import openapi_route
 from server.http.routes import routes
@@ -37,6 +38,7 @@ from server.live import http as live_http
 from server.live.hub import Hub
 from server.live.socket import PATH as SOCKET_PATH
 from server.live.socket import LiveSocket
+from server.live.sse import LiveStreams
 from server.services import Services, open_services
 from server.settings import Settings
 from server.telemetry import metrics
@@ -80,8 +82,10 @@ def create_app(settings: Settings) -> Starlette:
             hub = Hub(services.redis, services.clock, services.thaw, services.describe)
             hub.start()
             socket = LiveSocket(hub, services.directory, services.clock, services.post_event, services.post_events)
-            app.state.services, app.state.hub, app.state.socket = services, hub, socket
-            _say_goodbye_first(socket)
+            streams = LiveStreams(hub, services.directory, services.clock)
+            app.state.services, app.state.hub = services, hub
+            app.state.socket, app.state.streams = socket, streams
+            _say_goodbye_first(socket, streams)
             gauges = asyncio.create_task(_report(hub), name="gauges")
             # Thousands of cached states make a full collection long, and they hold no cycles: collect seldom.
             gc.freeze()
@@ -102,7 +106,7 @@ def create_app(settings: Settings) -> Starlette:
     mimetypes.add_type("text/javascript", ".js")
     pages: list[BaseRoute] = [
         *routes(ENDPOINTS),
-        WebSocketRoute(SOCKET_PATH, _Asgi(live)),
+        WebSocketRoute(SOCKET_PATH, Raw(live)),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
         Route("/metrics", _metrics),
@@ -125,14 +129,15 @@ def create_app(settings: Settings) -> Starlette:
     return app
 
 
-def _say_goodbye_first(socket: LiveSocket) -> None:
-    """At SIGTERM and SIGINT, close viewers with 3001 before the server closes their connections with 1012."""
+def _say_goodbye_first(socket: LiveSocket, streams: LiveStreams) -> None:
+    """At SIGTERM and SIGINT, end streams and close viewers with 3001 before the server cuts them off with 1012."""
     if threading.current_thread() is not threading.main_thread():
         return  # a server inside a test has no signals
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[None]] = set()
 
     async def goodbye(number: int, then: Callable[[int, Any], Any]) -> None:
+        streams.close_all()
         await socket.close_all()
         then(number, None)
 
@@ -153,16 +158,6 @@ class _PublicScripts(StaticFiles):
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Cache-Control"] = SCRIPTS_CACHE
         return response
-
-
-class _Asgi:
-    """An ASGI function as Starlette takes it for a whole endpoint."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._app(scope, receive, send)
 
 
 async def _report(hub: Hub) -> None:

@@ -8,6 +8,18 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Raw:
+    """An ASGI function as Starlette takes it for a whole endpoint."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on."""
+        await self._app(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ class JoinedWrites:
         held.clear()
 
 
+ABORT = "podium.abort"
+"""Of a request's scope: cuts the connection off, for a client that takes nothing any more."""
+
+
 class JoinedProtocol(HttpToolsProtocol):
     """For ``uvicorn.Config(http=...)``."""
 
@@ -54,6 +58,11 @@ class JoinedProtocol(HttpToolsProtocol):
     ) -> None:
         """A client has connected."""
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport)))
+
+    def on_headers_complete(self) -> None:
+        """A request's head has come."""
+        super().on_headers_complete()
+        cast(dict[str, Any], self.scope)[ABORT] = self.transport.abort
 
     def handle_websocket_upgrade(self) -> None:
         """A socket joins its frames by itself, and writes to the transport directly."""

@@ -7,13 +7,14 @@ from typing import Annotated
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from server.core.errors import Forbidden
 from server.core.periods import iso
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.bodies import decode, read_body
-from server.http.endpoints import Endpoint
+from server.http.endpoints import Endpoint, Query, Raw
 from server.http.services import services
 from server.live.access import WRITE_EVENTS
 from server.live.tokens import TTL_MAX_S, TTL_S, TokenRequest, mint
@@ -39,7 +40,34 @@ async def post_token(request: Request) -> Response:
     return answer(RealtimeToken(token, iso(expires_ms)), 201, {"Cache-Control": "no-store"})
 
 
+async def _live(scope: Scope, receive: Receive, send: Send) -> None:
+    """``GET /v1/leaderboards/{key}/live``."""
+    await scope["app"].state.streams(scope, receive, send)
+
+
 ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/v1/leaderboards/{key}/live",
+        summary="Watch a leaderboard: Server-Sent Events",
+        tag="Live",
+        needs="",
+        statuses=(200, 400, 403, 404, 422, 503),
+        asgi=Raw(_live),
+        query=(
+            Query(
+                "limit", "Rows, rounded up to 10, 25, 50, 100, 250 or 500; 100 unless given.", {"type": "integer"}
+            ),
+            Query("interval", "Least ms between two events: 0 to 5,000; 50 unless given.", {"type": "integer"}),
+            Query("run", "A date: the run that holds it. The current one unless given."),
+            Query("space", "The space, for those without a key. The production space unless given."),
+            Query("token", "A user's token, for EventSource, which can't send headers."),
+        ),
+        description="An event `snapshot`, then an event `publication` for each change, with the payloads of the"
+        " live protocol. Who may watch: an API key in `X-API-KEY`, a user's token in `Authorization: Bearer` or"
+        " `token`, everybody where the leaderboard is public. A token in a URL may stand in logs: give it a short"
+        " `ttl`.",
+    ),
     Endpoint(
         method="POST",
         path="/v1/users/{id}/realtime-token",
