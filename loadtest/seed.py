@@ -22,6 +22,7 @@ from server.services import Services
 from server.spaces.space import Space
 from server.writebehind.rebuild import rebuild
 
+ENTRY_COLUMNS = ("space_id", "leaderboard", "run", "user_id", "value", "reached_ms", "rank")
 CHUNK = 20_000
 """Rows of one COPY."""
 MORNING = 8
@@ -111,7 +112,7 @@ async def _copy(
             standings = {}
             entries = []
             for board in boards:
-                leaderboard, run = split_board(board)
+                leaderboard, run, _ = split_board(board)
                 value = max(one, totals[number] // 50) if run else totals[number]
                 standings[board] = Standing(value, newest_ms)
                 entries.append((space.id, leaderboard, run, user, value, newest_ms, ranks[number]))
@@ -144,7 +145,7 @@ async def _copy(
                 entries += of_user
             async with services.pool.acquire() as connection, connection.transaction():
                 await connection.copy_records_to_table("users", records=rows, columns=USER_COLUMNS)
-                await connection.copy_records_to_table("board_entries", records=entries)
+                await connection.copy_records_to_table("board_entries", records=entries, columns=ENTRY_COLUMNS)
             bar.update(len(rows))
     async with services.pool.acquire() as connection:
         # What the flusher would have written: yesterday's change keeps metric_days true to the totals.

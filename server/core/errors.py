@@ -80,6 +80,13 @@ class Unprocessable(RequestError):
     code = "unprocessable"
 
 
+class Conflict(RequestError):
+    """What the request was computed from has changed meanwhile; the same request may succeed now."""
+
+    status = 409
+    code = "conflict"
+
+
 class TooManyRequests(RequestError):
     """429: more than this server queues; nothing was stored. Come back after ``retry_after_s`` seconds."""
 

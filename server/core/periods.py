@@ -34,6 +34,11 @@ def at(instant_ms: int, tz: tzinfo = UTC) -> datetime:
     return (_EPOCH + timedelta(milliseconds=instant_ms)).astimezone(tz)
 
 
+def local_time(instant_ms: int, tz: tzinfo) -> datetime:
+    """The clock and calendar of an instant in a zone, to the second."""
+    return datetime.fromtimestamp(instant_ms // 1000, tz)
+
+
 def local_day(instant_ms: int, tz: tzinfo) -> date:
     """The calendar day of an instant in a zone."""
     return datetime.fromtimestamp(instant_ms // 1000, tz).date()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
-from server.core.periods import MS_PER_DAY, local_day, zone
+from server.core.periods import MS_PER_DAY, local_day, local_time, zone
 from server.engine.catalog import CatalogIndex
-from server.engine.inputs import ChangeUser, Event, Input
+from server.engine.inputs import ChangeUser, Correction, Event, Input, RemoveStanding
 from server.engine.records import BoardRecord, EventRecord, LogRecord
 from server.engine.state import UserState
 from server.features.leaderboards import rules as leaderboards
 from server.features.leaderboards.model import Standing
+from server.features.leaderboards.ranking import is_ranked
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
 from server.features.users import rules as users
@@ -25,15 +28,16 @@ _LATE_MS = leaderboards.LATE_DAYS * MS_PER_DAY
 class Applied(NamedTuple):
     """What one input concluded.
 
-    ``changes`` are the standings it wrote, by board; where ``renamed``, also those that only show a new name.
-    ``dropped`` are boards that the state let go of. ``metric`` and ``total`` (whole units) are an event's.
+    ``changes`` are the standings it wrote on boards that are ranked, by board, None where the user left; where
+    ``relabelled``, also those that only show a new name or attributes. ``dropped`` are boards that the state let
+    go of while the user stays there. ``metric`` and ``total`` (whole units) are an event's.
     """
 
     state: UserState
     record: LogRecord
-    changes: dict[str, Standing]
+    changes: leaderboards.Changes
     dropped: list[str]
-    renamed: bool
+    relabelled: bool
     metric: Metric | None = None
     total: int = 0
 
@@ -44,20 +48,23 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
     ``generation`` is that of idempotency keys now. Raises 422 or 404 if the input can't be applied to this
     state; then nothing has changed.
     """
+    if isinstance(input_, Event):
+        return _event(index, state, input_, generation)
     if isinstance(input_, ChangeUser):
-        return _change_user(state, input_)
-    return _event(index, state, input_, generation)
+        return _change_user(index, state, input_)
+    if state is None:
+        raise NotFound(f"User not found: {ids.printable(input_.user)}")
+    if isinstance(input_, RemoveStanding):
+        return _remove(state, input_)
+    return _correct(index, state, input_)
 
 
-def _change_user(state: UserState | None, command: ChangeUser) -> Applied:
+def _change_user(index: CatalogIndex, state: UserState | None, command: ChangeUser) -> Applied:
     if state is None and command.must_exist:
         raise NotFound(f"User not found: {ids.printable(command.user)}")
     profile = users.apply(state.profile if state else None, command.upsert, command.received_ms)
-    new = UserState(profile) if state is None else _replaced(state, profile=profile)
-    renamed = profile.name != (state.profile.name if state else None)
-    changes = dict(new.boards) if renamed else {}
-    record = LogRecord(None, _board_records(changes, new.boards))
-    return Applied(new, record, changes, [], renamed)
+    old = state or UserState(profile)
+    return _applied(old, state is None, {"profile": profile}, None, _regrouped(index, old, profile))
 
 
 def _event(index: CatalogIndex, state: UserState | None, event: Event, generation: int) -> Applied:
@@ -74,63 +81,144 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     else:
         at_ms = event.timestamp_ms
     tz = zone(profile.tz)
-    day = local_day(at_ms, tz)
+    moment = local_time(at_ms, tz)
+    day = moment.date()
 
     units = metrics.to_units(metric, event.value)
     total = metrics.add(metric, old.totals.get(metric.number, 0), units)
-    changes = leaderboards.score_changes(
-        index.open_boards(metric.number, day), old.boards, at_ms, units, late=at_ms < old.newest_ms - _LATE_MS
+    late = at_ms < old.newest_ms - _LATE_MS
+    changes = _regrouped(index, old, profile)
+    standings = _merged(old.boards, changes) if changes else old.boards
+    changes.update(
+        leaderboards.score_changes(
+            index.open_boards(metric.number, day),
+            standings,
+            profile.attributes,
+            moment,
+            at_ms,
+            units,
+            late=late,
+            blocked=old.blocked,
+        )
     )
 
-    boards = {**old.boards, **changes}
     dropped: list[str] = []
     newest_ms = max(at_ms, old.newest_ms)
-    if newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY and len(boards) > 1:
+    if newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY and len(standings) > 1:
         newest = local_day(newest_ms, tz) - timedelta(days=1)
-        dropped = leaderboards.outdated(boards, index.leaderboard_by_number, newest)
+        dropped = leaderboards.outdated(standings, index.leaderboard_by_number, newest)
         dropped = [board for board in dropped if board not in changes]
-        for board in dropped:
-            del boards[board]
-
-    renamed = profile.name != (state.profile.name if state else None)
-    shown = {**boards, **changes} if renamed else changes
-    new = UserState(
-        profile=profile,
-        newest_ms=newest_ms,
-        seen_ms=seen_ms,
-        totals={**old.totals, metric.number: total},
-        boards=boards,
-        keyed_since=generation if event.key is not None and old.keyed_since < 0 else old.keyed_since,
+    keyed = event.key is not None and old.keyed_since < 0
+    fields = {
+        "profile": profile,
+        "newest_ms": newest_ms,
+        "seen_ms": seen_ms,
+        "totals": {**old.totals, metric.number: total},
+        "keyed_since": generation if keyed else old.keyed_since,
+    }
+    record = EventRecord(
+        event.id,
+        metric.number,
+        units,
+        at_ms,
+        event.received_ms,
+        day.toordinal(),
+        event.key,
+        event.attributes,
+        late,
     )
-    record = LogRecord(
-        EventRecord(
-            event.id,
-            metric.number,
-            units,
-            at_ms,
-            event.received_ms,
-            day.toordinal(),
-            event.key,
-            event.attributes,
-        ),
-        _board_records(shown, old.boards),
+    return _applied(old, state is None, fields, record, changes, dropped, metric, total)
+
+
+def _remove(state: UserState, command: RemoveStanding) -> Applied:
+    changes = leaderboards.removal(state.boards, command.leaderboard, command.run)
+    blocked = state.blocked
+    if command.block is not None:
+        others = tuple(name for name in blocked if name != command.blocks)
+        blocked = (*others, command.blocks) if command.block else others
+    return _applied(state, False, {"blocked": blocked}, None, changes)
+
+
+def _correct(index: CatalogIndex, state: UserState, command: Correction) -> Applied:
+    metric = index.metric_by_number.get(command.metric)
+    if metric is None:
+        raise Unprocessable("the event's metric has been deleted")
+    total = metrics.add(metric, state.totals.get(metric.number, 0), command.units)
+    tz = zone(state.profile.tz)
+    boards = index.open_boards(metric.number, command.day)
+    changes = leaderboards.score_changes(
+        [board for board in boards if board.leaderboard.operator == "sum"],
+        state.boards,
+        state.profile.attributes,
+        local_time(command.at_ms, tz),
+        command.at_ms,
+        command.units,
+        late=command.late,
+        blocked=state.blocked,
     )
-    return Applied(new, record, shown, dropped, renamed, metric, total)
+    # A user who was taken off a board does not come back by a correction.
+    changes = {board: standing for board, standing in changes.items() if board in state.boards}
+    changes.update(leaderboards.reread(boards, state.boards, command.standings))
+    record = EventRecord(
+        command.id,
+        metric.number,
+        command.units,
+        command.at_ms,
+        command.received_ms,
+        command.day.toordinal(),
+        late=command.late,
+        corrects=command.corrects,
+    )
+    fields = {"totals": {**state.totals, metric.number: total}}
+    return _applied(state, False, fields, record, changes, [], metric, total)
 
 
-def _board_records(changes: dict[str, Standing], before: dict[str, Standing]) -> list[BoardRecord]:
-    return [
-        BoardRecord(board, new.value, new.reached_ms, old.value if (old := before.get(board)) else None)
-        for board, new in changes.items()
+def _regrouped(index: CatalogIndex, old: UserState, profile: Profile) -> leaderboards.Changes:
+    if profile.attributes == old.profile.attributes or not old.boards:
+        return {}
+    return leaderboards.regroup(index.leaderboard_by_number, old.boards, profile.attributes)
+
+
+def _merged(boards: dict[str, Standing], changes: leaderboards.Changes) -> dict[str, Standing]:
+    merged: dict[str, Any] = {**boards, **changes}
+    return {board: standing for board, standing in merged.items() if standing is not None}
+
+
+def _applied(
+    old: UserState,
+    is_new: bool,
+    fields: dict[str, Any],
+    event: EventRecord | None,
+    changes: leaderboards.Changes,
+    dropped: list[str] | None = None,
+    metric: Metric | None = None,
+    total: int = 0,
+) -> Applied:
+    """The new state with its record. Leaving a board where the user has no standing is no change."""
+    dropped = dropped or []
+    boards = {**old.boards, **changes} if changes else old.boards
+    if dropped or None in changes.values():
+        boards = {b: s for b, s in boards.items() if s is not None and b not in dropped}
+    state: UserState = _replace(old, boards=boards, **fields)
+    profile, before = state.profile, old.profile
+    relabelled = (
+        profile.name is not None or bool(profile.attributes)
+        if is_new
+        else (profile.name != before.name or profile.attributes != before.attributes)
+    )
+    shown: leaderboards.Changes = {**state.boards, **changes} if relabelled else changes
+    if any(not is_ranked(board) for board in shown):
+        shown = {board: standing for board, standing in shown.items() if is_ranked(board)}
+    records = [
+        BoardRecord(
+            board,
+            None if new is None else new.value,
+            0 if new is None else new.reached_ms,
+            was.value if (was := old.boards.get(board)) is not None else None,
+        )
+        for board, new in shown.items()
     ]
+    return Applied(state, LogRecord(event, records), shown, dropped, relabelled, metric, total)
 
 
-def _replaced(state: UserState, profile: Profile) -> UserState:
-    return UserState(
-        profile=profile,
-        newest_ms=state.newest_ms,
-        seen_ms=state.seen_ms,
-        totals=state.totals,
-        boards=state.boards,
-        keyed_since=state.keyed_since,
-    )
+_replace = msgspec.structs.replace

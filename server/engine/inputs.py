@@ -6,11 +6,15 @@ as often as the optimistic token asks for (design decision 3).
 
 from __future__ import annotations
 
+from datetime import date
+
 import msgspec
 
 from server.core import ids
 from server.core.errors import Unprocessable
 from server.engine.catalog import CatalogIndex
+from server.features.leaderboards.model import Standing
+from server.features.leaderboards.ranking import board_name
 from server.features.metrics.rules import to_units
 from server.features.users import rules as users
 from server.features.users.rules import NOTHING, Upsert
@@ -42,7 +46,44 @@ class ChangeUser(msgspec.Struct, frozen=True, gc=False):
     must_exist: bool = False
 
 
-Input = Event | ChangeUser
+class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
+    """Take a user off a leaderboard (its number), or off one run of it. ``block`` also bars the user from it, or
+    lifts that; None leaves it as it is."""
+
+    user: str
+    leaderboard: int
+    run: str | None
+    received_ms: int
+    block: bool | None = None
+
+    @property
+    def blocks(self) -> str:
+        """What the state names as blocked."""
+        return str(self.leaderboard) if self.run is None else board_name(self.leaderboard, self.run)
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """Undo or correct an event: a new event of ``units``, the difference, at the time and on the day of the one
+    that it ``corrects`` (contract.md, section 16: negative events).
+
+    ``standings`` are those that the remaining events give on boards of the best and of the last score
+    (rules.reread), as of the state with the token ``read_at``: the state must still have it.
+    """
+
+    id: str
+    user: str
+    metric: int
+    units: int
+    at_ms: int
+    day: date
+    late: bool
+    corrects: str
+    received_ms: int
+    standings: dict[str, Standing | None]
+    read_at: str
+
+
+Input = Event | ChangeUser | RemoveStanding | Correction
 
 
 def check_event(index: CatalogIndex, event: Event) -> None:

@@ -6,12 +6,14 @@ process that computed it.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 
 class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event as applied. ``units`` are whole units of the metric, ``day`` is the proleptic Gregorian ordinal
-    of the user's local date (``date.fromordinal``)."""
+    of the user's local date (``date.fromordinal``). A ``late`` one moved no repeating board."""
 
     id: str
     metric: int
@@ -21,13 +23,16 @@ class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     day: int
     key: str | None = None
     attributes: dict[str, str] | None = None
+    late: bool = False
+    corrects: str | None = None
 
 
 class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A standing as written. ``previous`` is the value before, None for a newcomer."""
+    """A standing as written. ``value`` is None where the user left the board, ``previous`` is the value before,
+    None for a newcomer."""
 
     board: str
-    value: int
+    value: int | None
     reached_ms: int
     previous: int | None = None
 
@@ -37,6 +42,18 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     event: EventRecord | None
     boards: list[BoardRecord]
+
+
+class GroupMove(NamedTuple):
+    """A group whose score changed: ``board`` is that of its run, ranks as in ``LogItem``, ``score`` is that of
+    the sorted set, "" where the group is not ranked."""
+
+    board: str
+    group: str
+    before: int
+    after: int
+    score: str
+    members: int
 
 
 class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -51,6 +68,7 @@ class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
     state: str
     record: str
     ranks: list[int | str]
+    groups: list[GroupMove] = []
 
 
 _encoder = msgspec.json.Encoder()

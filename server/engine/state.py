@@ -16,7 +16,8 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
 
     ``totals`` maps a metric's number to its total in whole units, ``boards`` a board's name
     (features/leaderboards/ranking.py) to the standing there. ``keyed_since`` is the generation
-    (backends/redis/keys.py) of the first idempotency key, -1 without one.
+    (backends/redis/keys.py) of the first idempotency key, -1 without one. ``blocked`` names leaderboards, by
+    number, and runs, by board, that the user was barred from.
     """
 
     profile: Profile
@@ -26,6 +27,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     totals: dict[int, int] = {}
     boards: dict[str, Standing] = {}
     keyed_since: int = -1
+    blocked: tuple[str, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()

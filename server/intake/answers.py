@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 
 from server.engine.catalog import CatalogIndex
-from server.engine.records import LogItem, decode_record
+from server.engine.records import GroupMove, LogItem, decode_record
 from server.engine.state import UserState, decode_state
-from server.features.leaderboards.ranking import shown_rank, split_board
+from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.ranking import group_name, group_values, scale_of, shown_rank, split_board
 from server.features.leaderboards.runs import named_run
-from server.features.leaderboards.shapes import EventLeaderboard, event_leaderboard
+from server.features.leaderboards.shapes import (
+    EventGroup,
+    EventLeaderboard,
+    broken_down,
+    event_leaderboard,
+)
 from server.features.metrics.model import Metric
 from server.intake.commit import Placing, placings
 
@@ -49,12 +56,13 @@ encode_answer = msgspec.json.Encoder().encode
 
 @lru_cache(maxsize=4_096)
 def _template(index: CatalogIndex, board: str) -> EventLeaderboard | None:
-    number, run = split_board(board)
+    number, run, group = split_board(board)
     leaderboard = index.leaderboard_by_number.get(number)
     if leaderboard is None:
         return None
     metric = index.metric_by_id[leaderboard.metric_id]
-    return event_leaderboard(leaderboard, metric.key, metric.name, named_run(leaderboard, run))
+    template = event_leaderboard(leaderboard, metric.key, metric.name, named_run(leaderboard, run))
+    return template if group is None else broken_down(template, leaderboard.breakdown_attributes, group)
 
 
 def event_response(
@@ -64,6 +72,7 @@ def event_response(
     event_id: str,
     state: UserState,
     places: list[Placing],
+    groups: Sequence[GroupMove],
     *,
     replayed: bool,
 ) -> EventResponse:
@@ -72,9 +81,15 @@ def event_response(
     boards: dict[str, EventLeaderboard] = {}
     for placing in places:
         template = _template(index, placing.board)
-        if template is None or metric.id != index.leaderboard_by_key[template.key].metric_id:
+        if template is None or not placing.after:
+            continue  # left by a change of attributes
+        leaderboard = index.leaderboard_by_key[template.key]
+        if metric.id != leaderboard.metric_id:
             continue  # a board that only showed the user's new name
-        boards[template.key] = place(template, placing, metric.decimals)
+        if leaderboard.group_by is not None and split_board(placing.board).group is not None:
+            continue  # the place within the user's group
+        shown = place(template, placing, scale_of(metric.decimals, leaderboard.order))
+        boards[template.key] = with_group(shown, placing.board, leaderboard, metric, state, groups)
     return EventResponse(
         event_id=event_id,
         metric_id=metric.id,
@@ -95,15 +110,45 @@ def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | None:
         return None
     places = placings((board.board for board in record.boards), item.ranks)
     state = decode_state(item.state)
-    return event_response(index, metric, event.key, event.id, state, places, replayed=False)
+    return event_response(index, metric, event.key, event.id, state, places, item.groups, replayed=False)
 
 
-def place(template: EventLeaderboard, placing: Placing, decimals: int) -> EventLeaderboard:
+def place(template: EventLeaderboard, placing: Placing, scale: int) -> EventLeaderboard:
     """The board with the user's ranks; a rank beyond ``maxParticipants`` is none."""
     most = template.max_participants
     return msgspec.structs.replace(
         template,
         rank=shown_rank(placing.after, most),
         previous_rank=shown_rank(placing.before, most),
-        threshold=0 if placing.threshold is None else placing.threshold // 10**decimals,
+        threshold=0 if placing.threshold is None else placing.threshold // scale,
+    )
+
+
+def with_group(
+    shown: EventLeaderboard,
+    board: str,
+    leaderboard: Leaderboard,
+    metric: Metric,
+    state: UserState,
+    groups: Sequence[GroupMove],
+) -> EventLeaderboard:
+    """The board with the user's group, where groups are ranked and the user has one."""
+    if leaderboard.group_by is None or not groups:
+        return shown
+    own = state.profile.attributes.get(leaderboard.group_by)
+    for move in groups:
+        if own and move.board == board and move.group == group_name((own,)):
+            group = event_group(move, scale_of(metric.decimals, leaderboard.order))
+            return msgspec.structs.replace(shown, group=group)
+    return shown
+
+
+def event_group(move: GroupMove, scale: int) -> EventGroup:
+    """A group as it stands; its value is None while it has too few members to be ranked."""
+    return EventGroup(
+        group=group_values(move.group)[0],
+        rank=move.after or None,
+        previous_rank=move.before or None,
+        value=-float(move.score) / scale + 0.0 if move.score else None,
+        members=move.members,
     )

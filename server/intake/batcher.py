@@ -17,9 +17,10 @@ import structlog
 from server.backends.redis.client import RedisClient
 from server.backends.redis.keys import generation
 from server.clock import Clock, stopwatch_s
-from server.core.errors import PodiumError, RequestError, TooManyRequests, Unavailable, Unprocessable
+from server.core.errors import Conflict, PodiumError, RequestError, TooManyRequests, Unavailable, Unprocessable
 from server.engine.apply import Applied, apply
-from server.engine.inputs import Event, Input
+from server.engine.inputs import Correction, Event, Input
+from server.engine.records import GroupMove
 from server.engine.state import UserState
 from server.intake import commit
 from server.intake.commit import Placing
@@ -43,11 +44,13 @@ TRIES = 50
 
 
 class Outcome(NamedTuple):
-    """An accepted input: what it concluded and where the user stands; or, where ``replayed``, the state now."""
+    """An accepted input: what it concluded and where the user and the user's groups stand; or, where ``replayed``,
+    the state now."""
 
     applied: Applied | None
     state: UserState | None
     placings: list[Placing]
+    groups: Sequence[GroupMove] = ()
     replayed: bool = False
 
 
@@ -225,6 +228,9 @@ class Batcher:
             input_ = pending.input
             user = input_.user
             expected, state = working.get(user) or self._states.known(user)
+            if isinstance(input_, Correction) and input_.read_at != expected:
+                pending.finish(Conflict("the user's score is changing, try again"))
+                continue
             if pending.seen:
                 seen.append(pending)
                 continue
@@ -376,7 +382,9 @@ class Batcher:
                 self._states.put(user, token, applied.state)
                 waits_s.append(now_s - pending.started_s)
                 events += applied.record.event is not None
-                pending.finish(Outcome(applied, applied.state, commit.placings(applied.changes, reply[1])))
+                places = commit.placings(applied.changes, reply[1])
+                groups = [GroupMove(*group) for group in reply[2]] if reply[2] else ()
+                pending.finish(Outcome(applied, applied.state, places, groups))
             elif status == commit.STALE:
                 self._states.put_blob(user, reply[1], reply[2])
                 again.append(pending)

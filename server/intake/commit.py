@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +13,9 @@ from server.engine.catalog import CatalogIndex
 from server.engine.inputs import Event, Input
 from server.engine.records import encode_record
 from server.engine.state import UserState, encode_state
-from server.features.leaderboards.ranking import member, score, split_board
+from server.features.leaderboards.labels import label
+from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score, split_board
 from server.intake.idempotency import key_hash
 
 DONE, EPOCH, CATALOG, FULL, OLD = range(5)
@@ -22,8 +25,8 @@ ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE = range(5)
 
 
 class Placing(NamedTuple):
-    """Where a user stands on a board: ranks from 1, 0 for "not on it"; ``threshold`` in whole units, the value
-    of the last place that counts, None while the board is not full."""
+    """Where a user stands on a board: ranks from 1, 0 for "not on it"; ``threshold`` in units (ranking.units), of
+    the last place that counts, None while the board is not full."""
 
     board: str
     before: int
@@ -31,6 +34,7 @@ class Placing(NamedTuple):
     threshold: int | None
 
 
+_ARCHIVED = Leaderboard("", 0, "", "", "", date.min)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -45,16 +49,30 @@ def encode_input(
     moves = []
     for board, new in applied.changes.items():
         old = old_boards.get(board)
-        leaderboard = index.leaderboard_by_number.get(split_board(board)[0])
-        moves.append(
-            (
-                board,
-                member(old.reached_ms, user) if old is not None else "",
-                member(new.reached_ms, user),
-                score(new.value),
-                (leaderboard.max_participants or 0) if leaderboard is not None else 0,
-            )
-        )
+        name = split_board(board)
+        leaderboard = index.leaderboard_by_number.get(name.leaderboard)
+        if leaderboard is None:  # archived: its boards are ranked as they were
+            leaderboard = _ARCHIVED
+        order = leaderboard.order
+        move = [
+            board,
+            member(old.reached_ms, user) if old is not None else "",
+            member(new.reached_ms, user) if new is not None else "",
+            str(score(new.value, order)) if new is not None else "",
+            leaderboard.max_participants or 0,
+            TIES[leaderboard.tie_rule],
+        ]
+        if name.group is not None and leaderboard.group_by is not None:
+            change = (new.value if new is not None else 0) - (old.value if old is not None else 0)
+            move += [
+                board_name(name.leaderboard, name.run),
+                name.group,
+                AGGREGATES[leaderboard.aggregate],
+                leaderboard.aggregate_top,
+                leaderboard.min_members,
+                str(score(change, order)),
+            ]
+        moves.append(move)
     hashed = ""
     if isinstance(input_, Event) and input_.key is not None and applied.metric is not None:
         hashed = key_hash(applied.metric.number, input_.key)
@@ -65,8 +83,8 @@ def encode_input(
         encode_state(state),
         encode_record(applied.record),
         hashed,
-        state.profile.name or "",
-        applied.renamed,
+        label(state.profile.name, state.profile.attributes),
+        applied.relabelled,
         moves,
         applied.dropped,
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from server.backends.postgres.pool import Pool, acquired
@@ -9,9 +11,10 @@ from server.backends.redis.client import AWAY, RedisClient
 from server.core.errors import PodiumError, RequestError, Unavailable
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import Event, Input
-from server.engine.records import decode_record
+from server.engine.records import GroupMove, decode_record
 from server.engine.state import UserState
-from server.features.leaderboards.ranking import split_board
+from server.features.leaderboards.ranking import TIES, board_name, split_board
+from server.features.leaderboards.rules import ranked
 from server.intake.answers import EventResponse, event_response
 from server.intake.batcher import Batcher, Outcome
 from server.intake.commit import Placing
@@ -50,6 +53,7 @@ class Intake:
             event.id,
             _state(outcome),
             outcome.placings,
+            outcome.groups,
             replayed=False,
         )
 
@@ -67,14 +71,33 @@ class Intake:
     async def _replay(self, index: CatalogIndex, event: Event, outcome: Outcome) -> EventResponse:
         state = _state(outcome)
         metric = index.metric_by_key[event.metric]
-        boards = [b for b in state.boards if self._counts(index, b, metric.id)]
-        ranks = await self._redis.call("standing", self.space.keys.meta, event.user, *boards) if boards else []
-        placings = [Placing(b, rank, rank, None) for b, (rank, _) in zip(boards, ranks, strict=True)]
+        boards = [b for b in ranked(state.boards) if self._counts(index, b, metric.id)]
+        asked: list[str | int] = []
+        for board in boards:
+            tie_rule = index.leaderboard_by_number[split_board(board).leaderboard].tie_rule
+            asked += (event.user, board, TIES[tie_rule])
+        places = await self._redis.call("standing", self.space.keys.meta, *asked) if boards else []
+        placings = [Placing(b, rank, rank, None) for b, (rank, *_) in zip(boards, places, strict=True)]
         event_id = await self._original(event, metric.number)
-        return event_response(index, metric, event.key, event_id, state, placings, replayed=True)
+        groups = await self._groups(index, boards)
+        return event_response(index, metric, event.key, event_id, state, placings, groups, replayed=True)
+
+    async def _groups(self, index: CatalogIndex, boards: Iterable[str]) -> list[GroupMove]:
+        """Where the groups stand now whose boards a user stands on."""
+        found = []
+        for board in boards:
+            number, run, group = split_board(board)
+            leaderboard = index.leaderboard_by_number[number]
+            if group is not None and leaderboard.group_by is not None:
+                name = board_name(number, run)
+                [[rank, score, members]] = await self._redis.call(
+                    "groups", self.space.keys.meta, name, TIES[leaderboard.tie_rule], group
+                )
+                found.append(GroupMove(name, group, rank, rank, score.decode(), members))
+        return found
 
     def _counts(self, index: CatalogIndex, board: str, metric_id: str) -> bool:
-        leaderboard = index.leaderboard_by_number.get(split_board(board)[0])
+        leaderboard = index.leaderboard_by_number.get(split_board(board).leaderboard)
         return leaderboard is not None and leaderboard.metric_id == metric_id
 
     async def _original(self, event: Event, metric: int) -> str:
@@ -104,7 +127,7 @@ class Intake:
             except AWAY as error:
                 raise Unavailable("Redis is away") from error
             for _, fields in page:
-                for user, _, _, record, _ in msgspec.msgpack.decode(fields[b"e"]):
+                for user, _, _, record, *_ in msgspec.msgpack.decode(fields[b"e"]):
                     if user != event.user:
                         continue
                     stored = decode_record(record).event

@@ -15,9 +15,8 @@ from redis.exceptions import RedisError
 
 from server.backends.redis.client import AWAY, RedisClient
 from server.core.errors import Unavailable
-from server.features.leaderboards.ranking import units
 from server.live.listener import Listener
-from server.live.window import MARGIN, Message, Row, Window
+from server.live.window import MARGIN, Message, Row, Window, units_of
 from server.spaces.space import Space
 
 READS_AT_ONCE = 16
@@ -173,7 +172,7 @@ class Feeds:
         while True:
             await self._listener.subscribe(feed.redis_channel)
             limit = feed.limit
-            page = await self._redis.call("page", feed.space.keys.meta, feed.board, 0, limit + MARGIN, "")
+            page = await self._redis.call("page", feed.space.keys.meta, feed.board, 0, limit + MARGIN, "", 0)
             window = _window_of(page, limit)
             if not window.epoch:
                 raise Unavailable("the space is being rebuilt")
@@ -195,11 +194,11 @@ class Feeds:
 
 
 def _window_of(page: list[Any], limit: int) -> Window:
-    epoch, number, participants, _, rows = page
+    epoch, number, participants, _, rows, _ = page
     return Window(
         epoch.decode(),
         number,
         participants,
-        [Row(user.decode(), name.decode() or None, units(score)) for user, name, score in rows],
+        [Row(user.decode(), text.decode(), units_of(score)) for user, text, score in rows],
         limit,
     )

@@ -18,12 +18,13 @@ from redis.exceptions import RedisError
 from server.backends.redis.client import RedisClient
 from server.clock import stopwatch_s
 from server.core.errors import Unavailable
-from server.features.leaderboards.ranking import units
+from server.features.leaderboards.ranking import TIES
 from server.live import protocol
 from server.live.channels import PersonalChannel
 from server.live.personal import Course, Field, Place, Story, standing
-from server.live.view import Stats, Target, Viewer
-from server.live.window import Message, Row
+from server.live.shapes import Target
+from server.live.view import Stats, Viewer
+from server.live.window import Message, Row, units_of
 from server.spaces.space import Space
 
 READ_USERS = 32
@@ -63,7 +64,7 @@ class Follower:
         self._stats = stats
         self._head = protocol.publication_head(str(name))
         self._seq = 0
-        self._previous = 0
+        self._previous: int | None = None
         self._shown: tuple[Target, Place] | None = None
         self._data = ""
 
@@ -96,7 +97,7 @@ class Follower:
         self._shown = shown
         self._seq += not first
         data = standing(target, self._seq, self.course, place, participants, self._previous, story)
-        self._previous = place.rank
+        self._previous = data.rank
         self._data = _encode(data).decode()
         if not first:
             frame = self._frame()
@@ -250,18 +251,18 @@ class Followers:
             if course.sure and reading.number < course.told:
                 continue  # another reading was quicker
             story = course.story(reading.number) if told and course.sure else None
-            if story is not None and story.rank != place.rank:
+            if story is not None and story.rank != place.position:
                 story = None
             if target is self._target:
                 follower.show(target, place, reading.participants, story)
             if story is not None:
                 course.settle(reading.number, story.rank)
             else:
-                self._field.place(course, reading.number, place.rank)
+                self._field.place(course, reading.number, place.position)
 
     async def _reading(self, board: str, followers: list[Follower]) -> _Reading:
         reading = await self._ask(board, followers)
-        missing = [f.course.user for f, place in zip(followers, reading.places, strict=True) if not place.rank]
+        missing = [f.course.user for f, place in zip(followers, reading.places, strict=True) if not place.position]
         if missing:
             # Redis knows the member of a cold user no more.
             cold = await self._redis.raw.hmget(self._space.keys.cold, missing)
@@ -276,7 +277,8 @@ class Followers:
         for follower in followers:
             course = follower.course
             asked += course.user, *course.names
-        reply = await self._redis.call("around", self._space.keys.meta, board, *asked)
+        tie_rule = TIES[self._target.config.tie_rule]
+        reply = await self._redis.call("around", self._space.keys.meta, board, tie_rule, *asked)
         epoch, number, participants, places = reply
         if not epoch:
             raise Unavailable("the space is being rebuilt")
@@ -286,11 +288,12 @@ class Followers:
             participants,
             [
                 Place(
-                    rank,
+                    place,
                     first,
-                    [Row(user.decode(), name.decode() or None, units(score)) for user, name, score in rows],
+                    [Row(user.decode(), text.decode(), units_of(score)) for user, text, score in rows],
+                    rank,
                 )
-                for rank, first, rows in places
+                for place, first, rows, rank in places
             ],
         )
 

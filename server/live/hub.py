@@ -17,17 +17,18 @@ import structlog
 from server.backends.redis.client import RedisClient
 from server.clock import Clock
 from server.core.errors import Unavailable
-from server.core.periods import local_day
+from server.core.periods import iso, local_day
 from server.features.leaderboards import shapes
-from server.features.leaderboards.ranking import board_name
-from server.features.leaderboards.runs import run_name, run_on, within
+from server.features.leaderboards.ranking import board_name, scale_of
+from server.features.leaderboards.runs import final_at_ms, run_name, run_on, run_state, within
 from server.live.channels import LIMITS, LeaderboardChannel, PersonalChannel, UserChannel
 from server.live.feeds import Feed, Feeds
 from server.live.followers import Followers, Thaw
 from server.live.listener import Listener
 from server.live.protocol import CommandError, ErrorCode
+from server.live.shapes import RunInfo, Target
 from server.live.users import Describe, UserEvents
-from server.live.view import Later, RunInfo, Stats, Target, View, Viewer, Watched
+from server.live.view import Later, Stats, View, Viewer, Watched
 from server.live.window import Message, Window
 from server.spaces.space import Space
 
@@ -178,12 +179,12 @@ class Hub:
         run = run_on(board, name.day or within(board, today))
         if run is None:
             raise CommandError(ErrorCode.UNKNOWN_CHANNEL, "the leaderboard has no run on that day")
-        over = run.end is not None and today > run.end
+        final_ms = final_at_ms(board, run)
         return Target(
             shapes.config(board, metric.key, metric.name),
-            10**metric.decimals,
+            scale_of(metric.decimals, board.order),
             board_name(board.number, run_name(board, run)),
-            RunInfo(run.start, run.end, "provisional" if over else "live"),
+            RunInfo(run.start, run.end, run_state(board, run, today), None if final_ms is None else iso(final_ms)),
         )
 
     async def watch(

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from server.features.leaderboards.ranking import shown_rank
-from server.live.view import RunInfo, ShownRow, Target
-from server.live.window import Message, Row
+from server.live.shapes import AnyShown, RunInfo, Target, shown_row
+from server.live.window import Message, Row, ranks
 
 NAMED_MAX = 10
 """Users named in ``passed`` and ``passedBy``; the counts count all."""
@@ -22,11 +22,13 @@ RECENT_MAX = 512
 
 
 class Place(NamedTuple):
-    """Where a user stands, as read: ``rank`` from 1, 0 where not on the board, ``first`` that of ``rows[0]``."""
+    """Where a user stands, as read: ``position`` from 1, 0 where not on the board, ``first`` that of ``rows[0]``,
+    whose rank by the board's tie rule is ``rank``. Moves are followed by position; ranks are only shown."""
 
-    rank: int
+    position: int
     first: int
     rows: list[Row]
+    rank: int
 
 
 class Story(NamedTuple):
@@ -43,7 +45,7 @@ class Story(NamedTuple):
 
 class Step(NamedTuple):
     """A change of one user's rank by message ``number``. ``user`` is who went past, None for an own move, empty
-    where the user came onto the board; ``delta`` is added to the rank."""
+    where somebody came onto the board or left it; ``delta`` is added to the rank."""
 
     number: int
     user: str | None
@@ -118,13 +120,13 @@ class Course:
 
 def passed(story: Story, place: Place) -> tuple[list[str], int]:
     """Whom the user has passed, and how many. Where the user rose, those directly below now are named."""
-    at, rose = place.rank - place.first, max(story.own, 0)
+    at, rose = place.position - place.first, max(story.own, 0)
     return _named(story, [row.user for row in place.rows[at + 1 : at + 1 + rose]], rose, -1)
 
 
 def passed_by(story: Story, place: Place) -> tuple[list[str], int]:
     """Who has passed the user, and how many. Where the user fell, those directly above now are named."""
-    at, fell = place.rank - place.first, max(-story.own, 0)
+    at, fell = place.position - place.first, max(-story.own, 0)
     return _named(story, [row.user for row in reversed(place.rows[max(at - fell, 0) : at])], fell, 1)
 
 
@@ -154,8 +156,8 @@ class Field:
         if not self._of:
             return
         self._recent.append(message)
-        for user, _, before, after, _ in message.changes:
-            self._move(message.number, user, before, after)
+        for change in message.changes:
+            self._move(message.number, change.user, change.before, change.after)
 
     def lost(self, number: int) -> None:
         """Messages are missing: no rank is sure. The next message is the one after ``number``."""
@@ -177,8 +179,8 @@ class Field:
         self._of.setdefault(course.user, []).append(course)
         self._reach = max(self._reach, course.reach)
         for message in missed:
-            for user, _, before, after, _ in message.changes:
-                _pass_one(course, message.number, user, before, after)
+            for change in message.changes:
+                _pass_one(course, message.number, change.user, change.before, change.after)
         if course.rank > 0:
             self._insert(course)
 
@@ -196,20 +198,21 @@ class Field:
         for course in own:
             self._take_out(course)
         ranks, courses = self._ranks, self._courses
-        if not before or before > after:
+        if after and (not before or before > after):
             delta, low, high = 1, bisect_left(ranks, after), bisect_left(ranks, before) if before else len(ranks)
         else:
-            delta, low, high = -1, bisect_right(ranks, before), bisect_right(ranks, after)
+            delta, low, high = -1, bisect_right(ranks, before), bisect_right(ranks, after) if after else len(ranks)
         for i in range(low, high):
             ranks[i] += delta
-            courses[i].step(number, user, delta)
-        for end in (before, after):
+            courses[i].step(number, user if after else "", delta)
+        for end in (before or after, after or before):
             for i in range(bisect_left(ranks, end - self._reach - 1), bisect_right(ranks, end + self._reach + 1)):
                 if abs(ranks[i] - end) <= courses[i].reach + 1:
                     courses[i].moved = True
         for course in own:
             _pass_one(course, number, user, before, after)
-            self._insert(course)
+            if course.rank > 0:
+                self._insert(course)
 
     def _insert(self, course: Course) -> None:
         at = bisect_left(self._ranks, course.rank)
@@ -230,14 +233,15 @@ def _pass_one(course: Course, number: int, user: str, before: int, after: int) -
     rank = course.rank
     if user == course.user:
         course.sure = course.sure and before == rank
-        course.step(number, None if before else "", after - rank)
+        course.step(number, None if before and after else "", after - rank)
     elif rank:
         course.moved = True
         from_below = before > rank or not before
-        if from_below and after <= rank:
+        to_below = after >= rank or not after
+        if from_below and 0 < after <= rank:
             course.step(number, user, 1)
-        elif not from_below and after >= rank:
-            course.step(number, user, -1)
+        elif not from_below and to_below:
+            course.step(number, user if after else "", -1)
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -255,7 +259,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     to_next: float | None
     participants: int
     run: RunInfo
-    around: list[ShownRow]
+    around: list[AnyShown]
     passed: list[str] = []
     passed_count: int = 0
     passed_by: list[str] = []
@@ -268,41 +272,40 @@ def standing(
     course: Course,
     place: Place,
     participants: int,
-    previous: int,
+    previous: int | None,
     story: Story | None,
 ) -> Standing:
     """What to show; with a ``story`` also who passed whom."""
     most = target.config.max_participants
-    scale = target.scale
     run = target.run
-    before = shown_rank(previous, most)
-    if not place.rank:
+    if not place.position:
         return Standing(
             seq=seq,
             rank=None,
             value=None,
-            previous_rank=before,
+            previous_rank=previous,
             to_next=None,
             participants=participants,
             run=run,
             around=[],
         )
-    at = place.rank - place.first
+    at = place.position - place.first
     units = place.rows[at].units
     first = max(at - course.around, 0)
     shown = place.rows[first : at + course.around + 1]
+    all_ranks = ranks(place.rows, target.config.tie_rule, place.first, place.rank)
     rows = [
-        ShownRow(rank, row.user, row.name, row.units / scale)
-        for rank, row in enumerate(shown, place.first + first)
+        shown_row(target, rank, row)
+        for rank, row in zip(all_ranks[first : at + course.around + 1], shown, strict=True)
         if rank <= most
     ]
     over, by = (passed(story, place), passed_by(story, place)) if story is not None else (([], 0), ([], 0))
     return Standing(
         seq=seq,
-        rank=shown_rank(place.rank, most),
-        value=units / scale,
-        previous_rank=before,
-        to_next=(place.rows[at - 1].units - units) / scale if at else None,
+        rank=shown_rank(all_ranks[at], most),
+        value=target.value(units),
+        previous_rank=previous,
+        to_next=abs(_ahead(place.rows[: at + 1]) / target.scale) if at else None,
         participants=participants,
         run=run,
         around=rows,
@@ -311,3 +314,9 @@ def standing(
         passed_by=by[0],
         passed_by_count=by[1],
     )
+
+
+def _ahead(rows: Sequence[Row]) -> float:
+    """By how much the last row is behind the next better one; 0 where all that are known share its score."""
+    own = rows[-1].units
+    return next((row.units - own for row in reversed(rows) if row.units != own), 0.0)

@@ -32,6 +32,7 @@ class _Item(NamedTuple):
     state: msgspec.Raw
     record: msgspec.Raw
     ranks: msgspec.Raw
+    groups: msgspec.Raw = msgspec.Raw()
 
 
 _decode_users = msgspec.msgpack.Decoder(list[_Item]).decode

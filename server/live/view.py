@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Literal, NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
-from server.features.leaderboards.shapes import LeaderboardConfig
+from server.features.leaderboards.model import TieRule
 from server.live import protocol
+from server.live.shapes import (
+    AnyShown,
+    Publication,
+    Reset,
+    Snapshot,
+    Target,
+    moved_row,
+    shown_group,
+    shown_row,
+)
 from server.live.window import Change, Row, Window, diff, ranks
 
 
@@ -52,74 +61,6 @@ Later = Callable[[float, Callable[[], None]], Timer]
 """Calls back after so many seconds: ``loop.call_later``, or a test's own."""
 
 
-class RunInfo(msgspec.Struct, frozen=True, rename="camel"):
-    """A run as viewers see it; local dates, both inclusive."""
-
-    start: date
-    end: date | None
-    state: Literal["live", "provisional"]
-    final_at: None = None
-
-
-class Target(NamedTuple):
-    """What a channel shows: a leaderboard, and one board of it. Values are units divided by ``scale``."""
-
-    config: LeaderboardConfig
-    scale: int
-    board: str
-    run: RunInfo
-
-
-class ShownRow(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """A row of a snapshot or a reset."""
-
-    rank: int
-    user_id: str
-    name: str | None
-    value: float
-    previous_rank: None = None
-
-
-class MovedRow(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """A row of a publication; ``position`` from 0, ``previous_rank`` None for one who is new on the board."""
-
-    position: int
-    rank: int
-    user_id: str
-    name: str | None
-    value: float
-    previous_rank: int | None
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """Answers ``subscribe``."""
-
-    seq: int
-    leaderboard: LeaderboardConfig
-    run: RunInfo
-    participants: int
-    rows: list[ShownRow]
-
-
-class Publication(msgspec.Struct, frozen=True):
-    """What changed since the frame before."""
-
-    seq: int
-    participants: int
-    left: list[str]
-    rows: list[MovedRow]
-
-
-class Reset(msgspec.Struct, frozen=True):
-    """All rows anew, for one who missed frames, or for everyone when the run or its state changed."""
-
-    seq: int
-    reset: bool
-    run: RunInfo
-    participants: int
-    rows: list[ShownRow]
-
-
 @dataclass(slots=True)
 class Stats:
     """Counts of one process."""
@@ -156,7 +97,7 @@ class View:
         """Viewers who skipped frames and are owed a reset."""
         self._head = protocol.publication_head(channel)
         self._target = target
-        self._shown = min(limit, target.config.max_participants)
+        self._shown = min(limit, target.most)
         self._interval_ms = interval_ms
         self._later = later
         self._stats = stats
@@ -195,9 +136,9 @@ class View:
         self._window = window
         if best > self._shown and window.participants == self.participants:
             return
-        for user, _, before, after, _ in changes:
-            if after <= self._shown:
-                self._came.setdefault(user, before)
+        for change in changes:
+            if 0 < change.after <= self._shown:
+                self._came.setdefault(change.user, change.rank)
         self._schedule()
 
     def reread(self, window: Window) -> None:
@@ -244,34 +185,31 @@ class View:
     def _publication(self) -> str | None:
         """The next frame; None where nothing that is shown has changed."""
         window = self._window
-        old, old_ranks, known, came = self.rows, ranks(self.rows), self._known, self._came
+        tie_rule = self._target.config.tie_rule
+        old, old_ranks, known, came = self.rows, ranks(self.rows, tie_rule), self._known, self._came
         new = window.rows[: self._shown]
         delta = diff(old, new)
         if not delta.left and not delta.rows and window.participants == self.participants:
             self._known = window.rows
             came.clear()
             return None
-        rows, new_ranks = [], ranks(new)
+        rows, new_ranks = [], ranks(new, tie_rule)
         for position, row, previous in delta.rows:
             if previous is not None:
                 rank: int | None = old_ranks[previous]
             elif row.user in came:
                 rank = came[row.user] or None
             else:
-                rank = _rank_in(known, row.user)
-            rows.append(
-                MovedRow(position, new_ranks[position], row.user, row.name, row.units / self._target.scale, rank)
-            )
+                rank = _rank_in(known, row.user, tie_rule)
+            rows.append(moved_row(self._target, position, new_ranks[position], row, rank))
+        left = [shown_group(group) for group in delta.left] if self._target.groups else delta.left
         self.seq += 1
         self._show(window)
-        return self._frame(Publication(self.seq, self.participants, delta.left, rows))
+        return self._frame(Publication(self.seq, self.participants, left, rows))
 
-    def _all_rows(self) -> list[ShownRow]:
-        rows, scale = self.rows, self._target.scale
-        return [
-            ShownRow(rank, row.user, row.name, row.units / scale)
-            for rank, row in zip(ranks(rows), rows, strict=True)
-        ]
+    def _all_rows(self) -> list[AnyShown]:
+        placed = zip(ranks(self.rows, self._target.config.tie_rule), self.rows, strict=True)
+        return [shown_row(self._target, rank, row) for rank, row in placed]
 
     def _reset_frame(self) -> str:
         if self._reset is None:
@@ -282,9 +220,9 @@ class View:
         return self._head + _encode(data).decode() + protocol.PUBLICATION_TAIL
 
 
-def _rank_in(known: Sequence[Row], user: str) -> int | None:
+def _rank_in(known: Sequence[Row], user: str, tie_rule: TieRule) -> int | None:
     """The rank of one whom others moved into sight from just below; None if that is not known."""
-    for rank, row in zip(ranks(known), known, strict=True):
+    for rank, row in zip(ranks(known, tie_rule), known, strict=True):
         if row.user == user:
             return rank
     return None

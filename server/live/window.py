@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from operator import lt
 from typing import NamedTuple
 
+from server.features.leaderboards.model import TieRule
 from server.features.leaderboards.ranking import units
 
 MARGIN = 50
@@ -14,21 +15,24 @@ MARGIN = 50
 
 
 class Row(NamedTuple):
-    """One place: the score in whole units; no name where the user has none."""
+    """One place of a board: a user with a label (features/leaderboards/labels.py), or a group with the number of
+    its members. ``units`` as in ranking.units; of a group they may be a fraction."""
 
     user: str
-    name: str | None
-    units: int
+    label: str
+    units: float
 
 
 class Change(NamedTuple):
-    """One user's move, with the 1-based places at that moment; ``before`` is 0 for a newcomer."""
+    """One user's move, or one group's, with the 1-based places at that moment: ``before`` is 0 for a newcomer,
+    ``after`` for one who left. ``rank`` is the one before, by the board's tie rule."""
 
     user: str
-    name: str
+    label: str
     before: int
     after: int
     score: str
+    rank: int
 
 
 class Message(NamedTuple):
@@ -83,14 +87,14 @@ class Window:
     def _move(self, rows: list[Row], changes: list[Change]) -> int | None:
         """Move ``rows``; None where a change contradicts them."""
         best = 1 << 53
-        for user, name, before, after, score in changes:
+        for user, label, before, after, score, _ in changes:
             if 0 < before <= len(rows):
                 if rows[before - 1].user != user:
                     return None
                 del rows[before - 1]
-            if after <= len(rows) + 1:
-                rows.insert(after - 1, Row(user, name or None, units(score)))
-            best = min(best, after, before or after)
+            if 0 < after <= len(rows) + 1:
+                rows.insert(after - 1, Row(user, label, units_of(score)))
+            best = min(best, after or before, before or after)
         return best
 
 
@@ -154,6 +158,21 @@ def _out_of_order(was: list[int]) -> list[int]:
     return [index for index in range(len(was)) if index not in kept]
 
 
-def ranks(rows: Sequence[Row]) -> Sequence[int]:
-    """The rank of each of a board's first rows: every place its own (design decision 8)."""
-    return range(1, len(rows) + 1)
+def ranks(rows: Sequence[Row], tie_rule: TieRule, place: int = 1, rank: int = 1) -> Sequence[int]:
+    """The rank of each of successive rows, the first of which has this place and rank (design decision 8)."""
+    if tie_rule == "ordinal":
+        return range(place, place + len(rows))
+    found: list[int] = []
+    for i, row in enumerate(rows):
+        if i and row.units != rows[i - 1].units:
+            rank = place + i if tie_rule == "competition" else rank + 1
+        found.append(rank)
+    return found
+
+
+def units_of(score: str | bytes) -> float:
+    """The negated score (ranking.units), also of a group, which may be a fraction."""
+    try:
+        return units(score)
+    except ValueError:
+        return -float(score)

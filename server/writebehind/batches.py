@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from server.engine.records import LogItem, LogRecord, decode_record
+from server.engine.records import BoardRecord, GroupMove, LogItem, decode_record
 from server.engine.state import decode_state
 from server.features.leaderboards.ranking import split_board
 
@@ -35,6 +35,9 @@ EVENT_COLUMNS = (
     "received_at",
     "idempotency_key",
     "attributes",
+    "day",
+    "late",
+    "corrects",
 )
 
 
@@ -46,9 +49,12 @@ class Batch(NamedTuple):
       the last state of each user
     - ``keys``: user, metric, key, event id, received_ms
     - ``metric_days``: user, metric, day, change
-    - ``board_entries``: leaderboard, run, user, value, reached_ms, rank; the last of each user
+    - ``board_entries``: leaderboard, run, group, user, value, reached_ms, rank; the last of each user
     - ``rank_days``: leaderboard, run, user, day, rank, previous rank, value, previous value; the last
       rank and value of the day, and what preceded its first change in this batch
+    - ``left``: leaderboard, run, group, user; boards that a user left and has not come back to
+    - ``board_days``: leaderboard, run, day, rank changes
+    - ``group_days``: leaderboard, run, group, day, rank, score (as in Redis), members; the last of the day
     """
 
     events: list[tuple[Any, ...]]
@@ -57,12 +63,14 @@ class Batch(NamedTuple):
     metric_days: Columns
     board_entries: Columns
     rank_days: Columns
+    left: Columns
+    board_days: Columns
+    group_days: Columns
 
 
 _decode_items = msgspec.msgpack.Decoder(list[LogItem]).decode
 _encode_json = msgspec.json.Encoder().encode
 _day = lru_cache(maxsize=10_000)(date.fromordinal)
-_board = lru_cache(maxsize=10_000)(split_board)
 
 
 def read_entry(log_id: str, blob: bytes) -> list[Item]:
@@ -79,13 +87,15 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     states: dict[str, LogItem] = {}
     keys: dict[tuple[str, int, str], tuple[str, int]] = {}
     days: dict[tuple[str, int, int], int] = {}
-    entries: dict[tuple[str, str], tuple[Any, ...]] = {}
-    ranks: dict[tuple[str, str, int], tuple[Any, ...]] = {}
-    for _, _, item in items:
+    boards = _Boards()
+    for log_id, _, item in items:
         user = item.user
         states[user] = item
         record = decode_record(item.record)
         event = record.event
+        if record.boards:
+            day = event.day if event is not None else _log_day(log_id)
+            boards.add(user, day, record.boards, item.ranks, item.groups)
         if event is None:
             continue
         metric, day = event.metric, event.day
@@ -101,44 +111,85 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
                 received_at,
                 event.key,
                 event.attributes,
+                _day(day),
+                event.late,
+                event.corrects,
             )
         )
         if event.key is not None:
             keys.setdefault((user, metric, event.key), (event.id, event.received_ms))
         of_day = (user, metric, day)
         days[of_day] = days.get(of_day, 0) + event.units
-        if record.boards:
-            _collect_boards(user, day, record, item.ranks, entries, ranks)
     return Batch(
         events,
         _user_columns(states),
         _columns([(*key, *event_) for key, event_ in keys.items()], 5),
         _columns([(user, metric, _day(day), change) for (user, metric, day), change in days.items()], 4),
-        _columns(entries.values(), 6),
-        _columns(ranks.values(), 8),
+        _columns(boards.entries.values(), 7),
+        _columns(boards.ranks.values(), 8),
+        _columns(boards.left.values(), 4),
+        _columns([(*key, changes) for key, changes in boards.changes.items()], 4),
+        _columns(boards.groups.values(), 7),
     )
 
 
-def _collect_boards(
-    user: str,
-    day: int,
-    record: LogRecord,
-    ranks: list[int | str],
-    entries: dict[tuple[str, str], tuple[Any, ...]],
-    rank_days: dict[tuple[str, str, int], tuple[Any, ...]],
-) -> None:
-    if len(ranks) != 3 * len(record.boards):
-        raise ValueError(f"{len(ranks)} ranks for {len(record.boards)} boards")
-    for at, board in enumerate(record.boards):
-        if board.value == board.previous:
-            continue  # named in the record only to show a new display name
-        name, value, after = board.board, board.value, ranks[3 * at + 1]
-        leaderboard, run = _board(name)
-        entries[name, user] = (leaderboard, run, user, value, board.reached_ms, after)
-        first = rank_days.get((name, user, day))
-        before, previous = (ranks[3 * at] or None, board.previous) if first is None else (first[5], first[7])
-        row = (leaderboard, run, user, _day(day), after, before, value, previous)
-        rank_days[name, user, day] = row
+class _Boards:
+    """The rows about boards; the day is that of the event, or of the commit where there is none."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self.left: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self.ranks: dict[tuple[int, str, str, int], tuple[Any, ...]] = {}
+        self.changes: dict[tuple[int, str, date], int] = {}
+        self.groups: dict[tuple[str, str, int], tuple[Any, ...]] = {}
+
+    def add(
+        self, user: str, day: int, boards: list[BoardRecord], ranks: list[int | str], groups: list[GroupMove]
+    ) -> None:
+        """The boards of one item."""
+        if len(ranks) != 3 * len(boards):
+            raise ValueError(f"{len(ranks)} ranks for {len(boards)} boards")
+        # Where groups are ranked, the place that is kept day by day is the one among all.
+        in_groups = {f"{group.board}:{group.group}" for group in groups}
+        for at, board in enumerate(boards):
+            if board.value == board.previous:
+                continue  # named in the record only to show a new name
+            before, after = int(ranks[3 * at]), int(ranks[3 * at + 1])
+            self._entry(user, board, after)
+            if board.value is not None and board.board not in in_groups:
+                self._rank(user, day, board.board, board.value, board.previous, before, after)
+        for group in groups:
+            leaderboard, run, _ = split_board(group.board)
+            score = float(group.score) if group.score else None
+            row = (leaderboard, run, group.group, _day(day), group.after, score, group.members)
+            self.groups[group.board, group.group, day] = row
+
+    def _entry(self, user: str, board: BoardRecord, rank: int) -> None:
+        leaderboard, run, group = split_board(board.board)
+        key = board.board, user
+        if board.value is None:
+            self.entries.pop(key, None)
+            self.left[key] = (leaderboard, run, group or "", user)
+        else:
+            self.left.pop(key, None)
+            self.entries[key] = (leaderboard, run, group or "", user, board.value, board.reached_ms, rank)
+
+    def _rank(
+        self, user: str, day: int, board: str, value: int, previous: int | None, before: int, after: int
+    ) -> None:
+        leaderboard, run, _ = split_board(board)
+        key = leaderboard, run, user, day
+        first = self.ranks.get(key)
+        earlier = (before or None, previous) if first is None else (first[5], first[7])
+        self.ranks[key] = (leaderboard, run, user, _day(day), after, earlier[0], value, earlier[1])
+        if before != after:
+            of_day = leaderboard, run, _day(day)
+            self.changes[of_day] = self.changes.get(of_day, 0) + 1
+
+
+def _log_day(log_id: str) -> int:
+    """The UTC day of a commit."""
+    return datetime.fromtimestamp(int(log_id.partition("-")[0]) / 1000, UTC).toordinal()
 
 
 def _user_columns(states: dict[str, LogItem]) -> Columns:

@@ -12,6 +12,7 @@ from server.backends.redis.client import AWAY, LIBRARY, RedisClient
 from server.core.errors import Unavailable
 from server.engine.state import decode_state
 from server.features.leaderboards.ranking import member
+from server.features.leaderboards.rules import ranked
 from server.spaces.space import Space
 
 CHUNK = 200
@@ -63,7 +64,7 @@ async def load_cold(pool: Pool, redis: RedisClient, space: Space, users: Sequenc
         async with redis.raw.pipeline(transaction=False) as pipeline:
             for user, token, blob in rows:
                 members: list[str] = []
-                for board, standing in decode_state(blob).boards.items():
+                for board, standing in ranked(decode_state(blob).boards).items():
                     members += (board, member(standing.reached_ms, user))
                 pipeline.execute_command(
                     "FCALL",

@@ -22,7 +22,9 @@ from server.clock import Clock, stopwatch_s
 from server.core.errors import Unavailable
 from server.core.periods import iso
 from server.engine.state import decode_state
-from server.features.leaderboards.ranking import board_name, member, score
+from server.features.leaderboards.labels import label
+from server.features.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score
+from server.features.leaderboards.rules import ranked
 from server.intake.idempotency import key_hash
 from server.spaces.space import Space
 from server.writebehind import store
@@ -209,6 +211,7 @@ class _Filling:
         self._progress = progress
         self._sending: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._sending.set_result(1)
+        self._groups: dict[tuple[int, str], dict[str, int]] = {}
         self._done = 0
         self._total = 0
 
@@ -217,8 +220,8 @@ class _Filling:
         id_ = self._space.id
         oldest_ms = (generation(self._now_ms) - 1) * GENERATION_MS
         tables = (
-            (self._users, "users", "id, name, token, state, greatest(newest_ms, updated_ms)", "", ()),
-            (self._boards, "board_entries", "leaderboard, run, user_id, value, reached_ms", "", ()),
+            (self._users, "users", "id, token, state, greatest(newest_ms, updated_ms)", "", ()),
+            (self._boards, "board_entries", "leaderboard, run, grp, user_id, value, reached_ms", "", ()),
             (
                 self._idempotency,
                 "idempotency_keys",
@@ -238,6 +241,7 @@ class _Filling:
                     await self._send(msgspec.msgpack.encode(commands(rows)))
                     self._advance(len(rows))
             await self._sent()
+            await self._regroup()
         finally:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
@@ -261,24 +265,45 @@ class _Filling:
         commands: list[list[Any]] = []
         names = ["HSET", self._keys.names]
         cold = ["HSET", self._keys.cold]
-        for user, name, token, blob, seen_ms in rows:
-            if name:
-                names += (user, name)
+        for user, token, blob, seen_ms in rows:
+            state = decode_state(blob)
+            shown = label(state.profile.name, state.profile.attributes)
+            if shown:
+                names += (user, shown)
             if seen_ms < self._cold_before_ms:
                 cold += (user, token)
                 continue
             command = ["HSET", self._keys.user(user), "t", token, "s", blob]
-            for board, standing in decode_state(blob).boards.items():
+            for board, standing in ranked(state.boards).items():
                 command += (board, member(standing.reached_ms, user))
             commands.append(command)
         self.users += len(rows)
         return commands + [hash_ for hash_ in (names, cold) if len(hash_) > 2]
 
     def _boards(self, rows: list[Any]) -> list[list[Any]]:
-        boards: dict[str, list[str]] = defaultdict(list)
-        for leaderboard, run, user, value, reached_ms in rows:
-            boards[board_name(leaderboard, run)] += (score(value), member(reached_ms, user))
-        return [["ZADD", self._keys.board(board), *members] for board, members in boards.items()]
+        keys: dict[str, list[str]] = defaultdict(list)
+        by_number = self._space.index.leaderboard_by_number
+        for leaderboard, run, group, user, value, reached_ms in rows:
+            known = by_number.get(leaderboard)
+            stored = str(score(value, known.order if known is not None else "desc"))
+            board = board_name(leaderboard, run, group or None)
+            keys[self._keys.board(board)] += (stored, member(reached_ms, user))
+            if known is not None and known.tie_rule == "dense":
+                keys[self._keys.distinct(board)] += (stored, stored)
+            if known is not None and known.group_by is not None and group:
+                sums = self._groups.setdefault((leaderboard, run), {})
+                sums[group] = sums.get(group, 0) + int(stored)
+        return [["ZADD", key, *members] for key, members in keys.items()]
+
+    async def _regroup(self) -> None:
+        """Rank the groups by what their members have."""
+        for (leaderboard, run), sums in self._groups.items():
+            rules = self._space.index.leaderboard_by_number[leaderboard]
+            how = (AGGREGATES[rules.aggregate], rules.aggregate_top, rules.min_members, TIES[rules.tie_rule])
+            flat = [value for group in sums.items() for value in group]
+            for i in range(0, len(flat), 2 * CHUNK):
+                chunk = flat[i : i + 2 * CHUNK]
+                await self._redis.call("regroup", self._keys.meta, board_name(leaderboard, run), *how, *chunk)
 
     def _idempotency(self, rows: list[Any]) -> list[list[Any]]:
         sets: dict[str, list[str]] = defaultdict(list)

@@ -51,18 +51,34 @@ WITH new_users AS (
     SELECT $1, r.* FROM unnest($17::text[], $18::text::integer[], $19::text::date[], $20::text::bigint[]) AS r
     ON CONFLICT (space_id, user_id, metric, day) DO UPDATE SET change = d.change + excluded.change
 ), new_board_entries AS (
-    INSERT INTO board_entries (space_id, leaderboard, run, user_id, value, reached_ms, rank)
+    INSERT INTO board_entries (space_id, leaderboard, run, grp, user_id, value, reached_ms, rank)
     SELECT $1, r.*
-    FROM unnest($21::text::integer[], $22::text[], $23::text[], $24::text::bigint[], $25::text::bigint[],
-                $26::text::integer[]) AS r
-    ON CONFLICT (space_id, leaderboard, run, user_id) DO UPDATE SET
+    FROM unnest($21::text::integer[], $22::text[], $23::text[], $24::text[], $25::text::bigint[],
+                $26::text::bigint[], $27::text::integer[]) AS r
+    ON CONFLICT (space_id, leaderboard, run, grp, user_id) DO UPDATE SET
         value = excluded.value, reached_ms = excluded.reached_ms, rank = excluded.rank
+), new_rank_days AS (
+    INSERT INTO rank_days (space_id, leaderboard, run, user_id, day, rank, previous_rank, value, previous_value)
+    SELECT $1, r.* FROM unnest($28::text::integer[], $29::text[], $30::text[], $31::text::date[],
+                               $32::text::integer[], $33::text::integer[], $34::text::bigint[],
+                               $35::text::bigint[]) AS r
+    ON CONFLICT (space_id, leaderboard, run, user_id, day) DO UPDATE SET
+        rank = excluded.rank, value = excluded.value
+), left_boards AS (
+    DELETE FROM board_entries b
+    USING unnest($36::text::integer[], $37::text[], $38::text[], $39::text[]) AS r (leaderboard, run, grp, user_id)
+    WHERE b.space_id = $1 AND b.leaderboard = r.leaderboard AND b.run = r.run AND b.grp = r.grp
+        AND b.user_id = r.user_id
+), new_board_days AS (
+    INSERT INTO board_days AS d (space_id, leaderboard, run, day, changes)
+    SELECT $1, r.* FROM unnest($40::text::integer[], $41::text[], $42::text::date[], $43::text::bigint[]) AS r
+    ON CONFLICT (space_id, leaderboard, run, day) DO UPDATE SET changes = d.changes + excluded.changes
 )
-INSERT INTO rank_days (space_id, leaderboard, run, user_id, day, rank, previous_rank, value, previous_value)
-SELECT $1, r.* FROM unnest($27::text::integer[], $28::text[], $29::text[], $30::text::date[], $31::text::integer[],
-                           $32::text::integer[], $33::text::bigint[], $34::text::bigint[]) AS r
-ON CONFLICT (space_id, leaderboard, run, user_id, day) DO UPDATE SET
-    rank = excluded.rank, value = excluded.value
+INSERT INTO group_days (space_id, leaderboard, run, grp, day, rank, score, members)
+SELECT $1, r.* FROM unnest($44::text::integer[], $45::text[], $46::text[], $47::text::date[], $48::text::integer[],
+                           $49::text::float8[], $50::text::integer[]) AS r
+ON CONFLICT (space_id, leaderboard, run, grp, day) DO UPDATE SET
+    rank = excluded.rank, score = excluded.score, members = excluded.members
 """
 
 _LITERALS = frozenset(int(place) for place in re.findall(r"\$(\d+)::text::", _UPSERT))
@@ -74,7 +90,10 @@ async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None
     """Add a batch to every table."""
     if batch.events:
         await connection.copy_records_to_table("events", records=batch.events, columns=EVENT_COLUMNS)
-    columns = (*batch.users, *batch.keys, *batch.metric_days, *batch.board_entries, *batch.rank_days)
+    columns = (
+        *(*batch.users, *batch.keys, *batch.metric_days, *batch.board_entries, *batch.rank_days),
+        *(*batch.left, *batch.board_days, *batch.group_days),
+    )
     values = (_literal(c) if at in _LITERALS else c for at, c in enumerate(columns, start=2))
     await connection.execute(_UPSERT, space_id, *values)
 

@@ -36,13 +36,13 @@ async def test_evict_and_load_cold(
         row["id"].encode(): row["token"].encode() for row in await pool.fetch("SELECT id, token FROM users")
     }
     # The boards still hold them.
-    assert (await redis_client.call("page", keys.meta, "2:", 0, 10, ""))[4][0][:2] == [b"ann", b"Ann"]
+    assert (await redis_client.call("page", keys.meta, "2:", 0, 10, "", 0))[4][0][:2] == [b"ann", b"Ann"]
     assert await poster.post(poster.event("ann", 1)) == [[commit.COLD]]
 
     await load_cold(pool, redis_client, space, ["ann", "nobody"])
     assert await raw.hgetall(keys.user("ann")) == before
     assert await raw.hkeys(keys.cold) == [b"bob"]
-    [[status, ranks]] = await poster.post(poster.event("ann", -3))
+    [[status, ranks, _]] = await poster.post(poster.event("ann", -3))
     assert (status, ranks[:2]) == (commit.ACCEPTED, [1, 2])
 
 

@@ -319,6 +319,10 @@ async def test_leaderboards_are_listed(trophy: AsyncTrophyApi, http: httpx.Async
         "breakdownAttributes": [],
         "userAttributes": [],
         "tieRule": "ordinal",
+        "order": "desc",
+        "operator": "sum",
+        "groupBy": None,
+        "displayAttributes": [],
         "public": False,
         "status": "active",
     }

@@ -34,8 +34,12 @@ class Keys:
         return f"{self.prefix}i:{generation}:{user}"
 
     def board(self, board: str) -> str:
-        """Sorted set."""
+        """Sorted set. Beside a ranking of groups: ``s:`` sums of members' scores, ``m:`` numbers of members."""
         return f"{self.prefix}b:{board}"
+
+    def distinct(self, board: str) -> str:
+        """Sorted set of a board's distinct scores, where ranks are dense."""
+        return f"{self.prefix}d:{board}"
 
     def process(self, process: str) -> str:
         """Hash: ``n`` number of the last call, ``r`` its reply."""

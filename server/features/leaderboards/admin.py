@@ -118,6 +118,7 @@ def _create(context: Context, item: CreateLeaderboard) -> Leaderboard:
         run_interval=item.run_interval,
         max_participants=item.max_participants,
         public=bool(item.public),
+        created_ms=context.now_ms,
     )
     return _checked(context, _with_status(board, item.status or "inactive", context.today))
 

@@ -73,7 +73,7 @@ async def get_leaderboard(request: Request) -> Response:
     rows: list[store.Row] = []
     if user is None:
         run = select_run(found.board, asked, _today(request, None))
-        page = await store.read_page(parts.redis, space, _board(found, run), offset, limit)
+        page = await store.read_page(parts.redis, space, _board(found, run), found.board.tie_rule, offset, limit)
     else:
         ids.check_id("userId", user)
         state = await read_state(parts.redis, parts.pool, space, user)
@@ -82,7 +82,7 @@ async def get_leaderboard(request: Request) -> Response:
     if page is not None:
         offset, rows = page.offset, page.rows[: max(0, found.most - page.offset)]
     rankings = [
-        shapes.Ranking(row.user, row.name, rank, row.units // found.scale, row.units / found.scale)
+        shapes.Ranking(row.user, row.label.name, rank, row.units // found.scale, row.units / found.scale)
         for rank, row in enumerate(rows, offset + 1)
     ]
     return answer(shapes.ranked(found.board, found.metric_key, found.metric_name, found.status, rankings))
@@ -98,7 +98,7 @@ async def get_user_leaderboard(request: Request) -> Response:
     if state is None:
         raise NotFound(f"User not found: {user}")
     run = select_run(found.board, asked, _today(request, state))
-    place = await store.read_place(parts.redis, space, _board(found, run), user)
+    place = await store.read_place(parts.redis, space, _board(found, run), found.board.tie_rule, user)
     if place is None:
         place = await _find_place(request, found, run, user, state)
     history: list[shapes.RankedDay] = []
@@ -153,12 +153,12 @@ async def _page_from(
 ) -> store.Page | None:
     """Rows from ``offset`` places below the user on; None if the user is not ranked."""
     redis, space, board = services(request).redis, principal(request).space, _board(found, run)
-    page = await store.read_page(redis, space, board, offset, limit, user)
+    page = await store.read_page(redis, space, board, found.board.tie_rule, offset, limit, user)
     if page is None:
         place = await _find_place(request, found, run, user, state)
         if place is None:
             return None
-        page = await store.read_page(redis, space, board, place.rank - 1 + offset, limit)
+        page = await store.read_page(redis, space, board, found.board.tie_rule, place.rank - 1 + offset, limit)
     return page
 
 
@@ -168,7 +168,8 @@ async def _find_place(
     parts, space = services(request), principal(request).space
     over = run.end is not None and run.end < _today(request, state)
     board = _board(found, run)
-    return await store.find_place(parts.redis, parts.pool, space, board, user, state, over=over)
+    tie_rule = found.board.tie_rule
+    return await store.find_place(parts.redis, parts.pool, space, board, tie_rule, user, state, over=over)
 
 
 def _ranked_day(found: _Found, row: store.RankDay) -> shapes.RankedDay:

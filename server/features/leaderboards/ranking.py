@@ -1,20 +1,61 @@
-"""The order of a board: score, then who reached it first, then user id (design decision 8)."""
+"""The names and the order of boards: score, then who reached it first, then user id (design decision 8)."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from server.features.leaderboards.model import Aggregate, Order, TieRule
+
 _TIME_DIGITS = 12
 """Hexadecimal digits of an instant in ms: 48 bits, as in UUIDv7, reach beyond the year 10000."""
+WAITING = ""
+"""The group of those who have a score but stand on no board: they lack an attribute, or have left the audience."""
+AGGREGATES: dict[Aggregate, int] = {"sum": 0, "average": 1, "max": 2, "top": 3}
+"""Aggregates as functions/podium_1.lua knows them."""
+TIES: dict[TieRule, int] = {"ordinal": 0, "competition": 1, "dense": 2}
+"""Tie rules as functions/podium_1.lua knows them."""
 
 
-def board_name(leaderboard: int, run: str) -> str:
-    """A board in keys and states: ``<leaderboard number>:<run name>``."""
-    return f"{leaderboard}:{run}"
+class BoardName(NamedTuple):
+    """The parts of a board's name. ``group`` is None for the board of all, else a ``group_name``."""
+
+    leaderboard: int
+    run: str
+    group: str | None
 
 
-def split_board(board: str) -> tuple[int, str]:
-    """The leaderboard's number and the run's name of a ``board_name``."""
-    leaderboard, _, run = board.partition(":")
-    return int(leaderboard), run
+def board_name(leaderboard: int, run: str, group: str | None = None) -> str:
+    """A board in keys and states: ``<leaderboard number>:<run name>``, and ``:<group>`` for one of a group."""
+    return f"{leaderboard}:{run}" if group is None else f"{leaderboard}:{run}:{group}"
+
+
+@lru_cache(maxsize=10_000)
+def split_board(board: str) -> BoardName:
+    """The parts of a ``board_name``."""
+    leaderboard, run, *group = board.split(":", 2)
+    return BoardName(int(leaderboard), run, group[0] if group else None)
+
+
+def is_ranked(board: str) -> bool:
+    """Whether there is a ranking of that name: not for those who wait."""
+    return board[-1] != ":" or board.count(":") == 1
+
+
+def group_name(values: tuple[str, ...]) -> str:
+    """A group in keys: the percent-encoded values of its attributes, joined by ``&``."""
+    return "&".join(quote(value, safe="") for value in values)
+
+
+def group_values(group: str) -> tuple[str, ...]:
+    """The values of a ``group_name``."""
+    return tuple(unquote(value) for value in group.split("&"))
+
+
+def groups_board(board: str) -> str:
+    """The ranking of the groups of a board, in keys."""
+    return f"g:{board}"
 
 
 def member(reached_ms: int, user: str) -> str:
@@ -27,14 +68,20 @@ def member_user(member_: str) -> str:
     return member_[_TIME_DIGITS:]
 
 
-def score(units: int) -> str:
-    """The score of a sorted set: negated, so that the best stands first and ZRANK is the ranking."""
-    return str(-units)
+def score(units: int, order: Order = "desc") -> int:
+    """The score of a sorted set: negated, unless less is better, so that ZRANK is the ranking."""
+    return units if order == "asc" else -units
 
 
 def units(score_: str | bytes) -> int:
-    """The whole units of a ``score``."""
+    """The negated score: whole units; negated ones on a board where less is better (see ``scale_of``)."""
     return -int(score_)
+
+
+def scale_of(decimals: int, order: Order) -> int:
+    """What ``units`` of a score are divided by to give the value."""
+    whole: int = 10**decimals
+    return whole if order == "desc" else -whole
 
 
 def shown_rank(rank: int, most: int) -> int | None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from server.core.errors import Unprocessable
+from server.core.periods import MS_PER_DAY
 from server.features.leaderboards.model import Leaderboard
+
+LAST_ZONE_MS = 12 * 3_600_000
+"""A day is over everywhere this long after it is over in UTC."""
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+RunState = Literal["live", "provisional", "final"]
 
 
 class Run(NamedTuple):
@@ -30,6 +37,27 @@ def run_on(board: Leaderboard, day: date) -> Run | None:
     except (OverflowError, ValueError):
         end = date.max  # the last run that the calendar can name
     return Run(start, end if board.end is None else min(end, board.end))
+
+
+def is_final(board: Leaderboard, run: Run) -> bool:
+    """Whether the run takes no event any more, wherever it comes from."""
+    return board.final_until is not None and run.end is not None and run.end <= board.final_until
+
+
+def final_at_ms(board: Leaderboard, run: Run) -> int | None:
+    """When the run becomes final by itself, None for one that does not end: when its last day is over in the last
+    zone (UTC-12), and not before the leaderboard is a day old, so that history can be imported."""
+    if run.end is None:
+        return None
+    over_ms = (run.end.toordinal() + 1 - _EPOCH_DAY) * MS_PER_DAY + LAST_ZONE_MS
+    return max(over_ms, board.created_ms + MS_PER_DAY)
+
+
+def run_state(board: Leaderboard, run: Run, today: date) -> RunState:
+    """The state of a run on a day of the home zone."""
+    if is_final(board, run):
+        return "final"
+    return "provisional" if run.end is not None and today > run.end else "live"
 
 
 def within(board: Leaderboard, day: date) -> date:

@@ -6,22 +6,26 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from server.features.leaderboards.model import MAX_PARTICIPANTS, Leaderboard, RunUnit
+from server.features.leaderboards.model import (
+    Aggregate,
+    AttributeFilter,
+    Leaderboard,
+    Operator,
+    Order,
+    RunUnit,
+    TieRule,
+)
+from server.features.leaderboards.ranking import group_values
 from server.features.leaderboards.runs import Run
 
 VisibleStatus = Literal["scheduled", "active", "finished"]
 
 
-class AttributeFilter(msgspec.Struct, frozen=True):
-    """One attribute and the value it must have."""
-
-    key: str
-    value: str
-
-
 class LeaderboardConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What every answer about a leaderboard carries. Dates are local to the user who is ranked."""
+    """What every answer about a leaderboard carries. Dates and times of day are local to the user who is ranked;
+    attributes are named by key. The fields about groups are there where ``groupBy`` is."""
 
     id: str
     key: str
@@ -32,16 +36,41 @@ class LeaderboardConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     description: str | None
     start: date
     end: date | None
-    start_time: str | None = None
-    end_time: str | None = None
+    start_time: str | None
+    end_time: str | None
     max_participants: int
     run_unit: RunUnit | None
     run_interval: int | None
-    breakdown_attribute: str | None = None
-    breakdown_attributes: tuple[str, ...] = ()
-    user_attributes: tuple[AttributeFilter, ...] = ()
-    tie_rule: Literal["ordinal"] = "ordinal"
+    breakdown_attribute: Annotated[str | None, msgspec.Meta(extra_json_schema={"deprecated": True})]
+    breakdown_attributes: tuple[str, ...]
+    user_attributes: tuple[AttributeFilter, ...]
+    tie_rule: TieRule
+    order: Order
+    operator: Operator
+    group_by: str | None
+    aggregate: Aggregate | UnsetType = UNSET
+    aggregate_top: int | UnsetType = UNSET
+    min_members: int | UnsetType = UNSET
+    keep_on_leave: bool | UnsetType = UNSET
+    display_attributes: tuple[str, ...] = ()
     public: bool
+
+
+class AttributeValue(msgspec.Struct, frozen=True, gc=False):
+    """An attribute by which a leaderboard is broken down, and the user's value."""
+
+    key: str
+    value: str
+
+
+class EventGroup(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+    """The user's group where groups are ranked: ranks are None where it has too few members."""
+
+    group: str
+    rank: int | None
+    previous_rank: int | None
+    value: float | None
+    members: int
 
 
 class EventLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="camel"):
@@ -51,6 +80,11 @@ class EventLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="cam
     rank: int | None
     previous_rank: int | None
     threshold: int
+    breakdown_attribute_values: list[AttributeValue] | UnsetType = UNSET
+    breakdown_attribute_value: Annotated[str | UnsetType, msgspec.Meta(extra_json_schema={"deprecated": True})] = (
+        UNSET
+    )
+    group: EventGroup | UnsetType = UNSET
 
 
 class ListedLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="camel"):
@@ -67,6 +101,7 @@ class Ranking(msgspec.Struct, frozen=True, rename="camel", gc=False):
     rank: int
     value: int
     exact_value: float
+    attributes: dict[str, str] | UnsetType = UNSET
 
 
 class RankedLeaderboard(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
@@ -139,6 +174,15 @@ def event_leaderboard(board: Leaderboard, metric_key: str, metric_name: str, run
     return EventLeaderboard(**fields, rank=None, previous_rank=None, threshold=0)
 
 
+def broken_down(board: EventLeaderboard, keys: tuple[str, ...], group: str) -> EventLeaderboard:
+    """The board of one group (a ``group_name``) of a leaderboard that is broken down by attributes."""
+    values = [AttributeValue(key, value) for key, value in zip(keys, group_values(group), strict=False)]
+    if not values:
+        return board
+    single = values[0].value if len(values) == 1 else UNSET
+    return msgspec.structs.replace(board, breakdown_attribute_values=values, breakdown_attribute_value=single)
+
+
 def _fields(board: Leaderboard, metric_key: str, metric_name: str) -> dict[str, Any]:
     return {
         "id": board.id,
@@ -150,8 +194,30 @@ def _fields(board: Leaderboard, metric_key: str, metric_name: str) -> dict[str, 
         "description": board.description,
         "start": board.start,
         "end": board.end,
-        "max_participants": board.max_participants or MAX_PARTICIPANTS,
+        "start_time": board.start_time,
+        "end_time": board.end_time,
+        "max_participants": board.most,
         "run_unit": board.run_unit,
         "run_interval": board.run_interval,
+        "breakdown_attribute": board.breakdown_attributes[0] if len(board.breakdown_attributes) == 1 else None,
+        "breakdown_attributes": board.breakdown_attributes,
+        "user_attributes": board.user_attributes,
+        "tie_rule": board.tie_rule,
+        "order": board.order,
+        "operator": board.operator,
+        "group_by": board.group_by,
+        **_grouping(board),
+        "display_attributes": board.display_attributes,
         "public": board.public,
+    }
+
+
+def _grouping(board: Leaderboard) -> dict[str, Any]:
+    if board.group_by is None:
+        return {}
+    return {
+        "aggregate": board.aggregate,
+        "aggregate_top": board.aggregate_top if board.aggregate == "top" else UNSET,
+        "min_members": board.min_members,
+        "keep_on_leave": board.keep_on_leave,
     }

@@ -9,23 +9,27 @@ from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import AWAY, RedisClient
 from server.core.errors import Unavailable
 from server.engine.state import UserState
-from server.features.leaderboards.ranking import member, split_board, units
+from server.features.leaderboards.labels import Label, read_label
+from server.features.leaderboards.model import TieRule
+from server.features.leaderboards.ranking import TIES, member, split_board, units
 from server.spaces.space import Space
 
 
 class Row(NamedTuple):
-    """One place of a board, in whole units; no name where the user has none."""
+    """One place of a board, in units (ranking.units)."""
 
     user: str
-    name: str | None
+    label: Label
     units: int
 
 
 class Page(NamedTuple):
-    """Rows of a board, read in one instant; the first one has rank ``offset`` + 1."""
+    """Rows of a board, read in one instant; ``rank`` is that of the first, ``participants`` all on the board."""
 
     offset: int
     rows: list[Row]
+    rank: int
+    participants: int
 
 
 class Place(NamedTuple):
@@ -46,43 +50,62 @@ class RankDay(NamedTuple):
 
 
 async def read_page(
-    redis: RedisClient, space: Space, board: str, offset: int, limit: int, user: str = ""
+    redis: RedisClient,
+    space: Space,
+    board: str,
+    tie_rule: TieRule,
+    offset: int,
+    limit: int,
+    user: str = "",
+    behind: tuple[str, str] | tuple[()] = (),
 ) -> Page | None:
-    """Up to ``limit`` rows from ``offset`` on, which counts from ``user`` if one is named; None if Redis
-    doesn't know that this user is on the board (see ``find_place``).
+    """Up to ``limit`` rows from ``offset`` on, which counts from ``user`` if one is named, or from the place
+    ``behind`` a score and member; None if Redis doesn't know that this user is on the board (``find_place``).
 
     ``Unavailable`` while Redis is away or being rebuilt.
     """
-    epoch, _, _, first, rows = await redis.call("page", space.keys.meta, board, offset, limit, user)
+    epoch, _, participants, first, rows, rank = await redis.call(
+        "page", space.keys.meta, board, offset, limit, user, TIES[tie_rule], *behind
+    )
     if not epoch:
         raise Unavailable("Redis is being rebuilt")
     if first < 0:
         return None
-    return Page(first, [Row(id_.decode(), name.decode() or None, units(score)) for id_, name, score in rows])
+    found = [Row(id_.decode(), read_label(text.decode()), units(score)) for id_, text, score in rows]
+    return Page(first, found, rank, participants)
 
 
-async def read_place(redis: RedisClient, space: Space, board: str, user: str) -> Place | None:
+async def read_place(redis: RedisClient, space: Space, board: str, tie_rule: TieRule, user: str) -> Place | None:
     """Where the user stands; None as with ``read_page``."""
-    [[rank, score]] = await redis.call("standing", space.keys.meta, user, board)
+    [[rank, score, _]] = await redis.call("standing", space.keys.meta, user, board, TIES[tie_rule])
     return Place(rank, units(score)) if rank else None
 
 
 async def find_place(
-    redis: RedisClient, pool: Pool, space: Space, board: str, user: str, state: UserState, *, over: bool
+    redis: RedisClient,
+    pool: Pool,
+    space: Space,
+    board: str,
+    tie_rule: TieRule,
+    user: str,
+    state: UserState,
+    *,
+    over: bool,
 ) -> Place | None:
     """Where a user stands whom Redis doesn't know to be on the board: one who is cold, or, where the run is
     ``over``, one whose state has let go of it. ``Unavailable`` where a store is away."""
     standing = state.boards.get(board)
     reached_ms = standing.reached_ms if standing is not None else None
     if reached_ms is None and over:
-        leaderboard, run = split_board(board)
+        leaderboard, run, group = split_board(board)
         async with acquired(pool) as connection:
             reached_ms = await connection.fetchval(
                 "SELECT reached_ms FROM board_entries"
-                " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND user_id = $4",
+                " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 AND user_id = $5",
                 space.id,
                 leaderboard,
                 run,
+                group or "",
                 user,
             )
     if reached_ms is None:
@@ -93,6 +116,12 @@ async def find_place(
             pipeline.zrank(key, name)
             pipeline.zscore(key, name)
             rank, score = await pipeline.execute()
+        if rank is None:
+            return None
+        if tie_rule == "competition":
+            rank = await redis.raw.zcount(key, "-inf", f"({score:.0f}")
+        elif tie_rule == "dense":
+            rank = await redis.raw.zrank(space.keys.distinct(board), f"{score:.0f}")
     except AWAY as error:
         raise Unavailable("Redis is away") from error
     return None if rank is None else Place(rank + 1, -int(score))
@@ -100,7 +129,7 @@ async def find_place(
 
 async def read_days(connection: PoolConnection, space_id: int, board: str, user: str, most: int) -> list[RankDay]:
     """The last ``most`` days on which the user's value on the board changed, oldest first."""
-    leaderboard, run = split_board(board)
+    leaderboard, run, _ = split_board(board)
     rows = await connection.fetch(
         """
         SELECT day, previous_rank, rank, previous_value, value FROM rank_days

@@ -44,7 +44,7 @@ async def test_a_snapshot_shows_leaderboard_run_and_rows(live: Live, poster: Pos
             "start": "2026-11-23",
             "end": "2026-11-23",
             "state": "live",
-            "finalAt": None,
+            "finalAt": "2026-11-24T12:00:00.000Z",
         }
         assert snapshot["participants"] == 2
         assert snapshot["rows"] == [

@@ -96,7 +96,7 @@ def test_a_zero_changes_no_standing_but_brings_a_newcomer_in() -> None:
 def test_renaming_shows_on_every_board() -> None:
     state = after(event(1, at_ms=NOW_MS - MS_PER_DAY), event(1))
     applied = apply(INDEX, state, ChangeUser("ana", Upsert(name="Ana"), NOW_MS))
-    assert applied.renamed
+    assert applied.relabelled
     assert applied.changes == state.boards
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from server.features.leaderboards.model import Leaderboard
 from server.features.leaderboards.shapes import config
 from server.live.personal import Course, Field, Place, Standing, passed, passed_by, standing
-from server.live.view import RunInfo, Target
+from server.live.shapes import RunInfo, Target
 from server.live.window import Change, Message, Row
 
 USERS = "abcdefgh"
@@ -42,7 +42,7 @@ class Board:
         before = self.order().index(user) + 1 if user in self.scores else 0
         self.scores.pop(user, None)  # who reaches a score later stands behind
         self.scores[user] = score
-        return Change(user, "", before, self.order().index(user) + 1, str(-score))
+        return Change(user, "", before, self.order().index(user) + 1, str(-score), before)
 
     def message(self, changes: list[tuple[str, int]]) -> Message:
         self.number += 1
@@ -52,10 +52,12 @@ class Board:
     def place(self, user: str, above: int, below: int) -> Place:
         order = self.order()
         if user not in self.scores:
-            return Place(0, 0, [])
+            return Place(0, 0, [], 0)
         at = order.index(user)
         first = max(at - above, 0)
-        return Place(at + 1, first + 1, [Row(u, None, self.scores[u]) for u in order[first : at + below + 1]])
+        return Place(
+            at + 1, first + 1, [Row(u, "", self.scores[u]) for u in order[first : at + below + 1]], first + 1
+        )
 
 
 changes = st.lists(
@@ -66,7 +68,7 @@ changes = st.lists(
 def follow(board: Board, user: str, around: int = 1) -> tuple[Field, Course]:
     """A course of one user, as read now."""
     field, course = Field(board.number), Course(user, around)
-    field.place(course, board.number, board.place(user, 0, 0).rank)
+    field.place(course, board.number, board.place(user, 0, 0).position)
     return field, course
 
 
@@ -80,7 +82,7 @@ def test_ranks_and_crossings_equal_a_sorted_board(
     field = Field(board.number)
     courses = [Course(user, around) for user in (*USERS, "a")]
     for course in courses:
-        field.place(course, board.number, board.place(course.user, 0, 0).rank)
+        field.place(course, board.number, board.place(course.user, 0, 0).position)
     before = board.order()
     for step in news:
         field.heard(board.message(step))
@@ -90,12 +92,12 @@ def test_ranks_and_crossings_equal_a_sorted_board(
         story = course.story(board.number)
         place = board.place(user, *course.names)
         assert course.sure
-        assert course.rank == story.rank == place.rank
+        assert course.rank == story.rank == place.position
         if near(before, course) != near(after, course):
             assert course.moved
         if user in before:
             over, by = passed(story, place), passed_by(story, place)
-            assert place.rank - (before.index(user) + 1) == by[1] - over[1]
+            assert place.position - (before.index(user) + 1) == by[1] - over[1]
             if all(user != other for step in news for other, _ in step):
                 was, now = set(before[: before.index(user)]), set(after[: after.index(user)])
                 assert (set(by[0]), by[1]) == (now - was, len(now - was))
@@ -125,15 +127,15 @@ def test_a_reading_that_comes_late_or_in_the_middle_tells_all_once(
     for message in messages:
         field.heard(message)
     story = course.story(middle)
-    assert story.rank == place.rank
+    assert story.rank == place.position
     course.settle(middle, story.rank)
     rest = course.story(board.number)
     end = board.place("a", 99, 99)
-    assert rest.rank == course.rank == end.rank
+    assert rest.rank == course.rank == end.position
     if start:
         told = passed_by(rest, end)[1] - passed(rest, end)[1]
-        assert told == end.rank - place.rank
-    field.place(late, middle, place.rank)
+        assert told == end.position - place.position
+    field.place(late, middle, place.position)
     assert late.sure
     assert late.story(board.number) == rest
 
@@ -161,16 +163,16 @@ def test_own_fall_names_those_directly_above() -> None:
 def test_at_most_ten_are_named_and_all_are_counted() -> None:
     field, course = Field(0), Course("me", 0)
     field.place(course, 0, 1)
-    field.heard(Message("e", 1, 31, [Change(f"u{i}", "", 0, 1, "-9") for i in range(30)]))
-    named, count = passed_by(course.story(1), Place(31, 31, [Row("me", None, 1)]))
+    field.heard(Message("e", 1, 31, [Change(f"u{i}", "", 0, 1, "-9", 0) for i in range(30)]))
+    named, count = passed_by(course.story(1), Place(31, 31, [Row("me", "", 1)], 31))
     assert (len(named), count) == (10, 30)
 
 
 def test_one_who_passed_and_fell_back_is_not_told() -> None:
     field, course = Field(0), Course("me", 0)
     field.place(course, 0, 1)
-    field.heard(Message("e", 1, 2, [Change("u", "", 2, 1, "-9"), Change("u", "", 1, 2, "-1")]))
-    place = Place(1, 1, [Row("me", None, 1)])
+    field.heard(Message("e", 1, 2, [Change("u", "", 2, 1, "-9", 2), Change("u", "", 1, 2, "-1", 1)]))
+    place = Place(1, 1, [Row("me", "", 1)], 1)
     assert passed_by(course.story(1), place) == passed(course.story(1), place) == ([], 0)
 
 
@@ -180,14 +182,14 @@ def test_one_who_passed_and_fell_back_is_not_told() -> None:
 def test_moved_only_where_something_shown_may_have_changed(before: int, after: int, moved: bool) -> None:
     field, course = Field(0), Course("me", 2)
     field.place(course, 0, 9)
-    field.heard(Message("e", 1, 30, [Change("u", "", before, after, "-1")]))
+    field.heard(Message("e", 1, 30, [Change("u", "", before, after, "-1", before)]))
     assert course.moved is moved
 
 
 def test_a_contradiction_and_a_loss_are_noticed() -> None:
     field, course = Field(0), Course("me", 2)
     field.place(course, 0, 5)
-    field.heard(Message("e", 1, 9, [Change("me", "", 7, 1, "-1")]))
+    field.heard(Message("e", 1, 9, [Change("me", "", 7, 1, "-1", 7)]))
     assert not course.sure
     field.place(course, 1, 1)
     assert course.sure
@@ -205,8 +207,8 @@ def shown(course: Course, place: Place, previous: int = 0) -> Standing:
 
 def test_what_is_shown() -> None:
     course = Course("me", 1)
-    rows = [Row("x", None, 90), Row("ana", "Ana", 70), Row("me", "Me", 50), Row("bob", None, 20)]
-    found = shown(course, Place(31, 29, rows), previous=34)
+    rows = [Row("x", "", 90), Row("ana", "Ana", 70), Row("me", "Me", 50), Row("bob", "", 20)]
+    found = shown(course, Place(31, 29, rows, 29), previous=34)
     assert (found.rank, found.value, found.previous_rank, found.to_next, found.participants) == (
         31,
         50,
@@ -219,14 +221,14 @@ def test_what_is_shown() -> None:
 
 def test_the_first_has_nobody_to_reach_and_one_who_is_not_on_the_board_has_nothing() -> None:
     course = Course("me", 1)
-    assert shown(course, Place(1, 1, [Row("me", None, 5)])).to_next is None
-    found = shown(course, Place(0, 0, []), previous=4)
+    assert shown(course, Place(1, 1, [Row("me", "", 5)], 1)).to_next is None
+    found = shown(course, Place(0, 0, [], 0), previous=4)
     assert (found.rank, found.value, found.previous_rank, found.around) == (None, None, 4, [])
 
 
 def test_a_rank_beyond_the_last_place_that_counts_is_none() -> None:
     course = Course("me", 1)
-    place = Place(41, 40, [Row("x", None, 9), Row("me", None, 5)])
+    place = Place(41, 40, [Row("x", "", 9), Row("me", "", 5)], 40)
     found = shown(course, place)
     assert (found.rank, found.value, found.to_next) == (None, 5, 4)
     assert [row.user_id for row in found.around] == ["x"]

@@ -13,8 +13,9 @@ from server.features.leaderboards.shapes import config
 from server.live.channels import LeaderboardChannel, PersonalChannel, UserChannel
 from server.live.followers import Follower
 from server.live.personal import Place
+from server.live.shapes import RunInfo, Target
 from server.live.users import UserView
-from server.live.view import RunInfo, Stats, Target
+from server.live.view import Stats
 from server.live.window import Row
 
 BOARD = Leaderboard(
@@ -49,11 +50,11 @@ def test_a_follower_who_fell_behind_gets_the_newest_place() -> None:
     stats = Stats()
     follower = Follower(PersonalChannel(LeaderboardChannel("all"), "me"), 1, stats)
     slow, quick = Reader(1), Reader(9)
-    follower.show(TARGET, Place(1, 1, [Row("me", None, 1)]), 9, None)
+    follower.show(TARGET, Place(1, 1, [Row("me", "", 1)], 1), 9, None)
     follower.viewers = {slow: None, quick: None}
     for rank in (2, 3, 4):
         follower.course.rank = rank
-        follower.show(TARGET, Place(rank, rank, [Row("me", None, 1)]), 9, None)
+        follower.show(TARGET, Place(rank, rank, [Row("me", "", 1)], rank), 9, None)
     assert ([f["rank"] for f in slow.data], [f["rank"] for f in quick.data]) == ([2], [2, 3, 4])
     assert slow in follower.behind
     slow.room = 9
@@ -66,7 +67,7 @@ def test_a_follower_who_fell_behind_gets_the_newest_place() -> None:
 def test_nothing_is_sent_where_nothing_shown_has_changed() -> None:
     follower = Follower(PersonalChannel(LeaderboardChannel("all"), "me"), 1, Stats())
     reader = Reader(9)
-    place = Place(1, 1, [Row("me", None, 1)])
+    place = Place(1, 1, [Row("me", "", 1)], 1)
     follower.show(TARGET, place, 9, None)
     follower.viewers = {reader: None}
     follower.show(TARGET, place, 10, None)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from server.features.leaderboards import shapes
 from server.features.leaderboards.model import Leaderboard
-from server.live.view import RunInfo, Stats, Target, View
+from server.live.shapes import RunInfo, Target
+from server.live.view import Stats, View
 from server.live.window import MARGIN, Change, Message, Row, Window
 
 BOARD = Leaderboard("id", 1, "weekly", "Weekly", "m", date(2026, 11, 23), public=True)
@@ -92,7 +93,7 @@ class Screen:
     def shows(self, rows: list[Row], scale: int = 1) -> bool:
         """Whether exactly these rows are on the screen."""
         return [(row["userId"], row["name"], row["value"]) for row in self.rows] == [
-            (row.user, row.name, row.units / scale) for row in rows
+            (row.user, row.label or None, row.units / scale) for row in rows
         ]
 
 
@@ -100,7 +101,7 @@ class Board:
     """A board of plain rows and its window; each move is one message."""
 
     def __init__(self, size: int, limit: int) -> None:
-        self.rows = [Row(f"u{i}", None, 1_000 - i) for i in range(size)]
+        self.rows = [Row(f"u{i}", "", 1_000 - i) for i in range(size)]
         self.window = Window("e", 0, size, self.rows[: limit + MARGIN], limit)
 
     def move(self, view: View, user: str, place: int, units: int = 0) -> None:
@@ -108,7 +109,7 @@ class Board:
         if before:
             del self.rows[before - 1]
         self.rows.insert(place - 1, Row(user, "N", units))
-        change = Change(user, "N", before, place, str(-units))
+        change = Change(user, "N", before, place, str(-units), before)
         message = Message("e", self.window.number + 1, len(self.rows), [change])
         best = self.window.apply(message)
         assert best is not None

@@ -26,7 +26,7 @@ class Oracle:
 
     def rows(self) -> list[Row]:
         ordered = sorted(self.standings.values())
-        return [Row(user, self.names.get(user) or None, -score) for score, _, user in ordered]
+        return [Row(user, self.names.get(user) or "", -score) for score, _, user in ordered]
 
     def place(self, user: str) -> int:
         standing = self.standings.get(user)
@@ -40,7 +40,7 @@ class Oracle:
             self.time += 1
             self.standings[user] = (score - added, self.time if added or not before else reached, user)
             self.names[user] = name
-            changes.append(Change(user, name, before, self.place(user), str(self.standings[user][0])))
+            changes.append(Change(user, name, before, self.place(user), str(self.standings[user][0]), before))
         self.number += 1
         return Message("e", self.number, len(self.standings), changes)
 
@@ -95,26 +95,26 @@ def test_rows_that_fall_out_are_served_from_the_margin_until_it_is_used_up() -> 
 @pytest.mark.parametrize(
     ("message", "must_read"),
     [
-        pytest.param(Message("e", 7, 1, [Change("a", "", 1, 1, "-9")]), False, id="the same number"),
-        pytest.param(Message("e", 6, 1, [Change("a", "", 1, 1, "-9")]), False, id="an older number"),
-        pytest.param(Message("e", 9, 1, [Change("a", "", 1, 1, "-9")]), True, id="a gap"),
-        pytest.param(Message("f", 8, 1, [Change("a", "", 1, 1, "-9")]), True, id="another epoch"),
-        pytest.param(Message("e", 8, 1, [Change("b", "", 1, 1, "-9")]), True, id="another user's place"),
-        pytest.param(Message("e", 8, 3, [Change("b", "", 0, 1, "-9")]), True, id="a participant too many"),
-        pytest.param(Message("e", 8, 1, [Change("b", "", 0, 1, "-9")]), True, id="a participant too few"),
+        pytest.param(Message("e", 7, 1, [Change("a", "", 1, 1, "-9", 1)]), False, id="the same number"),
+        pytest.param(Message("e", 6, 1, [Change("a", "", 1, 1, "-9", 1)]), False, id="an older number"),
+        pytest.param(Message("e", 9, 1, [Change("a", "", 1, 1, "-9", 1)]), True, id="a gap"),
+        pytest.param(Message("f", 8, 1, [Change("a", "", 1, 1, "-9", 1)]), True, id="another epoch"),
+        pytest.param(Message("e", 8, 1, [Change("b", "", 1, 1, "-9", 1)]), True, id="another user's place"),
+        pytest.param(Message("e", 8, 3, [Change("b", "", 0, 1, "-9", 0)]), True, id="a participant too many"),
+        pytest.param(Message("e", 8, 1, [Change("b", "", 0, 1, "-9", 0)]), True, id="a participant too few"),
     ],
 )
 def test_messages_that_are_not_taken(message: Message, must_read: bool) -> None:
-    window = Window("e", 7, 1, [Row("a", None, 5)], LIMIT)
+    window = Window("e", 7, 1, [Row("a", "", 5)], LIMIT)
     assert window.apply(message) is None
     assert window.must_read is must_read
-    assert (window.number, window.rows) == (7, [Row("a", None, 5)])
+    assert (window.number, window.rows) == (7, [Row("a", "", 5)])
 
 
 def test_a_window_in_doubt_takes_nothing_any_more() -> None:
-    window = Window("e", 7, 1, [Row("a", None, 5)], LIMIT)
+    window = Window("e", 7, 1, [Row("a", "", 5)], LIMIT)
     window.apply(Message("e", 9, 1, []))
-    assert window.apply(Message("e", 8, 1, [Change("a", "", 1, 1, "-9")])) is None
+    assert window.apply(Message("e", 8, 1, [Change("a", "", 1, 1, "-9", 1)])) is None
     assert window.number == 7
 
 
@@ -160,10 +160,15 @@ def test_a_difference_names_no_more_rows_than_needed(old: list[Row], new: list[R
 
 
 def test_one_who_jumps_far_is_the_only_row() -> None:
-    old = [Row(str(i), None, 100 - i) for i in range(100)]
-    new = [Row("90", None, 200), *old[:90], *old[91:]]
-    assert diff(old, new) == ([], [(0, Row("90", None, 200), 90)])
+    old = [Row(str(i), "", 100 - i) for i in range(100)]
+    new = [Row("90", "", 200), *old[:90], *old[91:]]
+    assert diff(old, new) == ([], [(0, Row("90", "", 200), 90)])
 
 
 def test_ranks_are_places() -> None:
-    assert list(ranks([Row("a", None, 1), Row("b", None, 1)])) == [1, 2]
+    rows = [Row("a", "", 3), Row("b", "", 2), Row("c", "", 2), Row("d", "", 1)]
+    assert list(ranks(rows, "ordinal")) == [1, 2, 3, 4]
+    assert list(ranks(rows, "competition")) == [1, 2, 2, 4]
+    assert list(ranks(rows, "dense")) == [1, 2, 2, 3]
+    assert list(ranks(rows[2:], "competition", 3, 2)) == [2, 4]
+    assert list(ranks(rows[2:], "dense", 3, 2)) == [2, 3]

@@ -55,13 +55,15 @@ def test_collect_event() -> None:
     full = event(key="k", attributes={"genre": "crime"})
     batch = collect(9, [item("ann", "t1", full, boards, [0, 4, "", 3, 1, "-9"])])
     received = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
-    assert batch.events == [(9, "018f-id", "ann", 1, 1500, NOW_MS, received, "k", {"genre": "crime"})]
+    assert batch.events == [
+        (9, "018f-id", "ann", 1, 1500, NOW_MS, received, "k", {"genre": "crime"}, DAY, False, None)
+    ]
     assert [row[:9] for row in rows(batch.users)] == [("ann", "ann t1", None, None, "{}", 1, 2, 3, "t1")]
     assert rows(batch.keys) == [("ann", 1, "k", "018f-id", NOW_MS)]
     assert rows(batch.metric_days) == [("ann", 1, DAY, 1500)]
     assert rows(batch.board_entries) == [
-        (2, "", "ann", 1500, NOW_MS, 4),
-        (3, "20261123", "ann", 1500, NOW_MS - 1, 1),
+        (2, "", "", "ann", 1500, NOW_MS, 4),
+        (3, "20261123", "", "ann", 1500, NOW_MS - 1, 1),
     ]
     assert rows(batch.rank_days) == [
         (2, "", "ann", DAY, 4, None, 1500, None),
@@ -88,7 +90,7 @@ def test_collect_keeps_the_last_state_and_the_first_previous() -> None:
         ("bob", 1, DAY, 1),
         ("ann", 1, tomorrow, 1500),
     ]
-    assert rows(batch.board_entries) == [(2, "", "ann", 900, 13, 2), (2, "", "bob", 1, 11, 9)]
+    assert rows(batch.board_entries) == [(2, "", "", "ann", 900, 13, 2), (2, "", "", "bob", 1, 11, 9)]
     assert rows(batch.rank_days) == [
         (2, "", "ann", DAY, 6, 8, 600, 200),
         (2, "", "bob", DAY, 9, None, 1, None),
@@ -105,14 +107,14 @@ def test_collect_profile_only_writes_users_only() -> None:
 def test_collect_skips_boards_that_only_show_a_new_name() -> None:
     boards = [BoardRecord("2:", 700, 10, 700), BoardRecord("3:20261123", 0, 10)]
     batch = collect(9, [item("ann", "t1", event(units=0), boards, [3, 3, "", 0, 7, ""])])
-    assert rows(batch.board_entries) == [(3, "20261123", "ann", 0, 10, 7)]
+    assert rows(batch.board_entries) == [(3, "20261123", "", "ann", 0, 10, 7)]
     assert rows(batch.rank_days) == [(3, "20261123", "ann", DAY, 7, None, 0, None)]
 
 
 def test_collect_nothing_has_all_columns() -> None:
     batch = collect(9, [])
     widths = [len(columns) for columns in batch[1:]]
-    assert widths == [10, 5, 4, 6, 8]
+    assert widths == [10, 5, 4, 7, 8, 4, 4, 7]
     assert all(column == () for columns in batch[1:] for column in columns)
 
 

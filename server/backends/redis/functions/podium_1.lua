@@ -32,7 +32,7 @@ local function prefix_of(meta) return string.sub(meta, 1, -5) end
 
 local function finite(entry)
   for _, move in ipairs(entry[9]) do
-    local score = tonumber(move[4])
+    local score = move[3] == '' and 0 or tonumber(move[4])
     if not score or score ~= score or score > EXACT or score < -EXACT or score % 1 ~= 0 then return false end
   end
   return true
@@ -59,23 +59,97 @@ local function check(p, entry, generation)
   return ACCEPTED
 end
 
--- Moves one board. Ranks are 1-based, 0 where the user was not on the board; the third is the score of the
--- last place that counts where the board is full, else ''.
+-- Tie rules: 0 ordinal, 1 competition (1, 2, 2, 4), 2 dense (1, 2, 2, 3). A dense board has a second sorted set
+-- of its distinct scores.
+local COMPETITION, DENSE = 1, 2
+
+-- The rank, from 1, of what stands at a place (from 1) with a score.
+local function rank_of(p, board, tie, place, score)
+  if tie == COMPETITION then return call('ZCOUNT', p .. 'b:' .. board, '-inf', '(' .. score) + 1 end
+  if tie == DENSE then return call('ZRANK', p .. 'd:' .. board, score) + 1 end
+  return place
+end
+
+local function take_out(p, board, tie, m)
+  local key = p .. 'b:' .. board
+  if tie ~= DENSE then return call('ZREM', key, m) end
+  local score = call('ZSCORE', key, m)
+  call('ZREM', key, m)
+  if score and call('ZCOUNT', key, score, score) == 0 then call('ZREM', p .. 'd:' .. board, score) end
+end
+
+-- Puts a member where it belongs; its rank and its place, both from 1.
+local function put(p, board, tie, m, score)
+  local key = p .. 'b:' .. board
+  if tie == DENSE then take_out(p, board, tie, m) end
+  call('ZADD', key, score, m)
+  local place = call('ZRANK', key, m) + 1
+  if tie == 0 then return place, place end
+  score = call('ZSCORE', key, m)
+  if tie == DENSE then call('ZADD', p .. 'd:' .. board, score, score) end
+  return rank_of(p, board, tie, place, score), place
+end
+
+-- The rank and the place of a member, 0 where it is not on the board.
+local function find(p, board, tie, m)
+  local key = p .. 'b:' .. board
+  local place = call('ZRANK', key, m)
+  if not place then return 0, 0 end
+  place = place + 1
+  if tie == 0 then return place, place end
+  return rank_of(p, board, tie, place, call('ZSCORE', key, m)), place
+end
+
+-- Moves one board: ranks before and after, and the score of the last place that counts where the board is full,
+-- else ''; then the places before and after. All from 1, 0 for "not on the board".
 local function move(p, m)
-  local key, old, new, score, most = p .. 'b:' .. m[1], m[2], m[3], m[4], m[5]
-  local before = 0
+  local board, old, new, score, most, tie = m[1], m[2], m[3], m[4], m[5], m[6]
+  local key = p .. 'b:' .. board
+  local before, from, after, to = 0, 0, 0, 0
   if old ~= '' then
-    before = call('ZRANK', key, old)
-    before = before and before + 1 or 0
-    if old ~= new then call('ZREM', key, old) end
+    before, from = find(p, board, tie, old)
+    if old ~= new then take_out(p, board, tie, old) end
   end
-  call('ZADD', key, score, new)
-  local after = call('ZRANK', key, new) + 1
+  if new ~= '' then after, to = put(p, board, tie, new, score) end
   local threshold = ''
   if most > 0 and call('ZCARD', key) >= most then
     threshold = call('ZRANGE', key, most - 1, most - 1, 'WITHSCORES')[2]
   end
-  return before, after, threshold
+  return before, after, threshold, from, to
+end
+
+local SUM, AVERAGE, MAX = 0, 1, 2
+-- In place of a member's time: groups with equal scores stand in order of their names.
+local NO_TIME = '000000000000'
+
+-- Brings a group to where its members' scores put it. The sum of the members' scores is kept beside the board in
+-- {s}:s:, their number in {s}:m:. Reply: {board, group, rank before, after, score or '', members}, places before
+-- and after.
+local function move_group(p, board, group, aggregate, top, least, tie)
+  local groups, members = 'g:' .. board, p .. 'b:' .. board .. ':' .. group
+  local count, m = call('ZCARD', members), NO_TIME .. group
+  local before, from = find(p, groups, tie, m)
+  local after, to, score = 0, 0, ''
+  if count == 0 or count < least then
+    if before > 0 then take_out(p, groups, tie, m) end
+    call('HDEL', p .. 'm:' .. groups, group)
+  else
+    if aggregate == SUM then
+      score = call('HGET', p .. 's:' .. groups, group) or '0'
+    elseif aggregate == AVERAGE then
+      score = string.format('%.17g', tonumber(call('HGET', p .. 's:' .. groups, group) or '0') / count)
+    elseif aggregate == MAX then
+      score = call('ZRANGE', members, 0, 0, 'WITHSCORES')[2]
+    else
+      local best, sum = call('ZRANGE', members, 0, top - 1, 'WITHSCORES'), 0
+      for i = 2, #best, 2 do sum = sum + tonumber(best[i]) end
+      score = string.format('%.17g', sum / (#best / 2))
+    end
+    after, to = put(p, groups, tie, m, score)
+    call('HSET', p .. 'm:' .. groups, group, count)
+  end
+  if count == 0 then call('HDEL', p .. 's:' .. groups, group) end
+  return {board, group, before, after, score, count}, from, to
 end
 
 --[[
@@ -84,8 +158,11 @@ ARGV 1 epoch  2 catalog version  3 process  4 call number (rising per process)  
      6 log limit (bytes)  7 inputs: list of
        {user, expected token or '', new token, blob, record, key hash or '', display name or '',
         name changed (bool), moves, boards dropped}
-       move = {board, old member or '', new member, score, maxParticipants or 0}
-Reply: packed {DONE, log id or '', {{ACCEPTED, {before, after, threshold, ...}} | {STALE, token, blob}
+       move = {board, old member or '', new member or '', score or '', maxParticipants or 0, tie rule}
+       and on the board of a group: {..., board of the run, group, aggregate, best members that count, least
+       members, change of the group's sum}
+Reply: packed {DONE, log id or '', {{ACCEPTED, {before, after, threshold, ...}, {group move, ...}}
+       | {STALE, token, blob}
        | {REPLAY} | {COLD} | {NOT_FINITE}, ...}} | packed {EPOCH|CATALOG|FULL|OLD, what is}
 A repeated call number is answered with the kept reply and does nothing; a lower one is a lost call that came
 after its repetition, and does nothing either.
@@ -107,6 +184,15 @@ local function commit(keys, args)
   local generation = tonumber(args[5])
   local entries, replies, items = unpack_(args[7]), {}, {}
   local boards, changes = {}, {}
+  local function published(board, change)
+    local list = changes[board]
+    if not list then
+      list = {}
+      changes[board] = list
+      boards[#boards + 1] = board
+    end
+    list[#list + 1] = change
+  end
   for i, entry in ipairs(entries) do
     local user, hash, name = entry[1], entry[6], entry[7]
     local status, token, blob = check(p, entry, generation)
@@ -115,21 +201,23 @@ local function commit(keys, args)
     elseif status ~= ACCEPTED then
       replies[i] = {status}
     else
-      local fields, ranks = {'t', entry[3], 's', entry[4]}, {}
+      local fields, ranks, moved = {'t', entry[3], 's', entry[4]}, {}, {}
       for j, m in ipairs(entry[9]) do
-        local before, after, threshold = move(p, m)
+        local before, after, threshold, from, to = move(p, m)
         ranks[3 * j - 2], ranks[3 * j - 1], ranks[3 * j] = before, after, threshold
-        if m[2] ~= m[3] then
+        if m[3] == '' then
+          call('HDEL', p .. 'u:' .. user, m[1])
+        elseif m[2] ~= m[3] then
           fields[#fields + 1] = m[1]
           fields[#fields + 1] = m[3]
         end
-        local list = changes[m[1]]
-        if not list then
-          list = {}
-          changes[m[1]] = list
-          boards[#boards + 1] = m[1]
+        published(m[1], {user, name, from, to, m[4], before})
+        if m[7] then
+          if m[12] ~= '0' then call('HINCRBY', p .. 's:g:' .. m[7], m[8], m[12]) end
+          local group, was, is = move_group(p, m[7], m[8], m[9], m[10], m[11], m[6])
+          moved[#moved + 1] = group
+          published('g:' .. m[7], {m[8], string.format('%.0f', group[6]), was, is, group[5], group[3]})
         end
-        list[#list + 1] = {user, name, before, after, m[4]}
       end
       call('HSET', p .. 'u:' .. user, unpack(fields))
       if #entry[10] > 0 then call('HDEL', p .. 'u:' .. user, unpack(entry[10])) end
@@ -140,8 +228,8 @@ local function commit(keys, args)
         local seen = p .. 'i:' .. generation .. ':' .. user
         if call('SADD', seen, hash) == 1 then call('EXPIRE', seen, KEYS_TTL, 'NX') end
       end
-      items[#items + 1] = {user, entry[3], entry[4], entry[5], ranks}
-      replies[i] = {ACCEPTED, ranks}
+      items[#items + 1] = {user, entry[3], entry[4], entry[5], ranks, moved}
+      replies[i] = {ACCEPTED, ranks, moved}
     end
   end
 
@@ -228,12 +316,14 @@ local function evict(keys, args)
   return {DONE, gone}
 end
 
-local function rows_of(p, key, first, last)
-  local flat = call('ZRANGE', key, first, last, 'WITHSCORES')
+-- Rows of a board, of users with their labels or of groups with the number of their members.
+local function rows_of(p, board, first, last)
+  local flat = call('ZRANGE', p .. 'b:' .. board, first, last, 'WITHSCORES')
   local users, rows = {}, {}
   for i = 1, #flat, 2 do users[#users + 1] = string.sub(flat[i], 13) end
   if #users == 0 then return rows end
-  local names = call('HMGET', p .. 'names', unpack(users))
+  local labels = string.sub(board, 1, 2) == 'g:' and 'm:' .. board or 'names'
+  local names = call('HMGET', p .. labels, unpack(users))
   for i, user in ipairs(users) do rows[i] = {user, names[i] or '', flat[2 * i]} end
   return rows
 end
@@ -241,67 +331,118 @@ end
 --[[
 page: rows of a board, with the number of its last change, read in one instant.
 ARGV 1 board  2 offset (0-based)  3 limit (at most 1000)  4 user: offset then counts from this user, or ''
+     5 tie rule  6 score and 7 member: offset then counts from behind this place, whoever stands there now
 Reply: {epoch or '', number, participants, offset or -1 where the user is not on the board,
-        {{user, name or '', score}, ...}}
+        {{user, label or '', score}, ...}, rank of the first row}
 ]]
 local function page(keys, args)
   use_api()
-  local p = prefix_of(keys[1])
-  local key, offset, limit = p .. 'b:' .. args[1], tonumber(args[2]), tonumber(args[3])
-  local number = tonumber(call('HGET', p .. 'n', args[1]) or '0')
+  local p, board = prefix_of(keys[1]), args[1]
+  local key, offset, limit, tie = p .. 'b:' .. board, tonumber(args[2]), tonumber(args[3]), tonumber(args[5])
+  local number = tonumber(call('HGET', p .. 'n', board) or '0')
   local head = {call('HGET', keys[1], 'epoch') or '', number, call('ZCARD', key)}
   if args[4] ~= '' then
-    local m = call('HGET', p .. 'u:' .. args[4], args[1])
-    local rank = m and call('ZRANK', key, m)
-    if not rank then
-      head[4], head[5] = -1, {}
+    local m = call('HGET', p .. 'u:' .. args[4], board)
+    local place = m and call('ZRANK', key, m)
+    if not place then
+      head[4], head[5], head[6] = -1, {}, 0
       return head
     end
-    offset = math.max(0, offset + rank)
+    offset = math.max(0, offset + place)
+  elseif args[6] then
+    -- Behind the last place with that score whose member isn't greater: found by halving.
+    local low, high = call('ZCOUNT', key, '-inf', '(' .. args[6]), call('ZCOUNT', key, '-inf', args[6])
+    while low < high do
+      local middle = math.floor((low + high) / 2)
+      if call('ZRANGE', key, middle, middle)[1] <= args[7] then low = middle + 1 else high = middle end
+    end
+    offset = low + offset
   end
-  head[4], head[5] = offset, limit > 0 and rows_of(p, key, offset, offset + limit - 1) or {}
+  local rows = limit > 0 and rows_of(p, board, offset, offset + limit - 1) or {}
+  head[4], head[5] = offset, rows
+  head[6] = #rows > 0 and rank_of(p, board, tie, offset + 1, rows[1][3]) or 0
   return head
 end
 
 --[[
 around: users' places and the rows about them, with the number of the board's last change, read in one instant.
-ARGV 1 board  2.. user, rows above, rows below, ...
-Reply: {epoch or '', number, participants, {{rank (1-based) or 0, rank of the first row, {{user, name or '',
-        score}, ...}}, ...}}
+ARGV 1 board  2 tie rule  3.. user, rows above, rows below, ...
+Reply: {epoch or '', number, participants, {{place (from 1) or 0, place of the first row, {{user, label or '',
+        score}, ...}, rank of the first row}, ...}}
 ]]
 local function around(keys, args)
   use_api()
-  local p = prefix_of(keys[1])
-  local key, places = p .. 'b:' .. args[1], {}
-  for i = 2, #args, 3 do
-    local m = call('HGET', p .. 'u:' .. args[i], args[1])
-    local rank = m and call('ZRANK', key, m)
-    if rank then
-      local first = math.max(0, rank - tonumber(args[i + 1]))
-      places[#places + 1] = {rank + 1, first + 1, rows_of(p, key, first, rank + tonumber(args[i + 2]))}
+  local p, board, tie = prefix_of(keys[1]), args[1], tonumber(args[2])
+  local key, places = p .. 'b:' .. board, {}
+  for i = 3, #args, 3 do
+    local m = call('HGET', p .. 'u:' .. args[i], board)
+    local place = m and call('ZRANK', key, m)
+    if place then
+      local first = math.max(0, place - tonumber(args[i + 1]))
+      local rows = rows_of(p, board, first, place + tonumber(args[i + 2]))
+      places[#places + 1] = {place + 1, first + 1, rows, rank_of(p, board, tie, first + 1, rows[1][3])}
     else
-      places[#places + 1] = {0, 0, {}}
+      places[#places + 1] = {0, 0, {}, 0}
     end
   end
-  local number = tonumber(call('HGET', p .. 'n', args[1]) or '0')
+  local number = tonumber(call('HGET', p .. 'n', board) or '0')
   return {call('HGET', keys[1], 'epoch') or '', number, call('ZCARD', key), places}
 end
 
 --[[
-standing: where one user stands on boards.
-ARGV 1 user  2.. boards
-Reply: {{rank (1-based) or 0, score or ''}, ...}
+standing: where users stand on boards, read in one instant.
+ARGV user, board, tie rule, ...
+Reply: {{rank (from 1) or 0, score or '', label or ''}, ...}
 ]]
 local function standing(keys, args)
   use_api()
   local p = prefix_of(keys[1])
   local found = {}
-  for i = 2, #args do
-    local m = call('HGET', p .. 'u:' .. args[1], args[i])
-    local rank = m and call('ZRANK', p .. 'b:' .. args[i], m)
-    found[i - 1] = rank and {rank + 1, call('ZSCORE', p .. 'b:' .. args[i], m)} or {0, ''}
+  for i = 1, #args, 3 do
+    local user, board = args[i], args[i + 1]
+    local m = call('HGET', p .. 'u:' .. user, board)
+    local rank = m and find(p, board, tonumber(args[i + 2]), m) or 0
+    if rank > 0 then
+      found[#found + 1] = {rank, call('ZSCORE', p .. 'b:' .. board, m), call('HGET', p .. 'names', user) or ''}
+    else
+      found[#found + 1] = {0, '', ''}
+    end
   end
   return found
+end
+
+--[[
+groups: where groups stand.
+ARGV 1 board of the run  2 tie rule  3.. groups
+Reply: {{rank (from 1) or 0, score or '', members}, ...}
+]]
+local function groups(keys, args)
+  use_api()
+  local p, board = prefix_of(keys[1]), 'g:' .. args[1]
+  local found = {}
+  for i = 3, #args do
+    local m = NO_TIME .. args[i]
+    local rank = find(p, board, tonumber(args[2]), m)
+    found[#found + 1] = {rank, rank > 0 and call('ZSCORE', p .. 'b:' .. board, m) or '',
+      call('ZCARD', p .. 'b:' .. args[1] .. ':' .. args[i])}
+  end
+  return found
+end
+
+--[[
+regroup: computes groups anew from their members, as a rebuild needs it, or after a change of their rules.
+ARGV 1 board of the run  2 aggregate  3 best members that count  4 least members  5 tie rule
+     6.. group, sum of its members' scores, ...
+Reply: 1
+]]
+local function regroup(keys, args)
+  use_api()
+  local p, board = prefix_of(keys[1]), args[1]
+  for i = 6, #args, 2 do
+    call('HSET', p .. 's:g:' .. board, args[i], args[i + 1])
+    move_group(p, board, args[i], tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5]))
+  end
+  return 1
 end
 
 --[[
@@ -337,6 +478,7 @@ local function trim(keys, args)
 end
 
 redis.register_function('podium_1_commit', commit)
+redis.register_function('podium_1_regroup', regroup)
 redis.register_function('podium_1_thaw', thaw)
 redis.register_function('podium_1_evict', evict)
 redis.register_function('podium_1_catalog', catalog)
@@ -345,3 +487,4 @@ redis.register_function{function_name = 'podium_1_load', callback = load, flags 
 redis.register_function{function_name = 'podium_1_page', callback = page, flags = {'no-writes'}}
 redis.register_function{function_name = 'podium_1_standing', callback = standing, flags = {'no-writes'}}
 redis.register_function{function_name = 'podium_1_around', callback = around, flags = {'no-writes'}}
+redis.register_function{function_name = 'podium_1_groups', callback = groups, flags = {'no-writes'}}
