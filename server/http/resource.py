@@ -111,7 +111,7 @@ class Resource(Generic[T, C, U, R]):
     """A kind of catalog item under ``path``.
 
     ``create`` and ``update`` give the item that a request asks for, or raise a ``RequestError``, which becomes
-    an issue; so does what ``check_archive`` raises. ``row`` is the item as answered, on a day. ``later`` are
+    an issue; so does what ``check_archive`` raises. ``row`` is the item of a catalog as answered, on a day. ``later`` are
     fields of the contract that are not supported yet, with the values that ask for nothing.
     """
 
@@ -122,7 +122,7 @@ class Resource(Generic[T, C, U, R]):
     row_type: type[R]
     create: Callable[[Context, C], T]
     update: Callable[[Context, T, U], T]
-    row: Callable[[T, date], R]
+    row: Callable[[T, Catalog, date], R]
     check_archive: Callable[[Catalog, T], None] | None = None
     later: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -198,12 +198,12 @@ class Resource(Generic[T, C, U, R]):
         limit = params.integer(request, "limit", LIST_DEFAULT, 1, BATCH_MAX)
         skip = params.integer(request, "skip", 0, 0, 2**31)
         catalog, today = await _read(request)
-        return answer([self.row(item, today) for item in self.kind.of(catalog)[skip : skip + limit]])
+        return answer([self.row(item, catalog, today) for item in self.kind.of(catalog)[skip : skip + limit]])
 
     async def _get(self, request: Request) -> Response:
         catalog, today = await _read(request)
         item = self._find(catalog, request.path_params["id"])
-        return answer(self.row(item, today))
+        return answer(self.row(item, catalog, today))
 
     async def _post(self, request: Request) -> Response:
         items = await _read_batch(request)
@@ -215,7 +215,7 @@ class Resource(Generic[T, C, U, R]):
                     item = self.create(context, self._convert(fields, self.create_type))
                     context.editor.insert(self.kind, item)
                     created.append(item)
-        rows = [self.row(item, context.today) for item in created]
+        rows = [self.row(item, context.catalog, context.today) for item in created]
         return answer(Created(rows, issues.found), 201 if created else 200)
 
     async def _patch(self, request: Request) -> Response:
@@ -231,7 +231,7 @@ class Resource(Generic[T, C, U, R]):
                     after = self.update(context, before, change)
                     context.editor.update(self.kind, before, after)
                     updated.append(after)
-        rows = [self.row(item, context.today) for item in updated]
+        rows = [self.row(item, context.catalog, context.today) for item in updated]
         return answer(Updated(rows, issues.found))
 
     async def _delete(self, request: Request) -> Response:

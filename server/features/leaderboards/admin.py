@@ -1,4 +1,4 @@
-"""``/admin/v1/leaderboards`` (contract.md, section 9; so far: by a metric, perpetual or repeating)."""
+"""``/admin/v1/leaderboards`` (contract.md, sections 9 and 17; so far: by a metric)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from msgspec import UNSET, Meta, UnsetType
 
 from server.core import ids
 from server.core.errors import Unprocessable
-from server.features.leaderboards.model import MAX_PARTICIPANTS, Leaderboard, LeaderboardStatus, RunUnit
+from server.engine.catalog import Catalog
+from server.features.leaderboards.model import (
+    MAX_PARTICIPANTS,
+    Aggregate,
+    AttributeFilter,
+    Leaderboard,
+    LeaderboardStatus,
+    Operator,
+    Order,
+    RunUnit,
+    TieRule,
+)
 from server.features.leaderboards.rules import ShownStatus, status_on
 from server.http.resource import Context, Resource, Update, check_name, check_uuid, given
-from server.spaces.kinds import LEADERBOARD, METRIC
+from server.spaces.kinds import ATTRIBUTE, LEADERBOARD, METRIC
 
 DESCRIPTION_MAX = 1_000
 """Characters in a description."""
@@ -21,30 +32,47 @@ YEARS = range(1970, 3000)
 """Of start and end: no arithmetic on runs leaves the calendar (years 1 to 9999)."""
 RUN_INTERVAL_MAX = 1_000
 """Days, months or years of a run, for the same reason."""
+ATTRIBUTES_MAX = 10
+"""Attributes in a filter or a breakdown."""
+DISPLAYED_MAX = 5
+"""Attributes shown on a row (contract.md, section 17)."""
+AGGREGATE_TOP_MAX = 100
+"""Members of a group that its mean may take (contract.md, section 17)."""
 
 Participants = Annotated[int, Meta(ge=1, le=MAX_PARTICIPANTS, description="Ranks that are shown; null: all.")]
 RunInterval = Annotated[int, Meta(ge=1, le=RUN_INTERVAL_MAX)]
 
-_ONLY_INACTIVE = ("key", "metric_id", "start", "run_unit", "run_interval")
-"""Fields by which scores were counted and runs were named: fixed once the leaderboard was active."""
-_LATER: dict[str, tuple[Any, ...]] = {
-    "pointsSystemId": (),
-    "breakdownAttribute": (),
-    "breakdownAttributes": ([],),
-    "userAttributes": ([],),
-    "displayAttributes": ([],),
-    "rewards": ([],),
-    "startTime": (),
-    "endTime": (),
-    "tieRule": ("ordinal",),
-    "order": ("desc",),
-    "operator": ("sum",),
-    "groupBy": (),
-    "aggregate": ("sum",),
-    "aggregateTop": (10,),
-    "minMembers": (1,),
-    "keepOnLeave": (False,),
-}
+TimeOfDay = Annotated[
+    str,
+    Meta(
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$",
+        description="HH:mm or HH:mm:ss, the user's local time.",
+    ),
+]
+AttributeIds = Annotated[tuple[str, ...], Meta(max_length=ATTRIBUTES_MAX, description="UUIDs of user attributes.")]
+AttributeKeys = Annotated[
+    tuple[str, ...], Meta(max_length=DISPLAYED_MAX, description="Keys of user attributes shown on each row.")
+]
+Top = Annotated[int, Meta(ge=1, le=AGGREGATE_TOP_MAX)]
+Members = Annotated[int, Meta(ge=1, le=MAX_PARTICIPANTS)]
+
+_ONLY_INACTIVE = (
+    *("key", "rank_by", "metric_id", "start", "run_unit", "run_interval", "start_time", "end_time"),
+    *("user_attributes", "breakdown_attributes", "tie_rule", "order", "operator"),
+    *("group_by", "aggregate", "aggregate_top", "min_members", "keep_on_leave"),
+)
+"""Fields by which scores were counted, ranked and named: fixed once the leaderboard was active."""
+_LATER: dict[str, tuple[Any, ...]] = {"pointsSystemId": (), "breakdownAttribute": (), "rewards": ([],)}
+
+
+class AttributeFilterItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A user attribute, by its id, and the value it must have."""
+
+    attribute_id: str
+    attribute_value: str
+
+
+Filters = Annotated[tuple[AttributeFilterItem, ...], Meta(max_length=ATTRIBUTES_MAX)]
 
 
 class CreateLeaderboard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -64,11 +92,25 @@ class CreateLeaderboard(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     max_participants: Participants | None = None
     run_unit: RunUnit | None = None
     run_interval: RunInterval | None = None
+    start_time: TimeOfDay | None = None
+    end_time: TimeOfDay | None = None
+    user_attributes: Filters | None = None
+    breakdown_attributes: AttributeIds | None = None
+    display_attributes: AttributeKeys | None = None
+    tie_rule: TieRule | None = None
+    order: Order | None = None
+    operator: Operator | None = None
+    group_by: str | None = None
+    aggregate: Aggregate | None = None
+    aggregate_top: Top | None = None
+    min_members: Members | None = None
+    keep_on_leave: bool | None = None
     public: bool | None = None
 
 
 class UpdateLeaderboard(Update, frozen=True, rename="camel"):
-    """A change of a leaderboard; null clears ``description``, ``end``, ``maxParticipants`` and ``runUnit``."""
+    """A change of a leaderboard; null clears ``description``, ``end``, ``maxParticipants``, ``runUnit``, the times of
+    day, ``groupBy`` and the lists of attributes."""
 
     name: str | UnsetType = UNSET
     key: str | UnsetType = UNSET
@@ -81,11 +123,24 @@ class UpdateLeaderboard(Update, frozen=True, rename="camel"):
     max_participants: Participants | UnsetType | None = UNSET
     run_unit: RunUnit | UnsetType | None = UNSET
     run_interval: RunInterval | UnsetType | None = UNSET
+    start_time: TimeOfDay | UnsetType | None = UNSET
+    end_time: TimeOfDay | UnsetType | None = UNSET
+    user_attributes: Filters | UnsetType | None = UNSET
+    breakdown_attributes: AttributeIds | UnsetType | None = UNSET
+    display_attributes: AttributeKeys | UnsetType | None = UNSET
+    tie_rule: TieRule | UnsetType = UNSET
+    order: Order | UnsetType = UNSET
+    operator: Operator | UnsetType = UNSET
+    group_by: str | UnsetType | None = UNSET
+    aggregate: Aggregate | UnsetType = UNSET
+    aggregate_top: Top | UnsetType = UNSET
+    min_members: Members | UnsetType = UNSET
+    keep_on_leave: bool | UnsetType = UNSET
     public: bool | UnsetType = UNSET
 
 
 class LeaderboardRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard; what is not set is absent. Both lists of attributes are empty so far."""
+    """A leaderboard; what is not set is absent, and so are the fields about groups without ``groupBy``."""
 
     id: str
     name: str
@@ -99,28 +154,37 @@ class LeaderboardRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     end: date | UnsetType = UNSET
     run_unit: RunUnit | UnsetType = UNSET
     run_interval: int | UnsetType = UNSET
-    breakdown_attributes: tuple[str, ...] = ()
-    user_attributes: tuple[dict[str, str], ...] = ()
+    start_time: str | UnsetType = UNSET
+    end_time: str | UnsetType = UNSET
+    breakdown_attributes: list[str]
+    user_attributes: list[AttributeFilterItem]
+    display_attributes: tuple[str, ...]
+    tie_rule: TieRule
+    order: Order
+    operator: Operator
+    group_by: str | UnsetType = UNSET
+    aggregate: Aggregate | UnsetType = UNSET
+    aggregate_top: int | UnsetType = UNSET
+    min_members: int | UnsetType = UNSET
+    keep_on_leave: bool | UnsetType = UNSET
     public: bool
 
 
 def _create(context: Context, item: CreateLeaderboard) -> Leaderboard:
+    fields = {name: value for name, value in msgspec.structs.asdict(item).items() if value is not None}
+    status = fields.pop("status", "inactive")
+    _name_attributes(context, fields)
     board = Leaderboard(
-        id=context.new_id(),
-        number=context.editor.take_number(),
-        key=item.key,
-        name=item.name,
-        metric_id=check_uuid("metricId", item.metric_id),
-        start=item.start or context.today,
-        description=item.description,
-        end=item.end,
-        run_unit=item.run_unit,
-        run_interval=item.run_interval,
-        max_participants=item.max_participants,
-        public=bool(item.public),
-        created_ms=context.now_ms,
+        **{
+            **fields,
+            "id": context.new_id(),
+            "number": context.editor.take_number(),
+            "metric_id": check_uuid("metricId", item.metric_id),
+            "start": item.start or context.today,
+            "created_ms": context.now_ms,
+        }
     )
-    return _checked(context, _with_status(board, item.status or "inactive", context.today))
+    return _checked(context, _with_status(board, status, context.today))
 
 
 def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) -> Leaderboard:
@@ -130,6 +194,7 @@ def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) ->
         fields["metric_id"] = check_uuid("metricId", fields["metric_id"])
     if "run_unit" in fields and fields["run_unit"] is None:
         fields.setdefault("run_interval", None)
+    _name_attributes(context, fields)
     after = msgspec.structs.replace(before, **fields)
     if before.status != "inactive":
         _check_fixed(before, after, _ONLY_INACTIVE, "while the leaderboard is inactive")
@@ -138,6 +203,32 @@ def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) ->
     if status is not None:
         after = _with_status(after, status, context.today)
     return _checked(context, after)
+
+
+def _name_attributes(context: Context, fields: dict[str, Any]) -> None:
+    """Put keys in the place of attribute ids, and empty lists in that of null."""
+    for name in ("user_attributes", "breakdown_attributes", "display_attributes"):
+        if name in fields and fields[name] is None:
+            fields[name] = ()
+    if "user_attributes" in fields:
+        fields["user_attributes"] = tuple(
+            AttributeFilter(_attribute(context, "userAttributes", item.attribute_id), item.attribute_value)
+            for item in fields["user_attributes"]
+        )
+    if "breakdown_attributes" in fields:
+        fields["breakdown_attributes"] = tuple(
+            _attribute(context, "breakdownAttributes", id_) for id_ in fields["breakdown_attributes"]
+        )
+    if fields.get("group_by") is not None:
+        fields["group_by"] = _attribute(context, "groupBy", fields["group_by"])
+
+
+def _attribute(context: Context, field: str, id_: str) -> str:
+    wanted = check_uuid(field, id_)
+    for attribute in ATTRIBUTE.of(context.catalog):
+        if attribute.id == wanted and attribute.type == "user":
+            return attribute.key
+    raise Unprocessable(f"{field} names no user attribute: {wanted}")
 
 
 def _check_fixed(before: Leaderboard, after: Leaderboard, fields: tuple[str, ...], when: str) -> None:
@@ -185,12 +276,34 @@ def _checked(context: Context, board: Leaderboard) -> Leaderboard:
     if (board.run_unit is None) != (board.run_interval is None):
         missing, present = ("runUnit", "runInterval") if board.run_unit is None else ("runInterval", "runUnit")
         raise Unprocessable(f"{missing} is required with {present}")
+    _check_attributes(context, board)
     context.check_key(LEADERBOARD, board)
     return board
 
 
-def _row(board: Leaderboard, today: date) -> LeaderboardRow:
-    return LeaderboardRow(
+def _check_attributes(context: Context, board: Leaderboard) -> None:
+    for wanted in board.user_attributes:
+        ids.check_text("userAttributes", wanted.value, ids.ATTRIBUTE_VALUE_MAX)
+        if not wanted.value:
+            raise Unprocessable("userAttributes: attributeValue must not be empty")
+    for name, keys in (
+        ("userAttributes", [wanted.key for wanted in board.user_attributes]),
+        ("breakdownAttributes", board.breakdown_attributes),
+        ("displayAttributes", board.display_attributes),
+    ):
+        if len(set(keys)) != len(keys):
+            raise Unprocessable(f"{name} names an attribute twice")
+    known = {attribute.key for attribute in ATTRIBUTE.of(context.catalog) if attribute.type == "user"}
+    for key in board.display_attributes:
+        if key not in known:
+            raise Unprocessable(f"displayAttributes names no user attribute: {ids.printable(key[: ids.KEY_MAX])}")
+    if board.group_by is not None and board.breakdown_attributes:
+        raise Unprocessable("groupBy can't be used together with breakdownAttributes")
+
+
+def _row(board: Leaderboard, catalog: Catalog, today: date) -> LeaderboardRow:
+    id_of = {attribute.key: attribute.id for attribute in ATTRIBUTE.of(catalog) if attribute.type == "user"}
+    row = LeaderboardRow(
         id=board.id,
         name=board.name,
         key=board.key,
@@ -203,7 +316,25 @@ def _row(board: Leaderboard, today: date) -> LeaderboardRow:
         end=_or_absent(board.end),
         run_unit=_or_absent(board.run_unit),
         run_interval=_or_absent(board.run_interval),
+        start_time=_or_absent(board.start_time),
+        end_time=_or_absent(board.end_time),
+        breakdown_attributes=[id_of[key] for key in board.breakdown_attributes],
+        user_attributes=[AttributeFilterItem(id_of[wanted.key], wanted.value) for wanted in board.user_attributes],
+        display_attributes=board.display_attributes,
+        tie_rule=board.tie_rule,
+        order=board.order,
+        operator=board.operator,
         public=board.public,
+    )
+    if board.group_by is None:
+        return row
+    return msgspec.structs.replace(
+        row,
+        group_by=id_of[board.group_by],
+        aggregate=board.aggregate,
+        aggregate_top=board.aggregate_top,
+        min_members=board.min_members,
+        keep_on_leave=board.keep_on_leave,
     )
 
 

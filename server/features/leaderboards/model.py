@@ -66,6 +66,13 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
     keep_on_leave: bool = False
 
     @property
+    def attribute_keys(self) -> frozenset[str]:
+        """The user attributes that it needs."""
+        grouping = () if self.group_by is None else (self.group_by,)
+        audience = (wanted.key for wanted in self.user_attributes)
+        return frozenset((*audience, *self.breakdown_attributes, *self.display_attributes, *grouping))
+
+    @property
     def most(self) -> int:
         """Ranks that are shown."""
         return self.max_participants or MAX_PARTICIPANTS

@@ -90,7 +90,7 @@ def _check_archive(catalog: Catalog, metric: Metric) -> None:
             raise Unprocessable(f"Metric is used by leaderboard {board.key}; delete that one first")
 
 
-def _row(metric: Metric, _: date) -> MetricRow:
+def _row(metric: Metric, _: Catalog, __: date) -> MetricRow:
     return MetricRow(metric.id, metric.name, metric.key, metric.unit_type, metric.units, metric.decimals)
 
 

@@ -9,9 +9,10 @@ from msgspec import UNSET, UnsetType
 
 from server.core import ids
 from server.core.errors import Unprocessable
+from server.engine.catalog import Catalog
 from server.features.users.model import Attribute, AttributeType
 from server.http.resource import Context, Resource, Update, check_name, given
-from server.spaces.kinds import ATTRIBUTE
+from server.spaces.kinds import ATTRIBUTE, LEADERBOARD
 
 
 class CreateAttribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -61,8 +62,16 @@ def _update(_: Context, before: Attribute, change: UpdateAttribute) -> Attribute
     return after
 
 
-def _row(attribute: Attribute, _: date) -> AttributeRow:
+def _row(attribute: Attribute, _: Catalog, __: date) -> AttributeRow:
     return AttributeRow(attribute.id, attribute.name, attribute.key, attribute.type)
+
+
+def _check_archive(catalog: Catalog, attribute: Attribute) -> None:
+    if attribute.type != "user":
+        return
+    for board in LEADERBOARD.of(catalog):
+        if attribute.key in board.attribute_keys:
+            raise Unprocessable(f"Attribute is used by leaderboard {board.key}; delete that one first")
 
 
 ENDPOINTS = Resource(
@@ -74,4 +83,5 @@ ENDPOINTS = Resource(
     create=_create,
     update=_update,
     row=_row,
+    check_archive=_check_archive,
 ).endpoints()

@@ -20,6 +20,7 @@ from trophy.errors import NotFoundError, UnprocessableEntityError
 
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
+from server.features.leaderboards.model import AttributeFilter
 from server.spaces import store
 from server.spaces.space import Space
 from tests.conftest import SettableClock
@@ -360,7 +361,14 @@ async def test_leaderboard_row(http: httpx.AsyncClient, metric: str) -> None:
         "public": True,
     }
     [plain, weekly] = await make(http, "leaderboards", least, full)
-    nothing = {"breakdownAttributes": [], "userAttributes": []}
+    nothing = {
+        "breakdownAttributes": [],
+        "userAttributes": [],
+        "displayAttributes": [],
+        "tieRule": "ordinal",
+        "order": "desc",
+        "operator": "sum",
+    }
     assert plain == {
         **least,
         **nothing,
@@ -404,20 +412,77 @@ async def test_start_is_today_at_home(
         ({"status": "finished"}, "status can be finished only with an end in the past"),
         ({"status": "finished", "end": TODAY}, "status can be finished only with an end in the past"),
         ({"description": "d" * 1_001}, "description must have at most 1,000 characters"),
-        ({"breakdownAttributes": [UNKNOWN]}, "breakdownAttributes is not supported yet"),
-        ({"userAttributes": [{"attributeId": UNKNOWN}]}, "userAttributes is not supported yet"),
-        ({"startTime": "09:00"}, "startTime is not supported yet"),
-        ({"endTime": "17:00"}, "endTime is not supported yet"),
+        ({"breakdownAttributes": [UNKNOWN]}, f"breakdownAttributes names no user attribute: {UNKNOWN}"),
+        ({"breakdownAttributes": ["city"]}, "breakdownAttributes must be a valid UUID"),
+        (
+            {"userAttributes": [{"attributeId": UNKNOWN, "attributeValue": "a"}]},
+            f"userAttributes names no user attribute: {UNKNOWN}",
+        ),
+        ({"userAttributes": [{"attributeId": UNKNOWN}]}, "userAttributes[0].attributeValue is required"),
+        ({"displayAttributes": ["city"]}, "displayAttributes names no user attribute: city"),
+        ({"displayAttributes": ["a"] * 6}, "displayAttributes: expected array of length <= 5"),
+        ({"startTime": "9:00"}, "startTime: expected str matching regex"),
+        ({"endTime": "24:00"}, "endTime: expected str matching regex"),
         ({"pointsSystemId": UNKNOWN}, "pointsSystemId is not supported yet"),
-        ({"tieRule": "dense"}, "tieRule is not supported yet"),
-        ({"order": "asc"}, "order is not supported yet"),
-        ({"operator": "best"}, "operator is not supported yet"),
-        ({"groupBy": "city"}, "groupBy is not supported yet"),
+        ({"tieRule": "shared"}, "tieRule: invalid enum value 'shared'"),
+        ({"order": "up"}, "order: invalid enum value 'up'"),
+        ({"operator": "max"}, "operator: invalid enum value 'max'"),
+        ({"groupBy": "city"}, "groupBy must be a valid UUID"),
+        ({"groupBy": UNKNOWN}, f"groupBy names no user attribute: {UNKNOWN}"),
+        ({"aggregate": "median"}, "aggregate: invalid enum value 'median'"),
+        ({"aggregateTop": 101}, "aggregateTop: expected int <= 100"),
+        ({"minMembers": 0}, "minMembers: expected int >= 1"),
     ],
 )
 async def test_leaderboard_issues(http: httpx.AsyncClient, metric: str, change: dict[str, Any], said: str) -> None:
     good = {"name": "Top", "key": "top", "rankBy": "metric", "metricId": metric}
-    assert await issue(http, "leaderboards", {**good, **change}) == said
+    assert (await issue(http, "leaderboards", {**good, **change})).startswith(said)
+
+
+async def test_leaderboard_of_groups(http: httpx.AsyncClient, metric: str, space: Space) -> None:
+    [city, team] = await make(
+        http,
+        "attributes",
+        {"name": "City", "key": "city", "type": "user"},
+        {"name": "Team", "key": "team", "type": "user"},
+    )
+    asked = {
+        "name": "Cities",
+        "key": "cities",
+        "rankBy": "metric",
+        "metricId": metric,
+        "groupBy": city["id"],
+        "aggregate": "top",
+        "aggregateTop": 3,
+        "minMembers": 2,
+        "keepOnLeave": True,
+        "displayAttributes": ["team"],
+        "userAttributes": [{"attributeId": team["id"], "attributeValue": "red"}],
+        "startTime": "22:00",
+        "endTime": "02:00:30",
+        "tieRule": "dense",
+        "order": "asc",
+        "operator": "best",
+        "status": "active",
+    }
+    [row] = await make(http, "leaderboards", asked)
+    assert {**row, **asked} == row
+    stored = space.index.leaderboard_by_key["cities"]
+    assert (stored.group_by, stored.user_attributes) == ("city", (AttributeFilter("team", "red"),))
+
+    said = await issue(http, "leaderboards", {"breakdownAttributes": [team["id"]]}, id_=row["id"])
+    assert said == "breakdownAttributes can only be changed while the leaderboard is inactive"
+    broken_down = {**asked, "key": "b", "breakdownAttributes": [team["id"]]}
+    assert (
+        await issue(http, "leaderboards", broken_down) == "groupBy can't be used together with breakdownAttributes"
+    )
+    twice = {**asked, "key": "b", "groupBy": None, "breakdownAttributes": [team["id"], team["id"]]}
+    assert await issue(http, "leaderboards", twice) == "breakdownAttributes names an attribute twice"
+    row = await patch(http, "leaderboards", row["id"], displayAttributes=None)
+    assert row["displayAttributes"] == []
+
+    deleted = (await http.delete("/admin/v1/attributes", params={"ids": city["id"]})).json()
+    assert deleted["issues"][0]["message"] == "Attribute is used by leaderboard cities; delete that one first"
 
 
 async def test_what_asks_for_nothing_is_accepted(http: httpx.AsyncClient, metric: str) -> None:
