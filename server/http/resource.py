@@ -111,8 +111,8 @@ class Resource(Generic[T, C, U, R]):
     """A kind of catalog item under ``path``.
 
     ``create`` and ``update`` give the item that a request asks for, or raise a ``RequestError``, which becomes
-    an issue; so does what ``check_archive`` raises. ``row`` is the item of a catalog as answered, on a day. ``later`` are
-    fields of the contract that are not supported yet, with the values that ask for nothing.
+    an issue; so does what ``check_archive`` raises. ``row`` is the item of a catalog as answered, on a day.
+    ``later`` are fields of the contract that are not supported yet, with the values that ask for nothing.
     """
 
     kind: Kind[T]

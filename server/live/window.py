@@ -8,7 +8,7 @@ from operator import lt
 from typing import NamedTuple
 
 from server.features.leaderboards.model import TieRule
-from server.features.leaderboards.ranking import units
+from server.features.leaderboards.ranking import successive, units
 
 MARGIN = 50
 """Rows kept below the widest view: so many more may fall out than come in before the board is read again."""
@@ -162,12 +162,7 @@ def ranks(rows: Sequence[Row], tie_rule: TieRule, place: int = 1, rank: int = 1)
     """The rank of each of successive rows, the first of which has this place and rank (design decision 8)."""
     if tie_rule == "ordinal":
         return range(place, place + len(rows))
-    found: list[int] = []
-    for i, row in enumerate(rows):
-        if i and row.units != rows[i - 1].units:
-            rank = place + i if tie_rule == "competition" else rank + 1
-        found.append(rank)
-    return found
+    return successive([row.units for row in rows], tie_rule, place, rank)
 
 
 def units_of(score: str | bytes) -> float:

@@ -109,8 +109,8 @@ class CreateLeaderboard(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class UpdateLeaderboard(Update, frozen=True, rename="camel"):
-    """A change of a leaderboard; null clears ``description``, ``end``, ``maxParticipants``, ``runUnit``, the times of
-    day, ``groupBy`` and the lists of attributes."""
+    """A change of a leaderboard; null clears ``description``, ``end``, ``maxParticipants``, ``runUnit``, the times
+    of day, ``groupBy`` and the lists of attributes."""
 
     name: str | UnsetType = UNSET
     key: str | UnsetType = UNSET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -87,3 +88,15 @@ def scale_of(decimals: int, order: Order) -> int:
 def shown_rank(rank: int, most: int) -> int | None:
     """The rank as shown: none for 0 ("not on the board") and beyond ``most``, the last place that counts."""
     return rank if 0 < rank <= most else None
+
+
+def successive(scores: Sequence[float], tie_rule: TieRule, place: int, rank: int) -> Sequence[int]:
+    """The ranks of successive scores, of which the first has this place and rank (design decision 8)."""
+    if tie_rule == "ordinal":
+        return range(place, place + len(scores))
+    found: list[int] = []
+    for i, one in enumerate(scores):
+        if i and one != scores[i - 1]:
+            rank = place + i if tie_rule == "competition" else rank + 1
+        found.append(rank)
+    return found
