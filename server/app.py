@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from server.demo import session as demo
 from server.features.leaderboards import admin as leaderboards_admin
 from server.features.leaderboards import api as leaderboards_api
+from server.features.leaderboards import lists as leaderboards_lists
 from server.features.metrics import admin as metrics_admin
 from server.features.metrics import api as metrics_api
 from server.features.users import admin as users_admin
@@ -50,6 +51,7 @@ ENDPOINTS = [
     *intake_http.ENDPOINTS,
     *users_api.ENDPOINTS,
     *metrics_api.ENDPOINTS,
+    *leaderboards_lists.ENDPOINTS,
     *leaderboards_api.ENDPOINTS,
     *live_http.ENDPOINTS,
     *metrics_admin.ENDPOINTS,

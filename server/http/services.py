@@ -41,6 +41,9 @@ class Services(Protocol):
     @property
     def settings(self) -> BodyLimits: ...
 
+    async def thaw(self, space: Space, users: list[str]) -> None:
+        """Put the states of cold users back into Redis."""
+
     async def commit(self, space: Space, input_: ChangeUser) -> UserState:
         """Commit a command; the user's state after it (design decision 17)."""
 

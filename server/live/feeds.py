@@ -199,6 +199,6 @@ def _window_of(page: list[Any], limit: int) -> Window:
         epoch.decode(),
         number,
         participants,
-        [Row(user.decode(), text.decode(), units_of(score)) for user, text, score in rows],
+        [Row(user.decode(), text.decode(), units_of(score)) for user, text, score, _ in rows],
         limit,
     )

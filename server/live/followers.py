@@ -290,7 +290,7 @@ class Followers:
                 Place(
                     place,
                     first,
-                    [Row(user.decode(), text.decode(), units_of(score)) for user, text, score in rows],
+                    [Row(user.decode(), text.decode(), units_of(score)) for user, text, score, _ in rows],
                     rank,
                 )
                 for place, first, rows, rank in places

@@ -21,12 +21,13 @@ from server.core.periods import iso, local_day
 from server.features.leaderboards import shapes
 from server.features.leaderboards.ranking import board_name, scale_of
 from server.features.leaderboards.runs import final_at_ms, run_name, run_on, run_state, within
+from server.features.leaderboards.shapes import RunInfo
 from server.live.channels import LIMITS, LeaderboardChannel, PersonalChannel, UserChannel
 from server.live.feeds import Feed, Feeds
 from server.live.followers import Followers, Thaw
 from server.live.listener import Listener
 from server.live.protocol import CommandError, ErrorCode
-from server.live.shapes import RunInfo, Target
+from server.live.shapes import Target
 from server.live.users import Describe, UserEvents
 from server.live.view import Later, Stats, View, Viewer, Watched
 from server.live.window import Message, Window

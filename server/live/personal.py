@@ -10,7 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from server.features.leaderboards.ranking import shown_rank
-from server.live.shapes import AnyShown, RunInfo, Target, shown_row
+from server.features.leaderboards.shapes import RunInfo
+from server.live.shapes import AnyShown, Target, shown_row
 from server.live.window import Message, Row, ranks
 
 NAMED_MAX = 10

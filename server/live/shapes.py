@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,19 +10,8 @@ from msgspec import UNSET, UnsetType
 from server.features.leaderboards.labels import read_label, shown
 from server.features.leaderboards.model import MAX_PARTICIPANTS
 from server.features.leaderboards.ranking import group_values
-from server.features.leaderboards.runs import RunState
-from server.features.leaderboards.shapes import LeaderboardConfig
+from server.features.leaderboards.shapes import LeaderboardConfig, RunInfo
 from server.live.window import Row
-
-
-class RunInfo(msgspec.Struct, frozen=True, rename="camel"):
-    """A run as viewers see it; local dates, both inclusive. ``finalAt`` (ISO 8601) is when it becomes final by
-    itself."""
-
-    start: date
-    end: date | None
-    state: RunState
-    final_at: str | None = None
 
 
 class Target(NamedTuple):

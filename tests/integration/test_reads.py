@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 from trophy import (
     AsyncTrophyApi,
     CreateLeaderboardRequestItem,
@@ -20,64 +16,15 @@ from trophy import (
     UpsertedUser,
 )
 from trophy.core.api_error import ApiError
-from trophy.environment import TrophyApiEnvironment
 
 from server.app import ENDPOINTS
-from server.http.errors import EXCEPTION_HANDLERS
 from server.http.openapi import document
-from server.http.routes import routes
-from server.services import Services, open_services
-from server.settings import Settings
+from server.services import Services
 from server.writebehind.eviction import evict
 from server.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-async def services(
-    redis_url: str, database_url: str, admin_key: str, clock: SettableClock
-) -> AsyncIterator[Services]:
-    settings = Settings(redis_url=redis_url, database_url=database_url)
-    async with open_services(settings, clock) as services:
-        yield services
-
-
-@pytest.fixture
-async def base_url(services: Services) -> AsyncIterator[str]:
-    """Where the server listens."""
-    app = Starlette(routes=routes(ENDPOINTS), exception_handlers=EXCEPTION_HANDLERS)
-    app.state.services = services
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, http="httptools")
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    ticking = asyncio.create_task(server.main_loop())
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await ticking
-    await server.shutdown()
-
-
-@pytest.fixture
-async def http(base_url: str, admin_key: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client with the admin key."""
-    async with httpx.AsyncClient(base_url=base_url, headers={"X-API-KEY": admin_key}) as client:
-        yield client
-
-
-@pytest.fixture
-async def trophy(base_url: str, admin_key: str) -> AsyncIterator[AsyncTrophyApi]:
-    """The published SDK, pointed here."""
-    async with httpx.AsyncClient() as client:
-        yield AsyncTrophyApi(
-            api_key=admin_key,
-            environment=TrophyApiEnvironment(api=f"{base_url}/v1", admin=f"{base_url}/admin/v1"),
-            httpx_client=client,
-            max_retries=0,
-        )
 
 
 @pytest.fixture

@@ -1,31 +1,41 @@
-"""Leaderboards over the application API (contract.md, sections 9 and 16)."""
+"""Leaderboards over the application API: lists, rankings, a user's places (contract.md, sections 9, 16 and 17)."""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import NamedTuple
+import base64
+import binascii
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
 from server.core import ids
-from server.core.errors import NotFound, Unavailable, Unprocessable
-from server.core.periods import local_day, zone
-from server.engine.state import UserState
+from server.core.errors import NotFound, Unprocessable
 from server.features.leaderboards import shapes, store
-from server.features.leaderboards.model import MAX_PARTICIPANTS, Leaderboard
-from server.features.leaderboards.ranking import board_name, shown_rank
-from server.features.leaderboards.rules import status_on
-from server.features.leaderboards.runs import Run, run_name, select_run
-from server.features.leaderboards.shapes import ListedLeaderboard, RankedLeaderboard, UserLeaderboard
+from server.features.leaderboards.lookup import (
+    Found,
+    Reader,
+    asked_group,
+    asked_run,
+    board_of,
+    find,
+    leaderboard,
+    own_board,
+    ranking,
+    run_info,
+    today,
+    user_state,
+)
+from server.features.leaderboards.model import MAX_PARTICIPANTS
+from server.features.leaderboards.ranking import member, shown_rank
+from server.features.leaderboards.runs import run_on
+from server.features.leaderboards.shapes import ListedLeaderboard, RankedLeaderboard, UserLeaderboard, UserPlace
 from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
-from server.spaces.space import Space
-from server.spaces.states import read_state
 
 LIMIT_MAX = 1_000
 """Rows of one answer: Redis serves nobody else while it reads them."""
@@ -33,22 +43,21 @@ HISTORY_MAX = 100
 """Days of one answer (contract.md, section 9)."""
 
 
-class _Found(NamedTuple):
-    """A leaderboard that may be shown. ``scale``: whole units of a value of 1; ``most``: ranks that count."""
+class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page ended: in a live run the score and member of its last row, in a final one how many rows came
+    before."""
 
-    board: Leaderboard
-    metric_key: str
-    metric_name: str
-    status: shapes.VisibleStatus
-    scale: int
-    most: int
+    board: str
+    score: str
+    member: str
+    rows: int
 
 
 async def get_leaderboards(request: Request) -> Response:
     """``GET /v1/leaderboards``."""
     finished = params.boolean(request, "includeFinished")
     space, now_ms = principal(request).space, services(request).clock()
-    shown = [_find(space, board, now_ms) for board in space.index.catalog.leaderboards]
+    shown = [find(space, board, now_ms) for board in space.index.catalog.leaderboards]
     return answer(
         [
             shapes.listed(found.board, found.metric_key, found.metric_name, found.status)
@@ -60,51 +69,106 @@ async def get_leaderboards(request: Request) -> Response:
 
 async def get_leaderboard(request: Request) -> Response:
     """``GET /v1/leaderboards/{key}``."""
-    parts, space, found = services(request), principal(request).space, _leaderboard(request)
+    found = leaderboard(request)
     offset = params.integer(request, "offset", 0, 0, MAX_PARTICIPANTS)
     limit = params.integer(request, "limit", 10, 1, LIMIT_MAX)
-    asked = params.day(request, "run")
-    if request.query_params.get("userAttributes"):
-        raise Unprocessable("userAttributes: this leaderboard is not broken down by attributes")
-    if space.epoch is None:
-        raise Unavailable("Redis is being rebuilt")
-
     user = request.query_params.get("userId")
-    rows: list[store.Row] = []
-    if user is None:
-        run = select_run(found.board, asked, _today(request, None))
-        page = await store.read_page(parts.redis, space, _board(found, run), found.board.tie_rule, offset, limit)
-    else:
+    cursor = request.query_params.get("cursor")
+    state = None
+    if user is not None:
         ids.check_id("userId", user)
-        state = await read_state(parts.redis, parts.pool, space, user)
-        run = select_run(found.board, asked, _today(request, state))
-        page = None if state is None else await _page_from(request, found, run, user, state, offset, limit)
-    if page is not None:
-        offset, rows = page.offset, page.rows[: max(0, found.most - page.offset)]
-    rankings = [
-        shapes.Ranking(row.user, row.label.name, rank, row.units // found.scale, row.units / found.scale)
-        for rank, row in enumerate(rows, offset + 1)
-    ]
-    return answer(shapes.ranked(found.board, found.metric_key, found.metric_name, found.status, rankings))
+        state = await user_state(request, user)
+    run = asked_run(request, found, state)
+    reader = Reader(request, found, run, board_of(found, run, asked_group(request, found)))
+    if cursor is not None:
+        if user is not None or offset:
+            raise Unprocessable("cursor can't be used together with userId or offset")
+        page = await _page_behind(reader, cursor, limit)
+    elif user is None:
+        page = await reader.page(offset, limit)
+    else:
+        above = None if state is None else await reader.offset_of(user)
+        page = store.Page(0, [], 0) if above is None else await reader.page(above + offset, limit)
+    return answer(
+        RankedLeaderboard(
+            **shapes.fields(found.board, found.metric_key, found.metric_name),
+            status=found.status,
+            run=run_info(request, found, run),
+            participants=page.participants,
+            rankings=[ranking(found, row) for row in page.rows],
+            next_cursor=await _next_cursor(reader, found, page, limit),
+        )
+    )
+
+
+async def _page_behind(reader: Reader, cursor: str, limit: int) -> store.Page:
+    try:
+        at = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Cursor)
+        if at.score:
+            float(at.score)
+    except (ValueError, binascii.Error, msgspec.DecodeError):
+        raise Unprocessable("cursor is not one of this server's") from None
+    if at.board != reader.board:
+        raise Unprocessable("cursor belongs to another ranking")
+    if await reader.final():
+        return await reader.page(at.rows, limit)
+    if not at.score:
+        raise Unprocessable("cursor is not one of this server's")
+    return await reader.page(0, limit, behind=(at.score, at.member))
+
+
+async def _next_cursor(reader: Reader, found: Found, page: store.Page, limit: int) -> str | msgspec.UnsetType:
+    behind = page.offset + len(page.rows)
+    if len(page.rows) < limit or behind >= min(page.participants, found.most):
+        return msgspec.UNSET
+    last = page.rows[-1]
+    cursor = _Cursor(reader.board, str(-last.units), member(last.reached_ms, last.user), behind)
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode().rstrip("=")
+
+
+async def get_user_leaderboards(request: Request) -> Response:
+    """``GET /v1/users/{id}/leaderboards``."""
+    user = ids.check_id("id", request.path_params["id"])
+    state = await user_state(request, user)
+    if state is None:
+        raise NotFound(f"User not found: {user}")
+    space, now_ms = principal(request).space, services(request).clock()
+    places = []
+    for board in space.index.catalog.leaderboards:
+        found = find(space, board, now_ms)
+        run = run_on(board, today(request, state)) if found is not None else None
+        own = own_board(found, run, state) if found is not None and run is not None else None
+        if found is None or run is None or own is None or own not in state.boards:
+            continue
+        place = await Reader(request, found, run, own).place(user)
+        if place is not None:
+            places.append(
+                UserPlace(
+                    **shapes.fields(board, found.metric_key, found.metric_name),
+                    status=found.status,
+                    run=run_info(request, found, run),
+                    rank=shown_rank(place.rank, found.most),
+                    value=place.units / found.scale + 0.0,
+                )
+            )
+    return answer(places)
 
 
 async def get_user_leaderboard(request: Request) -> Response:
     """``GET /v1/users/{id}/leaderboards/{key}``."""
-    parts, space, found = services(request), principal(request).space, _leaderboard(request)
+    parts, space, found = services(request), principal(request).space, leaderboard(request)
     user = ids.check_id("id", request.path_params["id"])
-    asked = params.day(request, "run")
     days = params.integer(request, "numEvents", 10, 0, HISTORY_MAX)
-    state = await read_state(parts.redis, parts.pool, space, user)
+    state = await user_state(request, user)
     if state is None:
         raise NotFound(f"User not found: {user}")
-    run = select_run(found.board, asked, _today(request, state))
-    place = await store.read_place(parts.redis, space, _board(found, run), found.board.tie_rule, user)
-    if place is None:
-        place = await _find_place(request, found, run, user, state)
+    run = asked_run(request, found, state)
+    own = own_board(found, run, state)
+    place = None if own is None else await Reader(request, found, run, own).place(user)
     history: list[shapes.RankedDay] = []
     if days:
         async with acquired(parts.pool) as connection:
-            rows = await store.read_days(connection, space.id, _board(found, run), user, days)
+            rows = await store.read_days(connection, space.id, board_of(found, run), user, days)
         history = [_ranked_day(found, row) for row in rows]
     return answer(
         shapes.user_leaderboard(
@@ -113,81 +177,34 @@ async def get_user_leaderboard(request: Request) -> Response:
             found.metric_name,
             rank=None if place is None else shown_rank(place.rank, found.most),
             value=None if place is None else place.units // found.scale,
-            exact_value=None if place is None else place.units / found.scale,
+            exact_value=None if place is None else place.units / found.scale + 0.0,
             history=history,
         )
     )
 
 
-def _find(space: Space, board: Leaderboard, now_ms: int) -> _Found | None:
-    status = status_on(board, local_day(now_ms, space.index.home))
-    if status == "inactive":
-        return None
-    metric = space.index.metric_by_id[board.metric_id]
-    most = board.max_participants or MAX_PARTICIPANTS
-    return _Found(board, metric.key, metric.name, status, 10**metric.decimals, most)
-
-
-def _leaderboard(request: Request) -> _Found:
-    key: str = request.path_params["key"]
-    space = principal(request).space
-    board = space.index.leaderboard_by_key.get(key)
-    found = _find(space, board, services(request).clock()) if board is not None else None
-    if found is None:
-        raise NotFound(f"Leaderboard not found: {key[: ids.KEY_MAX]}")
-    return found
-
-
-def _today(request: Request, state: UserState | None) -> date:
-    """The user's local date; without a user that of the home zone."""
-    home = principal(request).space.index.home
-    return local_day(services(request).clock(), home if state is None else zone(state.profile.tz))
-
-
-def _board(found: _Found, run: Run) -> str:
-    return board_name(found.board.number, run_name(found.board, run))
-
-
-async def _page_from(
-    request: Request, found: _Found, run: Run, user: str, state: UserState, offset: int, limit: int
-) -> store.Page | None:
-    """Rows from ``offset`` places below the user on; None if the user is not ranked."""
-    redis, space, board = services(request).redis, principal(request).space, _board(found, run)
-    page = await store.read_page(redis, space, board, found.board.tie_rule, offset, limit, user)
-    if page is None:
-        place = await _find_place(request, found, run, user, state)
-        if place is None:
-            return None
-        page = await store.read_page(redis, space, board, found.board.tie_rule, place.rank - 1 + offset, limit)
-    return page
-
-
-async def _find_place(
-    request: Request, found: _Found, run: Run, user: str, state: UserState
-) -> store.Place | None:
-    parts, space = services(request), principal(request).space
-    over = run.end is not None and run.end < _today(request, state)
-    board = _board(found, run)
-    tie_rule = found.board.tie_rule
-    return await store.find_place(parts.redis, parts.pool, space, board, tie_rule, user, state, over=over)
-
-
-def _ranked_day(found: _Found, row: store.RankDay) -> shapes.RankedDay:
+def _ranked_day(found: Found, row: store.RankDay) -> shapes.RankedDay:
+    scale = abs(found.scale)
     return shapes.RankedDay(
         date=row.day,
         timestamp=f"{row.day}T00:00:00.000Z",
         previous_rank=shown_rank(row.previous_rank or 0, found.most),
         rank=shown_rank(row.rank, found.most),
-        previous_value=None if row.previous_value is None else row.previous_value // found.scale,
-        value=row.value // found.scale,
+        previous_value=None if row.previous_value is None else row.previous_value // scale,
+        value=row.value // scale,
     )
 
 
-_RUN = Query(
+RUN = Query(
     "run",
     "Any day of the run. Default: the current run, on the user's local date if the request names a user, else on "
     "that of the space's home zone; the last one of a leaderboard that is over.",
     {"type": "string", "format": "date"},
+)
+
+GROUP = Query(
+    "userAttributes",
+    "The group, like `city:London,team:red`; needed on leaderboards that are broken down, and only there.",
 )
 
 ENDPOINTS: list[Endpoint] = [
@@ -207,11 +224,13 @@ ENDPOINTS: list[Endpoint] = [
                 {"type": "integer", "minimum": 0, "maximum": MAX_PARTICIPANTS, "default": 0},
             ),
             Query("limit", "Rows.", {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 10}),
-            _RUN,
+            RUN,
             Query("userId", "Begin with this user, from whom `offset` counts; no rows if the user is not ranked."),
-            Query("userAttributes", "Only for leaderboards that are broken down by attributes."),
+            GROUP,
+            Query("cursor", "A `nextCursor`: the page behind it, without `offset` and `userId`."),
         ),
-        description="Ranks beyond `maxParticipants` are not shown.",
+        description="Ranks beyond `maxParticipants` are not shown. Pages that follow `nextCursor` neither skip "
+        "nor repeat anybody who stands still while others move.",
     ),
     Endpoint(
         method="GET",
@@ -227,6 +246,17 @@ ENDPOINTS: list[Endpoint] = [
     ),
     Endpoint(
         method="GET",
+        path="/v1/users/{id}/leaderboards",
+        summary="List a user's places",
+        tag="Leaderboards",
+        needs="read",
+        statuses=(200, 404, 422, 503),
+        handler=get_user_leaderboards,
+        answer=list[UserPlace],
+        description="The current runs of all leaderboards on which the user stands.",
+    ),
+    Endpoint(
+        method="GET",
         path="/v1/users/{id}/leaderboards/{key}",
         summary="Get a user's place on a leaderboard",
         tag="Leaderboards",
@@ -235,7 +265,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_user_leaderboard,
         answer=UserLeaderboard,
         query=(
-            _RUN,
+            RUN,
             Query(
                 "numEvents",
                 "Most days of the history.",

@@ -18,7 +18,7 @@ from server.features.leaderboards.model import (
     TieRule,
 )
 from server.features.leaderboards.ranking import group_values
-from server.features.leaderboards.runs import Run
+from server.features.leaderboards.runs import Run, RunState
 
 VisibleStatus = Literal["scheduled", "active", "finished"]
 
@@ -93,6 +93,16 @@ class ListedLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="ca
     status: VisibleStatus
 
 
+class RunInfo(msgspec.Struct, frozen=True, rename="camel"):
+    """A run: local dates, both inclusive. It is ``provisional`` when its dates are over in the home zone and
+    ``final`` from ``finalAt`` (ISO 8601) on, when the last zone has left it."""
+
+    start: date
+    end: date | None
+    state: RunState
+    final_at: str | None = None
+
+
 class Ranking(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One row of a ranking. ``value`` is ``exactValue`` rounded down; the order is by the exact one."""
 
@@ -105,9 +115,85 @@ class Ranking(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class RankedLeaderboard(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard and rows of one of its runs."""
+    """A leaderboard and rows of one of its runs. ``nextCursor`` is where the next page begins, absent on the last
+    one."""
 
+    run: RunInfo
+    participants: int
     rankings: list[Ranking]
+    next_cursor: str | UnsetType = UNSET
+
+
+class ExactRanking(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One row; ``value`` is exact."""
+
+    user_id: str
+    user_name: str | None
+    rank: int | None
+    value: float
+    attributes: dict[str, str] | UnsetType = UNSET
+
+
+class Around(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard and the rows about a user in one of its runs, none where the user is not ranked."""
+
+    run: RunInfo
+    participants: int
+    rankings: list[ExactRanking]
+
+
+class Friend(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One of the users who were asked for: ``rank`` among them, ``overallRank`` on the board, None beyond the
+    last place that counts. ``value`` is exact."""
+
+    user_id: str
+    user_name: str | None
+    rank: int
+    overall_rank: int | None
+    value: float
+    attributes: dict[str, str] | UnsetType = UNSET
+
+
+class Friends(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard and those of a list of users who are on it, best first."""
+
+    run: RunInfo
+    rankings: list[Friend]
+
+
+class GroupRanking(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A group in a ranking of groups; ``value`` is exact, ``members`` have scored in the run."""
+
+    group: str
+    rank: int
+    value: float
+    members: int
+
+
+class RankedGroups(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard and its groups, ranked; ``groups`` is how many there are."""
+
+    run: RunInfo
+    groups: int
+    rankings: list[GroupRanking]
+
+
+class GroupMembers(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard, one of its groups and the members of that, ranked. ``group.rank`` is None while the group has
+    too few members."""
+
+    run: RunInfo
+    group: EventGroup
+    participants: int
+    rankings: list[ExactRanking]
+
+
+class UserPlace(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard and a user's place in its current run; ``value`` is exact."""
+
+    run: RunInfo
+    rank: int | None
+    value: float
 
 
 class RankedDay(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
@@ -142,11 +228,9 @@ def listed(board: Leaderboard, metric_key: str, metric_name: str, status: Visibl
     return ListedLeaderboard(**_fields(board, metric_key, metric_name), status=status)
 
 
-def ranked(
-    board: Leaderboard, metric_key: str, metric_name: str, status: VisibleStatus, rankings: list[Ranking]
-) -> RankedLeaderboard:
-    """The leaderboard with rows of a run."""
-    return RankedLeaderboard(**_fields(board, metric_key, metric_name), status=status, rankings=rankings)
+def fields(board: Leaderboard, metric_key: str, metric_name: str) -> dict[str, Any]:
+    """What every answer about a leaderboard carries, by field of ``LeaderboardConfig``."""
+    return _fields(board, metric_key, metric_name)
 
 
 def user_leaderboard(

@@ -1,42 +1,57 @@
-"""What the stores hold of a board: rows and places from Redis, days and what users left behind from Postgres."""
+"""What the stores hold of a board: rows and places from Redis; days, final standings and what users left behind
+from Postgres."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import AWAY, RedisClient
 from server.core.errors import Unavailable
-from server.engine.state import UserState
 from server.features.leaderboards.labels import Label, read_label
-from server.features.leaderboards.model import TieRule
-from server.features.leaderboards.ranking import TIES, member, split_board, units
+from server.features.leaderboards.model import Order, TieRule
+from server.features.leaderboards.ranking import TIES, member, score, split_board, successive, units
 from server.spaces.space import Space
+
+PLACES_AT_ONCE = 200
+"""Users whose places are read in one call: Redis serves nobody else meanwhile."""
 
 
 class Row(NamedTuple):
-    """One place of a board, in units (ranking.units)."""
+    """One place of a board: the score in units (ranking.units) and when it was reached."""
 
     user: str
     label: Label
     units: int
+    rank: int
+    reached_ms: int
 
 
 class Page(NamedTuple):
-    """Rows of a board, read in one instant; ``rank`` is that of the first, ``participants`` all on the board."""
+    """Rows of a board, read in one instant; ``participants`` are all on the board."""
 
     offset: int
     rows: list[Row]
-    rank: int
     participants: int
 
 
 class Place(NamedTuple):
-    """A user's rank (1 is best) and score in whole units."""
+    """A user's rank (1 is best), score in units, and label."""
 
     rank: int
     units: int
+    label: Label
+
+
+class Group(NamedTuple):
+    """A place of a ranking of groups: a ``group_name``, the score in units, how many members have scored."""
+
+    group: str
+    rank: int
+    units: float
+    members: int
 
 
 class RankDay(NamedTuple):
@@ -49,6 +64,10 @@ class RankDay(NamedTuple):
     value: int
 
 
+Behind = tuple[str, str] | tuple[()]
+"""A place: score and member, as in the sorted set."""
+
+
 async def read_page(
     redis: RedisClient,
     space: Space,
@@ -57,74 +76,117 @@ async def read_page(
     offset: int,
     limit: int,
     user: str = "",
-    behind: tuple[str, str] | tuple[()] = (),
+    behind: Behind = (),
 ) -> Page | None:
     """Up to ``limit`` rows from ``offset`` on, which counts from ``user`` if one is named, or from the place
-    ``behind`` a score and member; None if Redis doesn't know that this user is on the board (``find_place``).
+    ``behind`` a score and member; None if Redis doesn't know that this user is on the board (``find_places``).
 
     ``Unavailable`` while Redis is away or being rebuilt.
     """
+    first, participants, rows, ranks = await _page(redis, space, board, tie_rule, offset, limit, user, behind)
+    if first < 0:
+        return None
+    found = [
+        Row(id_.decode(), read_label(text.decode()), units(stored), rank, int(reached, 16))
+        for (id_, text, stored, reached), rank in zip(rows, ranks, strict=True)
+    ]
+    return Page(first, found, participants)
+
+
+async def read_groups(
+    redis: RedisClient, space: Space, board: str, tie_rule: TieRule, offset: int, limit: int
+) -> tuple[list[Group], int]:
+    """Groups of a ``groups_board`` from ``offset`` on, and how many there are; errors as of ``read_page``."""
+    _, count, rows, ranks = await _page(redis, space, board, tie_rule, offset, limit)
+    found = [
+        Group(name.decode(), rank, -float(stored), int(members))
+        for (name, members, stored, _), rank in zip(rows, ranks, strict=True)
+    ]
+    return found, count
+
+
+async def _page(
+    redis: RedisClient,
+    space: Space,
+    board: str,
+    tie_rule: TieRule,
+    offset: int,
+    limit: int,
+    user: str = "",
+    behind: Behind = (),
+) -> tuple[int, int, list[Any], Sequence[int]]:
     epoch, _, participants, first, rows, rank = await redis.call(
         "page", space.keys.meta, board, offset, limit, user, TIES[tie_rule], *behind
     )
     if not epoch:
         raise Unavailable("Redis is being rebuilt")
-    if first < 0:
-        return None
-    found = [Row(id_.decode(), read_label(text.decode()), units(score)) for id_, text, score in rows]
-    return Page(first, found, rank, participants)
+    ranks = successive([float(row[2]) for row in rows], tie_rule, first + 1, rank)
+    return first, participants, rows, ranks
 
 
-async def read_place(redis: RedisClient, space: Space, board: str, tie_rule: TieRule, user: str) -> Place | None:
-    """Where the user stands; None as with ``read_page``."""
-    [[rank, score, _]] = await redis.call("standing", space.keys.meta, user, board, TIES[tie_rule])
-    return Place(rank, units(score)) if rank else None
+async def read_places(
+    redis: RedisClient, space: Space, board: str, tie_rule: TieRule, users: Sequence[str]
+) -> dict[str, Place]:
+    """Where users stand; those are missing of whom Redis doesn't know that they are on the board."""
+    found: dict[str, Place] = {}
+    for i in range(0, len(users), PLACES_AT_ONCE):
+        chunk = users[i : i + PLACES_AT_ONCE]
+        asked = [part for user in chunk for part in (user, board, TIES[tie_rule])]
+        places = await redis.call("standing", space.keys.meta, *asked)
+        for user, (rank, stored, text) in zip(chunk, places, strict=True):
+            if rank:
+                found[user] = Place(rank, units(stored), read_label(text.decode()))
+    return found
 
 
-async def find_place(
-    redis: RedisClient,
-    pool: Pool,
-    space: Space,
-    board: str,
-    tie_rule: TieRule,
-    user: str,
-    state: UserState,
-    *,
-    over: bool,
-) -> Place | None:
-    """Where a user stands whom Redis doesn't know to be on the board: one who is cold, or, where the run is
-    ``over``, one whose state has let go of it. ``Unavailable`` where a store is away."""
-    standing = state.boards.get(board)
-    reached_ms = standing.reached_ms if standing is not None else None
-    if reached_ms is None and over:
-        leaderboard, run, group = split_board(board)
-        async with acquired(pool) as connection:
-            reached_ms = await connection.fetchval(
-                "SELECT reached_ms FROM board_entries"
-                " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 AND user_id = $5",
-                space.id,
-                leaderboard,
-                run,
-                group or "",
-                user,
-            )
-    if reached_ms is None:
-        return None
-    key, name = space.keys.board(board), member(reached_ms, user)
+async def read_cold(redis: RedisClient, space: Space, users: Sequence[str]) -> list[bool]:
+    """Which of the users are cold (design decision 7)."""
     try:
-        async with redis.raw.pipeline(transaction=True) as pipeline:
-            pipeline.zrank(key, name)
-            pipeline.zscore(key, name)
-            rank, score = await pipeline.execute()
-        if rank is None:
-            return None
-        if tie_rule == "competition":
-            rank = await redis.raw.zcount(key, "-inf", f"({score:.0f}")
-        elif tie_rule == "dense":
-            rank = await redis.raw.zrank(space.keys.distinct(board), f"{score:.0f}")
+        return [token is not None for token in await redis.raw.hmget(space.keys.cold, list(users))]
     except AWAY as error:
         raise Unavailable("Redis is away") from error
-    return None if rank is None else Place(rank + 1, -int(score))
+
+
+async def find_places(
+    redis: RedisClient, pool: Pool, space: Space, board: str, tie_rule: TieRule, users: Sequence[str]
+) -> dict[str, Place]:
+    """Where users stand of whom Redis doesn't know that they are on the board: those who are cold, and in a run
+    that is over those whose states have let go of it. ``Unavailable`` where a store is away."""
+    leaderboard, run, group = split_board(board)
+    async with acquired(pool) as connection:
+        rows = await connection.fetch(
+            "SELECT user_id, reached_ms, name, attributes FROM board_entries b JOIN users u"
+            " ON u.space_id = b.space_id AND u.id = b.user_id"
+            " WHERE b.space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 AND user_id = ANY ($5::text[])",
+            space.id,
+            leaderboard,
+            run,
+            group or "",
+            list(users),
+        )
+    key, distinct = space.keys.board(board), space.keys.distinct(board)
+    found: dict[str, Place] = {}
+    try:
+        for user, reached_ms, name, attributes in rows:
+            async with redis.raw.pipeline(transaction=True) as pipeline:
+                pipeline.zrank(key, member(reached_ms, user))
+                pipeline.zscore(key, member(reached_ms, user))
+                above, stored = await pipeline.execute()
+            if above is not None and tie_rule == "competition":
+                above = await redis.raw.zcount(key, "-inf", f"({stored:.0f}")
+            elif above is not None and tie_rule == "dense":
+                above = await redis.raw.zrank(distinct, f"{stored:.0f}")
+            if above is not None:
+                found[user] = Place(above + 1, -int(stored), Label(name, attributes))
+    except AWAY as error:
+        raise Unavailable("Redis is away") from error
+    return found
+
+
+async def read_group(redis: RedisClient, space: Space, board: str, tie_rule: TieRule, group: str) -> Group | None:
+    """One group of a run (``board`` is that of all); None without members, rank 0 with too few of them."""
+    [[rank, stored, members]] = await redis.call("groups", space.keys.meta, board, TIES[tie_rule], group)
+    return Group(group, rank, -float(stored) if rank else 0.0, members) if members else None
 
 
 async def read_days(connection: PoolConnection, space_id: int, board: str, user: str, most: int) -> list[RankDay]:
@@ -143,3 +205,105 @@ async def read_days(connection: PoolConnection, space_id: int, board: str, user:
         most,
     )
     return [RankDay(*row) for row in reversed(rows)]
+
+
+# Final standings: Postgres alone has them.
+
+
+async def has_standings(connection: PoolConnection, space_id: int, board: str) -> bool:
+    """Whether the final standings of a board's run have been written."""
+    leaderboard, run, _ = split_board(board)
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM final_runs WHERE space_id = $1 AND leaderboard = $2 AND run = $3",
+            space_id,
+            leaderboard,
+            run,
+        )
+    )
+
+
+_STANDING = "user_id, name, attributes, value, rank, reached_ms"
+
+
+async def read_final_page(
+    connection: PoolConnection, space_id: int, board: str, order: Order, offset: int, limit: int
+) -> Page:
+    """Rows of a run that is final, from ``offset`` on."""
+    leaderboard, run, group = split_board(board)
+    values = (space_id, leaderboard, run, group or "")
+    of_board = "FROM run_standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4"
+    rows = await connection.fetch(
+        f"SELECT {_STANDING} {of_board} AND place > $5 ORDER BY place LIMIT $6",  # our own words
+        *values,
+        offset,
+        limit,
+    )
+    participants = await connection.fetchval(
+        f"SELECT coalesce(max(place), 0) {of_board}",  # our own words
+        *values,
+    )
+    return Page(offset, [_final_row(row, order) for row in rows], participants)
+
+
+async def read_final_places(
+    connection: PoolConnection, space_id: int, board: str, order: Order, users: Sequence[str]
+) -> dict[str, tuple[int, Place]]:
+    """Places from 0 and standings of users in a run that is final."""
+    leaderboard, run, group = split_board(board)
+    rows = await connection.fetch(
+        f"SELECT place, {_STANDING} FROM run_standings"  # noqa: S608 # our own words
+        " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 AND user_id = ANY ($5::text[])",
+        space_id,
+        leaderboard,
+        run,
+        group or "",
+        list(users),
+    )
+    found = {}
+    for place, *standing in rows:
+        row = _final_row(standing, order)
+        found[row.user] = (place - 1, Place(row.rank, row.units, row.label))
+    return found
+
+
+async def read_final_groups(
+    connection: PoolConnection, space_id: int, board: str, offset: int, limit: int
+) -> tuple[list[Group], int]:
+    """Groups of a run that is final, from ``offset`` on, and how many there are."""
+    leaderboard, run, _ = split_board(board)
+    of_run = "FROM group_standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
+    rows = await connection.fetch(
+        f"SELECT grp, rank, score, members {of_run} AND place > $4 ORDER BY place LIMIT $5",  # our own words
+        space_id,
+        leaderboard,
+        run,
+        offset,
+        limit,
+    )
+    count = await connection.fetchval(
+        f"SELECT count(*) {of_run}",  # our own words
+        space_id,
+        leaderboard,
+        run,
+    )
+    return [Group(group, rank, -stored, members) for group, rank, stored, members in rows], count
+
+
+async def read_final_group(connection: PoolConnection, space_id: int, board: str, group: str) -> Group | None:
+    """One group of a run that is final; None if it was not ranked."""
+    leaderboard, run, _ = split_board(board)
+    row = await connection.fetchrow(
+        "SELECT rank, score, members FROM group_standings"
+        " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4",
+        space_id,
+        leaderboard,
+        run,
+        group,
+    )
+    return None if row is None else Group(group, row["rank"], -row["score"], row["members"])
+
+
+def _final_row(row: Any, order: Order) -> Row:
+    user, name, attributes, value, rank, reached_ms = row
+    return Row(user, Label(name, attributes), units(str(score(value, order))), rank, reached_ms)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.features.leaderboards.model import Leaderboard
-from server.features.leaderboards.shapes import config
+from server.features.leaderboards.shapes import RunInfo, config
 from server.live.personal import Course, Field, Place, Standing, passed, passed_by, standing
-from server.live.shapes import RunInfo, Target
+from server.live.shapes import Target
 from server.live.window import Change, Message, Row
 
 USERS = "abcdefgh"

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from server.features.leaderboards.model import Leaderboard
-from server.features.leaderboards.shapes import config
+from server.features.leaderboards.shapes import RunInfo, config
 from server.live.channels import LeaderboardChannel, PersonalChannel, UserChannel
 from server.live.followers import Follower
 from server.live.personal import Place
-from server.live.shapes import RunInfo, Target
+from server.live.shapes import Target
 from server.live.users import UserView
 from server.live.view import Stats
 from server.live.window import Row

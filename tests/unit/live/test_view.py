@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from server.features.leaderboards import shapes
 from server.features.leaderboards.model import Leaderboard
-from server.live.shapes import RunInfo, Target
+from server.features.leaderboards.shapes import RunInfo
+from server.live.shapes import Target
 from server.live.view import Stats, View
 from server.live.window import MARGIN, Change, Message, Row, Window
 

@@ -324,7 +324,9 @@ local function rows_of(p, board, first, last)
   if #users == 0 then return rows end
   local labels = string.sub(board, 1, 2) == 'g:' and 'm:' .. board or 'names'
   local names = call('HMGET', p .. labels, unpack(users))
-  for i, user in ipairs(users) do rows[i] = {user, names[i] or '', flat[2 * i]} end
+  for i, user in ipairs(users) do
+    rows[i] = {user, names[i] or '', flat[2 * i], string.sub(flat[2 * i - 1], 1, 12)}
+  end
   return rows
 end
 
@@ -333,7 +335,7 @@ page: rows of a board, with the number of its last change, read in one instant.
 ARGV 1 board  2 offset (0-based)  3 limit (at most 1000)  4 user: offset then counts from this user, or ''
      5 tie rule  6 score and 7 member: offset then counts from behind this place, whoever stands there now
 Reply: {epoch or '', number, participants, offset or -1 where the user is not on the board,
-        {{user, label or '', score}, ...}, rank of the first row}
+        {{user, label or '', score, hex time}, ...}, rank of the first row}
 ]]
 local function page(keys, args)
   use_api()
@@ -368,7 +370,7 @@ end
 around: users' places and the rows about them, with the number of the board's last change, read in one instant.
 ARGV 1 board  2 tie rule  3.. user, rows above, rows below, ...
 Reply: {epoch or '', number, participants, {{place (from 1) or 0, place of the first row, {{user, label or '',
-        score}, ...}, rank of the first row}, ...}}
+        score, hex time}, ...}, rank of the first row}, ...}}
 ]]
 local function around(keys, args)
   use_api()

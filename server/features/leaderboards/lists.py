@@ -1,0 +1,253 @@
+"""Lists for people: around a user, among friends, groups and their members (contract.md, section 17)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core import ids
+from server.core.errors import NotFound, Unprocessable
+from server.features.leaderboards import shapes, store
+from server.features.leaderboards.api import GROUP, LIMIT_MAX, RUN
+from server.features.leaderboards.lookup import (
+    Found,
+    Reader,
+    asked_group,
+    asked_run,
+    board_of,
+    leaderboard,
+    own_board,
+    run_info,
+    user_state,
+)
+from server.features.leaderboards.model import MAX_PARTICIPANTS
+from server.features.leaderboards.ranking import (
+    group_name,
+    group_values,
+    groups_board,
+    shown_rank,
+    successive,
+)
+from server.features.leaderboards.runs import Run
+from server.http import params
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.endpoints import Endpoint, Query
+from server.http.services import services
+
+AROUND_DEFAULT, AROUND_MAX = 5, 50
+"""Rows to either side of a user."""
+FRIENDS_MAX = 1_000
+"""Users of one request (contract.md, section 17)."""
+
+
+async def get_around(request: Request) -> Response:
+    """``GET /v1/leaderboards/{key}/around/{userId}``."""
+    found = leaderboard(request)
+    user = ids.check_id("userId", request.path_params["userId"])
+    k = params.integer(request, "k", AROUND_DEFAULT, 0, AROUND_MAX)
+    state = await user_state(request, user)
+    if state is None:
+        raise NotFound(f"User not found: {user}")
+    run = asked_run(request, found, state)
+    own = own_board(found, run, state)
+    page = store.Page(0, [], 0)
+    if own is not None:
+        reader = Reader(request, found, run, own)
+        above = await reader.offset_of(user)
+        if above is not None:
+            first = max(0, above - k)
+            page = await reader.page(first, above + k + 1 - first)
+    return answer(
+        shapes.Around(
+            **_fields(request, found, run),
+            participants=page.participants,
+            rankings=[_exact(found, row) for row in page.rows],
+        )
+    )
+
+
+async def get_friends(request: Request) -> Response:
+    """``GET /v1/leaderboards/{key}/users``."""
+    found = leaderboard(request)
+    users = params.ids(request, "ids", FRIENDS_MAX)
+    for user in users:
+        ids.check_id("ids", user)
+    run = asked_run(request, found)
+    reader = Reader(request, found, run, board_of(found, run, asked_group(request, found)))
+    places = await reader.places(users)
+    # Two reads, so that somebody may have come or gone between them.
+    order = await reader.places([*places], tie_rule="ordinal") if found.board.tie_rule != "ordinal" else places
+    ordered = sorted((user for user in places if user in order), key=lambda user: order[user].rank)
+    ranks = successive([places[user].units for user in ordered], found.board.tie_rule, 1, 1)
+    return answer(
+        shapes.Friends(
+            **_fields(request, found, run),
+            rankings=[
+                shapes.Friend(
+                    user,
+                    places[user].label.name,
+                    rank,
+                    shown_rank(places[user].rank, found.most),
+                    found.value(places[user].units),
+                    found.shown(places[user].label),
+                )
+                for user, rank in zip(ordered, ranks, strict=True)
+            ],
+        )
+    )
+
+
+async def get_groups(request: Request) -> Response:
+    """``GET /v1/leaderboards/{key}/groups``."""
+    found = _grouped(request)
+    offset = params.integer(request, "offset", 0, 0, MAX_PARTICIPANTS)
+    limit = params.integer(request, "limit", 10, 1, LIMIT_MAX)
+    run = asked_run(request, found)
+    parts, space, board = services(request), principal(request).space, board_of(found, run)
+    if await Reader(request, found, run, board).final():
+        async with acquired(parts.pool) as connection:
+            groups, count = await store.read_final_groups(connection, space.id, board, offset, limit)
+    else:
+        groups, count = await store.read_groups(
+            parts.redis, space, groups_board(board), found.board.tie_rule, offset, limit
+        )
+    return answer(
+        shapes.RankedGroups(
+            **_fields(request, found, run),
+            groups=count,
+            rankings=[
+                shapes.GroupRanking(
+                    group_values(group.group)[0], group.rank, found.value(group.units), group.members
+                )
+                for group in groups
+            ],
+        )
+    )
+
+
+async def get_group(request: Request) -> Response:
+    """``GET /v1/leaderboards/{key}/groups/{value}``."""
+    found = _grouped(request)
+    value = ids.check_text("value", request.path_params["value"], ids.ATTRIBUTE_VALUE_MAX)
+    offset = params.integer(request, "offset", 0, 0, MAX_PARTICIPANTS)
+    limit = params.integer(request, "limit", 10, 1, LIMIT_MAX)
+    run = asked_run(request, found)
+    parts, space, board = services(request), principal(request).space, board_of(found, run)
+    group = group_name((value,))
+    reader = Reader(request, found, run, f"{board}:{group}")
+    if await reader.final():
+        async with acquired(parts.pool) as connection:
+            known = await store.read_final_group(connection, space.id, board, group)
+    else:
+        known = await store.read_group(parts.redis, space, board, found.board.tie_rule, group)
+    if known is None:
+        raise NotFound(f"Group not found: {ids.printable(value)}")
+    page = await reader.page(offset, limit)
+    return answer(
+        shapes.GroupMembers(
+            **_fields(request, found, run),
+            group=shapes.EventGroup(
+                group=value,
+                rank=known.rank or None,
+                previous_rank=known.rank or None,
+                value=found.value(known.units) if known.rank else None,
+                members=known.members,
+            ),
+            participants=page.participants,
+            rankings=[_exact(found, row) for row in page.rows],
+        )
+    )
+
+
+def _grouped(request: Request) -> Found:
+    found = leaderboard(request)
+    if found.board.group_by is None:
+        raise Unprocessable("this leaderboard does not rank groups: it has no groupBy")
+    return found
+
+
+def _fields(request: Request, found: Found, run: Run) -> dict[str, Any]:
+    return {
+        **shapes.fields(found.board, found.metric_key, found.metric_name),
+        "status": found.status,
+        "run": run_info(request, found, run),
+    }
+
+
+def _exact(found: Found, row: store.Row) -> shapes.ExactRanking:
+    return shapes.ExactRanking(row.user, row.label.name, row.rank, found.value(row.units), found.shown(row.label))
+
+
+_PAGE = (
+    Query("offset", "Rows to skip.", {"type": "integer", "minimum": 0, "maximum": MAX_PARTICIPANTS, "default": 0}),
+    Query("limit", "Rows.", {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 10}),
+    RUN,
+)
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/v1/leaderboards/{key}/around/{userId}",
+        summary="Get the rows about a user",
+        tag="Leaderboards",
+        needs="read",
+        statuses=(200, 400, 404, 422, 503),
+        handler=get_around,
+        answer=shapes.Around,
+        query=(
+            Query(
+                "k",
+                "Rows to either side.",
+                {"type": "integer", "minimum": 0, "maximum": AROUND_MAX, "default": AROUND_DEFAULT},
+            ),
+            RUN,
+        ),
+        description="No rows where the user is not ranked. On a leaderboard that is broken down it is the user's "
+        "own group.",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/leaderboards/{key}/users",
+        summary="Rank users among themselves",
+        tag="Leaderboards",
+        needs="read",
+        statuses=(200, 400, 404, 422, 503),
+        handler=get_friends,
+        answer=shapes.Friends,
+        query=(
+            Query("ids", "1 to 1,000 user ids: repeated, or joined by commas.", required=True),
+            GROUP,
+            RUN,
+        ),
+        description="For friends and teams: `rank` is among those named, `overallRank` on the whole board. Those "
+        "who are not on the board are left out.",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/leaderboards/{key}/groups",
+        summary="Get the ranking of groups",
+        tag="Leaderboards",
+        needs="read",
+        statuses=(200, 400, 404, 422, 503),
+        handler=get_groups,
+        answer=shapes.RankedGroups,
+        query=_PAGE,
+        description="Only for leaderboards with `groupBy`. Groups with equal values stand by their names.",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/leaderboards/{key}/groups/{value}",
+        summary="Get a group and its members' ranking",
+        tag="Leaderboards",
+        needs="read",
+        statuses=(200, 400, 404, 422, 503),
+        handler=get_group,
+        answer=shapes.GroupMembers,
+        query=_PAGE,
+        description="`value` is the group's value of the attribute; 404 where nobody of it has scored in the run.",
+    ),
+]
