@@ -81,7 +81,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_services(settings) as services:
-            hub = Hub(services.redis, services.clock, services.thaw, services.describe)
+            hub = Hub(services.redis, services.clock, services.thaw, services.describe, services.standings)
             hub.start()
             socket = LiveSocket(hub, services.directory, services.clock, services.post_event, services.post_events)
             streams = LiveStreams(hub, services.directory, services.clock)

@@ -9,19 +9,23 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from server.backends.postgres.pool import Pool, open_pool
+from server.backends.postgres.pool import Pool, acquired, open_pool
 from server.backends.redis.client import RedisClient
 from server.clock import Clock, system_clock
 from server.core.errors import Forbidden, Unavailable
 from server.engine.inputs import Input
 from server.engine.records import LogItem
 from server.engine.state import UserState
+from server.features.leaderboards import store as boards
+from server.features.leaderboards.labels import label
+from server.features.leaderboards.ranking import split_board
 from server.http.bodies import decode
 from server.intake.answers import encode_answer, logged_response
 from server.intake.batcher import Batcher
 from server.intake.requests import BatchItem, SocketEvent, from_batch, from_item
 from server.intake.service import Intake
 from server.intake.states import States
+from server.live.window import Row
 from server.settings import Settings
 from server.spaces.directory import Directory
 from server.spaces.space import Space
@@ -76,6 +80,20 @@ class Services:
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""
         await load_cold(self.pool, self.redis, space, users)
+
+    async def standings(self, space: Space, board: str, limit: int) -> tuple[int, list[Row]]:
+        """Participants and first rows of a board, of users or of groups, whose run is final, else none."""
+        groups = board.startswith("g:")
+        name = board.removeprefix("g:")
+        leaderboard = space.index.leaderboard_by_number.get(split_board(name).leaderboard)
+        if leaderboard is None or leaderboard.final_until is None:
+            return 0, []
+        async with acquired(self.pool) as connection:
+            if groups:
+                found, count = await boards.read_final_groups(connection, space.id, name, 0, limit)
+                return count, [Row(group.group, str(group.members), group.units) for group in found]
+            page = await boards.read_final_page(connection, space.id, name, leaderboard.order, 0, limit)
+        return page.participants, [Row(row.user, label(*row.label), row.units) for row in page.rows]
 
     def describe(self, space: Space, data: bytes, places: list[int]) -> list[bytes | None]:
         """The answers that a commit's events were given, as JSON, of the log items at these places."""

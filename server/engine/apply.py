@@ -55,7 +55,7 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
     if state is None:
         raise NotFound(f"User not found: {ids.printable(input_.user)}")
     if isinstance(input_, RemoveStanding):
-        return _remove(state, input_)
+        return _remove(index, state, input_)
     return _correct(index, state, input_)
 
 
@@ -64,7 +64,7 @@ def _change_user(index: CatalogIndex, state: UserState | None, command: ChangeUs
         raise NotFound(f"User not found: {ids.printable(command.user)}")
     profile = users.apply(state.profile if state else None, command.upsert, command.received_ms)
     old = state or UserState(profile)
-    return _applied(old, state is None, {"profile": profile}, None, _regrouped(index, old, profile))
+    return _applied(index, old, state is None, {"profile": profile}, None, _regrouped(index, old, profile))
 
 
 def _event(index: CatalogIndex, state: UserState | None, event: Event, generation: int) -> Applied:
@@ -127,16 +127,17 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
         event.attributes,
         late,
     )
-    return _applied(old, state is None, fields, record, changes, dropped, metric, total)
+    return _applied(index, old, state is None, fields, record, changes, dropped, metric, total)
 
 
-def _remove(state: UserState, command: RemoveStanding) -> Applied:
-    changes = leaderboards.removal(state.boards, command.leaderboard, command.run)
+def _remove(index: CatalogIndex, state: UserState, command: RemoveStanding) -> Applied:
+    live = leaderboards.live(index.leaderboard_by_number, state.boards)
+    changes = leaderboards.removal(live, command.leaderboard, command.run)
     blocked = state.blocked
     if command.block is not None:
         others = tuple(name for name in blocked if name != command.blocks)
         blocked = (*others, command.blocks) if command.block else others
-    return _applied(state, False, {"blocked": blocked}, None, changes)
+    return _applied(index, state, False, {"blocked": blocked}, None, changes)
 
 
 def _correct(index: CatalogIndex, state: UserState, command: Correction) -> Applied:
@@ -170,7 +171,7 @@ def _correct(index: CatalogIndex, state: UserState, command: Correction) -> Appl
         corrects=command.corrects,
     )
     fields = {"totals": {**state.totals, metric.number: total}}
-    return _applied(state, False, fields, record, changes, [], metric, total)
+    return _applied(index, state, False, fields, record, changes, [], metric, total)
 
 
 def _regrouped(index: CatalogIndex, old: UserState, profile: Profile) -> leaderboards.Changes:
@@ -185,6 +186,7 @@ def _merged(boards: dict[str, Standing], changes: leaderboards.Changes) -> dict[
 
 
 def _applied(
+    index: CatalogIndex,
     old: UserState,
     is_new: bool,
     fields: dict[str, Any],
@@ -206,7 +208,9 @@ def _applied(
         if is_new
         else (profile.name != before.name or profile.attributes != before.attributes)
     )
-    shown: leaderboards.Changes = {**state.boards, **changes} if relabelled else changes
+    shown: leaderboards.Changes = changes
+    if relabelled:
+        shown = {**leaderboards.live(index.leaderboard_by_number, state.boards), **changes}
     if any(not is_ranked(board) for board in shown):
         shown = {board: standing for board, standing in shown.items() if is_ranked(board)}
     records = [

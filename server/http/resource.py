@@ -209,7 +209,7 @@ class Resource(Generic[T, C, U, R]):
         items = await _read_batch(request)
         created: list[T] = []
         issues = _Issues()
-        async with _editing(request) as context:
+        async with editing_catalog(request) as context:
             for index, fields in enumerate(items):
                 with issues.of(index=index):
                     item = self.create(context, self._convert(fields, self.create_type))
@@ -222,7 +222,7 @@ class Resource(Generic[T, C, U, R]):
         items = await _read_batch(request)
         updated: list[T] = []
         issues = _Issues()
-        async with _editing(request) as context:
+        async with editing_catalog(request) as context:
             for index, fields in enumerate(items):
                 id_ = fields.get("id") if isinstance(fields, dict) else None
                 with issues.of(id_=id_) if isinstance(id_, str) else issues.of(index=index):
@@ -238,7 +238,7 @@ class Resource(Generic[T, C, U, R]):
         named = params.ids(request, "ids", BATCH_MAX)
         deleted: list[DeletedItem] = []
         issues = _Issues()
-        async with _editing(request) as context:
+        async with editing_catalog(request) as context:
             for id_ in named:
                 with issues.of(id_=id_):
                     item = self._find(context.catalog, id_)
@@ -303,7 +303,8 @@ class _Issues:
 
 
 @asynccontextmanager
-async def _editing(request: Request) -> AsyncIterator[Context]:
+async def editing_catalog(request: Request) -> AsyncIterator[Context]:
+    """The catalog of the request's space, to be changed; stored when the block ends."""
     actor = principal(request)
     have = services(request)
     async with editing(have.directory, actor.space, actor) as editor:

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from datetime import date
 from typing import Annotated, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
@@ -21,20 +21,31 @@ AROUND_MAX = 50
 """Rows to either side of a user."""
 
 _NAME = re.compile(
-    rf"leaderboard:(?P<key>[A-Za-z0-9_-]{{1,{KEY_MAX}}})(?:@(?P<day>\d{{4}}-\d\d-\d\d))?(?:#(?P<place>.+))?"
+    rf"(?P<kind>leaderboard|groups):(?P<key>[A-Za-z0-9_-]{{1,{KEY_MAX}}})(?:@(?P<day>\d{{4}}-\d\d-\d\d))?"
+    r"(?:\?(?P<query>[^#]+))?(?:#(?P<place>.+))?"
     r"|user#(?P<user>.+)",
     re.ASCII | re.DOTALL,
 )
 
 
 class LeaderboardChannel(NamedTuple):
-    """``leaderboard:{key}``, the current run, or ``leaderboard:{key}@{day}``, the run that holds a day."""
+    """``leaderboard:{key}``, the current run, or ``leaderboard:{key}@{day}``, the run that holds a day; with
+    ``?city=London&team=red`` behind (``query``, as the client wrote it) one group of a leaderboard that is broken
+    down. ``groups:{key}`` is the ranking of groups."""
 
     key: str
     day: date | None = None
+    query: str = ""
+    groups: bool = False
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The group's values by attribute."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
 
     def __str__(self) -> str:
-        return f"leaderboard:{self.key}" + (f"@{self.day.isoformat()}" if self.day else "")
+        name = f"{'groups' if self.groups else 'leaderboard'}:{self.key}"
+        return name + (f"@{self.day.isoformat()}" if self.day else "") + (f"?{self.query}" if self.query else "")
 
 
 class PersonalChannel(NamedTuple):
@@ -97,12 +108,14 @@ def parse_channel(name: str) -> AnyChannel | None:
     found = _NAME.fullmatch(name)
     if found is None:
         return None
-    key, day, place, user = found.group("key", "day", "place", "user")
+    kind, key, day, query, place, user = found.group("kind", "key", "day", "query", "place", "user")
     if user is not None:
         return UserChannel(user)
     try:
-        board = LeaderboardChannel(key, date.fromisoformat(day) if day else None)
+        board = LeaderboardChannel(key, date.fromisoformat(day) if day else None, query or "", kind == "groups")
     except ValueError:  # the 30th of February
+        return None
+    if board.groups and (query or place is not None):
         return None
     return board if place is None else PersonalChannel(board, place)
 

@@ -6,6 +6,7 @@ A feed subscribes first, then reads number and window in one call, so that nothi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,6 +27,11 @@ HELD_MAX = 1_000
 
 log = structlog.get_logger(__name__)
 _decode_message = msgspec.msgpack.Decoder(Message).decode
+
+
+Standings = Callable[[Space, str, int], Awaitable[tuple[int, list[Row]]]]
+"""Participants and the first so many rows of a board whose run is final; none where it is not. ``Unavailable``
+where Postgres is away."""
 
 
 class Watcher(Protocol):
@@ -67,8 +73,10 @@ class Feed:
 class Feeds:
     """The feeds of one process, by Redis channel."""
 
-    def __init__(self, redis: RedisClient, listener: Listener) -> None:
+    def __init__(self, redis: RedisClient, listener: Listener, standings: Standings) -> None:
+        """``standings`` has those of runs that are final, and may have left Redis."""
         self._redis = redis
+        self._standings = standings
         self._listener = listener
         self._of: dict[str, Feed] = {}
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
@@ -180,6 +188,9 @@ class Feeds:
             for message in held:
                 window.apply(message)
             if not window.must_read and limit >= feed.limit:
+                if not window.participants:
+                    final = await self._standings(feed.space, feed.board, limit + MARGIN)
+                    window.participants, window.rows = final
                 return window
 
     def _compare(self, feed: Feed, before: int, number: int) -> None:

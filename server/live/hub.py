@@ -19,11 +19,11 @@ from server.clock import Clock
 from server.core.errors import Unavailable
 from server.core.periods import iso, local_day
 from server.features.leaderboards import shapes
-from server.features.leaderboards.ranking import board_name, scale_of
+from server.features.leaderboards.ranking import board_name, group_name, groups_board, scale_of
 from server.features.leaderboards.runs import final_at_ms, run_name, run_on, run_state, within
 from server.features.leaderboards.shapes import RunInfo
 from server.live.channels import LIMITS, LeaderboardChannel, PersonalChannel, UserChannel
-from server.live.feeds import Feed, Feeds
+from server.live.feeds import Feed, Feeds, Standings
 from server.live.followers import Followers, Thaw
 from server.live.listener import Listener
 from server.live.protocol import CommandError, ErrorCode
@@ -122,7 +122,13 @@ class Hub:
     """The live boards of one process."""
 
     def __init__(
-        self, redis: RedisClient, clock: Clock, thaw: Thaw, describe: Describe, later: Later | None = None
+        self,
+        redis: RedisClient,
+        clock: Clock,
+        thaw: Thaw,
+        describe: Describe,
+        standings: Standings,
+        later: Later | None = None,
     ) -> None:
         self.stats = Stats()
         self.on_tick: list[Callable[[], None]] = []
@@ -132,7 +138,7 @@ class Hub:
         self._describe = describe
         self._later = later
         self._listener = Listener(redis, self._on_message, self._on_lost)
-        self._feeds = Feeds(redis, self._listener)
+        self._feeds = Feeds(redis, self._listener, standings)
         self._channels: dict[tuple[str, LeaderboardChannel], Channel] = {}
         self._users: dict[str, UserEvents] = {}
         self._ticking = asyncio.Lock()
@@ -176,16 +182,24 @@ class Hub:
         metric = index.metric_by_id.get(board.metric_id) if board is not None else None
         if board is None or metric is None or board.status == "inactive":
             raise CommandError(ErrorCode.UNKNOWN_CHANNEL)
+        if name.groups and board.group_by is None:
+            raise CommandError(ErrorCode.UNKNOWN_CHANNEL, "the leaderboard does not rank groups")
+        if set(name.attributes) != set(board.breakdown_attributes):
+            wanted = "&".join(f"{key}=…" for key in board.breakdown_attributes)
+            raise CommandError(ErrorCode.UNKNOWN_CHANNEL, f"the channel must end in ?{wanted}" if wanted else "")
+        group = group_name(tuple(name.attributes[key] for key in board.breakdown_attributes)) or None
         today = self._today(space)
         run = run_on(board, name.day or within(board, today))
         if run is None:
             raise CommandError(ErrorCode.UNKNOWN_CHANNEL, "the leaderboard has no run on that day")
         final_ms = final_at_ms(board, run)
+        ranking = board_name(board.number, run_name(board, run), group)
         return Target(
             shapes.config(board, metric.key, metric.name),
             scale_of(metric.decimals, board.order),
-            board_name(board.number, run_name(board, run)),
+            groups_board(ranking) if name.groups else ranking,
             RunInfo(run.start, run.end, run_state(board, run, today), None if final_ms is None else iso(final_ms)),
+            name.groups,
         )
 
     async def watch(

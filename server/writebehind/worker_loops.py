@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -18,6 +19,7 @@ from server.settings import Settings
 from server.spaces.directory import Directory
 from server.spaces.space import Space
 from server.writebehind.eviction import evict
+from server.writebehind.finals import Finals
 from server.writebehind.flusher import Flushed, Flusher, FlushStats, WentBack
 from server.writebehind.partitions import create_partitions
 from server.writebehind.rebuild import rebuild
@@ -32,6 +34,8 @@ LISTEN_S = 1.0
 """Longest wait for one announcement, below the client's own limit; and the pause after a failure."""
 JOBS_S = 3_600.0
 """Pause between two rounds of eviction and of partitions."""
+FINALS_S = 5.0
+"""Pause between two looks for runs that have ended."""
 STOP_S = 3.0
 """What a stop waits for the last flush; a rebuild is cut off, and starts over next time."""
 
@@ -65,6 +69,7 @@ async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, F
             group.create_task(_listen(services.redis, wakes)),
             group.create_task(_repeat("partitions", lambda: _make_partitions(services))),
             group.create_task(_repeat("eviction", lambda: _evict(services))),
+            group.create_task(_repeat("finals", partial(_finish_runs, services, {}), FINALS_S)),
         ]
         spaces: list[asyncio.Task[None]] = []
         while True:
@@ -162,7 +167,7 @@ async def _listen(redis: RedisClient, wakes: dict[str, asyncio.Event]) -> None:
             await asyncio.sleep(LISTEN_S)
 
 
-async def _repeat(job: str, run: Callable[[], Awaitable[None]]) -> None:
+async def _repeat(job: str, run: Callable[[], Awaitable[None]], pause_s: float = JOBS_S) -> None:
     while True:
         try:
             await run()
@@ -170,13 +175,21 @@ async def _repeat(job: str, run: Callable[[], Awaitable[None]]) -> None:
             log.warning("job_postponed", job=job, error=str(error))
         except Exception:  # the next round may fare better, and the flushers must go on
             log.exception("job_failed", job=job)
-        await asyncio.sleep(JOBS_S)
+        await asyncio.sleep(pause_s)
 
 
 async def _make_partitions(services: Services) -> None:
     made = await create_partitions(services.pool, services.clock())
     if made:
         log.info("partitions_made", names=made)
+
+
+async def _finish_runs(services: Services, finals: dict[int, Finals]) -> None:
+    for space in list(services.directory.spaces.values()):
+        if space.id not in finals:
+            finals[space.id] = Finals(services.pool, services.redis, services.directory, space, services.clock)
+        if space.epoch is not None:
+            await finals[space.id].round()
 
 
 async def _evict(services: Services) -> None:

@@ -34,12 +34,16 @@ class Keys:
         return f"{self.prefix}i:{generation}:{user}"
 
     def board(self, board: str) -> str:
-        """Sorted set. Beside a ranking of groups: ``s:`` sums of members' scores, ``m:`` numbers of members."""
+        """Sorted set."""
         return f"{self.prefix}b:{board}"
 
     def distinct(self, board: str) -> str:
         """Sorted set of a board's distinct scores, where ranks are dense."""
         return f"{self.prefix}d:{board}"
+
+    def beside_groups(self, board: str) -> list[str]:
+        """What stands beside a ranking of groups: hashes of the sums of members' scores and of their number."""
+        return [f"{self.prefix}s:{board}", f"{self.prefix}m:{board}"]
 
     def process(self, process: str) -> str:
         """Hash: ``n`` number of the last call, ``r`` its reply."""

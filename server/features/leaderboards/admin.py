@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
 
 from server.core import ids
-from server.core.errors import Unprocessable
+from server.core.errors import NotFound, Unprocessable
 from server.engine.catalog import Catalog
 from server.features.leaderboards.model import (
     MAX_PARTICIPANTS,
@@ -23,7 +25,10 @@ from server.features.leaderboards.model import (
     TieRule,
 )
 from server.features.leaderboards.rules import ShownStatus, status_on
-from server.http.resource import Context, Resource, Update, check_name, check_uuid, given
+from server.features.leaderboards.runs import is_final, run_on
+from server.http.answers import answer
+from server.http.endpoints import Endpoint
+from server.http.resource import Context, Resource, Update, check_name, check_uuid, editing_catalog, given
 from server.spaces.kinds import ATTRIBUTE, LEADERBOARD, METRIC
 
 DESCRIPTION_MAX = 1_000
@@ -342,6 +347,30 @@ def _or_absent(value: Any) -> Any:
     return UNSET if value is None else value
 
 
+async def end_run(request: Request) -> Response:
+    """``POST /admin/v1/leaderboards/{id}/runs/end``."""
+    id_ = check_uuid("id", request.path_params["id"])
+    async with editing_catalog(request) as context:
+        board = context.editor.get(LEADERBOARD, id_)
+        if board is None:
+            raise NotFound("Leaderboard not found by ID")
+        after = _ended(board, context.today)
+        context.editor.update(LEADERBOARD, board, after)
+    return answer(_row(after, context.catalog, context.today))
+
+
+def _ended(board: Leaderboard, today: date) -> Leaderboard:
+    """The leaderboard without its current run: that is final now, and the next one comes when it would have."""
+    if status_on(board, today) != "active":
+        raise Unprocessable("only the run of an active leaderboard can be ended")
+    run = run_on(board, today)
+    if run is None or is_final(board, run):
+        raise Unprocessable("the current run has been ended already")
+    if board.run_unit is None:
+        return msgspec.structs.replace(board, end=today, final_until=today, status="finished")
+    return msgspec.structs.replace(board, final_until=run.end)
+
+
 ENDPOINTS = Resource(
     kind=LEADERBOARD,
     path="/admin/v1/leaderboards",
@@ -353,3 +382,17 @@ ENDPOINTS = Resource(
     row=_row,
     later=_LATER,
 ).endpoints()
+ENDPOINTS.append(
+    Endpoint(
+        method="POST",
+        path="/admin/v1/leaderboards/{id}/runs/end",
+        summary="End the current run",
+        tag="Admin: leaderboards",
+        needs="admin",
+        statuses=(200, 404, 422, 503),
+        handler=end_run,
+        answer=LeaderboardRow,
+        description="The run that holds today in the space's home zone is final at once: it takes no more events. "
+        "A repeating leaderboard goes on with its next run when that begins, any other is finished.",
+    )
+)

@@ -269,6 +269,17 @@ def outdated(standings: Mapping[str, Standing], by_number: Mapping[int, Leaderbo
     return gone
 
 
+def live(by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing]) -> dict[str, Standing]:
+    """The standings in runs that are not final."""
+    found = {}
+    for board, standing in standings.items():
+        number, run, _ = split_board(board)
+        leaderboard = by_number.get(number)
+        if leaderboard is None or not is_final(leaderboard, named_run(leaderboard, run)):
+            found[board] = standing
+    return found
+
+
 def ranked(standings: Mapping[str, Standing]) -> dict[str, Standing]:
     """The standings without those that wait."""
     return {board: standing for board, standing in standings.items() if is_ranked(board)}

@@ -23,6 +23,7 @@ from server.http.transport import DirectWebSocket
 from server.intake.answers import encode_answer, logged_response
 from server.live.hub import Hub
 from server.live.socket import PATH, LiveSocket
+from server.live.window import Row
 from server.spaces.space import Principal, Space
 from tests.waiting import PATIENCE_S, until
 
@@ -111,7 +112,7 @@ class Live:
         self.posts = Posts()
         self.thawing = _nobody_is_cold
         self.timers = Timers()
-        self.hub = Hub(redis, clock, self.thaw, self.describe, hub_later)
+        self.hub = Hub(redis, clock, self.thaw, self.describe, self.standings, hub_later)
         self.sockets = LiveSocket(
             self.hub, OneSpace(space), clock, self.posts.event, self.posts.events, self.timers
         )
@@ -120,6 +121,10 @@ class Live:
     async def thaw(self, space: Space, users: list[str]) -> None:
         """What brings back cold users."""
         await self.thawing(space, users)
+
+    async def standings(self, _: Space, __: str, ___: int) -> tuple[int, list[Row]]:
+        """No run is final."""
+        return 0, []
 
     def describe(self, space: Space, data: bytes, places: list[int]) -> list[bytes | None]:
         """What a web process answers to the events of a commit."""
