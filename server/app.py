@@ -24,6 +24,7 @@ from server.demo import session as demo
 from server.features.leaderboards import admin as leaderboards_admin
 from server.features.leaderboards import api as leaderboards_api
 from server.features.leaderboards import lists as leaderboards_lists
+from server.features.leaderboards import moderation as leaderboards_moderation
 from server.features.metrics import admin as metrics_admin
 from server.features.metrics import api as metrics_api
 from server.features.users import admin as users_admin
@@ -57,6 +58,7 @@ ENDPOINTS = [
     *metrics_admin.ENDPOINTS,
     *users_admin.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
+    *leaderboards_moderation.ENDPOINTS,
     *origins.ENDPOINTS,
 ]
 """Every operation of the HTTP API; the document and the routes are made from these. Hot ones first."""

@@ -15,6 +15,7 @@ from server.core.errors import Unprocessable
 from server.engine.catalog import CatalogIndex
 from server.features.leaderboards.model import Standing
 from server.features.leaderboards.ranking import board_name
+from server.features.metrics.model import Metric
 from server.features.metrics.rules import to_units
 from server.features.users import rules as users
 from server.features.users.rules import NOTHING, Upsert
@@ -84,6 +85,11 @@ class Correction(msgspec.Struct, frozen=True):
 
 
 Input = Event | ChangeUser | RemoveStanding | Correction
+
+
+def units_of(metric: Metric, value: float) -> int:
+    """The whole units of a value; 422 if it can't be one of the metric's."""
+    return to_units(metric, value)
 
 
 def check_event(index: CatalogIndex, event: Event) -> None:

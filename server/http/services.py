@@ -9,7 +9,7 @@ from starlette.requests import Request
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
 from server.clock import Clock
-from server.engine.inputs import ChangeUser
+from server.engine.inputs import Input
 from server.engine.state import UserState
 from server.spaces.directory import Directory
 from server.spaces.space import Space
@@ -44,7 +44,7 @@ class Services(Protocol):
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""
 
-    async def commit(self, space: Space, input_: ChangeUser) -> UserState:
+    async def commit(self, space: Space, input_: Input) -> UserState:
         """Commit a command; the user's state after it (design decision 17)."""
 
 

@@ -253,8 +253,13 @@ class RawClient:
             board.update(rows=data["rows"], run=data["run"])
         else:
             assert data["seq"] == board["seq"] + 1
-            gone = {*data["left"], *(row["userId"] for row in data["rows"])}
-            board["rows"] = [row for row in board["rows"] if row["userId"] not in gone]
+            gone = {*data["left"], *(_who(row) for row in data["rows"])}
+            board["rows"] = [row for row in board["rows"] if _who(row) not in gone]
             for row in data["rows"]:
                 board["rows"].insert(row["position"], row)
         board.update(seq=data["seq"], participants=data["participants"])
+
+
+def _who(row: dict[str, Any]) -> str:
+    """The user of a row, or the group."""
+    return str(row["group"] if "group" in row else row["userId"])

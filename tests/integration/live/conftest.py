@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 
 import pytest
+from msgspec import structs
 
 from server.backends.redis.client import RedisClient
 from server.engine.catalog import Catalog, CatalogIndex
@@ -36,6 +37,8 @@ def catalog(version: int = 1, *, public: bool = True) -> CatalogIndex:
         board(PERPETUAL, "all-time", public),
         board(DAILY, "daily", public, "day"),
         board(9, "team", False),
+        structs.replace(board(10, "cities", public), group_by="city", aggregate="average", tie_rule="dense"),
+        structs.replace(board(11, "by-city", public), breakdown_attributes=("city",), tie_rule="competition"),
     )
     metric = Metric(id="m", number=1, key=METRIC, name="Words written", decimals=2)
     return CatalogIndex(Catalog(version=version, metrics=(metric,), leaderboards=boards))
