@@ -47,6 +47,8 @@ class Finals:
         self._space = space
         self._clock = clock
         self._settled: set[tuple[int, date]] = set()
+        self._mark: tuple[str, int, str] | None = None
+        """Epoch, catalog version, and the newest log entry when Redis was first seen to have that version."""
 
     async def round(self) -> int:
         """Do what is due; how many runs were written down. ``Unavailable`` where a store is away."""
@@ -89,18 +91,22 @@ class Finals:
     async def _is_flushed(self) -> bool:
         """Whether Postgres has all that was committed before Redis heard of the newest catalog."""
         space = self._space
-        try:
-            version = await self._redis.raw.hget(space.keys.meta, "catalog")
-            if space.epoch is None or version is None or int(version) < space.index.version:
+        if space.epoch is None:
+            return False
+        if self._mark is None or self._mark[:2] != (space.epoch, space.index.version):
+            try:
+                version = await self._redis.raw.hget(space.keys.meta, "catalog")
+                newest = await self._redis.raw.xrevrange(space.keys.log, count=1)
+            except AWAY as error:
+                raise Unavailable("Redis is away") from error
+            if version is None or int(version) < space.index.version:
                 return False
-            newest = await self._redis.raw.xrevrange(space.keys.log, count=1)
-        except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            self._mark = space.epoch, space.index.version, newest[0][0].decode() if newest else "0-0"
         async with acquired(self._pool) as connection:
             position = await read_position(connection, space.id)
         if position is None or position.epoch != space.epoch:
             return False
-        return not newest or _order(newest[0][0].decode()) <= _order(position.log_id)
+        return _order(self._mark[2]) <= _order(position.log_id)
 
     async def _unwritten(self, board: Leaderboard) -> list[tuple[str, Run]]:
         async with acquired(self._pool) as connection:
