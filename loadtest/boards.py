@@ -161,9 +161,7 @@ async def _final(stack: Stack, users: int) -> None:
 
 
 @click.command(help=__doc__)
-@click.option(
-    "--users", default=1_000_000, show_default=True, help="On the board of pages and in the final run."
-)
+@click.option("--users", default=1_000_000, show_default=True, help="On the board of pages and in the final run.")
 def main(users: int) -> None:
     """The command."""
     asyncio.run(measure(users))

@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from server.demo import session as demo
 from server.features.leaderboards import admin as leaderboards_admin
+from server.features.leaderboards import analytics as leaderboards_analytics
 from server.features.leaderboards import api as leaderboards_api
 from server.features.leaderboards import lists as leaderboards_lists
 from server.features.leaderboards import moderation as leaderboards_moderation
@@ -59,6 +60,7 @@ ENDPOINTS = [
     *users_admin.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
     *leaderboards_moderation.ENDPOINTS,
+    *leaderboards_analytics.ENDPOINTS,
     *origins.ENDPOINTS,
 ]
 """Every operation of the HTTP API; the document and the routes are made from these. Hot ones first."""

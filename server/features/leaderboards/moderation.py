@@ -70,7 +70,7 @@ class NewValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def delete_users(request: Request) -> Response:
     """``DELETE /admin/v1/leaderboards/{id}/users``."""
     parts, space = services(request), principal(request).space
-    board = _leaderboard(request)
+    board = by_id(request)
     users = params.ids(request, "ids", USERS_MAX)
     asked = params.day(request, "run")
     block = params.boolean(request, "block") if "block" in request.query_params else None
@@ -92,7 +92,7 @@ async def delete_users(request: Request) -> Response:
 async def get_events(request: Request) -> Response:
     """``GET /admin/v1/leaderboards/{id}/users/{userId}/events``."""
     parts, space = services(request), principal(request).space
-    board = _leaderboard(request)
+    board = by_id(request)
     user = ids.check_id("userId", request.path_params["userId"])
     today = local_time(parts.clock(), space.index.home).date()
     run = select_run(board, params.day(request, "run"), today)
@@ -259,7 +259,8 @@ async def _reread(
     return standings
 
 
-def _leaderboard(request: Request) -> Leaderboard:
+def by_id(request: Request) -> Leaderboard:
+    """The leaderboard of the path's ``id``; 404 where there is none."""
     wanted = check_uuid("id", request.path_params["id"])
     for board in principal(request).space.index.catalog.leaderboards:
         if board.id == wanted:
