@@ -88,8 +88,8 @@ async def get_analytics(request: Request) -> Response:
             last,
         )
     days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    active_on: dict[date, int] = dict(active)
-    changes_on: dict[date, int] = dict(changes)
+    active_on: dict[date, int] = {row[0]: row[1] for row in active}
+    changes_on: dict[date, int] = {row[0]: row[1] for row in changes}
     return answer(
         Analytics(
             participants,
@@ -111,12 +111,13 @@ async def _distribution(
     of_run = f"FROM {source} WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
     if not board.breakdown_attributes:
         of_run += " AND grp = ''"
-    participants, least, most = await connection.fetchrow(
+    row = await connection.fetchrow(
         f"SELECT count(*), min(value), max(value) {of_run}",  # our own words
         space_id,
         board.number,
         run,
     )
+    participants, least, most = row or (0, 0, 0)
     if not participants:
         return 0, []
     if least == most:
@@ -131,7 +132,7 @@ async def _distribution(
         most,
         BUCKETS,
     )
-    users: dict[int, int] = dict(rows)
+    users: dict[int, int] = {row[0]: row[1] for row in rows}
     width = (most - least) / BUCKETS
     return participants, [
         Bucket((least + width * i) / scale, (least + width * (i + 1)) / scale, users.get(i + 1, 0))
