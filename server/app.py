@@ -39,6 +39,7 @@ from server.http.routes import routes
 from server.intake import http as intake_http
 from server.live import http as live_http
 from server.live.hub import Hub
+from server.live.limits import Door, Limits
 from server.live.socket import PATH as SOCKET_PATH
 from server.live.socket import LiveSocket
 from server.live.sse import LiveStreams
@@ -87,8 +88,18 @@ def create_app(settings: Settings) -> Starlette:
         async with open_services(settings) as services:
             hub = Hub(services.redis, services.clock, services.thaw, services.describe, services.standings)
             hub.start()
-            socket = LiveSocket(hub, services.directory, services.clock, services.post_event, services.post_events)
-            streams = LiveStreams(hub, services.directory, services.clock)
+            door = Door(
+                Limits(
+                    settings.live_per_address,
+                    settings.live_per_user,
+                    settings.live_channels,
+                    settings.live_commands,
+                )
+            )
+            socket = LiveSocket(
+                hub, services.directory, services.clock, services.post_event, services.post_events, door
+            )
+            streams = LiveStreams(hub, services.directory, services.clock, door)
             app.state.services, app.state.hub = services, hub
             app.state.socket, app.state.streams = socket, streams
             _say_goodbye_first(socket, streams)
@@ -170,6 +181,7 @@ async def _report(hub: Hub) -> None:
     while True:
         metrics.SOCKETS.set(hub.stats.sockets)
         metrics.FRAMES.set(hub.stats.frames_sent)
+        metrics.REFUSED.set(hub.stats.refused)
         await asyncio.sleep(GAUGES_S)
 
 

@@ -86,6 +86,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     socket_limit: Annotated[
         int, Meta(ge=1_000, le=16_000_000, description="Largest WebSocket message from a client, in bytes.")
     ] = 4_000_000
+    live_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Live connections (sockets, event streams) of one IPv4 address or IPv6 /64 network that a "
+            "web process takes; 0: any number. Behind a proxy that `PODIUM_TRUSTED_PROXIES` does not name, all "
+            "viewers have the proxy's address. Connections with an API key are never counted.",
+        ),
+    ] = 10_000
+    live_per_user: Annotated[
+        int, Meta(ge=0, description="Live connections of one user that a web process takes; 0: any number.")
+    ] = 100
+    live_channels: Annotated[int, Meta(ge=0, description="Channels of one live connection; 0: any number.")] = 128
+    live_commands: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Commands that a live connection may send in a second, two seconds' worth at once; 0: any "
+            "number. One with an API key may always send any number.",
+        ),
+    ] = 200
     trusted_proxies: Annotated[
         str,
         Meta(

@@ -50,6 +50,11 @@ class Grant:
     patterns: tuple[str, ...] | None = None
     expires_ms: int | None = None
 
+    @property
+    def is_server(self) -> bool:
+        """Whether it showed an API key: the app's own server."""
+        return self.user is None and not self.anonymous
+
     def may_watch(self, channel: str, public: bool) -> bool:
         """Whether the connection may subscribe to this leaderboard channel."""
         if self.anonymous or not self.reads:

@@ -17,8 +17,6 @@ from server.core import errors
 VERSION = "podium"
 PING_INTERVAL_S = 25
 """Below the idle limits of common proxies (60 s); clients are told it on connect."""
-CHANNELS_MAX = 128
-"""Channels of one connection; Centrifugo's default."""
 
 PING = "{}"
 
@@ -199,17 +197,19 @@ def decode(raw: Raw, type_: type[T]) -> T:
 class Session:
     """What a connection has said so far: the order of its commands, and its channels."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels_max: int = 0) -> None:
         self.connected = False
         self.last_id = 0
         self.channels: set[str] = set()
+        self.channels_max = channels_max
+        """How many; 0 for any number."""
 
     def subscribe(self, channel: str) -> None:
         """Note a subscription; error 105 where there is one, 106 where there are too many."""
         if channel in self.channels:
             raise CommandError(ErrorCode.ALREADY_SUBSCRIBED)
-        if len(self.channels) >= CHANNELS_MAX:
-            raise CommandError(ErrorCode.LIMIT_EXCEEDED, f"at most {CHANNELS_MAX} channels per connection")
+        if 0 < self.channels_max <= len(self.channels):
+            raise CommandError(ErrorCode.LIMIT_EXCEEDED, f"at most {self.channels_max} channels per connection")
         self.channels.add(channel)
 
     def unsubscribe(self, channel: str) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from server.clock import Clock
 from server.core.errors import PodiumError
-from server.http.transport import DIRECT, text_frame
+from server.http.transport import DIRECT
 from server.live import access, protocol
 from server.live.access import Grant, Spaces
 from server.live.channels import (
@@ -25,6 +25,8 @@ from server.live.channels import (
     parse_channel,
 )
 from server.live.hub import Hub, Watch
+from server.live.limits import Allowance, Door, Visit
+from server.live.outbox import Direct, Outbox, Receive, Send
 from server.live.protocol import (
     PING_INTERVAL_S,
     ChannelRequest,
@@ -51,38 +53,12 @@ CLOSE_S = 5.0
 """A client that doesn't take its last frames and the close code by then is cut off."""
 SHUTDOWN_S = 2.0
 """A shutdown waits no longer for clients to take their last frames."""
-OUTBOX_MAX = 256 * 1024
-"""Characters that may wait for a client. Past them it skips frames, and its commands are not read."""
 
 PostEvent = Callable[[Space, bytes, str | None], Awaitable[bytes]]
 """Writes what an rpc carries: the space, its data as JSON, the only user it may write for (None: anyone).
 Gives the JSON of the answer; raises RequestError or Unavailable."""
 
-Direct = Callable[[bytes], bool]
-"""Writes a WebSocket frame past ASGI; False where that isn't possible now (http/transport.py)."""
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 log = structlog.get_logger(__name__)
-
-
-class _SharedFrame:
-    """A frame on the wire, encoded once for all who get it one after another."""
-
-    def __init__(self) -> None:
-        self._text = ""
-        self._frame = b""
-
-    def frame(self, text: str) -> bytes:
-        """The WebSocket frame of a text."""
-        if text is not self._text:
-            self._text, self._frame = text, text_frame(text)
-        return self._frame
-
-
-_shared = _SharedFrame()
 
 
 class LiveSocket:
@@ -95,12 +71,14 @@ class LiveSocket:
         clock: Clock,
         post_event: PostEvent,
         post_events: PostEvent,
+        door: Door,
         later: Later | None = None,
     ) -> None:
         self.hub = hub
         self.spaces = spaces
         self.clock = clock
         self.posts = {"event": post_event, "events": post_events}
+        self.door = door
         self.later = later
         self.expiring: set[Connection] = set()
         """Connections whose token ends some time."""
@@ -113,14 +91,19 @@ class LiveSocket:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         direct = scope.get("extensions", {}).get(DIRECT)
         space_id = query.get("space", [None])[0]
-        connection = Connection(self, direct, space_id, headers.get(b"origin"), headers.get(b"host"))
+        visit = self.door.enter((scope.get("client") or ("",))[0])
+        connection = Connection(self, visit, direct, space_id, headers.get(b"origin"), headers.get(b"host"))
         self._tasks[connection] = asyncio.current_task()
         self.hub.stats.sockets += 1
         try:
             if self._stopping:
                 connection.close(CloseCode.SHUTDOWN, "shutdown")
+            elif visit is None:
+                connection.turn_away("connections of this address")
             await connection.run(receive, send)
         finally:
+            if visit is not None:
+                visit.leave()
             self.hub.stats.sockets -= 1
             del self._tasks[connection]
 
@@ -145,26 +128,25 @@ class Connection:
     def __init__(
         self,
         server: LiveSocket,
+        visit: Visit | None,
         direct: Direct | None,
         space_id: str | None,
         origin: str | None,
         host: str | None,
     ) -> None:
         self._server = server
-        self._direct = direct
+        self._visit = visit
         self._space_id = space_id
         self._origin = origin
         self._host = host
         self._later = server.later or asyncio.get_running_loop().call_later
-        self._session = protocol.Session()
+        limits = server.door.limits
+        self._session = protocol.Session(limits.channels)
+        self._allowance = Allowance(limits.commands, server.clock())
         self._grant: Grant | None = None
         self._watches: dict[str, Watch] = {}
-        self._outbox: list[str] = []
-        self._waiting = 0  # characters in the outbox and in the frame being sent
-        self._idle: asyncio.Future[None] | None = None  # what the writer waits for
-        self._room = asyncio.Event()
-        self._room.set()
-        self._behind = False
+        self._outbox = Outbox(direct, self._catch_up)
+        self.offer = self._outbox.offer
         self._busy = False
         self._closing: tuple[CloseCode, str] | None = None
         self._cut_off = False
@@ -177,7 +159,7 @@ class Connection:
         self._main = asyncio.current_task()
         await receive()
         await send({"type": "websocket.accept"})
-        writer = asyncio.create_task(self._write(send))
+        writer = asyncio.create_task(self._outbox.run(send))
         try:
             try:
                 await self._read(receive)
@@ -197,22 +179,11 @@ class Connection:
 
     # What the hub and the server call
 
-    def offer(self, frame: str) -> bool:
-        """Queue a publication; False where the outbox is full."""
-        if self._waiting > OUTBOX_MAX:
-            self._behind = True
-            return False
-        # Nothing waits and the writer is idle: the frame may go at once, as others got it.
-        idle = self._idle is not None and not self._idle.done()
-        if not (idle and self._direct is not None and not self._outbox and self._direct(_shared.frame(frame))):
-            self._push(frame)
-        return True
-
     def unsubscribed(self, channel: str, reason: str) -> None:
         """The hub ended a subscription; the client subscribes again."""
         del self._watches[channel]
         self._session.unsubscribe(channel)
-        self._push(protocol.unsubscribe_push(channel, protocol.Unsubscribed.INSUFFICIENT, reason))
+        self._outbox.push(protocol.unsubscribe_push(channel, protocol.Unsubscribed.INSUFFICIENT, reason))
 
     def close_slow(self) -> None:
         """The hub gave up on a viewer who doesn't read."""
@@ -226,10 +197,12 @@ class Connection:
         self._timer.cancel()
         self._timer = self._later(CLOSE_S, self._cut)
         self._leave()
-        if code is CloseCode.SLOW:
-            self._outbox.clear()
-        self._wake()
-        self._room.set()
+        self._outbox.close(code, reason, drop=code is CloseCode.SLOW)
+
+    def turn_away(self, limit: str) -> None:
+        """Close because a limit is reached; ``limit`` says which."""
+        self._server.hub.stats.refused += 1
+        self.close(CloseCode.CONNECTION_LIMIT, f"too many {limit}")
 
     def expire(self, now_ms: int) -> None:
         """Close if the token has run out."""
@@ -248,9 +221,20 @@ class Connection:
                     return
                 if command is None:
                     self._pong()
-                    continue
-                await self._answer(command)
-                await self._room.wait()
+                elif self._may_send(command):
+                    await self._answer(command)
+                await self._outbox.room.wait()
+
+    def _may_send(self, command: Command) -> bool:
+        if self._grant is not None and self._grant.is_server:
+            return True
+        may = self._allowance.take(self._server.clock())
+        if may is None:
+            self._server.hub.stats.refused += 1
+            raise Close(CloseCode.TOO_MANY_REQUESTS, "too many requests")
+        if not may:
+            self._outbox.push(protocol.error_reply(command.id, CommandError(ErrorCode.TOO_MANY_REQUESTS)))
+        return may
 
     async def _answer(self, command: Command) -> None:
         self._busy = True
@@ -259,12 +243,12 @@ class Connection:
         except Close:
             raise
         except CommandError as error:
-            self._push(protocol.error_reply(command.id, error))
+            self._outbox.push(protocol.error_reply(command.id, error))
         except PodiumError as error:
-            self._push(protocol.error_reply(command.id, protocol.command_error(error)))
+            self._outbox.push(protocol.error_reply(command.id, protocol.command_error(error)))
         except Exception:  # one command's fault must not end the connection
             log.exception("socket_command_failed", method=command.method)
-            self._push(protocol.error_reply(command.id, CommandError(ErrorCode.INTERNAL)))
+            self._outbox.push(protocol.error_reply(command.id, CommandError(ErrorCode.INTERNAL)))
         finally:
             self._busy = False
 
@@ -284,11 +268,11 @@ class Connection:
                 watch = self._watches.pop(channel, None)
                 if watch is not None:
                     watch.end(self)
-                self._push(protocol.reply(command.id, command.method))
+                self._outbox.push(protocol.reply(command.id, command.method))
             case "rpc":
                 await self._rpc(command, grant)
             case "ping":
-                self._push(protocol.reply(command.id, command.method))
+                self._outbox.push(protocol.reply(command.id, command.method))
             case "refresh":
                 self._refresh(command, grant)
             case _:
@@ -299,6 +283,12 @@ class Connection:
         grant = access.grant(self._server.spaces, token, self._space_id, self._server.clock())
         if not access.origin_allowed(grant.space, self._origin, self._host):
             raise Close(CloseCode.FORCED, "origin not allowed")
+        if self._visit is not None:
+            if grant.is_server:
+                self._visit.is_server()
+            elif grant.user is not None and not self._visit.is_user(grant.space.public_id, grant.user):
+                self.turn_away("connections of this user")
+                return
         self._session.connected = True
         self._timer.cancel()
         # Anywhere within the interval, so that connections made together don't ping together.
@@ -333,7 +323,7 @@ class Connection:
             expires=ttl_s > 0,
             ttl=ttl_s,
         )
-        self._push(protocol.reply(command.id, command.method, result))
+        self._outbox.push(protocol.reply(command.id, command.method, result))
 
     async def _subscribe(self, command: Command, grant: Grant) -> None:
         request = protocol.body(command, SubscribeRequest)
@@ -345,7 +335,7 @@ class Connection:
             self._session.unsubscribe(name)
             raise
         self._watches[name] = watch
-        self._push(protocol.subscribe_reply(command.id, watch.view.snapshot()))
+        self._outbox.push(protocol.subscribe_reply(command.id, watch.view.snapshot()))
         if self._closing is not None:
             self._leave()
 
@@ -382,7 +372,7 @@ class Connection:
         if not data:
             raise CommandError(ErrorCode.BAD_REQUEST, "data is missing")
         answer = await post(grant.space, data, grant.user)
-        self._push(protocol.rpc_reply(command.id, answer.decode()))
+        self._outbox.push(protocol.rpc_reply(command.id, answer.decode()))
 
     def _leave(self) -> None:
         for watch in self._watches.values():
@@ -390,43 +380,7 @@ class Connection:
         self._watches.clear()
         self._server.expiring.discard(self)
 
-    # Writing
-
-    def _push(self, frame: str) -> None:
-        self._outbox.append(frame)
-        self._waiting += len(frame)
-        if self._waiting > OUTBOX_MAX:
-            self._room.clear()
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-
-    async def _write(self, send: Send) -> None:
-        try:
-            while True:
-                if self._outbox:
-                    frames, self._outbox = self._outbox, []
-                    text = frames[0] if len(frames) == 1 else "\n".join(frames)
-                    await send({"type": "websocket.send", "text": text})
-                    self._waiting = sum(map(len, self._outbox))
-                    if self._waiting <= OUTBOX_MAX:
-                        self._room.set()
-                    if self._behind and not self._outbox:
-                        self._catch_up()
-                elif self._closing is not None:
-                    code, reason = self._closing
-                    await send({"type": "websocket.close", "code": int(code), "reason": reason})
-                    return
-                else:
-                    self._idle = asyncio.get_running_loop().create_future()
-                    await self._idle
-        except OSError:  # ASGI: the client is gone; the reader hears of it too
-            return
-
     def _catch_up(self) -> None:
-        self._behind = False
         for watch in self._watches.values():
             watch.view.catch_up(self)
 
@@ -434,7 +388,7 @@ class Connection:
 
     def _ping(self) -> None:
         self._awaits_pong = True
-        self._push(protocol.PING)
+        self._outbox.push(protocol.PING)
         self._timer = self._later(PONG_S, self._no_pong)
 
     def _pong(self) -> None:

@@ -11,7 +11,15 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from server.clock import Clock
-from server.core.errors import Forbidden, NotFound, PodiumError, Unauthorized, Unavailable, Unprocessable
+from server.core.errors import (
+    Forbidden,
+    NotFound,
+    PodiumError,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unprocessable,
+)
 from server.http import params
 from server.http.errors import answer_error
 from server.http.transport import ABORT
@@ -19,6 +27,7 @@ from server.live import access, protocol
 from server.live.access import Grant, Spaces
 from server.live.channels import INTERVALS_MS, LIMITS, LeaderboardChannel, ViewOptions, parse_channel
 from server.live.hub import SLOW_TICKS, Hub, Watch
+from server.live.limits import Door, Visit
 from server.live.protocol import Close, CommandError, ErrorCode
 from server.live.view import View
 
@@ -26,6 +35,8 @@ HEARTBEAT_TICKS = 15
 """Seconds of silence after which a comment goes out: proxies cut what is silent for 60."""
 RETRY_MS = (1_000, 4_000)
 """A client comes back after so long, drawn anew for each: after a restart they don't come together."""
+LIMIT_RETRY_S = 30
+"""After so long one who has too many connections may try again: some may have ended by then."""
 OUTBOX_MAX = 256 * 1024
 """Bytes that may wait for a client, as for sockets. Past them it skips frames."""
 
@@ -172,8 +183,9 @@ class Stream:
 class LiveStreams:
     """The ASGI application of ``GET /v1/leaderboards/{key}/live``. ``close_all`` comes before the server stops."""
 
-    def __init__(self, hub: Hub, spaces: Spaces, clock: Clock) -> None:
+    def __init__(self, hub: Hub, spaces: Spaces, clock: Clock, door: Door) -> None:
         self._hub = hub
+        self._door = door
         self._spaces = spaces
         self._clock = clock
         self._streams: set[Stream] = set()
@@ -182,9 +194,12 @@ class LiveStreams:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        visit = self._door.enter((scope.get("client") or ("",))[0])
         try:
-            stream = await self._open(Request(scope))
+            stream = await self._open(Request(scope), visit)
         except Exception as error:  # noqa: BLE001 - each becomes an answer; ours are logged there
+            if visit is not None:
+                visit.leave()
             await answer_error(_http_error(error), scope["method"], scope["path"])(scope, receive, send)
             return
         self._streams.add(stream)
@@ -192,6 +207,8 @@ class LiveStreams:
         try:
             await stream.run(receive, send)
         finally:
+            if visit is not None:
+                visit.leave()
             self._hub.stats.sockets -= 1
             self._streams.discard(stream)
 
@@ -201,9 +218,11 @@ class LiveStreams:
         for stream in list(self._streams):
             stream.stop()
 
-    async def _open(self, request: Request) -> Stream:
+    async def _open(self, request: Request, visit: Visit | None) -> Stream:
         if self._stopping:
             raise Unavailable("the server is shutting down")
+        if visit is None:
+            raise self._too_many("this address")
         options = ViewOptions(
             params.integer(request, "limit", 100, 1, LIMITS[-1]),
             params.integer(request, "interval", 50, 0, INTERVALS_MS[-1]),
@@ -216,6 +235,10 @@ class LiveStreams:
             raise Forbidden("Origin is not on the space's list")
         if not grant.may_watch(str(channel), self._hub.resolve(grant.space, channel).config.public):
             raise Forbidden("This leaderboard is not public: a key or a token is needed that may watch it")
+        if grant.is_server:
+            visit.is_server()
+        elif grant.user is not None and not visit.is_user(grant.space.public_id, grant.user):
+            raise self._too_many("this user")
         stream = Stream(str(channel), grant, request.scope.get(ABORT))
         watch = await self._hub.watch(grant.space, channel, options.rows, options.interval_ms, stream)
         view = cast(View, watch.view)  # of a leaderboard it is one, and its frames are numbered
@@ -233,6 +256,10 @@ class LiveStreams:
             if token and token.count(".") != 2:  # addresses end up in logs: no place for a key
                 raise Unauthorized("token must be a realtime token")
         return access.grant(self._spaces, token, request.query_params.get("space"), self._clock())
+
+    def _too_many(self, whose: str) -> TooManyRequests:
+        self._hub.stats.refused += 1
+        return TooManyRequests(f"Too many connections of {whose}", retry_after_s=LIMIT_RETRY_S)
 
     def _tick(self) -> None:
         now_ms = self._clock()

@@ -69,6 +69,8 @@ class Stats:
     """Connections that are open now."""
     frames_sent: int = 0
     """Publications handed to viewers, each viewer counted."""
+    refused: int = 0
+    """Connections that a limit refused or ended."""
 
 
 _encode = msgspec.json.Encoder().encode

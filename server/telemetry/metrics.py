@@ -28,6 +28,9 @@ CALL = Histogram(
 )
 SOCKETS = Gauge("podium_sockets", "Open WebSocket connections", multiprocess_mode="livesum")
 FRAMES = Gauge("podium_frames_sent", "Frames sent to viewers since the start", multiprocess_mode="livesum")
+REFUSED = Gauge(
+    "podium_live_refused", "Connections that a limit refused or ended since the start", multiprocess_mode="livesum"
+)
 LOG_ENTRIES = Gauge("podium_log_entries", "Log entries in Redis", ["space"], multiprocess_mode="mostrecent")
 LOG_BYTES = Gauge("podium_log_bytes", "Bytes of log not flushed yet", ["space"], multiprocess_mode="mostrecent")
 FLUSH_LAG = Gauge(

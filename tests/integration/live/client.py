@@ -13,21 +13,26 @@ import msgspec
 import uvicorn
 import websockets
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from server.backends.redis.client import RedisClient
 from server.clock import Clock
 from server.core.errors import Unauthorized
 from server.engine.records import LogItem
-from server.http.transport import DirectWebSocket
+from server.http.endpoints import Raw
+from server.http.transport import DirectWebSocket, JoinedProtocol
 from server.intake.answers import encode_answer, logged_response
 from server.live.hub import Hub
+from server.live.limits import Door, Limits
 from server.live.socket import PATH, LiveSocket
+from server.live.sse import LiveStreams
 from server.live.window import Row
 from server.spaces.space import Principal, Space
 from tests.waiting import PATIENCE_S, until
 
 ADMIN_KEY = "test.admin"
+FRAME_MAX = 1_000_000
+"""Bytes of the largest frame that the server takes."""
 
 
 class Call:
@@ -107,15 +112,25 @@ async def _nobody_is_cold(_: Space, users: list[str]) -> None:
 class Live:
     """A hub and an endpoint behind a real server. Time passes as ``timers``, ``clock`` and ``hub.tick`` say."""
 
-    def __init__(self, redis: RedisClient, space: Space, clock: Clock, hub_later: Timers | None) -> None:
+    def __init__(
+        self,
+        redis: RedisClient,
+        space: Space,
+        clock: Clock,
+        hub_later: Timers | None,
+        limits: Limits | None = None,
+        proxies: str = "",
+    ) -> None:
         self.space = space
         self.posts = Posts()
         self.thawing = _nobody_is_cold
         self.timers = Timers()
         self.hub = Hub(redis, clock, self.thaw, self.describe, self.standings, hub_later)
-        self.sockets = LiveSocket(
-            self.hub, OneSpace(space), clock, self.posts.event, self.posts.events, self.timers
-        )
+        self.proxies = proxies
+        door = Door(limits or Limits())
+        spaces = OneSpace(space)
+        self.sockets = LiveSocket(self.hub, spaces, clock, self.posts.event, self.posts.events, door, self.timers)
+        self.streams = LiveStreams(self.hub, spaces, clock, door)
         self.url = ""
 
     async def thaw(self, space: Space, users: list[str]) -> None:
@@ -134,14 +149,19 @@ class Live:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[Live]:
-        app = Starlette(routes=[WebSocketRoute(PATH, self.sockets)])
+        streams = Route("/v1/leaderboards/{key}/live", Raw(self.streams))
+        app = Starlette(routes=[WebSocketRoute(PATH, self.sockets), streams])
         config = uvicorn.Config(
             app,
             host="127.0.0.1",
             port=0,
             lifespan="off",
             log_config=None,
+            http=JoinedProtocol,
             ws=DirectWebSocket,
+            ws_max_size=FRAME_MAX,
+            proxy_headers=bool(self.proxies),
+            forwarded_allow_ips=self.proxies,
             ws_ping_interval=None,
             ws_per_message_deflate=False,
         )
@@ -154,6 +174,7 @@ class Live:
         try:
             yield self
         finally:
+            self.streams.close_all()
             await self.sockets.close_all()
             server.should_exit = True
             await serving

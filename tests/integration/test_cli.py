@@ -1,0 +1,43 @@
+"""Commands that talk to Postgres, as a shell calls them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from click.testing import CliRunner
+
+from server.cli import main
+
+
+@pytest.fixture
+def environment(database_url: str, redis_url: str) -> dict[str, str]:
+    return {"PODIUM_DATABASE_URL": database_url, "PODIUM_REDIS_URL": redis_url, "PODIUM_LOG_LEVEL": "error"}
+
+
+async def podium(environment: dict[str, str], *words: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr. In a thread: a command runs a loop of its own."""
+    done = await asyncio.to_thread(CliRunner(env=environment).invoke, main, words)
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.mark.usefixtures("space_id")
+async def test_origins(environment: dict[str, str]) -> None:
+    add = ["--add", "https://b.example", "--add", "http://localhost:3000"]
+    assert await podium(environment, "origins", *add) == (0, "http://localhost:3000\nhttps://b.example\n", "")
+    change = ["--add", "https://a.example", "--remove", "https://b.example"]
+    listed = "http://localhost:3000\nhttps://a.example\n"
+    assert await podium(environment, "origins", *change) == (0, listed, "")
+    code, out, err = await podium(environment, "origins", "--add", "a.example/path")
+    assert (code, out) == (1, "")
+    assert "--add[0] must be like" in err
+    assert await podium(environment, "origins") == (0, listed, "")
+    code, _, err = await podium(environment, "origins", "--space", "nowhere")
+    assert code == 1
+    assert "there is no space nowhere" in err
+
+
+async def test_a_command_before_the_first_migration_says_what_to_do(environment: dict[str, str]) -> None:
+    code, out, err = await podium(environment, "origins")
+    assert (code, out) == (1, "")
+    assert "podium migrate" in err
