@@ -36,6 +36,7 @@ from server.http.endpoints import Raw
 from server.http.errors import EXCEPTION_HANDLERS
 from server.http.openapi import openapi_route
 from server.http.routes import routes
+from server.http.widget import Widget
 from server.intake import http as intake_http
 from server.live import http as live_http
 from server.live.hub import Hub
@@ -68,8 +69,12 @@ ENDPOINTS = [
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Allocations before a young, a middle and a full collection; Python's own 700, 10, 10 are for small heaps."""
-SCRIPTS_CACHE = "public, max-age=3600, stale-while-revalidate=604800"
-"""Their names carry no version: browsers ask again after an hour (ETag, 304), within a week without waiting."""
+FOR_ALL_PAGES = {
+    "Access-Control-Allow-Origin": "*",
+    "Cache-Control": "public, max-age=3600, stale-while-revalidate=604800",
+}
+"""Of scripts. Their names carry no version: browsers ask again after an hour (ETag, 304), within a week without
+waiting. A browser loads a module from another origin only where that is allowed."""
 GAUGES_S = 1.0
 """Pause between two looks at the numbers that only this process knows."""
 
@@ -129,8 +134,10 @@ def create_app(settings: Settings) -> Starlette:
         Route("/metrics", _metrics),
         *docs_routes(),
         openapi_route(ENDPOINTS),
-        Mount("/widget", _PublicScripts(directory=web / "widget")),
+        Route("/widget/podium-leaderboard.js", Widget(web, FOR_ALL_PAGES).answer),
         Mount("/shared", _PublicScripts(directory=web / "shared")),
+        Route("/gallery", lambda _: RedirectResponse("/gallery/")),
+        Mount("/gallery", StaticFiles(directory=web / "gallery", html=True)),
     ]
     if settings.demo:
         pages += [
@@ -167,13 +174,12 @@ def _say_goodbye_first(socket: LiveSocket, streams: LiveStreams) -> None:
 
 
 class _PublicScripts(StaticFiles):
-    """Scripts for the pages of others: a browser loads a module from elsewhere only where this is allowed."""
+    """Scripts for the pages of others."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         """The file, or 304, for every origin."""
         response = super().file_response(*args, **kwargs)
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        response.headers["Cache-Control"] = SCRIPTS_CACHE
+        response.headers.update(FOR_ALL_PAGES)
         return response
 
 

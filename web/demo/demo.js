@@ -1,8 +1,7 @@
 // The demo page: one widget for each board of the session, and a form that posts events over a socket as the
 // one demo user the session's token stands for.
 
-import { LiveClient } from "../shared/live.js";
-import "../widget/podium-leaderboard.js";
+import { LiveClient } from "../widget/podium-leaderboard.js";
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
 const part = (id) => document.getElementById(id);

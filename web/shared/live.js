@@ -9,6 +9,9 @@ const PING_GRACE_MS = 10_000;
 const BACKOFF_FLOOR_MS = 200;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_CEILING_MS = 19_800;
+/** Close code of a server that stops, and within how long its viewers come back: the next one gets them bit by bit. */
+const SHUTDOWN_CODE = 3001;
+const SHUTDOWN_SPREAD_MS = 3000;
 /** From this code on an `unsubscribe` push asks the client to subscribe again (Centrifuge's ranges). */
 const RESUBSCRIBE_FROM_CODE = 2500;
 /** A token that is refused or has run out: errors 101 and 109, closes 3005 and 3500. */
@@ -31,7 +34,8 @@ export function isFinal(code) {
 }
 
 /** Milliseconds to wait before reconnecting after `failures` earlier failures; `random` gives [0, 1). */
-export function reconnectDelayMs(failures, random = Math.random) {
+export function reconnectDelayMs(failures, random = Math.random, code = 0) {
+  if (code === SHUTDOWN_CODE) return BACKOFF_FLOOR_MS + random() * SHUTDOWN_SPREAD_MS;
   return BACKOFF_FLOOR_MS + random() * Math.min(BACKOFF_CEILING_MS, BACKOFF_FIRST_MS * 2 ** failures);
 }
 
@@ -57,8 +61,9 @@ function renumber(rows, tieRule) {
  */
 export function applyPublication(rows, publication, tieRule = "ordinal") {
   const moved = [...publication.rows].sort((a, b) => a.position - b.position);
-  const gone = new Set([...(publication.left ?? []), ...moved.map((row) => row.userId)]);
-  const result = rows.filter((row) => !gone.has(row.userId)).map((row) => ({ ...row, previousRank: null }));
+  const who = ({ userId, group }) => userId ?? group;
+  const gone = new Set([...(publication.left ?? []), ...moved.map(who)]);
+  const result = rows.filter((row) => !gone.has(who(row))).map((row) => ({ ...row, previousRank: null }));
   for (const { position, ...row } of moved) result.splice(position, 0, row);
   return renumber(result, tieRule);
 }
@@ -82,7 +87,8 @@ export function nextBoard(board, publication) {
  *
  * `onState({state, error})` hears of "connecting", "connected", "reconnecting" and "closed"; `error` comes
  * with a "closed" that nobody asked for and is final. `getToken` (async) is asked when there is no token yet
- * or the server no longer takes the one at hand; without either the connection is anonymous.
+ * or the server no longer takes the one at hand; without either the connection is anonymous. It is asked again
+ * after any error but a LiveError that is not temporary.
  */
 export class LiveClient {
   #url;
@@ -179,7 +185,8 @@ export class LiveClient {
         this.#token = token;
         this.#tokenIsFresh = true;
       } catch (error) {
-        if (attempt === this.#attempt) this.#drop(new LiveError({ message: String(error), temporary: true }));
+        if (attempt !== this.#attempt) return;
+        this.#drop(error instanceof LiveError ? error : new LiveError({ message: String(error), temporary: true }));
         return;
       }
     }
@@ -228,7 +235,8 @@ export class LiveClient {
       this.#finish(error);
       return;
     }
-    this.#retryTimer = setTimeout(() => this.#open(), reconnectDelayMs(this.#failures++, this.#random));
+    const delay = reconnectDelayMs(this.#failures++, this.#random, error.code);
+    this.#retryTimer = setTimeout(() => this.#open(), delay);
     this.#setState("reconnecting");
   }
 

@@ -1,0 +1,139 @@
+// What the widget says, in words and numbers. Pure: the moment is passed in.
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** The unit changes where two of it are left: "in 47 hours", "in 2 days". */
+const UNITS = [["day", DAY_MS], ["hour", HOUR_MS], ["minute", MINUTE_MS]];
+/** Longest delay of `setTimeout`, near enough; who waits longer looks again. */
+const LONGEST_WAIT_MS = DAY_MS;
+
+/** English. Pages put their own words in their place: `Object.assign(PodiumLeaderboard.texts, {…})`. */
+export const TEXTS = {
+  untitled: "Leaderboard",
+  loading: "Loading…",
+  live: "Live",
+  provisional: "Provisional",
+  final: "Final",
+  offline: "Offline, reconnecting…",
+  error: "Unavailable",
+  empty: "Nobody is on this board yet. The first score opens it.",
+  emptyFinal: "Nobody scored in this run.",
+  unreachable: "The leaderboard can’t be reached. Trying again…",
+  rank: "Rank",
+  up: "up",
+  down: "down",
+  fresh: "new",
+  you: "(you)",
+  participants: (count, shown) => `${shown} ${count === 1 ? "participant" : "participants"}`,
+  groups: (count, shown) => `${shown} ${count === 1 ? "group" : "groups"}`,
+  members: (count, shown) => `${shown} ${count === 1 ? "member" : "members"}`,
+  ends: (when) => `ends ${when}`,
+  endsNow: "ends in less than a minute",
+  ended: "over in your time zone",
+  finalIn: (when) => `final ${when}`,
+  finalSoon: "final soon",
+  notRanked: "You are not on this board yet.",
+  leading: (rank) => `You are in the lead, at rank ${rank}.`,
+  standing: (rank, of, toNext) => `You are at rank ${rank} of ${of}, ${toNext} behind the next place.`,
+  risen: (rank, from) => `You are up from rank ${from} to ${rank}.`,
+  fallen: (rank, from) => `You are down from rank ${from} to ${rank}.`,
+  passedBy: (name) => `${name} passed you.`,
+  entered: (rank) => `You are on the board, at rank ${rank}.`,
+  leads: (name, value) => `${name} leads with ${value}.`,
+  needs: "This leaderboard needs the attributes src (address of the server) and board (key).",
+  badAddress: (src) => `“${src}” is not the address of a server.`,
+  unknownBoard: (board) => `There is no leaderboard “${board}” here.`,
+  notPublic: (board) => `The leaderboard “${board}” is not public, and this page may not see it.`,
+  refused: "The server did not accept this page’s access. Try reloading the page.",
+  runOut: "This page’s access has run out. Try reloading the page.",
+  tooMany: "There are too many open connections. Close some windows, then reload the page.",
+  failed: (reason) => `The leaderboard could not be shown${reason ? `: ${reason}` : "."}`,
+};
+
+/** The instant at which a run's last day, a date like "2026-11-24", is over where the viewer is. */
+export function endOfDayMs(day) {
+  const [year, month, date] = day.split("-").map(Number);
+  return new Date(year, month - 1, date + 1).getTime();
+}
+
+/** How to say so much time: `{amount, unit}` rounded down, so that nobody is promised more; null below a minute. */
+export function amountOf(leftMs) {
+  const found = UNITS.find(([unit, size]) => leftMs >= (unit === "minute" ? 1 : 2) * size);
+  return found ? { amount: Math.floor(leftMs / found[1]), unit: found[0] } : null;
+}
+
+/** One sentence for the reader of the page about an error that won't go away by itself. */
+export function explain({ code, message }, board, texts) {
+  switch (code) {
+    case 102: return texts.unknownBoard(board);
+    case 103: return texts.notPublic(board);
+    case 101:
+    case 401:
+    case 3500: return texts.refused;
+    case 109: return texts.runOut;
+    case 3504: return texts.tooMany;
+    default: return texts.failed(message);
+  }
+}
+
+/** Words, numbers and dates for one reader; without a locale the browser's. */
+export class Words {
+  constructor(texts, locale) {
+    this.texts = texts;
+    const numbers = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
+    const relative = new Intl.RelativeTimeFormat(locale);
+    // A run is dates, not instants: shown as they are, in no time zone.
+    const dates = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
+    this.number = (value) => numbers.format(value);
+    this.days = (start, end) => dates.formatRange(new Date(start), new Date(end));
+    this.in = ({ amount, unit }) => relative.format(amount, unit);
+  }
+
+  /** "Words written · 1,204 participants · Nov 23, 2026 · ends in 5 hours", as far as the board says. */
+  details({ leaderboard, participants, run }, groups, nowMs) {
+    const count = this.texts[groups ? "groups" : "participants"](participants, this.number(participants));
+    const days = run?.start && run.end ? this.days(run.start, run.end) : "";
+    return [leaderboard.metricName, count, days, this.#deadline(run, nowMs)].filter(Boolean).join(" · ");
+  }
+
+  #deadline(run, nowMs) {
+    const { texts } = this;
+    if (run?.state === "live" && run.end) {
+      const leftMs = endOfDayMs(run.end) - nowMs;
+      const amount = amountOf(leftMs);
+      return amount ? texts.ends(this.in(amount)) : leftMs > 0 ? texts.endsNow : texts.ended;
+    }
+    if (run?.state === "provisional") {
+      const amount = run.finalAt && amountOf(Date.parse(run.finalAt) - nowMs);
+      return amount ? texts.finalIn(this.in(amount)) : texts.finalSoon;
+    }
+    return "";
+  }
+
+  /** "You are at rank 41 of 1,203, 120 behind the next place." */
+  place({ rank, toNext, participants }) {
+    if (rank === null) return this.texts.notRanked;
+    if (toNext === null) return this.texts.leading(this.number(rank));
+    return this.texts.standing(this.number(rank), this.number(participants), this.number(toNext));
+  }
+
+  /** What to tell one whose rank was `before` and is `rank` (null: not on the board); "" for nothing. */
+  move(before, rank, passer) {
+    if (rank === null || rank === before) return "";
+    const [now, from] = [this.number(rank), this.number(before ?? 0)];
+    if (before === null) return this.texts.entered(now);
+    if (rank < before) return this.texts.risen(now, from);
+    return `${passer ? `${this.texts.passedBy(passer)} ` : ""}${this.texts.fallen(now, from)}`;
+  }
+}
+
+/** How long the words of a board stay true, in ms: until the minute, the hour or the day left changes. */
+export function staysTrueMs(run, nowMs) {
+  const endMs = run?.state === "live" && run.end ? endOfDayMs(run.end) : Date.parse(run?.finalAt ?? "");
+  const leftMs = endMs - nowMs;
+  if (!(leftMs > 0)) return LONGEST_WAIT_MS;
+  const unit = amountOf(leftMs)?.unit;
+  const size = unit ? UNITS.find(([name]) => name === unit)[1] : MINUTE_MS;
+  return Math.min((leftMs % size) + 1, LONGEST_WAIT_MS);
+}
