@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -12,16 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Locator, Page, async_playwright, expect
+from playwright.async_api import Locator, Page, expect
 
 from server.dev import DevFile
+from tests.acceptance.browser import PATIENCE_MS, open_page
 from tests.acceptance.processes import Dev, dev, end, free_port, place, ready, wait_until
 
 pytestmark = pytest.mark.xdist_group("own")
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
-PATIENCE_MS = 30_000
 
 
 class Demo:
@@ -68,21 +63,9 @@ def demo() -> Iterator[Demo]:
 @pytest.fixture
 async def page(demo: Demo) -> AsyncIterator[Page]:
     """The demo page, open and live; it may log no error of its own."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        assert not os.environ.get("CI"), "install the package chromium: in CI the widget must be tested"
-        pytest.skip("install the package chromium to test the widget")
-    errors: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = await browser.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        await page.goto(f"{demo.file.url}/demo/")
+    async with open_page(f"{demo.file.url}/demo/") as page:
         await live(page)
         yield page
-        await browser.close()
-    assert errors == []
 
 
 def board(page: Page, key: str = "all-time") -> Locator:
@@ -100,19 +83,23 @@ def row(page: Page, user: str) -> Locator:
 
 async def test_rows_jump(demo: Demo, page: Page) -> None:
     for key in ("all-time", "daily"):
-        await expect(board(page, key).locator("li")).to_have_count(10)
-    last = board(page).locator("li").nth(9)
+        await expect(board(page, key).locator("[part=list] li")).to_have_count(10)
+    last = board(page).locator("[part=list] li").nth(9)
     user = str(await last.get_attribute("data-user-id"))
     demo.post({"id": user}, 50_000)
     await expect(row(page, user)).to_have_attribute("data-rank", "1", timeout=PATIENCE_MS)
-    await expect(board(page).locator("li").first).to_have_attribute("data-user-id", user)
-    await expect(board(page).locator("li")).to_have_count(10)
+    await expect(board(page).locator("[part=list] li").first).to_have_attribute("data-user-id", user)
+    await expect(board(page).locator("[part=list] li")).to_have_count(10)
     # One who was not in the window takes the first place; the ranks on the page stay 1 to 10.
     demo.post({"id": "newcomer", "name": "New Comer"}, 100_000)
     await expect(row(page, "newcomer")).to_have_attribute("data-rank", "1", timeout=PATIENCE_MS)
     await expect(row(page, user)).to_have_attribute("data-rank", "2")
     await expect(row(page, "newcomer")).to_contain_text("New Comer")
-    ranks = await board(page).locator("li").evaluate_all("rows => rows.map(row => Number(row.dataset.rank))")
+    ranks = (
+        await board(page)
+        .locator("[part=list] li")
+        .evaluate_all("rows => rows.map(row => Number(row.dataset.rank))")
+    )
     assert ranks == list(range(1, 11))
 
 
@@ -137,7 +124,7 @@ async def test_markup_in_a_name_is_text(demo: Demo, page: Page) -> None:
     assert await row(page, "mallory").locator("img, script, b").count() == 0
     assert await page.evaluate("window.hacked") is None
     demo.post({"id": '"><img src=x onerror="window.hacked=1">'}, 2_000_000)
-    await expect(board(page).locator("li").first).to_contain_text("onerror", timeout=PATIENCE_MS)
+    await expect(board(page).locator("[part=list] li").first).to_contain_text("onerror", timeout=PATIENCE_MS)
     assert await page.evaluate("window.hacked") is None
 
 
@@ -146,7 +133,7 @@ async def test_server_goes_and_comes_back(demo: Demo, page: Page) -> None:
     assert not ready(demo.file.url)
     await expect(board(page)).to_have_attribute("data-state", "offline", timeout=PATIENCE_MS)
     await expect(board(page).locator("[role=status]")).to_contain_text("Offline")
-    assert await board(page).locator("li").count() == 10  # what was known stays
+    assert await board(page).locator("[part=list] li").count() == 10  # what was known stays
     demo.start()
     await live(page)
     demo.post({"id": "after", "name": "After"}, 10_000_000)

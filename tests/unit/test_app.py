@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -22,3 +24,17 @@ async def test_scripts_are_for_the_pages_of_others(path: str) -> None:
         assert each.headers["access-control-allow-origin"] == "*"
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/javascript")
+
+
+async def test_the_widget_is_one_small_file() -> None:
+    app = create_app(Settings(redis_url="redis://-", database_url="postgres://-"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://podium") as client:
+        path = "/widget/podium-leaderboard.js"
+        plain = await client.get(path, headers={"Accept-Encoding": "identity"})
+        packed = await client.get(path, headers={"Accept-Encoding": "br, gzip"})
+    assert "content-encoding" not in plain.headers
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
+    assert int(packed.headers["content-length"]) <= 12 * 1024
+    assert packed.text == plain.text
+    assert re.findall(r"\bimport\b", plain.text) == []
+    assert "export class PodiumLeaderboard extends HTMLElement" in plain.text

@@ -18,6 +18,12 @@ const people = (values, extra = () => ({})) => values.map((value, index) => (
 ));
 const person = (rank, userId, name, value) => ({ rank, userId, name, value, previousRank: null });
 
+const TEAMS = ["Red", "Blue", "Red"];
+const face = (index) => `data:image/svg+xml,${encodeURIComponent(
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"><rect width="2" height="2" fill="hsl(${index * 95} 55% 60%)"/>`
+  + '<circle cx="1" cy=".8" r=".4" fill="#fff"/><circle cx="1" cy="2" r=".75" fill="#fff"/></svg>',
+)}`;
+
 const LIVE = { start: day(-3), end: day(3), state: "live", finalAt: null };
 const VALUES = [9420, 9105, 8770, 8044, 7912, 6432, 6120, 5904];
 
@@ -91,8 +97,8 @@ const SCENES = {
     ], { tieRule: "competition", participants: 4 }),
   },
   attributes: {
-    title: "Attributes beside a name", text: "`displayAttributes` of the leaderboard: a team, a picture from an https: address.",
-    attributes: {}, board: board(people([9420, 9105, 8770], (i) => ({ attributes: { team: ["Red", "Blue", "Red"][i] } })), { participants: 3 }),
+    title: "Attributes beside a name", text: "`displayAttributes` of the leaderboard: a team, and `avatar`, a picture.",
+    attributes: {}, board: board(people([9420, 9105, 8770], (i) => ({ attributes: { team: TEAMS[i], avatar: face(i) } })), { participants: 3 }),
   },
   loading: { title: "Loading", text: "Until the first snapshot.", attributes: {}, stays: "loading" },
   empty: { title: "Empty", text: "Nobody has scored yet.", attributes: {}, board: board([], { participants: 0 }) },

@@ -4,8 +4,9 @@ const GLIDE = { duration: 450, easing: "cubic-bezier(.2, .8, .2, 1)" };
 const FLASH = { duration: 1400, easing: "ease-out" };
 /** Long enough to look at the row that moved and read by how much. */
 const MOVE_SHOWN_MS = 5000;
-/** The one attribute beside a name that is shown as a picture; only from https: addresses. */
+/** The one attribute beside a name that is shown as a picture, where it is the address of one. */
 const AVATAR = "avatar";
+const PICTURE = /^(https:|data:image\/)/;
 
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -26,7 +27,8 @@ export function who(row) {
 class Row {
   #rank = make("span", { part: "rank" });
   #move = make("span", { part: "move" });
-  #avatar = make("img", { part: "avatar", alt: "", loading: "lazy", referrerPolicy: "no-referrer", hidden: true });
+  #person;
+  #avatar = null;
   #name = make("bdi");
   #you = make("span", { part: "you" });
   #extra = make("bdi", { part: "extra" });
@@ -38,10 +40,9 @@ class Row {
 
   constructor(id) {
     const name = make("span", {}, make("span", { part: "name" }, this.#name, this.#you), this.#extra);
-    const person = make("span", { part: "person" }, this.#avatar, name);
-    this.element = make("li", { part: "row" }, this.#spoken, this.#rank, this.#move, person, this.#value);
+    this.#person = make("span", { part: "person" }, name);
+    this.element = make("li", { part: "row" }, this.#spoken, this.#rank, this.#move, this.#person, this.#value);
     this.element.dataset.userId = id;
-    this.#avatar.addEventListener("error", () => (this.#avatar.hidden = true));
   }
 
   show(row, me, words) {
@@ -60,10 +61,17 @@ class Row {
     const extra = members === undefined ? Object.values(others) : [texts.members(members, words.number(members))];
     this.#extra.textContent = extra.filter(Boolean).join(" · ");
     this.#extra.hidden = !this.#extra.textContent;
-    if (this.#avatar.getAttribute("src") !== picture) {
-      this.#avatar.hidden = !picture.startsWith("https://");
-      if (!this.#avatar.hidden) this.#avatar.src = picture;
-    }
+    if (picture !== (this.#avatar?.getAttribute("src") ?? "")) this.#show(picture);
+  }
+
+  #show(picture) {
+    this.#avatar?.remove();
+    this.#avatar = null;
+    if (!PICTURE.test(picture)) return;
+    const avatar = make("img", { part: "avatar", alt: "", referrerPolicy: "no-referrer", src: picture });
+    avatar.addEventListener("error", () => (avatar.hidden = true));
+    this.#person.prepend(avatar);
+    this.#avatar = avatar;
   }
 
   /** Says how far the row came: up, down, or new on the board (null). */

@@ -10,6 +10,7 @@ export const STYLE = `
   --_up: var(--podium-up, light-dark(#15743a, #5fd68b));
   --_down: var(--podium-down, light-dark(#b42318, #ff9a8f));
   display: block;
+  container-type: inline-size;
   color-scheme: light dark;
   color: var(--_text);
   font-family: var(--podium-font, system-ui, sans-serif);
@@ -74,5 +75,9 @@ li[data-move=down] [part=move] { color: var(--_down); }
 [part=message], [part=place] { margin: 0; border-top: 1px solid var(--_line); color: var(--_muted); overflow-wrap: anywhere; }
 [part=message] { padding: 1.5rem 1rem 1.75rem; text-align: center; text-wrap: balance; }
 [part=place] { padding: .6rem 1rem .7rem; font-size: .85rem; }
+@container (max-width: 17rem) {
+  li { grid-template-columns: 1.8rem minmax(0, 1fr) auto; padding-inline: .75rem; }
+  [part=move] { display: none; }
+}
 .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 `;

@@ -36,6 +36,7 @@ export const TEXTS = {
   notRanked: "You are not on this board yet.",
   leading: (rank) => `You are in the lead, at rank ${rank}.`,
   standing: (rank, of, toNext) => `You are at rank ${rank} of ${of}, ${toNext} behind the next place.`,
+  level: (rank, of) => `You are at rank ${rank} of ${of}, level with the next place.`,
   risen: (rank, from) => `You are up from rank ${from} to ${rank}.`,
   fallen: (rank, from) => `You are down from rank ${from} to ${rank}.`,
   passedBy: (name) => `${name} passed you.`,
@@ -70,6 +71,7 @@ export function explain({ code, message }, board, texts) {
     case 103: return texts.notPublic(board);
     case 101:
     case 401:
+    case 403:
     case 3500: return texts.refused;
     case 109: return texts.runOut;
     case 3504: return texts.tooMany;
@@ -115,7 +117,8 @@ export class Words {
   place({ rank, toNext, participants }) {
     if (rank === null) return this.texts.notRanked;
     if (toNext === null) return this.texts.leading(this.number(rank));
-    return this.texts.standing(this.number(rank), this.number(participants), this.number(toNext));
+    const [shown, of] = [this.number(rank), this.number(participants)];
+    return toNext ? this.texts.standing(shown, of, this.number(toNext)) : this.texts.level(shown, of);
   }
 
   /** What to tell one whose rank was `before` and is `rank` (null: not on the board); "" for nothing. */

@@ -1,4 +1,4 @@
-// Run by test_live_js.py, or alone: node --test tests/unit/web/
+// Run by test_scripts.py, or alone: node --test tests/unit/web/
 import assert from "node:assert/strict";
 import { beforeEach, describe, mock, test } from "node:test";
 
