@@ -81,9 +81,9 @@ async def test_rows_glide_unless_the_reader_minds(stack: Stack, motion: str) -> 
         moved = widget(page, "live").locator("li[data-move]")
         await expect(moved.first).to_be_visible(timeout=PATIENCE_MS)
         if motion == "reduce":
-            assert await page.evaluate("document.getAnimations().length") == 0
+            assert await page.evaluate(f"{animations}.length") == 0
         else:
-            await page.wait_for_function(glides)
+            await page.wait_for_function(f"() => {animations}.some(one => one.effect.getKeyframes()[0].transform)")
 
 
 @pytest.fixture
