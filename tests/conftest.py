@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
+import hypothesis
 import msgspec
 import pytest
 import redis
@@ -39,8 +40,16 @@ START_MS = 1_795_435_200_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--fuzz``: the large profile of tests/acceptance/test_fuzz.py."""
-    parser.addoption("--fuzz", action="store_true", help="fuzz the HTTP API with many more requests")
+    """``--fuzz``: the large profiles of schemathesis and Hypothesis."""
+    parser.addoption("--fuzz", action="store_true", help="many more made-up requests and histories")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Histories that Hypothesis makes up: a hundred for each test, with ``--fuzz`` two thousand."""
+    hypothesis.settings.register_profile(
+        "podium", deadline=None, max_examples=2_000 if config.option.fuzz else 100
+    )
+    hypothesis.settings.load_profile("podium")
 
 
 class SettableClock:

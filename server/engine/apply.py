@@ -11,7 +11,7 @@ from server.core import ids
 from server.core.errors import NotFound, Unprocessable
 from server.core.periods import MS_PER_DAY, local_day, local_time, zone
 from server.engine.catalog import CatalogIndex
-from server.engine.inputs import ChangeUser, Correction, Event, Input, RemoveStanding
+from server.engine.inputs import ChangeUser, Correction, Event, Fill, Input, RemoveStanding
 from server.engine.records import BoardRecord, EventRecord, LogRecord
 from server.engine.state import UserState
 from server.features.leaderboards import rules as leaderboards
@@ -56,6 +56,8 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
         raise NotFound(f"User not found: {ids.printable(input_.user)}")
     if isinstance(input_, RemoveStanding):
         return _remove(index, state, input_)
+    if isinstance(input_, Fill):
+        return _fill(index, state, input_)
     return _correct(index, state, input_)
 
 
@@ -174,6 +176,20 @@ def _correct(index: CatalogIndex, state: UserState, command: Correction) -> Appl
     return _applied(index, state, False, fields, record, changes, [], metric, total)
 
 
+def _fill(index: CatalogIndex, state: UserState, command: Fill) -> Applied:
+    changes: leaderboards.Changes = {}
+    filled = state.filled
+    for number, standings in command.standings.items():
+        board = index.leaderboard_by_number.get(number)
+        if board is not None and number not in filled:
+            filled = (*filled, number)
+            attributes = state.profile.attributes
+            changes.update(leaderboards.placed(board, state.boards, attributes, standings, state.blocked))
+    newest = local_day(state.newest_ms, zone(state.profile.tz)) - timedelta(days=1)
+    dropped = leaderboards.outdated(changes, index.leaderboard_by_number, newest)
+    return _applied(index, state, False, {"filled": filled}, None, changes, dropped)
+
+
 def _regrouped(index: CatalogIndex, old: UserState, profile: Profile) -> leaderboards.Changes:
     if profile.attributes == old.profile.attributes or not old.boards:
         return {}
@@ -210,7 +226,9 @@ def _applied(
     )
     shown: leaderboards.Changes = changes
     if relabelled:
-        shown = {**leaderboards.live(index.leaderboard_by_number, state.boards), **changes}
+        # What is left comes first: a group that is joined is ranked among the others as they are then.
+        left = {board: None for board, standing in changes.items() if standing is None}
+        shown = {**left, **leaderboards.live(index.leaderboard_by_number, state.boards), **changes}
     if any(not is_ranked(board) for board in shown):
         shown = {board: standing for board, standing in shown.items() if is_ranked(board)}
     records = [

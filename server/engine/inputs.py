@@ -84,7 +84,20 @@ class Correction(msgspec.Struct, frozen=True):
     read_at: str
 
 
-Input = Event | ChangeUser | RemoveStanding | Correction
+class Fill(msgspec.Struct, frozen=True):
+    """Count what a user did before leaderboards were there: by their numbers the standings that all of the user's
+    stored events give in the runs, by the name of the board of all (rules.filled).
+
+    As of the state with the token ``read_at``: the state must still have it. A user is filled in once for each.
+    """
+
+    user: str
+    standings: dict[int, dict[str, Standing]]
+    received_ms: int
+    read_at: str
+
+
+Input = Event | ChangeUser | RemoveStanding | Correction | Fill
 
 
 def units_of(metric: Metric, value: float) -> int:

@@ -17,7 +17,8 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     ``totals`` maps a metric's number to its total in whole units, ``boards`` a board's name
     (features/leaderboards/ranking.py) to the standing there. ``keyed_since`` is the generation
     (backends/redis/keys.py) of the first idempotency key, -1 without one. ``blocked`` names leaderboards, by
-    number, and runs, by board, that the user was barred from.
+    number, and runs, by board, that the user was barred from. ``filled`` are the numbers of leaderboards that the
+    user's earlier events were counted on when those were made.
     """
 
     profile: Profile
@@ -28,6 +29,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     boards: dict[str, Standing] = {}
     keyed_since: int = -1
     blocked: tuple[str, ...] = ()
+    filled: tuple[int, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()

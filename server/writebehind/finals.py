@@ -25,7 +25,7 @@ from server.spaces.catalog_store import editing
 from server.spaces.directory import Directory
 from server.spaces.kinds import LEADERBOARD
 from server.spaces.space import Principal, Space
-from server.writebehind.store import read_position
+from server.writebehind.watermark import Watermark
 
 KEPT_MS = MS_PER_DAY
 """The boards of a final run stay in Redis this long, for those who watch them."""
@@ -47,8 +47,7 @@ class Finals:
         self._space = space
         self._clock = clock
         self._settled: set[tuple[int, date]] = set()
-        self._mark: tuple[str, int, str] | None = None
-        """Epoch, catalog version, and the newest log entry when Redis was first seen to have that version."""
+        self._watermark = Watermark(pool, redis, space)
 
     async def round(self) -> int:
         """Do what is due; how many runs were written down. ``Unavailable`` where a store is away."""
@@ -76,7 +75,7 @@ class Finals:
             for board in self._space.index.catalog.leaderboards
             if board.final_until is not None and (board.number, board.final_until) not in self._settled
         ]
-        if not boards or not await self._is_flushed():
+        if not boards or not await self._watermark.reached():
             return 0
         written = 0
         for board in boards:
@@ -87,26 +86,6 @@ class Finals:
             if len(runs) <= RUNS_AT_ONCE and board.final_until is not None:
                 self._settled.add((board.number, board.final_until))
         return written
-
-    async def _is_flushed(self) -> bool:
-        """Whether Postgres has all that was committed before Redis heard of the newest catalog."""
-        space = self._space
-        if space.epoch is None:
-            return False
-        if self._mark is None or self._mark[:2] != (space.epoch, space.index.version):
-            try:
-                version = await self._redis.raw.hget(space.keys.meta, "catalog")
-                newest = await self._redis.raw.xrevrange(space.keys.log, count=1)
-            except AWAY as error:
-                raise Unavailable("Redis is away") from error
-            if version is None or int(version) < space.index.version:
-                return False
-            self._mark = space.epoch, space.index.version, newest[0][0].decode() if newest else "0-0"
-        async with acquired(self._pool) as connection:
-            position = await read_position(connection, space.id)
-        if position is None or position.epoch != space.epoch:
-            return False
-        return _order(self._mark[2]) <= _order(position.log_id)
 
     async def _unwritten(self, board: Leaderboard) -> list[tuple[str, Run]]:
         async with acquired(self._pool) as connection:
@@ -253,8 +232,3 @@ async def _rank_groups(connection: PoolConnection, space_id: int, board: Leaderb
         board.aggregate_top,
         board.min_members,
     )
-
-
-def _order(log_id: str) -> tuple[int, int]:
-    ms, _, number = log_id.partition("-")
-    return int(ms), int(number)

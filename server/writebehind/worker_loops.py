@@ -15,10 +15,12 @@ from server.backends.redis.client import AWAY, RedisClient
 from server.backends.redis.keys import ANNOUNCE
 from server.clock import Clock
 from server.core.errors import Unavailable
+from server.intake.service import Intake
 from server.settings import Settings
 from server.spaces.directory import Directory
 from server.spaces.space import Space
 from server.writebehind.eviction import evict
+from server.writebehind.filling import Filling
 from server.writebehind.finals import Finals
 from server.writebehind.flusher import Flushed, Flusher, FlushStats, WentBack
 from server.writebehind.partitions import create_partitions
@@ -34,6 +36,8 @@ LISTEN_S = 1.0
 """Longest wait for one announcement, below the client's own limit; and the pause after a failure."""
 JOBS_S = 3_600.0
 """Pause between two rounds of eviction and of partitions."""
+FILLING_S = 1.0
+"""Pause between two looks for leaderboards that are new."""
 FINALS_S = 5.0
 """Pause between two looks for runs that have ended."""
 STOP_S = 3.0
@@ -55,6 +59,7 @@ class Services(Protocol):
     def redis(self) -> RedisClient: ...
     @property
     def clock(self) -> Clock: ...
+    def intake(self, space: Space) -> Intake: ...
 
 
 async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, FlushStats]) -> None:
@@ -69,6 +74,7 @@ async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, F
             group.create_task(_listen(services.redis, wakes)),
             group.create_task(_repeat("partitions", lambda: _make_partitions(services))),
             group.create_task(_repeat("eviction", lambda: _evict(services))),
+            group.create_task(_repeat("filling", partial(_fill_leaderboards, services, {}), FILLING_S)),
             group.create_task(_repeat("finals", partial(_finish_runs, services, {}), FINALS_S)),
         ]
         spaces: list[asyncio.Task[None]] = []
@@ -182,6 +188,15 @@ async def _make_partitions(services: Services) -> None:
     made = await create_partitions(services.pool, services.clock())
     if made:
         log.info("partitions_made", names=made)
+
+
+async def _fill_leaderboards(services: Services, fillings: dict[int, Filling]) -> None:
+    for space in list(services.directory.spaces.values()):
+        if space.id not in fillings:
+            intake = services.intake(space)
+            fillings[space.id] = Filling(services.pool, services.redis, intake, services.clock)
+        if space.epoch is not None:
+            await fillings[space.id].round()
 
 
 async def _finish_runs(services: Services, finals: dict[int, Finals]) -> None:

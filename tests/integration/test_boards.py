@@ -9,8 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from server.services import Services
+from server.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 
+DAY_MS = 86_400_000
 NOON_MS = int(datetime.fromisoformat("2026-11-23T12:00:00+00:00").timestamp() * 1000)
 
 
@@ -52,6 +55,12 @@ async def make(http: httpx.AsyncClient, kind: str, *items: dict[str, Any]) -> li
     assert answer["issues"] == []
     rows: list[dict[str, Any]] = answer["created"]
     return rows
+
+
+async def flush(services: Services) -> None:
+    flusher = Flusher(services.pool, services.redis, services.directory.production, services.clock)
+    while (await flusher.flush()).more:
+        pass
 
 
 async def score(
@@ -224,6 +233,24 @@ async def test_groups(
         {"sum": 21, "average": 5.25, "max": 9, "top": 8}[aggregate],
     )
     assert (await http.get("/v1/leaderboards/cities/groups/Oslo")).status_code == 404
+
+
+async def test_history_of_a_group(
+    http: httpx.AsyncClient, services: Services, board: Any, attributes: dict[str, str], ticking: SettableClock
+) -> None:
+    await board("cities", groupBy=attributes["city"], order="asc", aggregate="average", minMembers=2)
+    await score(http, ticking, "a", 3, city="Oslo")
+    ticking.now_ms += DAY_MS
+    for user, value in (("b", 4), ("b", 1)):
+        await score(http, ticking, user, value, city="Oslo")
+    await flush(services)
+    history = (await get(http, "cities/groups/Oslo"))["history"]
+    assert history == [
+        {"date": "2026-11-23", "rank": None, "value": None, "members": 1},
+        {"date": "2026-11-24", "rank": 1, "value": 4, "members": 2},
+    ]
+    assert (await get(http, "cities/groups/Oslo", numEvents=1))["history"] == history[1:]
+    assert (await get(http, "cities/groups/Oslo", numEvents=0))["history"] == []
 
 
 async def test_groups_that_keep_what_leavers_scored(

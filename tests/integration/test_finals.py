@@ -9,13 +9,11 @@ import pytest
 
 from server.services import Services
 from server.writebehind.finals import Finals
-from server.writebehind.flusher import Flusher
 from server.writebehind.rebuild import rebuild
 from tests.conftest import SettableClock
-from tests.integration.test_boards import get, make, places, score
+from tests.integration.test_boards import DAY_MS, flush, get, make, places, score
 
 HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 MONDAY = "2026-11-23"
 
 
@@ -47,12 +45,6 @@ async def daily(http: httpx.AsyncClient, clock: SettableClock) -> str:
 def finals(services: Services) -> Finals:
     space = services.directory.production
     return Finals(services.pool, services.redis, services.directory, space, services.clock)
-
-
-async def flush(services: Services) -> None:
-    flusher = Flusher(services.pool, services.redis, services.directory.production, services.clock)
-    while (await flusher.flush()).more:
-        pass
 
 
 async def test_a_run_from_live_to_history(

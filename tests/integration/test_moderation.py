@@ -9,8 +9,7 @@ import pytest
 
 from server.services import Services
 from tests.conftest import SettableClock
-from tests.integration.test_boards import get, make, places, score
-from tests.integration.test_finals import flush
+from tests.integration.test_boards import flush, get, make, places, score
 
 BOARDS = ("sum", "best", "last")
 

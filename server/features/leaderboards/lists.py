@@ -11,7 +11,7 @@ from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
 from server.features.leaderboards import shapes, store
-from server.features.leaderboards.api import GROUP, LIMIT_MAX, RUN
+from server.features.leaderboards.api import GROUP, HISTORY_MAX, LIMIT_MAX, RUN
 from server.features.leaderboards.lookup import (
     Found,
     Reader,
@@ -135,6 +135,7 @@ async def get_group(request: Request) -> Response:
     value = ids.check_text("value", request.path_params["value"], ids.ATTRIBUTE_VALUE_MAX)
     offset = params.integer(request, "offset", 0, 0, MAX_PARTICIPANTS)
     limit = params.integer(request, "limit", 10, 1, LIMIT_MAX)
+    events = params.integer(request, "numEvents", 10, 0, HISTORY_MAX)
     run = asked_run(request, found)
     parts, space, board = services(request), principal(request).space, board_of(found, run)
     group = group_name((value,))
@@ -147,6 +148,10 @@ async def get_group(request: Request) -> Response:
     if known is None:
         raise NotFound(f"Group not found: {ids.printable(value)}")
     page = await reader.page(offset, limit)
+    days = []
+    if events:
+        async with acquired(parts.pool) as connection:
+            days = await store.read_group_days(connection, space.id, board, group, events)
     return answer(
         shapes.GroupMembers(
             **_fields(request, found, run),
@@ -159,6 +164,12 @@ async def get_group(request: Request) -> Response:
             ),
             participants=page.participants,
             rankings=[_exact(found, row) for row in page.rows],
+            history=[
+                shapes.GroupDay(
+                    day.day, day.rank or None, None if day.units is None else found.value(day.units), day.members
+                )
+                for day in days
+            ],
         )
     )
 
@@ -247,7 +258,15 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 400, 404, 422, 503),
         handler=get_group,
         answer=shapes.GroupMembers,
-        query=_PAGE,
-        description="`value` is the group's value of the attribute; 404 where nobody of it has scored in the run.",
+        query=(
+            *_PAGE,
+            Query(
+                "numEvents",
+                "Days of the group's history.",
+                {"type": "integer", "minimum": 0, "maximum": HISTORY_MAX, "default": 10},
+            ),
+        ),
+        description="`value` is the group's value of the attribute; 404 where nobody of it has scored in the run. "
+        "`history` has the days on which its place, value or members changed, as Postgres has them.",
     ),
 ]

@@ -17,6 +17,9 @@ LATE_DAYS = 7
 KEPT_DAYS = LATE_DAYS + 2
 """A state keeps a run's standing this long after the run: the late days, and a move across the date line."""
 
+FILLED_MAX = 3_000
+"""Runs that earlier events of one user are counted in: eight years of days, and what one call of Redis takes."""
+
 ShownStatus = Literal["inactive", "scheduled", "active", "finished"]
 Changes = dict[str, Standing | None]
 """Standings by board; None where the user left the board."""
@@ -239,6 +242,46 @@ def rescored(board: Leaderboard, scores: Iterable[tuple[int, int]]) -> Standing 
     return standing
 
 
+def filled(board: Leaderboard, scores: Iterable[tuple[datetime, int, date, int, bool]]) -> dict[str, Standing]:
+    """The standings in the runs that are not final, by the name of the board of all, that a user's events give:
+    ``scores`` are local time, instant (ms), local day, units and whether it was late, in order of time. At most
+    the newest ``FILLED_MAX``."""
+    found: dict[str, Standing] = {}
+    opened: dict[date, tuple[OpenBoard, ...]] = {}
+    for moment, at_ms, day, units, late in scores:
+        boards = opened.get(day)
+        if boards is None:
+            boards = opened[day] = open_boards((board,), day)
+        for _, name, _, window in boards:
+            if (late and board.run_unit is not None) or (window is not None and not window.holds(moment.time())):
+                continue
+            new = _scored(board, found.get(name), at_ms, units)
+            if new is not None:
+                found[name] = new
+    return {name: found[name] for name in sorted(found)[-FILLED_MAX:]}
+
+
+def placed(
+    board: Leaderboard,
+    standings: Mapping[str, Standing],
+    attributes: Mapping[str, str],
+    scored: Mapping[str, Standing],
+    blocked: Collection[str],
+) -> Changes:
+    """What changes where the scores of a leaderboard's runs, by the name of the board of all, are put in place of
+    the user's standings there: on that board, or on that of the user's group."""
+    if not takes_part(board, attributes):
+        return {}
+    changed: Changes = {}
+    for name, new in scored.items():
+        if is_blocked(blocked, name):
+            continue
+        for place in standing_places(board, name, attributes):
+            if standings.get(place) != new:
+                changed[place] = new
+    return changed
+
+
 def removal(standings: Mapping[str, Standing], leaderboard: int, run: str | None) -> Changes:
     """What goes if a user is taken off a leaderboard, or off one run of it."""
     return {
@@ -254,7 +297,9 @@ def is_blocked(blocked: Collection[str], name: str) -> bool:
     return name in blocked or name.partition(":")[0] in blocked
 
 
-def outdated(standings: Mapping[str, Standing], by_number: Mapping[int, Leaderboard], newest: date) -> list[str]:
+def outdated(
+    standings: Mapping[str, Standing | None], by_number: Mapping[int, Leaderboard], newest: date
+) -> list[str]:
     """The boards whose run ended so long before ``newest`` that no event of this user can reach it."""
     limit = newest - timedelta(days=KEPT_DAYS)
     gone = []

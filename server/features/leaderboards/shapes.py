@@ -178,14 +178,25 @@ class RankedGroups(ListedLeaderboard, frozen=True, kw_only=True, rename="camel")
     rankings: list[GroupRanking]
 
 
+class GroupDay(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A day on which a group's place changed: where it stood at its end. ``rank`` and ``value`` are None while it
+    had too few members; ``value`` is exact."""
+
+    date: date
+    rank: int | None
+    value: float | None
+    members: int
+
+
 class GroupMembers(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
     """A leaderboard, one of its groups and the members of that, ranked. ``group.rank`` is None while the group has
-    too few members."""
+    too few members. ``history`` is that of the group, oldest first."""
 
     run: RunInfo
     group: EventGroup
     participants: int
     rankings: list[ExactRanking]
+    history: list[GroupDay]
 
 
 class UserPlace(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):

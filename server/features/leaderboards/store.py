@@ -64,6 +64,15 @@ class RankDay(NamedTuple):
     value: int
 
 
+class GroupDay(NamedTuple):
+    """A row of ``group_days``: ``rank`` 0 and ``units`` None while the group was not ranked."""
+
+    day: date
+    rank: int
+    units: float | None
+    members: int
+
+
 Behind = tuple[str, str] | tuple[()]
 """A place: score and member, as in the sorted set."""
 
@@ -205,6 +214,26 @@ async def read_days(connection: PoolConnection, space_id: int, board: str, user:
         most,
     )
     return [RankDay(*row) for row in reversed(rows)]
+
+
+async def read_group_days(
+    connection: PoolConnection, space_id: int, board: str, group: str, most: int
+) -> list[GroupDay]:
+    """The last ``most`` days on which a group of a run (``board`` is that of all) changed, oldest first."""
+    leaderboard, run, _ = split_board(board)
+    rows = await connection.fetch(
+        "SELECT day, rank, score, members FROM group_days"
+        " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 ORDER BY day DESC LIMIT $5",
+        space_id,
+        leaderboard,
+        run,
+        group,
+        most,
+    )
+    return [
+        GroupDay(day, rank, None if score is None else -score, members)
+        for day, rank, score, members in reversed(rows)
+    ]
 
 
 # Final standings: Postgres alone has them.

@@ -1,0 +1,153 @@
+"""A leaderboard that is made over history counts it: its past runs fill, once, whatever is posted meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from server.services import Services
+from server.writebehind.filling import Filling
+from server.writebehind.finals import Finals
+from tests.conftest import SettableClock
+from tests.integration.test_boards import DAY_MS, flush, get, make, places, score
+
+HISTORY = (
+    ("2024-12-31T23:30:00Z", "a", 3),  # in Auckland it is 2025 by then
+    ("2025-01-15T12:00:00Z", "a", 5),
+    ("2025-02-01T00:00:00Z", "b", 4),
+    ("2025-02-27T12:00:00Z", "a", 1),
+    ("2026-11-20T12:00:00Z", "b", 2),
+)
+
+
+@pytest.fixture
+async def metric(http: httpx.AsyncClient, services: Services) -> str:
+    """A metric with two years of history: a in Auckland, b in Oslo."""
+    [metric] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    await make(http, "attributes", {"name": "City", "key": "city", "type": "user"})
+    zones = {"a": ("Pacific/Auckland", "Auckland"), "b": ("Europe/Oslo", "Oslo")}
+    for user, (tz, city) in zones.items():
+        await http.put(f"/v1/users/{user}", json={"tz": tz, "attributes": {"city": city}})
+    for at, user, value in HISTORY:
+        event = {"user": {"id": user}, "value": value, "timestamp": at}
+        assert (await http.post("/v1/metrics/words/event", json=event)).status_code == 201
+    return str(metric["id"])
+
+
+@pytest.fixture
+def filling(services: Services) -> Filling:
+    space = services.directory.production
+    return Filling(services.pool, services.redis, services.intake(space), services.clock)
+
+
+@pytest.fixture
+async def city(http: httpx.AsyncClient, metric: str) -> str:
+    return str((await http.get("/admin/v1/attributes")).json()[0]["id"])
+
+
+async def board(http: httpx.AsyncClient, metric: str, **fields: Any) -> str:
+    common = {"name": "Month", "key": "month", "rankBy": "metric", "metricId": metric, "status": "active"}
+    run = {"start": "2025-01-01", "runUnit": "month", "runInterval": 1}
+    [row] = await make(http, "leaderboards", {**common, **run, **fields})
+    return str(row["id"])
+
+
+async def run(http: httpx.AsyncClient, day: str) -> list[tuple[Any, ...]]:
+    return places((await get(http, "month", run=day))["rankings"])
+
+
+async def test_past_runs_fill(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, filling: Filling
+) -> None:
+    await board(http, metric)
+    assert await filling.round() == 0  # Postgres does not have all of the past yet
+    await flush(services)
+    assert await filling.round() == 2
+    assert await run(http, "2025-01-31") == [(1, "a", 8)]
+    assert await run(http, "2025-02-01") == [(1, "b", 4), (2, "a", 1)]
+    assert await run(http, "2026-11-30") == [(1, "b", 2)]
+    assert await filling.round() == 0
+
+    # What comes later counts on top, in a run that the state still holds and in one that it let go of.
+    assert (await score(http, clock, "b", 5))["month"]["rank"] == 1
+    assert await run(http, "2026-11-30") == [(1, "b", 7)]
+    await flush(services)
+    entries = "SELECT run, user_id, value FROM board_entries ORDER BY run, value DESC"
+    stored = [tuple(row) for row in await services.pool.fetch(entries)]
+    thousand = 1_000
+    assert stored == [
+        ("20250101", "a", 8 * thousand),
+        ("20250201", "b", 4 * thousand),
+        ("20250201", "a", 1 * thousand),
+        ("20261101", "b", 7 * thousand),
+    ]
+
+    # A day later they are history.
+    clock.now_ms += DAY_MS
+    finals = Finals(services.pool, services.redis, services.directory, services.directory.production, clock)
+    assert await finals.round() == 2
+    assert await run(http, "2025-02-01") == [(1, "b", 4), (2, "a", 1)]
+
+
+async def test_what_was_counted_meanwhile_counts_once(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, filling: Filling
+) -> None:
+    await board(http, metric, start="2024-12-01", runUnit=None, runInterval=None)
+    await score(http, clock, "b", 10)
+    await score(http, clock, "new", 1)
+    await flush(services)
+    assert await filling.round() == 3
+    assert await run(http, "2026-11-23") == [(1, "b", 16), (2, "a", 9), (3, "new", 1)]
+    # Another worker, or this one after a crash before it was written down.
+    await services.pool.execute("DELETE FROM board_fills")
+    again = Filling(services.pool, services.redis, services.intake(services.directory.production), clock)
+    await flush(services)
+    assert await again.round() == 0
+    assert await run(http, "2026-11-23") == [(1, "b", 16), (2, "a", 9), (3, "new", 1)]
+
+
+async def test_a_user_whose_event_is_on_its_way_is_read_again(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, filling: Filling
+) -> None:
+    await board(http, metric, start="2024-12-01", runUnit=None, runInterval=None)
+    await flush(services)
+    found = [services.directory.production.index.leaderboard_by_key["month"]]
+    await score(http, clock, "b", 10)  # after the catalog, before the flush
+    assert await filling._fill_users(found, ["a", "b"]) == (1, ["b"])
+    await flush(services)
+    assert await filling._fill_users(found, ["b"]) == (1, [])
+    assert await run(http, "2026-11-23") == [(1, "b", 16), (2, "a", 9)]
+
+
+async def test_groups_windows_and_audiences(
+    http: httpx.AsyncClient, services: Services, metric: str, city: str, filling: Filling
+) -> None:
+    await board(http, metric, key="groups", groupBy=city)
+    await board(http, metric, key="best", operator="best", endTime="12:30")  # 13:00 in Oslo, 01:00 in Auckland
+    await board(http, metric, key="oslo", userAttributes=[{"attributeId": city, "attributeValue": "Oslo"}])
+    await flush(services)
+    await filling.round()
+    february: Any = await get(http, "groups/groups", run="2025-02-01")
+    assert places(february["rankings"]) == [(1, "Oslo", 4), (2, "Auckland", 1)]
+    assert places((await get(http, "oslo", run="2025-02-01"))["rankings"]) == [(1, "b", 4)]
+    assert places((await get(http, "oslo", run="2025-01-01"))["rankings"]) == []
+    assert places((await get(http, "best", run="2025-02-01"))["rankings"]) == [(1, "b", 4), (2, "a", 1)]
+    assert places((await get(http, "best", run="2026-11-20"))["rankings"]) == []
+    await flush(services)
+    states = await services.pool.fetch("SELECT id, state FROM users ORDER BY id")
+    # Runs that nothing can reach any more are not kept in the states.
+    assert all("20250101" not in row["state"] for row in states if row["id"] == "b")
+
+
+async def test_a_board_that_is_not_active_yet_fills_when_it_is(
+    http: httpx.AsyncClient, services: Services, metric: str, filling: Filling
+) -> None:
+    id_ = await board(http, metric, status="inactive")
+    await flush(services)
+    assert await filling.round() == 0
+    changed = await http.patch("/admin/v1/leaderboards", json=[{"id": id_, "status": "active"}])
+    assert changed.status_code == 200, changed.text
+    assert await filling.round() == 2
+    assert await run(http, "2025-01-31") == [(1, "a", 8)]
