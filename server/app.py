@@ -28,6 +28,9 @@ from server.features.leaderboards import lists as leaderboards_lists
 from server.features.leaderboards import moderation as leaderboards_moderation
 from server.features.metrics import admin as metrics_admin
 from server.features.metrics import api as metrics_api
+from server.features.streaks import admin as streaks_admin
+from server.features.streaks import api as streaks_api
+from server.features.streaks import settings as streaks_settings
 from server.features.users import admin as users_admin
 from server.features.users import api as users_api
 from server.http import origins
@@ -57,12 +60,15 @@ ENDPOINTS = [
     *metrics_api.ENDPOINTS,
     *leaderboards_lists.ENDPOINTS,
     *leaderboards_api.ENDPOINTS,
+    *streaks_api.ENDPOINTS,
     *live_http.ENDPOINTS,
     *metrics_admin.ENDPOINTS,
     *users_admin.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
     *leaderboards_moderation.ENDPOINTS,
     *leaderboards_analytics.ENDPOINTS,
+    *streaks_settings.ENDPOINTS,
+    *streaks_admin.ENDPOINTS,
     *origins.ENDPOINTS,
 ]
 """Every operation of the HTTP API; the document and the routes are made from these. Hot ones first."""

@@ -11,6 +11,8 @@ from server.core.periods import zone
 from server.features.leaderboards.model import Leaderboard
 from server.features.leaderboards.rules import OpenBoard, open_boards
 from server.features.metrics.model import Metric
+from server.features.streaks.model import NO_SETTINGS, StreakSettings
+from server.features.streaks.rules import rules_of
 from server.features.users.model import Attribute, AttributeType
 
 _OPEN_MAX = 10_000
@@ -25,6 +27,8 @@ class Catalog(msgspec.Struct, frozen=True, rename="camel"):
     metrics: tuple[Metric, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     leaderboards: tuple[Leaderboard, ...] = ()
+    streaks: tuple[StreakSettings, ...] = ()
+    """At most one."""
 
 
 class CatalogIndex:
@@ -46,6 +50,9 @@ class CatalogIndex:
             for m in catalog.metrics
         }
         """By metric number: the leaderboards that an event of the metric can move."""
+        scales = {m.id: (m.number, 10**m.decimals) for m in catalog.metrics}
+        self.streaks = rules_of(catalog.streaks[0] if catalog.streaks else NO_SETTINGS, scales)
+        """What the streak asks for; without thresholds there is none."""
         self._open: dict[tuple[int, date], tuple[OpenBoard, ...]] = {}
 
     def open_boards(self, metric: int, day: date) -> tuple[OpenBoard, ...]:

@@ -7,6 +7,7 @@ as often as the optimistic token asks for (design decision 3).
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 import msgspec
 
@@ -17,6 +18,7 @@ from server.features.leaderboards.model import Standing
 from server.features.leaderboards.ranking import board_name
 from server.features.metrics.model import Metric
 from server.features.metrics.rules import to_units
+from server.features.streaks.model import Pause
 from server.features.users import rules as users
 from server.features.users.rules import NOTHING, Upsert
 
@@ -97,7 +99,17 @@ class Fill(msgspec.Struct, frozen=True):
     read_at: str
 
 
-Input = Event | ChangeUser | RemoveStanding | Correction | Fill
+class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
+    """Give a freeze, put the lost streak back, end the streak, or pause it: ``pause`` is the one to add, or with
+    ``unpause`` the one to delete. 422 where there is nothing to do."""
+
+    user: str
+    action: Literal["freeze", "restore", "reset", "pause", "unpause"]
+    received_ms: int
+    pause: Pause | None = None
+
+
+Input = Event | ChangeUser | RemoveStanding | Correction | Fill | ChangeStreak
 
 
 def units_of(metric: Metric, value: float) -> int:

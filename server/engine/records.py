@@ -13,7 +13,8 @@ import msgspec
 
 class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event as applied. ``units`` are whole units of the metric, ``day`` is the proleptic Gregorian ordinal
-    of the user's local date (``date.fromordinal``). A ``late`` one moved no repeating board."""
+    of the user's local date (``date.fromordinal``). A ``late`` one moved no repeating board; ``extended``: it
+    lengthened the streak."""
 
     id: str
     metric: int
@@ -25,6 +26,25 @@ class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attributes: dict[str, str] | None = None
     late: bool = False
     corrects: str | None = None
+    extended: bool = False
+
+
+class StreakRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A period of a streak as it is now: index of its frequency, number (streaks/calendar.py), length at its end,
+    and whether a freeze held it."""
+
+    track: int
+    period: int
+    length: int
+    frozen: bool = False
+
+
+class PauseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A pause as written, days as ordinals; ``end`` 0 where it was deleted."""
+
+    id: str
+    start: int
+    end: int
 
 
 class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -42,6 +62,8 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     event: EventRecord | None
     boards: list[BoardRecord]
+    streaks: list[StreakRecord] = []
+    pauses: list[PauseRecord] = []
 
 
 class GroupMove(NamedTuple):

@@ -38,12 +38,14 @@ R = TypeVar("R")
 
 
 class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why an item was not applied: ``index`` (zero-based) of an item to create, ``id`` of any other."""
+    """Why an item was not applied: ``index`` (zero-based) of an item to create, ``id`` of any other, ``userId``
+    where users were named."""
 
     severity: Literal["error", "warning"]
     message: str
     index: int | msgspec.UnsetType = msgspec.UNSET
     id: str | msgspec.UnsetType = msgspec.UNSET
+    user_id: str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="userId")
 
 
 class Created(msgspec.Struct, Generic[R], frozen=True):
@@ -197,11 +199,11 @@ class Resource(Generic[T, C, U, R]):
     async def _list(self, request: Request) -> Response:
         limit = params.integer(request, "limit", LIST_DEFAULT, 1, BATCH_MAX)
         skip = params.integer(request, "skip", 0, 0, 2**31)
-        catalog, today = await _read(request)
+        catalog, today = await read_catalog(request)
         return answer([self.row(item, catalog, today) for item in self.kind.of(catalog)[skip : skip + limit]])
 
     async def _get(self, request: Request) -> Response:
-        catalog, today = await _read(request)
+        catalog, today = await read_catalog(request)
         item = self._find(catalog, request.path_params["id"])
         return answer(self.row(item, catalog, today))
 
@@ -312,7 +314,7 @@ async def editing_catalog(request: Request) -> AsyncIterator[Context]:
         yield Context(editor, now_ms, local_day(now_ms, zone(editor.catalog.home_zone)))
 
 
-async def _read(request: Request) -> tuple[Catalog, date]:
+async def read_catalog(request: Request) -> tuple[Catalog, date]:
     """The newest catalog, from Postgres so that any process shows what another has just stored; and today."""
     have = services(request)
     async with acquired(have.pool) as connection:

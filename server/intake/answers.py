@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
+from server.core.periods import local_day, zone
 from server.engine.catalog import CatalogIndex
 from server.engine.records import GroupMove, LogItem, decode_record
 from server.engine.state import UserState, decode_state
@@ -20,18 +21,14 @@ from server.features.leaderboards.shapes import (
     event_leaderboard,
 )
 from server.features.metrics.model import Metric
+from server.features.streaks.rules import standing
+from server.features.streaks.shapes import Streak, base
 from server.intake.commit import Placing, placings
 
 
-class EventStreak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class EventStreak(Streak, frozen=True, kw_only=True, rename="camel"):
     """The user's streak, and whether this event lengthened it."""
 
-    length: int
-    frequency: str
-    started: str | None = None
-    period_start: str | None = None
-    period_end: str | None = None
-    expires: str | None = None
     extended: bool
 
 
@@ -48,8 +45,6 @@ class EventResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     idempotency_key: str | msgspec.UnsetType = msgspec.UNSET
     idempotent_replayed: bool | msgspec.UnsetType = msgspec.UNSET
 
-
-NO_STREAK = EventStreak(length=0, frequency="daily", extended=False)
 
 encode_answer = msgspec.json.Encoder().encode
 
@@ -75,9 +70,12 @@ def event_response(
     groups: Sequence[GroupMove],
     *,
     replayed: bool,
+    extended: bool = False,
+    at_ms: int = 0,
 ) -> EventResponse:
     """The answer to an event that was accepted, or replayed: then ``state`` and ``places`` are today's.
-    ``key`` is its idempotency key."""
+    ``key`` is its idempotency key, ``extended`` whether it lengthened the streak, which is shown as of the user's
+    newest event or of ``at_ms``, whichever is later."""
     boards: dict[str, EventLeaderboard] = {}
     for placing in places:
         template = _template(index, placing.board)
@@ -94,11 +92,20 @@ def event_response(
         event_id=event_id,
         metric_id=metric.id,
         total=metric.value(state.totals.get(metric.number, 0)),
-        current_streak=NO_STREAK,
+        current_streak=_streak(index, state, at_ms, extended=extended),
         leaderboards=boards,
         idempotency_key=key if key is not None else msgspec.UNSET,
         idempotent_replayed=replayed if key is not None else msgspec.UNSET,
     )
+
+
+def _streak(index: CatalogIndex, state: UserState, at_ms: int, *, extended: bool) -> EventStreak:
+    rules = index.streaks
+    if not rules.thresholds:
+        return EventStreak(length=0, frequency=rules.frequency, extended=False)
+    today = local_day(max(at_ms, state.newest_ms), zone(state.profile.tz)).toordinal()
+    found = standing(rules, state.streaks, today)
+    return EventStreak(**base(rules, found), extended=extended)
 
 
 def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | None:
@@ -110,7 +117,9 @@ def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | None:
         return None
     places = placings((board.board for board in record.boards), item.ranks)
     state = decode_state(item.state)
-    return event_response(index, metric, event.key, event.id, state, places, item.groups, replayed=False)
+    return event_response(
+        index, metric, event.key, event.id, state, places, item.groups, replayed=False, extended=event.extended
+    )
 
 
 def place(template: EventLeaderboard, placing: Placing, scale: int) -> EventLeaderboard:

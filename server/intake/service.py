@@ -55,6 +55,7 @@ class Intake:
             outcome.placings,
             outcome.groups,
             replayed=False,
+            extended=_extended(outcome),
         )
 
     async def events(self, events: list[Event]) -> tuple[int, list[Refusal]]:
@@ -80,7 +81,9 @@ class Intake:
         placings = [Placing(b, rank, rank, None) for b, (rank, *_) in zip(boards, places, strict=True)]
         event_id = await self._original(event, metric.number)
         groups = await self._groups(index, boards)
-        return event_response(index, metric, event.key, event_id, state, placings, groups, replayed=True)
+        return event_response(
+            index, metric, event.key, event_id, state, placings, groups, replayed=True, at_ms=event.received_ms
+        )
 
     async def _groups(self, index: CatalogIndex, boards: Iterable[str]) -> list[GroupMove]:
         """Where the groups stand now whose boards a user stands on."""
@@ -136,6 +139,11 @@ class Intake:
             if len(page) < _LOG_PAGE:
                 return None
             newest = "(" + page[-1][0].decode()
+
+
+def _extended(outcome: Outcome) -> bool:
+    record = outcome.applied.record.event if outcome.applied is not None else None
+    return record is not None and record.extended
 
 
 def _state(outcome: Outcome) -> UserState:

@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 from server.engine.catalog import Catalog
 from server.features.leaderboards.model import Leaderboard
 from server.features.metrics.model import Metric
+from server.features.streaks.model import StreakSettings
 from server.features.users.model import Attribute
 
-Item = Metric | Attribute | Leaderboard
+Item = Metric | Attribute | Leaderboard | StreakSettings
 T = TypeVar("T", bound=Item)
 
 
@@ -31,6 +32,8 @@ class Kind(Generic[T]):
 METRIC = Kind("metric", "metrics", Metric)
 ATTRIBUTE = Kind("attribute", "attributes", Attribute)
 LEADERBOARD = Kind("leaderboard", "leaderboards", Leaderboard)
+STREAKS = Kind("streak settings", "streaks", StreakSettings)
+"""At most one of a space."""
 
 
 def scope(item: Item) -> str:

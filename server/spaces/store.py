@@ -13,7 +13,7 @@ import msgspec
 
 from server.backends.postgres.pool import Connection, PoolConnection
 from server.engine.catalog import Catalog
-from server.spaces.kinds import ATTRIBUTE, LEADERBOARD, METRIC, Kind, T
+from server.spaces.kinds import ATTRIBUTE, LEADERBOARD, METRIC, STREAKS, Kind, T
 
 CHANNEL = "podium_changes"
 """Postgres NOTIFY channel on which a change to any space, key or catalog is announced."""
@@ -155,6 +155,7 @@ async def load_catalog(connection: Connection | PoolConnection, space_id: int) -
         metrics=items(METRIC),
         attributes=items(ATTRIBUTE),
         leaderboards=items(LEADERBOARD),
+        streaks=items(STREAKS),
     )
 
 

@@ -55,6 +55,8 @@ class Batch(NamedTuple):
     - ``left``: leaderboard, run, group, user; boards that a user left and has not come back to
     - ``board_days``: leaderboard, run, day, rank changes
     - ``group_days``: leaderboard, run, group, day, rank, score (as in Redis), members; the last of the day
+    - ``streak_periods``: user, frequency's index, period, length, frozen; the last of each period
+    - ``streak_pauses``: id, user, first day, last day, deleted
     """
 
     events: list[tuple[Any, ...]]
@@ -66,6 +68,8 @@ class Batch(NamedTuple):
     left: Columns
     board_days: Columns
     group_days: Columns
+    streak_periods: Columns
+    streak_pauses: Columns
 
 
 _decode_items = msgspec.msgpack.Decoder(list[LogItem]).decode
@@ -88,6 +92,8 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     keys: dict[tuple[str, int, str], tuple[str, int]] = {}
     days: dict[tuple[str, int, int], int] = {}
     boards = _Boards()
+    periods: dict[tuple[str, int, int], tuple[int, bool]] = {}
+    pauses: dict[str, tuple[Any, ...]] = {}
     for log_id, _, item in items:
         user = item.user
         states[user] = item
@@ -96,6 +102,10 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         if record.boards:
             day = event.day if event is not None else _log_day(log_id)
             boards.add(user, day, record.boards, item.ranks, item.groups)
+        for step in record.streaks:
+            periods[user, step.track, step.period] = step.length, step.frozen
+        for pause in record.pauses:
+            pauses[pause.id] = user, _day(pause.start), _day(pause.end or pause.start), not pause.end
         if event is None:
             continue
         metric, day = event.metric, event.day
@@ -130,6 +140,8 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         _columns(boards.left.values(), 4),
         _columns([(*key, changes) for key, changes in boards.changes.items()], 4),
         _columns(boards.groups.values(), 7),
+        _columns([(*key, *lived) for key, lived in periods.items()], 5),
+        _columns([(id_, *pause) for id_, pause in pauses.items()], 5),
     )
 
 

@@ -81,6 +81,18 @@ ON CONFLICT (space_id, leaderboard, run, grp, day) DO UPDATE SET
     rank = excluded.rank, score = excluded.score, members = excluded.members
 """
 
+# Apart, as most batches have none: a streak is lengthened once a day.
+_UPSERT_PERIODS = """
+INSERT INTO streak_periods (space_id, user_id, track, period, length, frozen)
+SELECT $1, r.* FROM unnest($2::text[], $3::smallint[], $4::integer[], $5::integer[], $6::boolean[]) AS r
+ON CONFLICT (space_id, user_id, track, period) DO UPDATE SET length = excluded.length, frozen = excluded.frozen
+"""
+_UPSERT_PAUSES = """
+INSERT INTO streak_pauses (space_id, id, user_id, first_day, last_day, deleted)
+SELECT $1, r.* FROM unnest($2::uuid[], $3::text[], $4::date[], $5::date[], $6::boolean[]) AS r
+ON CONFLICT (space_id, id) DO UPDATE SET deleted = excluded.deleted
+"""
+
 _LITERALS = frozenset(int(place) for place in re.findall(r"\$(\d+)::text::", _UPSERT))
 """Parameters that travel as the text of an array: the driver packs numbers and dates one by one, at 0.4 µs each.
 Texts go as they are, so that nobody has to quote them."""
@@ -96,6 +108,10 @@ async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None
     )
     values = (_literal(c) if at in _LITERALS else c for at, c in enumerate(columns, start=2))
     await connection.execute(_UPSERT, space_id, *values)
+    if batch.streak_periods[0]:
+        await connection.execute(_UPSERT_PERIODS, space_id, *batch.streak_periods)
+    if batch.streak_pauses[0]:
+        await connection.execute(_UPSERT_PAUSES, space_id, *batch.streak_pauses)
 
 
 def _literal(column: Iterable[object]) -> str:

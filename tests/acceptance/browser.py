@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Page, async_playwright
@@ -14,6 +14,9 @@ from playwright.async_api import Page, async_playwright
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 PATIENCE_MS = 30_000
+
+Until = Literal["load", "networkidle"]
+"""When a page counts as opened."""
 
 
 def chromium() -> str:
@@ -26,7 +29,7 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def open_page(url: str, **context: Any) -> AsyncIterator[Page]:
+async def open_page(url: str, until: Until = "load", **context: Any) -> AsyncIterator[Page]:
     """A page that may log no error of its own."""
     errors: list[str] = []
     async with async_playwright() as playwright:
@@ -34,7 +37,7 @@ async def open_page(url: str, **context: Any) -> AsyncIterator[Page]:
         page = await browser.new_page(**context)
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        await page.goto(url)
+        await page.goto(url, wait_until=until)
         yield page
         await browser.close()
     assert errors == []

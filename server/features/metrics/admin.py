@@ -14,7 +14,7 @@ from server.core.errors import Unprocessable
 from server.engine.catalog import Catalog
 from server.features.metrics.model import Metric, UnitType
 from server.http.resource import Context, Resource, Update, check_name, given
-from server.spaces.kinds import LEADERBOARD, METRIC
+from server.spaces.kinds import LEADERBOARD, METRIC, STREAKS
 
 DEFAULT_DECIMALS = 3
 Decimals = Annotated[int, Meta(ge=0, le=6, description="Decimals that are counted; fixed once created.")]
@@ -88,6 +88,9 @@ def _check_archive(catalog: Catalog, metric: Metric) -> None:
     for board in LEADERBOARD.of(catalog):
         if board.metric_id == metric.id:
             raise Unprocessable(f"Metric is used by leaderboard {board.key}; delete that one first")
+    for settings in STREAKS.of(catalog):
+        if any(wanted.metric_id == metric.id for wanted in settings.metrics):
+            raise Unprocessable("Metric is used by the streak; take it out of the streak's settings first")
 
 
 def _row(metric: Metric, _: Catalog, __: date) -> MetricRow:

@@ -1,0 +1,270 @@
+"""``/admin/v1/streaks``: freezes, pauses, restore and reset (contract.md, section 7)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from typing import Literal, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core import ids
+from server.core.errors import NotFound, RequestError, Unprocessable
+from server.core.periods import parse_day
+from server.engine.inputs import ChangeStreak
+from server.features.streaks import store
+from server.features.streaks.model import Pause
+from server.http import params
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.bodies import read
+from server.http.endpoints import Endpoint, Query
+from server.http.resource import Deleted, DeletedItem, Issue, check_uuid
+from server.http.services import services
+
+USERS_MAX = 100
+"""Users, or pauses, of one request."""
+PATIENCE_S, LOOK_S = 5.0, 0.1
+"""A pause that was just made is waited for: as long, and looked for so often."""
+
+T = TypeVar("T")
+
+
+class NamedUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A user."""
+
+    id: str
+
+
+class Users(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """1 to 100 users."""
+
+    users: list[NamedUser]
+
+
+class NewFreeze(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A freeze for a user."""
+
+    user_id: str
+
+
+class NewFreezes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """1 to 100 freezes."""
+
+    freezes: list[NewFreeze]
+
+
+class NewPause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Days on which a user's streak waits, both inclusive; from today in the user's zone on."""
+
+    user_id: str
+    start: str
+    end: str
+
+
+class NewPauses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """1 to 100 pauses."""
+
+    pauses: list[NewPause]
+
+
+class GivenFreezes(msgspec.Struct, frozen=True):
+    """Who could not be given a freeze."""
+
+    issues: list[Issue]
+
+
+class PauseRow(msgspec.Struct, frozen=True, rename="camel"):
+    """A pause."""
+
+    id: str
+    user_id: str
+    start: date
+    end: date
+    status: Literal["active", "archived"] = "active"
+
+
+class CreatedPauses(msgspec.Struct, frozen=True):
+    """What was created, and what was not."""
+
+    created: list[PauseRow]
+    issues: list[Issue]
+
+
+class Restored(msgspec.Struct, frozen=True, rename="camel"):
+    """Whose streak is back."""
+
+    restored_users: list[str]
+    issues: list[Issue]
+
+
+class Reset(msgspec.Struct, frozen=True, rename="camel"):
+    """Whose streak is at 0."""
+
+    reset_users: list[str]
+    issues: list[Issue]
+
+
+_users = msgspec.json.Decoder(Users)
+_freezes = msgspec.json.Decoder(NewFreezes)
+_pauses = msgspec.json.Decoder(NewPauses)
+
+
+async def post_freezes(request: Request) -> Response:
+    """``POST /admin/v1/streaks/freezes``."""
+    users = [one.user_id for one in _few((await read(request, _freezes)).freezes, "freezes")]
+    _, issues = await _each(request, users, "freeze")
+    return answer(GivenFreezes(issues))
+
+
+async def post_restore(request: Request) -> Response:
+    """``POST /admin/v1/streaks/restore``."""
+    users = [one.id for one in _few((await read(request, _users)).users, "users")]
+    return answer(Restored(*await _each(request, users, "restore")))
+
+
+async def post_reset(request: Request) -> Response:
+    """``POST /admin/v1/streaks/reset``."""
+    users = [one.id for one in _few((await read(request, _users)).users, "users")]
+    return answer(Reset(*await _each(request, users, "reset")))
+
+
+async def _each(
+    request: Request, users: list[str], action: Literal["freeze", "restore", "reset"]
+) -> tuple[list[str], list[Issue]]:
+    """Do it to every user; to whom it was done, and why not to the others."""
+    parts, space = services(request), principal(request).space
+    done, issues = [], []
+    for user in users:
+        try:
+            await parts.commit(space, ChangeStreak(ids.check_id("id", user), action, parts.clock()))
+            done.append(user)
+        except NotFound as error:
+            issues.append(Issue("error", ids.printable(error.message), user_id=ids.printable(user)))
+        except RequestError as error:
+            issues.append(Issue("warning", ids.printable(error.message), user_id=ids.printable(user)))
+    return done, issues
+
+
+async def post_pauses(request: Request) -> Response:
+    """``POST /admin/v1/streaks/pauses``."""
+    parts, space = services(request), principal(request).space
+    created, issues = [], []
+    for at, one in enumerate(_few((await read(request, _pauses)).pauses, "pauses")):
+        try:
+            user = ids.check_id("userId", one.user_id)
+            start, end = parse_day("start", one.start), parse_day("end", one.end)
+            if end < start:
+                raise Unprocessable("end must not lie before start")
+            pause = Pause(ids.new_uuid7(parts.clock()), start.toordinal(), end.toordinal())
+            await parts.commit(space, ChangeStreak(user, "pause", parts.clock(), pause))
+            created.append(PauseRow(pause.id, user, start, end))
+        except RequestError as error:
+            issues.append(Issue("error", ids.printable(error.message), at))
+    return answer(CreatedPauses(created, issues), 201 if created else 200)
+
+
+async def delete_pauses(request: Request) -> Response:
+    """``DELETE /admin/v1/streaks/pauses``."""
+    parts, space = services(request), principal(request).space
+    deleted, issues = [], []
+    for id_ in params.ids(request, "ids", USERS_MAX):
+        try:
+            pause = Pause(check_uuid("ids", id_), 1, 0)
+            user = await _owner(request, pause.id)
+            await parts.commit(space, ChangeStreak(user, "unpause", parts.clock(), pause))
+            deleted.append(DeletedItem(pause.id))
+        except RequestError as error:
+            issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
+    return answer(Deleted(deleted, issues))
+
+
+async def _owner(request: Request, id_: str) -> str:
+    """Whose pause it is; one that was just made is waited for. 404 where there is none."""
+    parts, space = services(request), principal(request).space
+    waited_s = 0.0
+    while True:
+        async with acquired(parts.pool) as connection:
+            user = await store.pause_owner(connection, space.id, id_)
+        if user is not None:
+            return user
+        if waited_s >= PATIENCE_S or await parts.redis.raw.xlen(space.keys.log) <= 1:
+            raise NotFound("Pause not found by ID")
+        await asyncio.sleep(LOOK_S)
+        waited_s += LOOK_S
+
+
+def _few(items: list[T], field: str) -> list[T]:
+    if not 1 <= len(items) <= USERS_MAX:
+        raise Unprocessable(f"{field} must hold 1 to {USERS_MAX} items")
+    return items
+
+
+_PATH = "/admin/v1/streaks"
+_TAG = "Admin: streaks"
+_DONE = (200, 400, 413, 422, 503)
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="POST",
+        path=f"{_PATH}/freezes",
+        summary="Give users a freeze",
+        tag=_TAG,
+        needs="admin",
+        statuses=_DONE,
+        handler=post_freezes,
+        body=NewFreezes,
+        answer=GivenFreezes,
+        description="A user who has as many as may be is named in `issues`.",
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{_PATH}/pauses",
+        summary="Pause users' streaks",
+        tag=_TAG,
+        needs="admin",
+        statuses=(201, *_DONE),
+        handler=post_pauses,
+        body=NewPauses,
+        answer=CreatedPauses,
+        description="A week or month with a paused day counts as paused. Pauses may overlap.",
+    ),
+    Endpoint(
+        method="DELETE",
+        path=f"{_PATH}/pauses",
+        summary="Delete pauses",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 422, 503),
+        handler=delete_pauses,
+        answer=Deleted,
+        query=(Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),),
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{_PATH}/restore",
+        summary="Give users a lost streak back",
+        tag=_TAG,
+        needs="admin",
+        statuses=_DONE,
+        handler=post_restore,
+        body=Users,
+        answer=Restored,
+        description="The longest that was lost: a daily one within 90 days, a weekly one since the week of "
+        "1 January, a monthly one since January of last year. It is as if the user had acted up to yesterday.",
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{_PATH}/reset",
+        summary="End users' streaks",
+        tag=_TAG,
+        needs="admin",
+        statuses=_DONE,
+        handler=post_reset,
+        body=Users,
+        answer=Reset,
+    ),
+]

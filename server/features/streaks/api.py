@@ -1,0 +1,110 @@
+"""Streaks over the application API (contract.md, section 7)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core import ids
+from server.core.errors import NotFound
+from server.core.periods import iso, local_day, zone
+from server.engine.state import UserState
+from server.features.streaks import rules, shapes, store
+from server.features.streaks.history import history
+from server.http import params
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.endpoints import Endpoint, Query
+from server.http.services import services
+from server.spaces.states import read_state
+
+HISTORY_MAX = 400
+"""Periods of one answer (contract.md, section 16)."""
+USERS_MAX = 100
+"""Users of one answer."""
+
+
+async def get_streak(request: Request) -> Response:
+    """``GET /v1/users/{id}/streak``."""
+    parts, space = services(request), principal(request).space
+    user = ids.check_id("id", request.path_params["id"])
+    number = params.integer(request, "historyPeriods", 7, 1, HISTORY_MAX)
+    state = await read_state(parts.redis, parts.pool, space, user)
+    if state is None:
+        raise NotFound(f"User not found: {user}")
+    wanted, today = space.index.streaks, _today(parts.clock(), state)
+    found = rules.standing(wanted, state.streaks, today)
+    asked = rules.periods(wanted.frequency, today, number)
+    async with acquired(parts.pool) as connection:
+        rows = await store.read_periods(connection, space.id, user, wanted.track, asked.start, asked.stop - 1)
+    lived = {row.period: (row.length, row.frozen) for row in rows}
+    return answer(
+        shapes.UserStreak(
+            **shapes.base(wanted, found),
+            extended=_extended(state, found.length),
+            streak_history=history(wanted, state.streaks, today, number, lived),
+            pauses=[
+                shapes.StreakPause(pause.id, date.fromordinal(pause.start), date.fromordinal(pause.end))
+                for pause in sorted(state.streaks.pauses, key=lambda pause: pause.start)
+                if pause.end >= today
+            ],
+        )
+    )
+
+
+async def get_streaks(request: Request) -> Response:
+    """``GET /v1/streaks``."""
+    parts, space = services(request), principal(request).space
+    found = []
+    for user in params.ids(request, "userIds", USERS_MAX):
+        state = await read_state(parts.redis, parts.pool, space, ids.check_id("userIds", user))
+        if state is not None:
+            length = rules.standing(space.index.streaks, state.streaks, _today(parts.clock(), state)).length
+            found.append(shapes.ListedStreak(user, length, _extended(state, length)))
+    return answer(sorted(found, key=lambda one: -one.streak_length))
+
+
+def _extended(state: UserState, length: int) -> str | None:
+    return iso(state.streaks.extended_ms) if length and state.streaks.extended_ms else None
+
+
+def _today(now_ms: int, state: UserState) -> int:
+    return local_day(now_ms, zone(state.profile.tz)).toordinal()
+
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/v1/users/{id}/streak",
+        summary="Get a user's streak",
+        tag="Streaks",
+        needs="read",
+        statuses=(200, 400, 404, 422, 503),
+        handler=get_streak,
+        answer=shapes.UserStreak,
+        query=(
+            Query(
+                "historyPeriods",
+                "Periods of the history, the present one among them.",
+                {"type": "integer", "minimum": 1, "maximum": HISTORY_MAX, "default": 7},
+            ),
+        ),
+        description="As of now, on the user's local date. The history is as Postgres has it: as a rule 0.2 s "
+        "behind.",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/streaks",
+        summary="Get the streaks of several users",
+        tag="Streaks",
+        needs="read",
+        statuses=(200, 422, 503),
+        handler=get_streaks,
+        answer=list[shapes.ListedStreak],
+        query=(Query("userIds", f"1 to {USERS_MAX} user ids: repeated, or joined by commas.", required=True),),
+        description="Longest first. Users who are not known are left out.",
+    ),
+]

@@ -1,0 +1,48 @@
+"""The periods of the past, one after the other, as a user sees them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from server.features.streaks import rules
+from server.features.streaks.calendar import first_day, last_day
+from server.features.streaks.model import Streaks
+from server.features.streaks.rules import Rules
+from server.features.streaks.shapes import StreakPeriod
+
+
+def history(
+    wanted: Rules, streaks: Streaks, today: int, number: int, lived: Mapping[int, tuple[int, bool]]
+) -> list[StreakPeriod]:
+    """The last ``number`` periods up to today's, oldest first. ``lived`` are the periods that were met or frozen,
+    with the length at their end and whether they were frozen; and the last one before the first."""
+    frequency = wanted.frequency
+    shown = []
+    now = rules.standing(wanted, streaks, today)
+    periods = rules.periods(frequency, today, number)
+    before = [period for period in lived if period < periods.start]
+    length, at = (lived[before[-1]][0], before[-1]) if before else (0, periods.start - 1)
+    for missed in range(at + 1, periods.start):
+        if length and not rules.is_held(wanted, streaks, missed):
+            length = 0
+    for period in periods:
+        frozen = period in now.frozen
+        paused = False
+        if period in lived:
+            length, was_frozen = lived[period]
+            frozen = frozen or was_frozen
+        elif not frozen and period != periods[-1]:
+            paused = length > 0 and rules.is_paused(streaks, frequency, period)
+            if length and not paused and not rules.is_held(wanted, streaks, period):
+                length = 0
+        shown.append(
+            StreakPeriod(
+                period_start=date.fromordinal(first_day(frequency, period)),
+                period_end=date.fromordinal(last_day(frequency, period)),
+                length=now.length if period == periods[-1] else length,
+                used_freeze=frozen,
+                used_pause=paused,
+            )
+        )
+    return shown

@@ -1,0 +1,91 @@
+"""What a space asks of a streak, and what a user's streaks are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Frequency = Literal["daily", "weekly", "monthly"]
+Mode = Literal["AND", "OR"]
+FREQUENCIES: tuple[Frequency, ...] = ("daily", "weekly", "monthly")
+"""In the order of ``Streaks.tracks``."""
+
+
+class MetricThreshold(msgspec.Struct, frozen=True, rename="camel"):
+    """What a metric must gain in a period, in values (not units)."""
+
+    metric_id: str
+    threshold: int
+
+
+class Freezes(msgspec.Struct, frozen=True, rename="camel"):
+    """Freezes that a user starts with, may have at most, and earns: ``auto_earn_amount`` of them each
+    ``auto_earn_interval`` days."""
+
+    start_count: int
+    max_count: int
+    auto_earn_interval: int | None = None
+    auto_earn_amount: int | None = None
+
+
+class StreakSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """The streak of a space. Without ``metrics`` nobody has one. ``days_off`` are weekdays, 0 is Sunday."""
+
+    id: str
+    number: int
+    key: str = "streaks"
+    frequency: Frequency = "daily"
+    mode: Mode = "OR"
+    customization_enabled: bool = False
+    days_off: tuple[int, ...] = ()
+    metrics: tuple[MetricThreshold, ...] = ()
+    freezes: Freezes | None = None
+
+
+class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Periods (calendar.period_of) that hang together: the first and the last that were met, and how many were."""
+
+    first: int
+    last: int
+    length: int
+
+
+class Track(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A user's streak of one frequency: recent stretches, the oldest first, of which the last is the current one
+    (of length 0: it was reset); the longest there ever was; and the periods that were met among those that events
+    may still reach."""
+
+    stretches: tuple[Stretch, ...] = ()
+    best: int = 0
+    met: tuple[int, ...] = ()
+
+
+class Pause(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Days (proleptic Gregorian ordinals, inclusive) on which the streak waits."""
+
+    id: str
+    start: int
+    end: int
+
+
+class Streaks(msgspec.Struct, frozen=True, array_like=True):
+    """A user's streaks of all frequencies, as of the newest event.
+
+    ``gains`` are units by metric number, index of the frequency and period, for the periods that events may still
+    reach. ``frozen`` are the periods that a freeze was used for, each with the index of its frequency.
+    ``freezes`` is None until the user is given the first ones, ``earned_on`` the day that earning counts from.
+    ``extended_ms`` is when the streak of the space's frequency was last lengthened.
+    """
+
+    tracks: tuple[Track, Track, Track] = (Track(), Track(), Track())
+    gains: dict[int, tuple[dict[int, int], dict[int, int], dict[int, int]]] = {}
+    freezes: int | None = None
+    earned_on: int = 0
+    frozen: tuple[tuple[int, int], ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    extended_ms: int = 0
+
+
+NONE = Streaks()
+NO_SETTINGS = StreakSettings(id="", number=0)

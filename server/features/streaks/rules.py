@@ -1,0 +1,407 @@
+"""How a streak grows, waits and ends (contract.md, sections 7 and 16; design decisions 10 and 11).
+
+A streak is kept as of the user's newest event, as stretches of periods that were met. Where it stands today
+follows from the calendar alone, so that a read is true without anything having happened: the periods that went by
+since are held (paused, a day off, frozen) or they end it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from server.features.streaks.calendar import first_day, last_day, period_of, weekday
+from server.features.streaks.model import (
+    FREQUENCIES,
+    Freezes,
+    Frequency,
+    Mode,
+    Pause,
+    Streaks,
+    StreakSettings,
+    Stretch,
+    Track,
+)
+
+LATE_DAYS = 7
+"""An event up to this much older than the user's newest counts (contract.md, section 16: event time)."""
+KEPT_DAYS = LATE_DAYS + 2
+"""What is kept of the past: the late days, and a move across the date line."""
+PAUSES_DAYS = 430
+"""Pauses are kept for the history that may be asked for: 400 periods."""
+RESTORE_DAYS = 90
+"""A daily streak that was lost may be restored for so long (contract.md, section 7); weekly ones from the week of
+1 January of this year on, monthly ones from January of last year."""
+
+_replace = msgspec.structs.replace
+_Gains = dict[int, tuple[dict[int, int], dict[int, int], dict[int, int]]]
+_HangTogether = Callable[[int, int], bool]
+"""Whether nothing between two periods ends a streak."""
+
+
+class Step(NamedTuple):
+    """A period of a streak as it is now: index of its frequency, length at its end, whether a freeze held it."""
+
+    track: int
+    period: int
+    length: int
+    frozen: bool = False
+
+
+class Rules(NamedTuple):
+    """Settings as the rules use them: thresholds in units, by metric number."""
+
+    frequency: Frequency
+    mode: Mode
+    thresholds: Mapping[int, int]
+    days_off: frozenset[int]
+    freezes: Freezes | None
+
+    @property
+    def track(self) -> int:
+        """The index of the space's frequency among the tracks."""
+        return FREQUENCIES.index(self.frequency)
+
+
+class Standing(NamedTuple):
+    """Where a streak stands on a day. Days are ordinals, None without a streak. ``expires`` is the last day on
+    which it can be lengthened before it ends, ``frozen`` the periods that freezes were used for since the newest
+    event, ``lost`` the length that ended, 0 where none did."""
+
+    length: int
+    started: int | None
+    period_start: int | None
+    period_end: int | None
+    expires: int | None
+    freezes: int
+    frozen: tuple[int, ...]
+    lost: int
+
+
+class Counted(NamedTuple):
+    """What an event did: ``extended`` says whether it lengthened the streak of the space's frequency, ``steps``
+    which periods came or changed."""
+
+    streaks: Streaks
+    extended: bool
+    steps: list[Step]
+
+
+def rules_of(settings: StreakSettings, metrics: Mapping[str, tuple[int, int]]) -> Rules:
+    """The rules of settings; ``metrics`` gives number and units of 1 by id. Metrics that are gone don't count."""
+    thresholds = {}
+    for wanted in settings.metrics:
+        if wanted.metric_id in metrics:
+            number, scale = metrics[wanted.metric_id]
+            thresholds[number] = wanted.threshold * scale
+    return Rules(settings.frequency, settings.mode, thresholds, frozenset(settings.days_off), settings.freezes)
+
+
+def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, newest: int, at_ms: int) -> Counted:
+    """The streaks after ``units`` of a metric on a local day; ``newest`` is the day of the user's newest event,
+    this one among them. An event more than ``LATE_DAYS`` older than that changes nothing."""
+    if metric not in rules.thresholds or not rules.thresholds or day < newest - LATE_DAYS:
+        return Counted(streaks, False, [])
+    gains = _gained(streaks.gains, metric, units, day, newest)
+    tracks: list[Track] = []
+    steps: list[Step] = []
+    extended = False
+    for index, frequency in enumerate(FREQUENCIES):
+        track = streaks.tracks[index]
+        period = period_of(frequency, day)
+        if period not in track.met and _is_met(rules, gains, index, period):
+            if index == rules.track:
+                streaks, used, _ = _waited(rules, streaks, period, day)
+                steps += [Step(index, one, _current(track), frozen=True) for one in used]
+                if (index, period) in streaks.frozen:  # what a freeze was used for was met after all
+                    rest = tuple(one for one in streaks.frozen if one != (index, period))
+                    streaks = _replace(streaks, frozen=rest, freezes=(streaks.freezes or 0) + 1)
+            before = track.stretches[-1:]
+            track = _join(rules, streaks, frequency, index, track, period, newest)
+            extended = extended or (index == rules.track and track.stretches[-1:] != before)
+            steps += _steps(index, track, period)
+        tracks.append(track)
+    streaks = _with_freezes(rules, streaks, newest)
+    limit = newest - KEPT_DAYS
+    return Counted(
+        Streaks(
+            tracks=(tracks[0], tracks[1], tracks[2]),
+            gains=gains,
+            freezes=streaks.freezes,
+            earned_on=streaks.earned_on,
+            frozen=tuple(one for one in streaks.frozen if last_day(FREQUENCIES[one[0]], one[1]) >= limit),
+            pauses=tuple(pause for pause in streaks.pauses if pause.end >= newest - PAUSES_DAYS),
+            extended_ms=at_ms if extended else streaks.extended_ms,
+        ),
+        extended,
+        steps,
+    )
+
+
+def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
+    """Where the streak of the space's frequency stands on a local day."""
+    track, frequency = streaks.tracks[rules.track], rules.frequency
+    period = period_of(frequency, today)
+    then, used, alive = _waited(rules, streaks, period, today)
+    freezes = then.freezes or 0
+    if not _current(track) or not rules.thresholds or not alive:
+        lost = 0 if alive else _current(track)
+        return Standing(0, None, None, None, None, freezes, tuple(used), lost)
+    newest = track.stretches[-1]
+    due = max(newest.last + 1, period)
+    while _is_held(rules, then, rules.track, due):
+        due += 1
+    at = max(period, newest.last)
+    return Standing(
+        newest.length,
+        first_day(frequency, newest.first),
+        first_day(frequency, at),
+        last_day(frequency, at),
+        last_day(frequency, due),
+        freezes,
+        tuple(used),
+        0,
+    )
+
+
+def given(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
+    """The streaks with one freeze more; None where the user has as many as may be."""
+    if rules.freezes is None:
+        return None
+    streaks = settled(rules, streaks, today)
+    if (streaks.freezes or 0) >= rules.freezes.max_count:
+        return None
+    return _replace(streaks, freezes=(streaks.freezes or 0) + 1)
+
+
+def settled(rules: Rules, streaks: Streaks, today: int) -> Streaks:
+    """The streaks with what the days until today brought written down: freezes earned and used."""
+    return _waited(rules, streaks, period_of(rules.frequency, today), today)[0]
+
+
+def restored(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
+    """The streaks with the longest one that was lost within the window put back, as if it had reached the period
+    before today's; None where there is none that is longer than the present one."""
+    streaks = settled(rules, streaks, today)
+    index, frequency = rules.track, rules.frequency
+    track, period = streaks.tracks[index], period_of(frequency, today)
+    now = standing(rules, streaks, today)
+    window = period_of(frequency, _restore_from(frequency, today))
+    lost = [stretch for stretch in track.stretches[: None if not now.length else -1] if stretch.last >= window]
+    best = max(lost, key=lambda stretch: stretch.length, default=None)
+    if best is None or best.length <= now.length:
+        return None
+    met_today = now.length > 0 and track.stretches[-1].last >= period
+    length = best.length + (1 if met_today and best.last < period else 0)
+    back = Stretch(best.first, period if met_today else max(best.last, period - 1), length)
+    kept = tuple(stretch for stretch in track.stretches if stretch.last < best.first)
+    return _with_track(streaks, index, Track((*kept, back), max(track.best, length), track.met))
+
+
+def reset(rules: Rules, streaks: Streaks) -> Streaks:
+    """The streaks without the current one; what was lost before may still be restored, this one too."""
+    track = streaks.tracks[rules.track]
+    if not track.stretches:
+        return streaks
+    end = track.stretches[-1].last
+    gone = Stretch(end, end, 0)
+    return _with_track(streaks, rules.track, Track((*track.stretches, gone), track.best))
+
+
+def paused(streaks: Streaks, pause: Pause) -> Streaks:
+    """The streaks with one pause more."""
+    return _replace(streaks, pauses=(*streaks.pauses, pause))
+
+
+def unpaused(streaks: Streaks, id_: str) -> Streaks:
+    """The streaks without a pause."""
+    return _replace(streaks, pauses=tuple(pause for pause in streaks.pauses if pause.id != id_))
+
+
+def changed(before: Streaks, after: Streaks) -> list[Step]:
+    """The periods that a command changed: those that freezes were used for, and the end of a stretch put back."""
+    steps = []
+    for index, period in after.frozen:
+        if (index, period) not in before.frozen:
+            steps.append(Step(index, period, _current(after.tracks[index]), frozen=True))
+    for index, (old, new) in enumerate(zip(before.tracks, after.tracks, strict=True)):
+        if new.stretches[-1:] != old.stretches[-1:] and _current(new):
+            steps.append(Step(index, new.stretches[-1].last, _current(new)))
+    return steps
+
+
+def periods(frequency: Frequency, today: int, number: int) -> range:
+    """The last ``number`` periods up to that of a day, oldest first."""
+    last = period_of(frequency, today)
+    return range(last - number + 1, last + 1)
+
+
+def is_paused(streaks: Streaks, frequency: Frequency, period: int) -> bool:
+    """Whether a pause holds the period: one of its days is enough."""
+    first, last = first_day(frequency, period), last_day(frequency, period)
+    return any(pause.start <= last and pause.end >= first for pause in streaks.pauses)
+
+
+def is_held(rules: Rules, streaks: Streaks, period: int) -> bool:
+    """Whether a period of the space's frequency that isn't met leaves the streak as it is."""
+    return _is_held(rules, streaks, rules.track, period)
+
+
+def _with_track(streaks: Streaks, index: int, track: Track) -> Streaks:
+    tracks = list(streaks.tracks)
+    tracks[index] = track
+    return _replace(streaks, tracks=(tracks[0], tracks[1], tracks[2]))
+
+
+def _restore_from(frequency: Frequency, today: int) -> int:
+    if frequency == "daily":
+        return today - RESTORE_DAYS
+    year = period_of("monthly", today) // 12
+    return first_day("monthly", (year if frequency == "weekly" else year - 1) * 12)
+
+
+def _gained(
+    gains: _Gains,
+    metric: int,
+    units: int,
+    day: int,
+    newest: int,
+) -> _Gains:
+    """The gains with these units, without periods that are out of reach."""
+    before = gains.get(metric, ({}, {}, {}))
+    after = []
+    for frequency, sums in zip(FREQUENCIES, before, strict=True):
+        period, oldest = period_of(frequency, day), period_of(frequency, newest - KEPT_DAYS)
+        kept = {one: sum_ for one, sum_ in sums.items() if one >= oldest}
+        kept[period] = kept.get(period, 0) + units
+        after.append(kept)
+    return {**gains, metric: (after[0], after[1], after[2])}
+
+
+def _is_met(
+    rules: Rules,
+    gains: _Gains,
+    index: int,
+    period: int,
+) -> bool:
+    met = (
+        metric in gains and gains[metric][index].get(period, 0) >= least
+        for metric, least in rules.thresholds.items()
+    )
+    return all(met) if rules.mode == "AND" else any(met)
+
+
+def _current(track: Track) -> int:
+    return track.stretches[-1].length if track.stretches else 0
+
+
+def _is_held(rules: Rules, streaks: Streaks, index: int, period: int) -> bool:
+    """Whether a period that isn't met leaves the streak as it is: pause before day off before freeze."""
+    frequency = FREQUENCIES[index]
+    if streaks.pauses and is_paused(streaks, frequency, period):
+        return True
+    if frequency == "daily" and weekday(period) in rules.days_off:
+        return True
+    return (index, period) in streaks.frozen
+
+
+def _waited(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Streaks, list[int], bool]:
+    """What came between the newest stretch and the period ``until``, which holds ``day``: the streaks with freezes
+    earned and used, the periods that they were used for, and whether the streak lives."""
+    index, frequency = rules.track, rules.frequency
+    track = streaks.tracks[index]
+    used: list[int] = []
+    alive = True
+    if _current(track):
+        for missed in range(track.stretches[-1].last + 1, until):
+            if _is_held(rules, streaks, index, missed):
+                continue
+            # A freeze is used at the midnight that ends the period; one that is earned then comes first.
+            streaks = _with_freezes(rules, streaks, last_day(frequency, missed) + 1)
+            alive = (streaks.freezes or 0) > 0
+            if not alive:
+                break
+            used.append(missed)
+            frozen = (*streaks.frozen, (index, missed))
+            streaks = _replace(streaks, freezes=(streaks.freezes or 0) - 1, frozen=frozen)
+    return _with_freezes(rules, streaks, day), used, alive
+
+
+def _join(
+    rules: Rules, streaks: Streaks, frequency: Frequency, index: int, track: Track, period: int, newest: int
+) -> Track:
+    """The track with one period more that was met: at its end, before it, or where two stretches meet."""
+
+    def hang_together(before: int, after: int) -> bool:
+        return all(_is_held(rules, streaks, index, missed) for missed in range(before + 1, after))
+
+    resets = [one.last for one in track.stretches if not one.length]
+    since = max((last for last in resets if last <= period), default=0)
+    stretches: list[Stretch] = []
+    placed = False
+    for one in track.stretches:
+        if not placed and period < one.first:
+            stretches = _append(stretches, Stretch(period, period, 1), hang_together)
+            placed = True
+        if not placed and max(one.first, since) <= period <= one.last and (one.last > since or not one.length):
+            stretches = _append(stretches, Stretch(one.first, one.last, one.length + 1), hang_together)
+            placed = True
+        else:
+            stretches = _append(stretches, one, hang_together)
+    if not placed:
+        stretches = _append(stretches, Stretch(period, period, 1), hang_together)
+    oldest = period_of(frequency, newest - KEPT_DAYS)
+    met = (*(one for one in track.met if one >= oldest), period)
+    return Track(
+        tuple(_worth_keeping(frequency, stretches)), max(track.best, *(one.length for one in stretches)), met
+    )
+
+
+def _steps(index: int, track: Track, period: int) -> Iterator[Step]:
+    """The periods from this one on whose lengths came or changed: those of the stretch that it is in."""
+    for stretch in track.stretches:
+        if stretch.length and stretch.first <= period <= stretch.last:
+            later = sorted((one for one in track.met if stretch.first <= one <= stretch.last), reverse=True)
+            for back, one in enumerate(later):
+                if one >= period:
+                    yield Step(index, one, stretch.length - back)
+
+
+def _append(stretches: list[Stretch], one: Stretch, hang_together: _HangTogether) -> list[Stretch]:
+    before = stretches[-1] if stretches and one.length and stretches[-1].length else None
+    if before is not None and before.last < one.first and hang_together(before.last, one.first):
+        return [*stretches[:-1], Stretch(before.first, one.last, before.length + one.length)]
+    return [*stretches, one]
+
+
+def _worth_keeping(frequency: Frequency, stretches: list[Stretch]) -> Iterator[Stretch]:
+    """The current stretch, those that a late event may still reach, and of the others those that are longer than
+    all after them: only they may be restored."""
+    newest = stretches[-1].last
+    reach = newest - (KEPT_DAYS if frequency == "daily" else 2)
+    oldest = period_of(frequency, last_day(frequency, newest) - (RESTORE_DAYS if frequency == "daily" else 730))
+    for place, one in enumerate(stretches):
+        later = max((other.length for other in stretches[place + 1 : -1]), default=0)
+        if place == len(stretches) - 1 or one.last >= reach or (one.last >= oldest and one.length > later):
+            yield one
+
+
+def _with_freezes(rules: Rules, streaks: Streaks, day: int) -> Streaks:
+    """The streaks with the freezes that a user starts with and has earned up to a day."""
+    wanted = rules.freezes
+    if wanted is None:
+        return streaks
+    if streaks.freezes is None:
+        streaks = _replace(streaks, freezes=min(wanted.start_count, wanted.max_count), earned_on=day)
+    if wanted.auto_earn_interval and wanted.auto_earn_amount and day > streaks.earned_on:
+        times = (day - streaks.earned_on) // wanted.auto_earn_interval
+        if times:
+            freezes = min(wanted.max_count, max(streaks.freezes or 0, 0) + times * wanted.auto_earn_amount)
+            streaks = _replace(
+                streaks,
+                freezes=max(freezes, streaks.freezes or 0),
+                earned_on=streaks.earned_on + times * wanted.auto_earn_interval,
+            )
+    return streaks
