@@ -31,6 +31,7 @@ from server.backends.redis.keys import Keys
 from server.spaces import store
 from server.spaces.directory import Directory
 from server.spaces.space import Space
+from tests.places import roomy
 from tests.waiting import until
 
 TEMPLATE = "podium_template"
@@ -69,7 +70,7 @@ class SettableClock:
 @pytest.fixture(scope="session")
 def data_folder() -> Iterator[DataFolder]:
     """The data folder of this test process."""
-    with temporary_folder() as folder:
+    with temporary_folder(roomy()) as folder:
         yield folder
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, async_playwright
@@ -14,9 +14,6 @@ from playwright.async_api import Page, async_playwright
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 PATIENCE_MS = 30_000
-
-Until = Literal["load", "networkidle"]
-"""When a page counts as opened."""
 
 
 def chromium() -> str:
@@ -29,15 +26,18 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def open_page(url: str, until: Until = "load", **context: Any) -> AsyncIterator[Page]:
-    """A page that may log no error of its own."""
+async def open_page(url: str, *, scripts: bool = True, **context: Any) -> AsyncIterator[Page]:
+    """A page that may log no error of its own. Without ``scripts`` those that it asks for itself are not loaded."""
     errors: list[str] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         page = await browser.new_page(**context)
         page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        await page.goto(url, wait_until=until)
+        page.on("pageerror", lambda error: errors.append(f"{error.name}: {error.message} {error.stack}"))
+        if not scripts:
+            await page.route("**/*.js", lambda route: route.abort())
+        await page.goto(url)
+        await page.unroute_all()
         yield page
         await browser.close()
-    assert errors == []
+    assert not errors, errors

@@ -21,6 +21,7 @@ from server.backends.embedded import DataFolder
 from server.backends.embedded.postgres import remove_postgres
 from server.core.errors import EmbeddedError
 from server.dev import DevFile
+from tests.places import roomy
 
 START_S = 90
 """Patience with a start on a busy machine; and with an end. None is expected to need it."""
@@ -49,7 +50,7 @@ def free_port() -> int:
 @contextmanager
 def place() -> Iterator[Path]:
     """A folder for data; Postgres' own user can reach it, unlike pytest's folders."""
-    with tempfile.TemporaryDirectory(prefix="podium-acceptance-") as base:
+    with tempfile.TemporaryDirectory(prefix="podium-acceptance-", dir=roomy()) as base:
         Path(base).chmod(0o711)
         data = Path(base) / "data"
         yield data

@@ -89,7 +89,7 @@ async def test_rows_glide_unless_the_reader_minds(stack: Stack, motion: str) -> 
 @pytest.fixture
 async def page(stack: Stack) -> AsyncIterator[Page]:
     """A page of the server's own origin, to be written anew; an HTML one, as others don't upgrade elements."""
-    async with open_page(f"{stack.url}/docs", "networkidle", locale="en-US") as page:
+    async with open_page(f"{stack.url}/gallery/", scripts=False, locale="en-US") as page:
         yield page
 
 

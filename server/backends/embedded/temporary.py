@@ -18,15 +18,16 @@ PREFIX = "podium-temporary-"
 
 
 @contextmanager
-def temporary_folder() -> Iterator[DataFolder]:
-    """An open data folder that is deleted at the end, after whatever runs on it was stopped.
+def temporary_folder(parent: str | None = None) -> Iterator[DataFolder]:
+    """An open data folder that is deleted at the end, after whatever runs on it was stopped; in ``parent``, or
+    where the system keeps temporary files.
 
     Those of sessions that were killed are cleared away first.
 
     with temporary_folder() as folder, start_valkey(folder, fsync="no") as valkey: ...
     """
-    _clear_abandoned()
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as path:
+    _clear_abandoned(Path(parent or tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent) as path:
         Path(path).chmod(0o711)  # so that Postgres, under its own user, can work inside
         folder = DataFolder(path)
         try:
@@ -36,8 +37,8 @@ def temporary_folder() -> Iterator[DataFolder]:
             remove_postgres(folder)
 
 
-def _clear_abandoned() -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+def _clear_abandoned(parent: Path) -> None:
+    for path in parent.glob(f"{PREFIX}*"):
         # Its records are there once its session has locked it; only our own are believed.
         if not _ours(path) or not _ours(path / "processes.json"):
             continue

@@ -44,6 +44,8 @@ async def test_deltas_equal_a_fresh_snapshot(live: Live, poster: Poster, clock: 
             clock.advance(1)
             await poster.post(poster.event(user, value))
             await poster.post(ChangeUser(user, Upsert(attributes={"city": "Oslo"}), clock()))
+        # Both watch the same views: those must have heard of the last change, whose last message is to this board.
+        await client.read_until(lambda: "end" in client.users("leaderboard:by-city?city=Oslo"))
         for channel in CHANNELS:
             await fresh.subscribe(channel, limit=10, interval=0)
             wanted = shown(fresh.boards[channel])
