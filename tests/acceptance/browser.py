@@ -27,7 +27,7 @@ def chromium() -> str:
 
 @asynccontextmanager
 async def open_page(url: str, *, scripts: bool = True, **context: Any) -> AsyncIterator[Page]:
-    """A page that may log no error of its own. Without ``scripts`` those that it asks for itself are not loaded."""
+    """A page that may log no error of its own. Without ``scripts`` it loads none by itself."""
     errors: list[str] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
