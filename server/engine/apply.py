@@ -12,7 +12,7 @@ from server.core.errors import NotFound, Unprocessable
 from server.core.periods import MS_PER_DAY, local_day, local_time, zone
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import ChangeStreak, ChangeUser, Correction, Event, Fill, Input, RemoveStanding
-from server.engine.records import BoardRecord, EventRecord, LogRecord, PauseRecord, StreakRecord
+from server.engine.records import BoardRecord, EventRecord, LogRecord, PauseRecord, StreakChange, StreakRecord
 from server.engine.state import UserState
 from server.features.leaderboards import rules as leaderboards
 from server.features.leaderboards.model import Standing
@@ -20,10 +20,11 @@ from server.features.leaderboards.ranking import is_ranked
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
 from server.features.streaks import rules as streaks
-from server.features.streaks.model import Streaks
+from server.features.streaks.model import NONE, Streaks
 from server.features.users import rules as users
 from server.features.users.model import Profile
 
+NO_STEPS: list[streaks.Step] = []
 _LATE_MS = leaderboards.LATE_DAYS * MS_PER_DAY
 
 
@@ -122,13 +123,12 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
         "totals": {**old.totals, metric.number: total},
         "keyed_since": generation if keyed else old.keyed_since,
     }
-    extended, steps = False, list[streaks.Step]()
+    extended, steps = False, NO_STEPS
     if metric.number in index.streaks.thresholds and not late:
         newest_day = local_day(newest_ms, tz).toordinal()
-        counted = streaks.count(
-            index.streaks, old.streaks, metric.number, units, day.toordinal(), newest_day, at_ms
+        fields["streaks"], extended, steps = streaks.count(
+            index.streaks, old.streaks or NONE, metric.number, units, day.toordinal(), newest_day, at_ms
         )
-        fields["streaks"], extended, steps = counted
     record = EventRecord(
         event.id,
         metric.number,
@@ -141,42 +141,39 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
         late,
         extended=extended,
     )
-    applied = _applied(index, old, state is None, fields, record, changes, dropped, metric, total)
-    applied.record.streaks.extend(StreakRecord(*step) for step in steps)
-    return applied
+    change = StreakChange([StreakRecord(*step) for step in steps]) if steps else None
+    return _applied(index, old, state is None, fields, record, changes, dropped, metric, total, change)
 
 
 def _change_streak(index: CatalogIndex, state: UserState, command: ChangeStreak) -> Applied:
     wanted, today = index.streaks, local_day(command.received_ms, zone(state.profile.tz)).toordinal()
     pause, pauses = command.pause, []
+    old = state.streaks or NONE
     new: Streaks | None
     match command.action:
         case "freeze":
-            new = streaks.given(wanted, state.streaks, today)
+            new = streaks.given(wanted, old, today)
             problem = "Would exceed maximum freeze limit"
         case "restore":
-            new = streaks.restored(wanted, state.streaks, today)
+            new = streaks.restored(wanted, old, today)
             problem = "No streak to restore"
         case "reset":
-            new = streaks.reset(wanted, state.streaks)
+            new = streaks.reset(wanted, old)
             problem = ""
         case _ if pause is None:
             raise AssertionError("a pause is missing")
         case "pause":
-            new = streaks.paused(state.streaks, pause) if pause.start >= today else None
+            new = streaks.paused(old, pause) if pause.start >= today else None
             problem = "start must not lie before today in the user's zone"
             pauses = [PauseRecord(pause.id, pause.start, pause.end)]
         case _:
-            new = streaks.unpaused(state.streaks, pause.id)
+            new = streaks.unpaused(old, pause.id)
             problem = ""
             pauses = [PauseRecord(pause.id, pause.start, 0)]
     if new is None:
         raise Unprocessable(problem)
-    steps = streaks.changed(state.streaks, new)
-    applied = _applied(index, state, False, {"streaks": new}, None, {})
-    applied.record.streaks.extend(StreakRecord(*step) for step in steps)
-    applied.record.pauses.extend(pauses)
-    return applied
+    change = StreakChange([StreakRecord(*step) for step in streaks.changed(old, new)], pauses)
+    return _applied(index, state, False, {"streaks": new}, None, {}, change=change)
 
 
 def _remove(index: CatalogIndex, state: UserState, command: RemoveStanding) -> Applied:
@@ -258,6 +255,7 @@ def _applied(
     dropped: list[str] | None = None,
     metric: Metric | None = None,
     total: int = 0,
+    change: StreakChange | None = None,
 ) -> Applied:
     """The new state with its record. Leaving a board where the user has no standing is no change."""
     dropped = dropped or []
@@ -287,7 +285,7 @@ def _applied(
         )
         for board, new in shown.items()
     ]
-    return Applied(state, LogRecord(event, records, [], []), shown, dropped, relabelled, metric, total)
+    return Applied(state, LogRecord(event, records, change), shown, dropped, relabelled, metric, total)
 
 
 _replace = msgspec.structs.replace

@@ -47,6 +47,13 @@ class PauseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     end: int
 
 
+class StreakChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an input did to the streak: periods that came or changed, pauses made or deleted."""
+
+    periods: list[StreakRecord]
+    pauses: list[PauseRecord] = []
+
+
 class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A standing as written. ``value`` is None where the user left the board, ``previous`` is the value before,
     None for a newcomer."""
@@ -62,8 +69,7 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     event: EventRecord | None
     boards: list[BoardRecord]
-    streaks: list[StreakRecord] = []
-    pauses: list[PauseRecord] = []
+    streak: StreakChange | None = None
 
 
 class GroupMove(NamedTuple):

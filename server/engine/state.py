@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from server.features.leaderboards.model import Standing
-from server.features.streaks.model import NONE, Streaks
+from server.features.streaks.model import Streaks
 from server.features.users.model import Profile
 
 STATE_FORMAT = 1
@@ -31,7 +31,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     keyed_since: int = -1
     blocked: tuple[str, ...] = ()
     filled: tuple[int, ...] = ()
-    streaks: Streaks = NONE
+    streaks: Streaks | None = None
 
 
 _encoder = msgspec.json.Encoder()

@@ -21,6 +21,7 @@ from server.features.leaderboards.shapes import (
     event_leaderboard,
 )
 from server.features.metrics.model import Metric
+from server.features.streaks.model import NONE
 from server.features.streaks.rules import standing
 from server.features.streaks.shapes import Streak, base
 from server.intake.commit import Placing, placings
@@ -104,7 +105,7 @@ def _streak(index: CatalogIndex, state: UserState, at_ms: int, *, extended: bool
     if not rules.thresholds:
         return EventStreak(length=0, frequency=rules.frequency, extended=False)
     today = local_day(max(at_ms, state.newest_ms), zone(state.profile.tz)).toordinal()
-    found = standing(rules, state.streaks, today)
+    found = standing(rules, state.streaks or NONE, today)
     return EventStreak(**base(rules, found), extended=extended)
 
 

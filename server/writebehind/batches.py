@@ -102,10 +102,11 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         if record.boards:
             day = event.day if event is not None else _log_day(log_id)
             boards.add(user, day, record.boards, item.ranks, item.groups)
-        for step in record.streaks:
-            periods[user, step.track, step.period] = step.length, step.frozen
-        for pause in record.pauses:
-            pauses[pause.id] = user, _day(pause.start), _day(pause.end or pause.start), not pause.end
+        if record.streak is not None:
+            for step in record.streak.periods:
+                periods[user, step.track, step.period] = step.length, step.frozen
+            for pause in record.streak.pauses:
+                pauses[pause.id] = user, _day(pause.start), _day(pause.end or pause.start), not pause.end
         if event is None:
             continue
         metric, day = event.metric, event.day

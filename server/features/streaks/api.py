@@ -14,6 +14,7 @@ from server.core.periods import iso, local_day, zone
 from server.engine.state import UserState
 from server.features.streaks import rules, shapes, store
 from server.features.streaks.history import history
+from server.features.streaks.model import NONE, Streaks
 from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
@@ -36,7 +37,8 @@ async def get_streak(request: Request) -> Response:
     if state is None:
         raise NotFound(f"User not found: {user}")
     wanted, today = space.index.streaks, _today(parts.clock(), state)
-    found = rules.standing(wanted, state.streaks, today)
+    streaks = state.streaks or NONE
+    found = rules.standing(wanted, streaks, today)
     asked = rules.periods(wanted.frequency, today, number)
     async with acquired(parts.pool) as connection:
         rows = await store.read_periods(connection, space.id, user, wanted.track, asked.start, asked.stop - 1)
@@ -44,11 +46,11 @@ async def get_streak(request: Request) -> Response:
     return answer(
         shapes.UserStreak(
             **shapes.base(wanted, found),
-            extended=_extended(state, found.length),
-            streak_history=history(wanted, state.streaks, today, number, lived),
+            extended=_extended(streaks, found.length),
+            streak_history=history(wanted, streaks, today, number, lived),
             pauses=[
                 shapes.StreakPause(pause.id, date.fromordinal(pause.start), date.fromordinal(pause.end))
-                for pause in sorted(state.streaks.pauses, key=lambda pause: pause.start)
+                for pause in sorted(streaks.pauses, key=lambda pause: pause.start)
                 if pause.end >= today
             ],
         )
@@ -62,13 +64,14 @@ async def get_streaks(request: Request) -> Response:
     for user in params.ids(request, "userIds", USERS_MAX):
         state = await read_state(parts.redis, parts.pool, space, ids.check_id("userIds", user))
         if state is not None:
-            length = rules.standing(space.index.streaks, state.streaks, _today(parts.clock(), state)).length
-            found.append(shapes.ListedStreak(user, length, _extended(state, length)))
+            streaks = state.streaks or NONE
+            length = rules.standing(space.index.streaks, streaks, _today(parts.clock(), state)).length
+            found.append(shapes.ListedStreak(user, length, _extended(streaks, length)))
     return answer(sorted(found, key=lambda one: -one.streak_length))
 
 
-def _extended(state: UserState, length: int) -> str | None:
-    return iso(state.streaks.extended_ms) if length and state.streaks.extended_ms else None
+def _extended(streaks: Streaks, length: int) -> str | None:
+    return iso(streaks.extended_ms) if length and streaks.extended_ms else None
 
 
 def _today(now_ms: int, state: UserState) -> int:

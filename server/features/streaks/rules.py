@@ -104,13 +104,16 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
     this one among them. An event more than ``LATE_DAYS`` older than that changes nothing."""
     if metric not in rules.thresholds or not rules.thresholds or day < newest - LATE_DAYS:
         return Counted(streaks, False, [])
+    numbers = [period_of(frequency, day) for frequency in FREQUENCIES]
+    if all(period in track.met for period, track in zip(numbers, streaks.tracks, strict=True)):
+        return Counted(streaks, False, [])  # what was met stays met: the day's first event does the work
     gains = _gained(streaks.gains, metric, units, day, newest)
     tracks: list[Track] = []
     steps: list[Step] = []
     extended = False
     for index, frequency in enumerate(FREQUENCIES):
         track = streaks.tracks[index]
-        period = period_of(frequency, day)
+        period = numbers[index]
         if period not in track.met and _is_met(rules, gains, index, period):
             if index == rules.track:
                 streaks, used, _ = _waited(rules, streaks, period, day)
