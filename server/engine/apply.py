@@ -183,7 +183,10 @@ def _remove(index: CatalogIndex, state: UserState, command: RemoveStanding) -> A
     if command.block is not None:
         others = tuple(name for name in blocked if name != command.blocks)
         blocked = (*others, command.blocks) if command.block else others
-    return _applied(index, state, False, {"blocked": blocked}, None, changes)
+    filled = state.filled
+    if command.run is None and command.leaderboard not in filled:
+        filled = (*filled, command.leaderboard)  # what was taken off must not come back from stored events
+    return _applied(index, state, False, {"blocked": blocked, "filled": filled}, None, changes)
 
 
 def _correct(index: CatalogIndex, state: UserState, command: Correction) -> Applied:

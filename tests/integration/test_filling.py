@@ -108,6 +108,16 @@ async def test_what_was_counted_meanwhile_counts_once(
     assert await run(http, "2026-11-23") == [(1, "b", 16), (2, "a", 9), (3, "new", 1)]
 
 
+async def test_who_was_taken_off_does_not_come_back(
+    http: httpx.AsyncClient, services: Services, metric: str, filling: Filling
+) -> None:
+    id_ = await board(http, metric, start="2024-12-01", runUnit=None, runInterval=None)
+    await http.delete(f"/admin/v1/leaderboards/{id_}/users", params={"ids": "b"})
+    await flush(services)
+    assert await filling.round() == 1
+    assert await run(http, "2026-11-23") == [(1, "a", 9)]
+
+
 async def test_a_user_whose_event_is_on_its_way_is_read_again(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, filling: Filling
 ) -> None:

@@ -37,7 +37,6 @@ class StreakSettings(msgspec.Struct, frozen=True, rename="camel"):
     key: str = "streaks"
     frequency: Frequency = "daily"
     mode: Mode = "OR"
-    customization_enabled: bool = False
     days_off: tuple[int, ...] = ()
     metrics: tuple[MetricThreshold, ...] = ()
     freezes: Freezes | None = None

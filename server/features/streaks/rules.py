@@ -68,7 +68,7 @@ class Rules(NamedTuple):
 class Standing(NamedTuple):
     """Where a streak stands on a day. Days are ordinals, None without a streak. ``expires`` is the last day on
     which it can be lengthened before it ends, ``frozen`` the periods that freezes were used for since the newest
-    event, ``lost`` the length that ended, 0 where none did."""
+    event."""
 
     length: int
     started: int | None
@@ -77,7 +77,6 @@ class Standing(NamedTuple):
     expires: int | None
     freezes: int
     frozen: tuple[int, ...]
-    lost: int
 
 
 class Counted(NamedTuple):
@@ -102,7 +101,7 @@ def rules_of(settings: StreakSettings, metrics: Mapping[str, tuple[int, int]]) -
 def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, newest: int, at_ms: int) -> Counted:
     """The streaks after ``units`` of a metric on a local day; ``newest`` is the day of the user's newest event,
     this one among them. An event more than ``LATE_DAYS`` older than that changes nothing."""
-    if metric not in rules.thresholds or not rules.thresholds or day < newest - LATE_DAYS:
+    if metric not in rules.thresholds or day < newest - LATE_DAYS:
         return Counted(streaks, False, [])
     numbers = [period_of(frequency, day) for frequency in FREQUENCIES]
     if all(period in track.met for period, track in zip(numbers, streaks.tracks, strict=True)):
@@ -120,7 +119,9 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
                 steps += [Step(index, one, _current(track), frozen=True) for one in used]
                 if (index, period) in streaks.frozen:  # what a freeze was used for was met after all
                     rest = tuple(one for one in streaks.frozen if one != (index, period))
-                    streaks = _replace(streaks, frozen=rest, freezes=(streaks.freezes or 0) + 1)
+                    most = rules.freezes.max_count if rules.freezes is not None else 0
+                    left = streaks.freezes or 0
+                    streaks = _replace(streaks, frozen=rest, freezes=max(left, min(left + 1, most)))
             before = track.stretches[-1:]
             track = _join(rules, streaks, frequency, index, track, period, newest)
             extended = extended or (index == rules.track and track.stretches[-1:] != before)
@@ -150,8 +151,7 @@ def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
     then, used, alive = _waited(rules, streaks, period, today)
     freezes = then.freezes or 0
     if not _current(track) or not rules.thresholds or not alive:
-        lost = 0 if alive else _current(track)
-        return Standing(0, None, None, None, None, freezes, tuple(used), lost)
+        return Standing(0, None, None, None, None, freezes, tuple(used))
     newest = track.stretches[-1]
     due = max(newest.last + 1, period)
     while _is_held(rules, then, rules.track, due):
@@ -165,7 +165,6 @@ def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
         last_day(frequency, due),
         freezes,
         tuple(used),
-        0,
     )
 
 

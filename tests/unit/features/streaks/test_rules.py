@@ -63,7 +63,6 @@ def test_three_days_in_a_row() -> None:
     assert (found.started, found.expires) == (Life.day(0), Life.day(3))
     assert life.on(2).expires == Life.day(3)
     assert (found.period_start, found.period_end) == (Life.day(3), Life.day(3))
-    assert life.on(4).lost == 3
 
 
 def test_more_on_the_same_day_extends_nothing() -> None:
@@ -173,6 +172,14 @@ def test_a_late_event_gives_a_freeze_back() -> None:
     assert (life.length(3), life.on(3).freezes) == (4, 1)
 
 
+def test_a_freeze_that_comes_back_is_not_one_too_many() -> None:
+    life = Life(plain(freezes=Freezes(1, 1))).write(0, 2)
+    more = rules.given(life.rules, life.streaks, Life.day(2))
+    assert more is not None
+    life.streaks = more
+    assert (life.write(1).length(2), life.on(2).freezes) == (3, 1)
+
+
 def test_an_event_that_is_too_late_changes_no_streak() -> None:
     life = Life(plain()).write(10)
     before = life.streaks
@@ -211,7 +218,7 @@ def test_the_longest_within_the_window_is_restored() -> None:
 def test_reset_and_restore_are_each_others_way_back() -> None:
     life = Life(plain()).write(0, 1, 2)
     life.streaks = rules.reset(life.rules, life.streaks)
-    assert (life.length(2), life.on(2).lost) == (0, 0)
+    assert life.length(2) == 0
     back = rules.restored(life.rules, life.streaks, Life.day(3))
     assert back is not None
     assert standing(life.rules, back, Life.day(3)).length == 3
