@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -26,6 +27,8 @@ from tests.places import roomy
 START_S = 90
 """Patience with a start on a busy machine; and with an end. None is expected to need it."""
 _POLL_S = 0.02
+_PORTS = (12_000, 32_000)
+"""Below those of outgoing connections, which begin at 32,768 (Linux) or 49,152."""
 
 RUNNING = "Podium is running"
 
@@ -40,11 +43,14 @@ def wait_until(condition: Callable[[], bool], what: str, patience_s: float = STA
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, outside of those that the system hands out: between this look and the
+    server's start nobody is given it, neither a connection nor another server that asks for any port."""
+    while True:
+        port = random.SystemRandom().randrange(*_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
