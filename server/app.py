@@ -21,6 +21,8 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from server.demo import session as demo
+from server.features.achievements import admin as achievements_admin
+from server.features.achievements import api as achievements_api
 from server.features.leaderboards import admin as leaderboards_admin
 from server.features.leaderboards import analytics as leaderboards_analytics
 from server.features.leaderboards import api as leaderboards_api
@@ -28,8 +30,14 @@ from server.features.leaderboards import lists as leaderboards_lists
 from server.features.leaderboards import moderation as leaderboards_moderation
 from server.features.metrics import admin as metrics_admin
 from server.features.metrics import api as metrics_api
+from server.features.points import admin as points_admin
+from server.features.points import api as points_api
+from server.features.points import boosting as points_boosting
+from server.features.points import levels as points_levels
+from server.features.points import triggers as points_triggers
 from server.features.streaks import admin as streaks_admin
 from server.features.streaks import api as streaks_api
+from server.features.streaks import preferences as streaks_preferences
 from server.features.streaks import settings as streaks_settings
 from server.features.users import admin as users_admin
 from server.features.users import api as users_api
@@ -61,12 +69,20 @@ ENDPOINTS = [
     *leaderboards_lists.ENDPOINTS,
     *leaderboards_api.ENDPOINTS,
     *streaks_api.ENDPOINTS,
+    *streaks_preferences.ENDPOINTS,
+    *points_api.ENDPOINTS,
+    *achievements_api.ENDPOINTS,
     *live_http.ENDPOINTS,
     *metrics_admin.ENDPOINTS,
     *users_admin.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
     *leaderboards_moderation.ENDPOINTS,
     *leaderboards_analytics.ENDPOINTS,
+    *achievements_admin.ENDPOINTS,
+    *points_admin.ENDPOINTS,
+    *points_triggers.ENDPOINTS,
+    *points_levels.ENDPOINTS,
+    *points_boosting.ENDPOINTS,
     *streaks_settings.ENDPOINTS,
     *streaks_admin.ENDPOINTS,
     *origins.ENDPOINTS,

@@ -14,7 +14,7 @@ from server.backends.redis.client import RedisClient
 from server.clock import Clock, system_clock
 from server.core.errors import Forbidden, Unavailable
 from server.engine.inputs import Input
-from server.engine.records import LogItem
+from server.engine.records import LogItem, LogRecord
 from server.engine.state import UserState
 from server.features.leaderboards import store as boards
 from server.features.leaderboards.labels import label
@@ -56,6 +56,10 @@ class Services:
     async def commit(self, space: Space, input_: Input) -> UserState:
         """Commit a command; the user's state after it (design decision 17)."""
         return await self.intake(space).change(input_)
+
+    async def told(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
+        """Commit a command; the user's state after it, and what it concluded."""
+        return await self.intake(space).told(input_)
 
     async def post_event(self, space: Space, data: bytes, only_user: str | None) -> bytes:
         """The rpc ``event``: JSON in, JSON of the HTTP answer out."""

@@ -5,26 +5,35 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-import msgspec
-
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
 from server.core.periods import MS_PER_DAY, local_day, local_time, zone
+from server.engine.carry import carry, next_due
 from server.engine.catalog import CatalogIndex
-from server.engine.inputs import ChangeStreak, ChangeUser, Correction, Event, Fill, Input, RemoveStanding
-from server.engine.records import BoardRecord, EventRecord, LogRecord, PauseRecord, StreakChange, StreakRecord
+from server.engine.inputs import (
+    ChangePreferences,
+    ChangeStreak,
+    ChangeUser,
+    Complete,
+    Correction,
+    Event,
+    Fill,
+    Input,
+    RemoveStanding,
+    Reward,
+    Tick,
+)
+from server.engine.records import EventRecord, LogRecord, PauseRecord, StreakRecord
 from server.engine.state import UserState
+from server.engine.turn import Turn
 from server.features.leaderboards import rules as leaderboards
-from server.features.leaderboards.model import Standing
-from server.features.leaderboards.ranking import is_ranked
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
 from server.features.streaks import rules as streaks
-from server.features.streaks.model import NONE, Streaks
+from server.features.streaks.model import Streaks
 from server.features.users import rules as users
-from server.features.users.model import Profile
+from server.features.users.rules import NOTHING, Upsert
 
-NO_STEPS: list[streaks.Step] = []
 _LATE_MS = leaderboards.LATE_DAYS * MS_PER_DAY
 
 
@@ -54,101 +63,123 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
     if isinstance(input_, Event):
         return _event(index, state, input_, generation)
     if isinstance(input_, ChangeUser):
-        return _change_user(index, state, input_)
+        if state is None and input_.must_exist:
+            raise NotFound(f"User not found: {ids.printable(input_.user)}")
+        turn = _begin(index, state, input_.user, input_.upsert, input_.received_ms)
+        turn.settle()
+        return _end(turn)
+    if isinstance(input_, Complete):
+        return _complete(index, state, input_)
     if state is None:
         raise NotFound(f"User not found: {ids.printable(input_.user)}")
+    turn = _begin(index, state, input_.user, NOTHING, input_.received_ms)
     if isinstance(input_, RemoveStanding):
-        return _remove(index, state, input_)
+        return _remove(turn, input_)
+    if isinstance(input_, Correction):
+        return _correct(turn, input_)
     if isinstance(input_, Fill):
-        return _fill(index, state, input_)
+        return _fill(turn, input_)
     if isinstance(input_, ChangeStreak):
-        return _change_streak(index, state, input_)
-    return _correct(index, state, input_)
+        return _change_streak(turn, input_)
+    if isinstance(input_, ChangePreferences):
+        return _change_preferences(turn, input_)
+    return _reward(turn, input_) if isinstance(input_, Reward) else _tick(turn, input_)
 
 
-def _change_user(index: CatalogIndex, state: UserState | None, command: ChangeUser) -> Applied:
-    if state is None and command.must_exist:
-        raise NotFound(f"User not found: {ids.printable(command.user)}")
-    profile = users.apply(state.profile if state else None, command.upsert, command.received_ms)
-    old = state or UserState(profile)
-    return _applied(index, old, state is None, {"profile": profile}, None, _regrouped(index, old, profile))
+def _begin(index: CatalogIndex, state: UserState | None, user: str, upsert: Upsert, now_ms: int) -> Turn:
+    """The turn of an input: time is carried up to now, then the profile is changed, or the user made."""
+    if state is None:
+        profile = users.apply(None, upsert, now_ms)
+        day = local_day(now_ms, zone(profile.tz)).toordinal()
+        turn = Turn(index, user, UserState(profile, carried_ms=now_ms, carried_day=day), now_ms, is_new=True)
+        turn.at(now_ms)
+        if index.points.on_creation:
+            turn.fire(index.points.on_creation)
+        if profile.sign_up is not None and index.achievements.anniversaries:
+            turn.look_around(silent=False)
+        return turn
+    turn = Turn(index, user, state, now_ms, is_new=False)
+    if state.due_ms and now_ms >= state.due_ms:
+        carry(turn, now_ms)
+    turn.at(now_ms)
+    if upsert is not NOTHING:
+        profile = users.apply(state.profile, upsert, now_ms)
+        if profile is not state.profile:
+            before = state.profile
+            turn.enter(profile)
+            turn.at(now_ms)
+            if index.achievements.goals and (
+                profile.attributes != before.attributes or profile.sign_up != before.sign_up
+            ):
+                turn.look_around(silent=False)
+    return turn
+
+
+def _end(
+    turn: Turn,
+    event: EventRecord | None = None,
+    metric: Metric | None = None,
+    **fields: Any,
+) -> Applied:
+    if turn.due_moved:
+        fields["due_ms"] = next_due(turn)
+    shown = turn.shown()
+    total = turn.totals.get(metric.number, 0) if metric is not None else 0
+    record = turn.record(event, shown)
+    return Applied(turn.state(**fields), record, shown, turn.dropped, turn.relabelled, metric, total)
 
 
 def _event(index: CatalogIndex, state: UserState | None, event: Event, generation: int) -> Applied:
     metric = index.metric_by_key.get(event.metric)
     if metric is None:
         raise Unprocessable(f"Unknown metric key: {event.metric}")
-    profile = users.apply(state.profile if state else None, event.upsert, event.received_ms)
-    old = state or UserState(profile)
-
+    turn = _begin(index, state, event.user, event.upsert, event.received_ms)
+    turn.source, turn.by_event = event.id, True
+    old = turn.old
     seen_ms = old.seen_ms
     if event.timestamp_ms is None:
         # A clock that steps back must not bring back a local day that is over.
         at_ms = seen_ms = max(event.received_ms, seen_ms)
     else:
         at_ms = event.timestamp_ms
-    tz = zone(profile.tz)
-    moment = local_time(at_ms, tz)
-    day = moment.date()
+    turn.at(at_ms)
 
     units = metrics.to_units(metric, event.value)
-    total = metrics.add(metric, old.totals.get(metric.number, 0), units)
     late = at_ms < old.newest_ms - _LATE_MS
-    changes = _regrouped(index, old, profile)
-    standings = _merged(old.boards, changes) if changes else old.boards
-    changes.update(
-        leaderboards.score_changes(
-            index.open_boards(metric.number, day),
-            standings,
-            profile.attributes,
-            moment,
-            at_ms,
-            units,
-            late=late,
-            blocked=old.blocked,
-        )
-    )
-
-    dropped: list[str] = []
     newest_ms = max(at_ms, old.newest_ms)
-    if newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY and len(standings) > 1:
-        newest = local_day(newest_ms, tz) - timedelta(days=1)
-        dropped = leaderboards.outdated(standings, index.leaderboard_by_number, newest)
-        dropped = [board for board in dropped if board not in changes]
+    turn.score(metric.number, units, late=late)
+    extended = not late and turn.extend(metric, units, local_day(newest_ms, turn.tz).toordinal())
+    turn.count(metric, units, event.attributes)
+    turn.settle(may_block=True, late=late)
+
+    if newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY:
+        turn.drop_outdated(newest_ms)
     keyed = event.key is not None and old.keyed_since < 0
-    fields = {
-        "profile": profile,
-        "newest_ms": newest_ms,
-        "seen_ms": seen_ms,
-        "totals": {**old.totals, metric.number: total},
-        "keyed_since": generation if keyed else old.keyed_since,
-    }
-    extended, steps = False, NO_STEPS
-    if metric.number in index.streaks.thresholds and not late:
-        newest_day = local_day(newest_ms, tz).toordinal()
-        fields["streaks"], extended, steps = streaks.count(
-            index.streaks, old.streaks or NONE, metric.number, units, day.toordinal(), newest_day, at_ms
-        )
     record = EventRecord(
         event.id,
         metric.number,
         units,
         at_ms,
         event.received_ms,
-        day.toordinal(),
+        turn.day.toordinal(),
         event.key,
         event.attributes,
         late,
         extended=extended,
     )
-    change = StreakChange([StreakRecord(*step) for step in steps]) if steps else None
-    return _applied(index, old, state is None, fields, record, changes, dropped, metric, total, change)
+    return _end(
+        turn,
+        record,
+        metric,
+        newest_ms=newest_ms,
+        seen_ms=seen_ms,
+        keyed_since=generation if keyed else old.keyed_since,
+    )
 
 
-def _change_streak(index: CatalogIndex, state: UserState, command: ChangeStreak) -> Applied:
-    wanted, today = index.streaks, local_day(command.received_ms, zone(state.profile.tz)).toordinal()
-    pause, pauses = command.pause, []
-    old = state.streaks or NONE
+def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
+    wanted, today = turn.streak_rules, turn.day.toordinal()
+    pause, old = command.pause, turn.streaks
     new: Streaks | None
     match command.action:
         case "freeze":
@@ -160,25 +191,92 @@ def _change_streak(index: CatalogIndex, state: UserState, command: ChangeStreak)
         case "reset":
             new = streaks.reset(wanted, old)
             problem = ""
+            if length := turn.streak_length:
+                turn.tell("streak_lost", length, wanted.track)
         case _ if pause is None:
             raise AssertionError("a pause is missing")
         case "pause":
             new = streaks.paused(old, pause) if pause.start >= today else None
             problem = "start must not lie before today in the user's zone"
-            pauses = [PauseRecord(pause.id, pause.start, pause.end)]
+            turn.pauses.append(PauseRecord(pause.id, pause.start, pause.end))
         case _:
             new = streaks.unpaused(old, pause.id)
             problem = ""
-            pauses = [PauseRecord(pause.id, pause.start, 0)]
+            turn.pauses.append(PauseRecord(pause.id, pause.start, 0))
     if new is None:
         raise Unprocessable(problem)
-    change = StreakChange([StreakRecord(*step) for step in streaks.changed(old, new)], pauses)
-    return _applied(index, state, False, {"streaks": new}, None, {}, change=change)
+    turn.streaks = new
+    turn.due_moved = True
+    turn.periods += [StreakRecord(*step) for step in streaks.changed(old, new)]
+    if command.action in ("restore", "reset"):
+        turn.rank_streak()
+    return _end(turn)
 
 
-def _remove(index: CatalogIndex, state: UserState, command: RemoveStanding) -> Applied:
-    live = leaderboards.live(index.leaderboard_by_number, state.boards)
-    changes = leaderboards.removal(live, command.leaderboard, command.run)
+def _change_preferences(turn: Turn, command: ChangePreferences) -> Applied:
+    fields: dict[str, Any] = {}
+    if command.channels is not None:
+        fields["channels"] = command.channels
+    if command.wishes is not None:
+        turn.wishes = command.wishes
+        turn.due_moved = True
+        turn.rank_streak()
+    return _end(turn, **fields)
+
+
+def _complete(index: CatalogIndex, state: UserState | None, command: Complete) -> Applied:
+    turn = _begin(index, state, command.user, command.upsert, command.received_ms)
+    if command.achievement not in turn.achieved:
+        goal = index.achievements.goals.get(command.achievement)
+        if goal is None:
+            raise Unprocessable("The achievement is not active")
+        if not goal.is_for(turn.profile.attributes):
+            raise Unprocessable("The user's attributes don't match those of the achievement")
+        turn.by_event = True
+        turn.complete(goal)
+    turn.settle()
+    return _end(turn)
+
+
+def _reward(turn: Turn, command: Reward) -> Applied:
+    given = turn.old.rewarded
+    last = given.get(command.leaderboard)
+    if last is not None and command.run <= last:
+        return _end(turn)
+    turn.source = f"{turn.user} {command.leaderboard}:{command.run}"
+    for number in command.achievements:
+        goal = turn.index.achievements.goals.get(number)
+        if goal is not None and number not in turn.achieved:
+            turn.complete(goal)
+    turn.settle()
+    for system, amount in command.points.items():
+        turn.give(system, amount, command.leaderboard)
+    for _ in range(command.freezes):
+        more = streaks.given(turn.streak_rules, turn.streaks, turn.day.toordinal())
+        if more is None:
+            break
+        turn.streaks = more
+        turn.due_moved = True
+    return _end(turn, rewarded={**given, command.leaderboard: command.run})
+
+
+def _tick(turn: Turn, tick: Tick) -> Applied:
+    if tick.sweep:
+        # The catalog is other than when the state was last carried: what it asks for may be due by now.
+        if turn.carried_ms < tick.received_ms:
+            carry(turn, tick.received_ms)
+            turn.at(tick.received_ms)
+        turn.due_moved = True
+        turn.counts = {**turn.counts, **tick.counts}
+        turn.look_around(silent=True)
+        turn.settle()
+    return _end(turn)
+
+
+def _remove(turn: Turn, command: RemoveStanding) -> Applied:
+    state = turn.old
+    live = leaderboards.live(turn.index.leaderboard_by_number, turn.boards)
+    turn.move(leaderboards.removal(live, command.leaderboard, command.run))
     blocked = state.blocked
     if command.block is not None:
         others = tuple(name for name in blocked if name != command.blocks)
@@ -186,29 +284,35 @@ def _remove(index: CatalogIndex, state: UserState, command: RemoveStanding) -> A
     filled = state.filled
     if command.run is None and command.leaderboard not in filled:
         filled = (*filled, command.leaderboard)  # what was taken off must not come back from stored events
-    return _applied(index, state, False, {"blocked": blocked, "filled": filled}, None, changes)
+    return _end(turn, blocked=blocked, filled=filled)
 
 
-def _correct(index: CatalogIndex, state: UserState, command: Correction) -> Applied:
+def _correct(turn: Turn, command: Correction) -> Applied:
+    """Totals, boards and points follow; streaks and achievements stay (contract.md, section 17: moderation)."""
+    index = turn.index
     metric = index.metric_by_number.get(command.metric)
     if metric is None:
         raise Unprocessable("the event's metric has been deleted")
-    total = metrics.add(metric, state.totals.get(metric.number, 0), command.units)
-    tz = zone(state.profile.tz)
+    turn.at(command.at_ms)
+    turn.day = command.day
+    turn.source, turn.by_event = command.id, True
     boards = index.open_boards(metric.number, command.day)
     changes = leaderboards.score_changes(
-        [board for board in boards if board.leaderboard.operator == "sum"],
-        state.boards,
-        state.profile.attributes,
-        local_time(command.at_ms, tz),
+        [board for board in boards if board.leaderboard.scoring == "sum"],
+        turn.boards,
+        turn.profile.attributes,
+        local_time(command.at_ms, turn.tz),
         command.at_ms,
         command.units,
         late=command.late,
-        blocked=state.blocked,
+        blocked=turn.old.blocked,
     )
     # A user who was taken off a board does not come back by a correction.
-    changes = {board: standing for board, standing in changes.items() if board in state.boards}
-    changes.update(leaderboards.reread(boards, state.boards, command.standings))
+    changes = {board: standing for board, standing in changes.items() if board in turn.boards}
+    changes.update(leaderboards.reread(boards, turn.boards, command.standings))
+    turn.move(changes)
+    turn.count(metric, command.units, command.attributes, corrects=True)
+    turn.settle(late=command.late, only_held=True)
     record = EventRecord(
         command.id,
         metric.number,
@@ -216,79 +320,23 @@ def _correct(index: CatalogIndex, state: UserState, command: Correction) -> Appl
         command.at_ms,
         command.received_ms,
         command.day.toordinal(),
+        attributes=command.attributes,
         late=command.late,
         corrects=command.corrects,
     )
-    fields = {"totals": {**state.totals, metric.number: total}}
-    return _applied(index, state, False, fields, record, changes, [], metric, total)
+    return _end(turn, record, metric)
 
 
-def _fill(index: CatalogIndex, state: UserState, command: Fill) -> Applied:
+def _fill(turn: Turn, command: Fill) -> Applied:
     changes: leaderboards.Changes = {}
-    filled = state.filled
+    filled = turn.old.filled
     for number, standings in command.standings.items():
-        board = index.leaderboard_by_number.get(number)
+        board = turn.index.leaderboard_by_number.get(number)
         if board is not None and number not in filled:
             filled = (*filled, number)
-            attributes = state.profile.attributes
-            changes.update(leaderboards.placed(board, state.boards, attributes, standings, state.blocked))
-    newest = local_day(state.newest_ms, zone(state.profile.tz)) - timedelta(days=1)
-    dropped = leaderboards.outdated(changes, index.leaderboard_by_number, newest)
-    return _applied(index, state, False, {"filled": filled}, None, changes, dropped)
-
-
-def _regrouped(index: CatalogIndex, old: UserState, profile: Profile) -> leaderboards.Changes:
-    if profile.attributes == old.profile.attributes or not old.boards:
-        return {}
-    return leaderboards.regroup(index.leaderboard_by_number, old.boards, profile.attributes)
-
-
-def _merged(boards: dict[str, Standing], changes: leaderboards.Changes) -> dict[str, Standing]:
-    merged: dict[str, Any] = {**boards, **changes}
-    return {board: standing for board, standing in merged.items() if standing is not None}
-
-
-def _applied(
-    index: CatalogIndex,
-    old: UserState,
-    is_new: bool,
-    fields: dict[str, Any],
-    event: EventRecord | None,
-    changes: leaderboards.Changes,
-    dropped: list[str] | None = None,
-    metric: Metric | None = None,
-    total: int = 0,
-    change: StreakChange | None = None,
-) -> Applied:
-    """The new state with its record. Leaving a board where the user has no standing is no change."""
-    dropped = dropped or []
-    boards = {**old.boards, **changes} if changes else old.boards
-    if dropped or None in changes.values():
-        boards = {b: s for b, s in boards.items() if s is not None and b not in dropped}
-    state: UserState = _replace(old, boards=boards, **fields)
-    profile, before = state.profile, old.profile
-    relabelled = (
-        profile.name is not None or bool(profile.attributes)
-        if is_new
-        else (profile.name != before.name or profile.attributes != before.attributes)
-    )
-    shown: leaderboards.Changes = changes
-    if relabelled:
-        # What is left comes first: a group that is joined is ranked among the others as they are then.
-        left = {board: None for board, standing in changes.items() if standing is None}
-        shown = {**left, **leaderboards.live(index.leaderboard_by_number, state.boards), **changes}
-    if any(not is_ranked(board) for board in shown):
-        shown = {board: standing for board, standing in shown.items() if is_ranked(board)}
-    records = [
-        BoardRecord(
-            board,
-            None if new is None else new.value,
-            0 if new is None else new.reached_ms,
-            was.value if (was := old.boards.get(board)) is not None else None,
-        )
-        for board, new in shown.items()
-    ]
-    return Applied(state, LogRecord(event, records, change), shown, dropped, relabelled, metric, total)
-
-
-_replace = msgspec.structs.replace
+            attributes = turn.profile.attributes
+            changes.update(leaderboards.placed(board, turn.boards, attributes, standings, turn.old.blocked))
+    turn.move(changes)
+    newest = local_day(turn.old.newest_ms, turn.tz) - timedelta(days=1)
+    turn.dropped = leaderboards.outdated(changes, turn.index.leaderboard_by_number, newest)
+    return _end(turn, filled=filled)

@@ -8,11 +8,15 @@ from datetime import date, tzinfo
 import msgspec
 
 from server.core.periods import zone
-from server.features.leaderboards.model import Leaderboard
+from server.features.achievements.model import Achievement
+from server.features.achievements.rules import AchievementRules
+from server.features.leaderboards.model import Leaderboard, Source
 from server.features.leaderboards.rules import OpenBoard, open_boards
 from server.features.metrics.model import Metric
-from server.features.streaks.model import NO_SETTINGS, StreakSettings
-from server.features.streaks.rules import rules_of
+from server.features.points.model import Boost, Level, PointsSystem, Trigger
+from server.features.points.rules import PointsRules
+from server.features.streaks import rules as streaks
+from server.features.streaks.model import NO_SETTINGS, StreakSettings, Wishes
 from server.features.users.model import Attribute, AttributeType
 
 _OPEN_MAX = 10_000
@@ -29,6 +33,17 @@ class Catalog(msgspec.Struct, frozen=True, rename="camel"):
     leaderboards: tuple[Leaderboard, ...] = ()
     streaks: tuple[StreakSettings, ...] = ()
     """At most one."""
+    achievements: tuple[Achievement, ...] = ()
+    points: tuple[PointsSystem, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    levels: tuple[Level, ...] = ()
+    boosts: tuple[Boost, ...] = ()
+
+
+STREAK = 0
+"""The number of the streak as a leaderboard's source; all others are above."""
+_WISHES_MAX = 10_000
+"""Users' wishes about their streaks whose rules are remembered."""
 
 
 class CatalogIndex:
@@ -45,23 +60,53 @@ class CatalogIndex:
         self.leaderboard_by_number = {b.number: b for b in catalog.leaderboards}
         self.user_attributes = _keys(catalog.attributes, "user")
         self.event_attributes = _keys(catalog.attributes, "event")
-        self.counting: dict[int, tuple[Leaderboard, ...]] = {
-            m.number: tuple(b for b in catalog.leaderboards if b.metric_id == m.id and b.status == "active")
-            for m in catalog.metrics
-        }
-        """By metric number: the leaderboards that an event of the metric can move."""
         scales = {m.id: (m.number, 10**m.decimals) for m in catalog.metrics}
-        self.streaks = rules_of(catalog.streaks[0] if catalog.streaks else NO_SETTINGS, scales)
+        self._sources = {
+            m.id: Source("metric", m.number, m.id, m.key, m.name, 10**m.decimals) for m in catalog.metrics
+        }
+        self._sources |= {p.id: Source("points", p.number, p.id, p.key, p.name, 1) for p in catalog.points}
+        self._sources[""] = Source("streak", STREAK, "", "streak", "Streak", 1)
+        self.counting: dict[int, tuple[Leaderboard, ...]] = {
+            source.number: tuple(
+                b for b in catalog.leaderboards if b.source_id == source.id and b.status == "active"
+            )
+            for source in self._sources.values()
+        }
+        """By the number of a source: the active leaderboards that it moves."""
+        self.achievements = AchievementRules(catalog.achievements, scales)
+        numbers = {one.id: one.number for one in catalog.achievements}
+        self.points = PointsRules(
+            catalog.points, catalog.triggers, catalog.levels, catalog.boosts, scales, numbers
+        )
+        self.streaks = streaks.rules_of(catalog.streaks[0] if catalog.streaks else NO_SETTINGS, scales)
         """What the streak asks for; without thresholds there is none."""
+        self._customizable = bool(catalog.streaks) and catalog.streaks[0].customizable
+        self._wishes: dict[Wishes, streaks.Rules] = {}
         self._open: dict[tuple[int, date], tuple[OpenBoard, ...]] = {}
 
-    def open_boards(self, metric: int, day: date) -> tuple[OpenBoard, ...]:
-        """The boards that an event of a metric counts on, on a local day."""
-        found = self._open.get((metric, day))
+    def source_of(self, board: Leaderboard) -> Source:
+        """What a leaderboard ranks by."""
+        return self._sources[board.source_id]
+
+    def streak_rules(self, wishes: Wishes | None) -> streaks.Rules:
+        """What the streak asks of a user with these wishes."""
+        if wishes is None:
+            return self.streaks
+        found = self._wishes.get(wishes)
+        if found is None:
+            if len(self._wishes) >= _WISHES_MAX:
+                self._wishes.clear()
+            own = streaks.own_rules(self.streaks, wishes, customizable=self._customizable)
+            found = self._wishes[wishes] = own
+        return found
+
+    def open_boards(self, source: int, day: date) -> tuple[OpenBoard, ...]:
+        """The boards that count what a source (by its number) brings on a local day."""
+        found = self._open.get((source, day))
         if found is None:
             if len(self._open) >= _OPEN_MAX:
                 self._open.clear()  # an import walks through years; a live server needs three days
-            found = self._open[(metric, day)] = open_boards(self.counting[metric], day)
+            found = self._open[(source, day)] = open_boards(self.counting[source], day)
         return found
 
 

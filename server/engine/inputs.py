@@ -18,7 +18,7 @@ from server.features.leaderboards.model import Standing
 from server.features.leaderboards.ranking import board_name
 from server.features.metrics.model import Metric
 from server.features.metrics.rules import to_units
-from server.features.streaks.model import Pause
+from server.features.streaks.model import Pause, Wishes
 from server.features.users import rules as users
 from server.features.users.rules import NOTHING, Upsert
 
@@ -84,6 +84,7 @@ class Correction(msgspec.Struct, frozen=True):
     received_ms: int
     standings: dict[str, Standing | None]
     read_at: str
+    attributes: dict[str, str] | None = None
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -109,7 +110,61 @@ class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
     pause: Pause | None = None
 
 
-Input = Event | ChangeUser | RemoveStanding | Correction | Fill | ChangeStreak
+class ChangePreferences(msgspec.Struct, frozen=True):
+    """Replace the preferences that are named: ``wishes`` about the streak, ``channels`` of notifications."""
+
+    user: str
+    received_ms: int
+    wishes: Wishes | None = None
+    channels: dict[str, tuple[str, ...]] | None = None
+
+
+class Complete(msgspec.Struct, frozen=True):
+    """Complete an achievement, by its number, for a user who is created if new. A second time changes nothing."""
+
+    user: str
+    achievement: int
+    upsert: Upsert
+    received_ms: int
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """Time passed. With ``sweep``, after a change of the catalog, also what the user has reached already is
+    completed, silently; ``counts`` are then the units that count for achievements, by number, whose filters by
+    event attributes are new, as of the state with the token ``read_at`` where that is given."""
+
+    user: str
+    received_ms: int
+    sweep: bool = False
+    counts: dict[int, int] = {}
+    read_at: str = ""
+
+
+class Reward(msgspec.Struct, frozen=True):
+    """What a place in a final run of a leaderboard, by its number, earns: points by the number of their system,
+    achievements by number, freezes. A user is rewarded once for a run."""
+
+    user: str
+    leaderboard: int
+    run: str
+    received_ms: int
+    points: dict[int, int] = {}
+    achievements: tuple[int, ...] = ()
+    freezes: int = 0
+
+
+Input = (
+    Event
+    | ChangeUser
+    | RemoveStanding
+    | Correction
+    | Fill
+    | ChangeStreak
+    | ChangePreferences
+    | Complete
+    | Tick
+    | Reward
+)
 
 
 def units_of(metric: Metric, value: float) -> int:

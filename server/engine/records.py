@@ -6,7 +6,7 @@ process that computed it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -64,12 +64,56 @@ class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     previous: int | None = None
 
 
+class AwardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Points that were given or taken: numbers of the system, of what gave them (a trigger, or the leaderboard
+    of a reward) and of the boosts that multiplied them; the total after it; the local day as an ordinal.
+    ``by_event``: the record's own event is the cause."""
+
+    id: str
+    system: int
+    cause: int
+    awarded: int
+    total: int
+    at_ms: int
+    day: int
+    boosts: tuple[int, ...] = ()
+    by_event: bool = False
+
+
+class CompletionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An achievement, by its number, that was completed; ``silent``: nobody is told (backdating)."""
+
+    achievement: int
+    at_ms: int
+    silent: bool = False
+
+
+FactKind = Literal["streak_lost", "freeze_used", "freeze_earned", "level", "boost_started", "boost_finished"]
+
+
+class FactRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something else that happened at an instant, with two numbers:
+
+    streak_lost: its length, index of its frequency · freeze_used: 1, freezes left · freeze_earned: how many,
+    freezes there are then · level: number of the level (0 for none), number of the points system · boost_…:
+    number of the boost, number of the points system.
+    """
+
+    kind: FactKind
+    at_ms: int
+    amount: int
+    subject: int
+
+
 class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One accepted input. ``event`` is None where only the profile changed."""
+    """One accepted input. ``event`` is None where there was none."""
 
     event: EventRecord | None
     boards: list[BoardRecord]
     streak: StreakChange | None = None
+    awards: list[AwardRecord] = []
+    completions: list[CompletionRecord] = []
+    facts: list[FactRecord] = []
 
 
 class GroupMove(NamedTuple):

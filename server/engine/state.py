@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from server.features.leaderboards.model import Standing
-from server.features.streaks.model import Streaks
+from server.features.streaks.model import Streaks, Wishes
 from server.features.users.model import Profile
 
 STATE_FORMAT = 1
@@ -20,6 +20,13 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     (backends/redis/keys.py) of the first idempotency key, -1 without one. ``blocked`` names leaderboards, by
     number, and runs, by board, that the user was barred from. ``filled`` are the numbers of leaderboards that the
     user's earlier events were counted on when those were made.
+
+    ``points`` maps a points system's number to the total, ``achieved`` an achievement's to the instant of its
+    completion; ``counts`` holds the units that count for a trigger or an achievement, by its number, where event
+    attributes decide. Time has been carried through (engine/carry.py) up to ``carried_ms`` and ``carried_day``
+    (ordinal of the latest local day), and next brings something at ``due_ms``, 0 for never. ``wishes`` and
+    ``channels`` are the user's preferences: of the streak, and of notifications by type. ``rewarded`` maps a
+    leaderboard's number to the last run whose reward the user was given.
     """
 
     profile: Profile
@@ -32,6 +39,15 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     blocked: tuple[str, ...] = ()
     filled: tuple[int, ...] = ()
     streaks: Streaks | None = None
+    points: dict[int, int] = {}
+    achieved: dict[int, int] = {}
+    counts: dict[int, int] = {}
+    carried_ms: int = 0
+    carried_day: int = 0
+    due_ms: int = 0
+    wishes: Wishes | None = None
+    channels: dict[str, tuple[str, ...]] = {}
+    rewarded: dict[int, str] = {}
 
 
 _encoder = msgspec.json.Encoder()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import date
 
 from starlette.requests import Request
 
 from server.core.errors import BadRequest, Unprocessable
+from server.core.ids import printable
 from server.core.periods import parse_day
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
@@ -56,4 +58,18 @@ def ids(request: Request, name: str, most: int) -> list[str]:
     found = list(dict.fromkeys(id_ for id_ in given if id_))
     if not 1 <= len(found) <= most:
         raise Unprocessable(f"{name} must name 1 to {most:,} ids")
+    return found
+
+
+def attributes(request: Request, known: Collection[str]) -> dict[str, str]:
+    """The query's ``userAttributes``: pairs ``key:value``, joined by commas, of attributes that are known."""
+    found: dict[str, str] = {}
+    text = request.query_params.get("userAttributes")
+    for pair in text.split(",") if text else ():
+        key, colon, value = pair.partition(":")
+        if not colon or not value or key in found:
+            raise Unprocessable("userAttributes must be like key:value,key:value")
+        if key not in known:
+            raise Unprocessable(f"Invalid attribute keys: {printable(key[:100])}")
+        found[key] = value
     return found

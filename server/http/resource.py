@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -82,15 +82,26 @@ class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The item whose parts a resource has: its kind, the parameter of the path with its id, and the field of a
+    part that holds it."""
+
+    kind: Kind[Any]
+    parameter: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Under which an item is checked: the catalog with the request's earlier items, and when.
 
-    ``today`` is the date in the space's home zone.
+    ``today`` is the date in the space's home zone, ``parent`` the id of the item that the path names.
     """
 
     editor: Editor
     now_ms: int
     today: date
+    parent: str = ""
 
     @property
     def catalog(self) -> Catalog:
@@ -114,7 +125,9 @@ class Resource(Generic[T, C, U, R]):
 
     ``create`` and ``update`` give the item that a request asks for, or raise a ``RequestError``, which becomes
     an issue; so does what ``check_archive`` raises. ``row`` is the item of a catalog as answered, on a day.
-    ``later`` are fields of the contract that are not supported yet, with the values that ask for nothing.
+    ``archived`` takes along what belongs to an item, ``created_row`` is the row of a new one where it is other;
+    ``parent`` is the item whose parts these are. ``later`` are fields of the contract that are not supported
+    yet, with the values that ask for nothing.
     """
 
     kind: Kind[T]
@@ -126,6 +139,9 @@ class Resource(Generic[T, C, U, R]):
     update: Callable[[Context, T, U], T]
     row: Callable[[T, Catalog, date], R]
     check_archive: Callable[[Catalog, T], None] | None = None
+    archived: Callable[[Context, T], None] | None = None
+    created_row: Callable[[T, Catalog, date], Any] | None = None
+    parent: Parent | None = None
     later: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def endpoints(self) -> list[Endpoint]:
@@ -200,36 +216,38 @@ class Resource(Generic[T, C, U, R]):
         limit = params.integer(request, "limit", LIST_DEFAULT, 1, BATCH_MAX)
         skip = params.integer(request, "skip", 0, 0, 2**31)
         catalog, today = await read_catalog(request)
-        return answer([self.row(item, catalog, today) for item in self.kind.of(catalog)[skip : skip + limit]])
+        items = self._of_parent(catalog, self._parent(request, catalog))
+        return answer([self.row(item, catalog, today) for item in items[skip : skip + limit]])
 
     async def _get(self, request: Request) -> Response:
         catalog, today = await read_catalog(request)
-        item = self._find(catalog, request.path_params["id"])
+        item = self._find(catalog, request.path_params["id"], self._parent(request, catalog))
         return answer(self.row(item, catalog, today))
 
     async def _post(self, request: Request) -> Response:
         items = await _read_batch(request)
         created: list[T] = []
         issues = _Issues()
-        async with editing_catalog(request) as context:
+        async with self._editing(request) as context:
             for index, fields in enumerate(items):
                 with issues.of(index=index):
                     item = self.create(context, self._convert(fields, self.create_type))
                     context.editor.insert(self.kind, item)
                     created.append(item)
-        rows = [self.row(item, context.catalog, context.today) for item in created]
+        row = self.created_row or self.row
+        rows = [row(item, context.catalog, context.today) for item in created]
         return answer(Created(rows, issues.found), 201 if created else 200)
 
     async def _patch(self, request: Request) -> Response:
         items = await _read_batch(request)
         updated: list[T] = []
         issues = _Issues()
-        async with editing_catalog(request) as context:
+        async with self._editing(request) as context:
             for index, fields in enumerate(items):
                 id_ = fields.get("id") if isinstance(fields, dict) else None
                 with issues.of(id_=id_) if isinstance(id_, str) else issues.of(index=index):
                     change = self._convert(fields, self.update_type)
-                    before = self._find(context.catalog, change.id)
+                    before = self._find(context.catalog, change.id, context.parent)
                     after = self.update(context, before, change)
                     context.editor.update(self.kind, before, after)
                     updated.append(after)
@@ -240,19 +258,41 @@ class Resource(Generic[T, C, U, R]):
         named = params.ids(request, "ids", BATCH_MAX)
         deleted: list[DeletedItem] = []
         issues = _Issues()
-        async with editing_catalog(request) as context:
+        async with self._editing(request) as context:
             for id_ in named:
                 with issues.of(id_=id_):
-                    item = self._find(context.catalog, id_)
+                    item = self._find(context.catalog, id_, context.parent)
                     if self.check_archive is not None:
                         self.check_archive(context.catalog, item)
                     context.editor.archive(self.kind, item)
+                    if self.archived is not None:
+                        self.archived(context, item)
                     deleted.append(DeletedItem(item.id))
         return answer(Deleted(deleted, issues.found))
 
-    def _find(self, catalog: Catalog, id_: str) -> T:
+    @asynccontextmanager
+    async def _editing(self, request: Request) -> AsyncIterator[Context]:
+        async with editing_catalog(request) as context:
+            yield replace(context, parent=self._parent(request, context.catalog))
+
+    def _parent(self, request: Request, catalog: Catalog) -> str:
+        """The id of the item that the path names; "" where it names none. 404 where there is none such."""
+        if self.parent is None:
+            return ""
+        wanted = check_uuid(self.parent.parameter, request.path_params[self.parent.parameter])
+        if all(item.id != wanted for item in self.parent.kind.of(catalog)):
+            raise NotFound(f"{self.parent.kind.name.capitalize()} not found by ID")
+        return wanted
+
+    def _of_parent(self, catalog: Catalog, parent: str) -> Sequence[T]:
+        if self.parent is None:
+            return self.kind.of(catalog)
+        field = self.parent.field
+        return [item for item in self.kind.of(catalog) if getattr(item, field) == parent]
+
+    def _find(self, catalog: Catalog, id_: str, parent: str) -> T:
         wanted = check_uuid("id", id_)
-        for item in self.kind.of(catalog):
+        for item in self._of_parent(catalog, parent):
             if item.id == wanted:
                 return item
         raise NotFound(f"{self.kind.name.capitalize()} not found by ID")

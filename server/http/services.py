@@ -10,6 +10,7 @@ from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
 from server.clock import Clock
 from server.engine.inputs import Input
+from server.engine.records import LogRecord
 from server.engine.state import UserState
 from server.spaces.directory import Directory
 from server.spaces.space import Space
@@ -46,6 +47,9 @@ class Services(Protocol):
 
     async def commit(self, space: Space, input_: Input) -> UserState:
         """Commit a command; the user's state after it (design decision 17)."""
+
+    async def told(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
+        """Commit a command; the user's state after it, and what it concluded."""
 
 
 def services(request: Request) -> Services:

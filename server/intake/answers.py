@@ -7,10 +7,12 @@ from functools import lru_cache
 
 import msgspec
 
-from server.core.periods import local_day, zone
+from server.core.periods import local_day, local_time, zone
 from server.engine.catalog import CatalogIndex
-from server.engine.records import GroupMove, LogItem, decode_record
+from server.engine.records import GroupMove, LogItem, LogRecord, decode_record
+from server.engine.shown import changed_points, completed
 from server.engine.state import UserState, decode_state
+from server.features.achievements.shapes import UserAchievement
 from server.features.leaderboards.model import Leaderboard
 from server.features.leaderboards.ranking import group_name, group_values, scale_of, shown_rank, split_board
 from server.features.leaderboards.runs import named_run
@@ -21,6 +23,7 @@ from server.features.leaderboards.shapes import (
     event_leaderboard,
 )
 from server.features.metrics.model import Metric
+from server.features.points.shapes import EventPoints, PointsBoost, boost
 from server.features.streaks.model import NONE
 from server.features.streaks.rules import standing
 from server.features.streaks.shapes import Streak, base
@@ -39,9 +42,9 @@ class EventResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     event_id: str
     metric_id: str
     total: float
-    achievements: tuple[()] = ()
+    achievements: list[UserAchievement] = []
     current_streak: EventStreak
-    points: dict[str, None] = {}
+    points: dict[str, EventPoints] = {}
     leaderboards: dict[str, EventLeaderboard]
     idempotency_key: str | msgspec.UnsetType = msgspec.UNSET
     idempotent_replayed: bool | msgspec.UnsetType = msgspec.UNSET
@@ -56,8 +59,7 @@ def _template(index: CatalogIndex, board: str) -> EventLeaderboard | None:
     leaderboard = index.leaderboard_by_number.get(number)
     if leaderboard is None:
         return None
-    metric = index.metric_by_id[leaderboard.metric_id]
-    template = event_leaderboard(leaderboard, metric.key, metric.name, named_run(leaderboard, run))
+    template = event_leaderboard(leaderboard, index.source_of(leaderboard), named_run(leaderboard, run))
     return template if group is None else broken_down(template, leaderboard.breakdown_attributes, group)
 
 
@@ -71,37 +73,69 @@ def event_response(
     groups: Sequence[GroupMove],
     *,
     replayed: bool,
-    extended: bool = False,
+    record: LogRecord | None = None,
     at_ms: int = 0,
 ) -> EventResponse:
-    """The answer to an event that was accepted, or replayed: then ``state`` and ``places`` are today's.
-    ``key`` is its idempotency key, ``extended`` whether it lengthened the streak, which is shown as of the user's
-    newest event or of ``at_ms``, whichever is later."""
-    boards: dict[str, EventLeaderboard] = {}
-    for placing in places:
-        template = _template(index, placing.board)
-        if template is None or not placing.after:
-            continue  # left by a change of attributes
-        leaderboard = index.leaderboard_by_key[template.key]
-        if metric.id != leaderboard.metric_id:
-            continue  # a board that only showed the user's new name
-        if leaderboard.group_by is not None and split_board(placing.board).group is not None:
-            continue  # the place within the user's group
-        shown = place(template, placing, scale_of(metric.decimals, leaderboard.order))
-        boards[template.key] = with_group(shown, placing.board, leaderboard, metric, state, groups)
+    """The answer to an event that was accepted, or replayed: then ``state`` and ``places`` are today's, and there
+    is no ``record``. ``key`` is its idempotency key. The streak is shown as of the user's newest event or of
+    ``at_ms``, whichever is later."""
+    extended = record is not None and record.event is not None and record.event.extended
     return EventResponse(
         event_id=event_id,
         metric_id=metric.id,
         total=metric.value(state.totals.get(metric.number, 0)),
+        achievements=_achievements(index, record),
         current_streak=_streak(index, state, at_ms, extended=extended),
-        leaderboards=boards,
+        points=_points(index, state, record),
+        leaderboards=_leaderboards(index, metric.id, state, places, groups, record),
         idempotency_key=key if key is not None else msgspec.UNSET,
         idempotent_replayed=replayed if key is not None else msgspec.UNSET,
     )
 
 
+def _achievements(index: CatalogIndex, record: LogRecord | None) -> list[UserAchievement]:
+    return completed(index, record.completions) if record is not None and record.completions else []
+
+
+def _points(index: CatalogIndex, state: UserState, record: LogRecord | None) -> dict[str, EventPoints]:
+    if record is None or not record.awards:
+        return {}
+    # What came due by time alone is not what the event caused, where there is one.
+    awards = [one for one in record.awards if one.by_event or record.event is None]
+    return changed_points(index, state, awards, record.awards[-1].at_ms)
+
+
+def _leaderboards(
+    index: CatalogIndex,
+    metric_id: str | None,
+    state: UserState,
+    places: list[Placing],
+    groups: Sequence[GroupMove],
+    record: LogRecord | None,
+) -> dict[str, EventLeaderboard]:
+    """The boards of the event's metric, and others that were moved, by key; without a record all of ``places``."""
+    boards: dict[str, EventLeaderboard] = {}
+    # Others may be named only because they show the user's new name.
+    moved = {one.board for one in record.boards if one.value != one.previous} if record is not None else None
+    for placing in places:
+        if not placing.after:
+            continue
+        template = _template(index, placing.board)
+        if template is None:
+            continue
+        leaderboard = index.leaderboard_by_key[template.key]
+        if moved is not None and leaderboard.source_id != metric_id and placing.board not in moved:
+            continue
+        if leaderboard.group_by is not None and split_board(placing.board).group is not None:
+            continue  # the place within the user's group
+        scale = scale_of(index.source_of(leaderboard).scale, leaderboard.order)
+        shown = place(template, placing, scale)
+        boards[template.key] = with_group(shown, placing.board, leaderboard, scale, state, groups)
+    return boards
+
+
 def _streak(index: CatalogIndex, state: UserState, at_ms: int, *, extended: bool) -> EventStreak:
-    rules = index.streaks
+    rules = index.streak_rules(state.wishes)
     if not rules.thresholds:
         return EventStreak(length=0, frequency=rules.frequency, extended=False)
     today = local_day(max(at_ms, state.newest_ms), zone(state.profile.tz)).toordinal()
@@ -109,17 +143,40 @@ def _streak(index: CatalogIndex, state: UserState, at_ms: int, *, extended: bool
     return EventStreak(**base(rules, found), extended=extended)
 
 
-def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | None:
-    """The answer that the item's event was given; None where it has none, or its metric is gone."""
+class UserChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What happened to a user without an event: by time, by a command."""
+
+    achievements: list[UserAchievement]
+    current_streak: EventStreak
+    points: dict[str, EventPoints]
+    leaderboards: dict[str, EventLeaderboard]
+    boosts: list[PointsBoost]
+
+
+def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | UserChange | None:
+    """What the item did to its user: the answer that its event was given, or what happened without one; None where
+    nothing did that is shown."""
     record = decode_record(item.record)
     event = record.event
-    metric = index.metric_by_number.get(event.metric) if event is not None else None
-    if event is None or metric is None:
+    if event is None and not (record.awards or record.completions or record.facts or record.streak):
         return None
     places = placings((board.board for board in record.boards), item.ranks)
     state = decode_state(item.state)
-    return event_response(
-        index, metric, event.key, event.id, state, places, item.groups, replayed=False, extended=event.extended
+    if event is not None:
+        metric = index.metric_by_number.get(event.metric)
+        if metric is None:
+            return None
+        return event_response(
+            index, metric, event.key, event.id, state, places, item.groups, replayed=False, record=record
+        )
+    moment = local_time(state.carried_ms, zone(state.profile.tz)).replace(tzinfo=None)
+    changed = [fact.amount for fact in record.facts if fact.kind in ("boost_started", "boost_finished")]
+    return UserChange(
+        achievements=_achievements(index, record),
+        current_streak=_streak(index, state, state.carried_ms, extended=False),
+        points=_points(index, state, record),
+        leaderboards=_leaderboards(index, None, state, places, item.groups, record),
+        boosts=[boost(index.points.boosts[number], moment) for number in changed if number in index.points.boosts],
     )
 
 
@@ -138,7 +195,7 @@ def with_group(
     shown: EventLeaderboard,
     board: str,
     leaderboard: Leaderboard,
-    metric: Metric,
+    scale: int,
     state: UserState,
     groups: Sequence[GroupMove],
 ) -> EventLeaderboard:
@@ -148,8 +205,7 @@ def with_group(
     own = state.profile.attributes.get(leaderboard.group_by)
     for move in groups:
         if own and move.board == board and move.group == group_name((own,)):
-            group = event_group(move, scale_of(metric.decimals, leaderboard.order))
-            return msgspec.structs.replace(shown, group=group)
+            return msgspec.structs.replace(shown, group=event_group(move, scale))
     return shown
 
 

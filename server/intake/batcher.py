@@ -19,7 +19,7 @@ from server.backends.redis.keys import generation
 from server.clock import Clock, stopwatch_s
 from server.core.errors import Conflict, PodiumError, RequestError, TooManyRequests, Unavailable, Unprocessable
 from server.engine.apply import Applied, apply
-from server.engine.inputs import Correction, Event, Fill, Input
+from server.engine.inputs import Correction, Event, Fill, Input, Tick
 from server.engine.records import GroupMove
 from server.engine.state import UserState
 from server.intake import commit
@@ -228,7 +228,7 @@ class Batcher:
             input_ = pending.input
             user = input_.user
             expected, state = working.get(user) or self._states.known(user)
-            if isinstance(input_, Correction | Fill) and input_.read_at != expected:
+            if isinstance(input_, Correction | Fill | Tick) and input_.read_at and input_.read_at != expected:
                 pending.finish(Conflict("the user's score is changing, try again"))
                 continue
             if pending.seen:

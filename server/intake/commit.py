@@ -87,6 +87,7 @@ def encode_input(
         applied.relabelled,
         moves,
         applied.dropped,
+        str(state.due_ms) if state.due_ms != (before.due_ms if before is not None else 0) else "",
     ]
 
 

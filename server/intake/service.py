@@ -11,7 +11,7 @@ from server.backends.redis.client import AWAY, RedisClient
 from server.core.errors import PodiumError, RequestError, Unavailable
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import Event, Input
-from server.engine.records import GroupMove, decode_record
+from server.engine.records import GroupMove, LogRecord, decode_record
 from server.engine.state import UserState
 from server.features.leaderboards.ranking import TIES, board_name, split_board
 from server.features.leaderboards.rules import ranked
@@ -55,7 +55,7 @@ class Intake:
             outcome.placings,
             outcome.groups,
             replayed=False,
-            extended=_extended(outcome),
+            record=outcome.applied.record if outcome.applied is not None else None,
         )
 
     async def events(self, events: list[Event]) -> tuple[int, list[Refusal]]:
@@ -68,6 +68,13 @@ class Intake:
     async def change(self, input_: Input) -> UserState:
         """Store a command; the state after it."""
         return _state(await self.batcher.submit(input_))
+
+    async def told(self, input_: Input) -> tuple[UserState, LogRecord]:
+        """Store a command; the state after it, and what it concluded."""
+        outcome = await self.batcher.submit(input_)
+        if outcome.applied is None:
+            raise AssertionError("a command is never a replay")
+        return outcome.applied.state, outcome.applied.record
 
     async def _replay(self, index: CatalogIndex, event: Event, outcome: Outcome) -> EventResponse:
         state = _state(outcome)
@@ -101,7 +108,7 @@ class Intake:
 
     def _counts(self, index: CatalogIndex, board: str, metric_id: str) -> bool:
         leaderboard = index.leaderboard_by_number.get(split_board(board).leaderboard)
-        return leaderboard is not None and leaderboard.metric_id == metric_id
+        return leaderboard is not None and leaderboard.source_id == metric_id
 
     async def _original(self, event: Event, metric: int) -> str:
         """The id of the event that used the key first: from the log while it isn't flushed, else Postgres."""
@@ -139,11 +146,6 @@ class Intake:
             if len(page) < _LOG_PAGE:
                 return None
             newest = "(" + page[-1][0].decode()
-
-
-def _extended(outcome: Outcome) -> bool:
-    record = outcome.applied.record.event if outcome.applied is not None else None
-    return record is not None and record.extended
 
 
 def _state(outcome: Outcome) -> UserState:

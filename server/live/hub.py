@@ -179,8 +179,7 @@ class Hub:
         """
         index = space.index
         board = index.leaderboard_by_key.get(name.key)
-        metric = index.metric_by_id.get(board.metric_id) if board is not None else None
-        if board is None or metric is None or board.status == "inactive":
+        if board is None or board.status == "inactive":
             raise CommandError(ErrorCode.UNKNOWN_CHANNEL)
         if name.groups and board.group_by is None:
             raise CommandError(ErrorCode.UNKNOWN_CHANNEL, "the leaderboard does not rank groups")
@@ -195,8 +194,8 @@ class Hub:
         final_ms = final_at_ms(board, run)
         ranking = board_name(board.number, run_name(board, run), group)
         return Target(
-            shapes.config(board, metric.key, metric.name),
-            scale_of(metric.decimals, board.order),
+            shapes.config(board, index.source_of(board)),
+            scale_of(index.source_of(board).scale, board.order),
             groups_board(ranking) if name.groups else ranking,
             RunInfo(run.start, run.end, run_state(board, run, today), None if final_ms is None else iso(final_ms)),
             name.groups,

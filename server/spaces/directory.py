@@ -53,8 +53,8 @@ class Directory:
         raise Unavailable("there is no space yet")
 
     def authenticate(self, key: str | None) -> Principal:
-        """Whose key this is; ``Unauthorized`` if it is none, unknown or revoked; ``Unavailable`` while no keys have
-        been read, as a good one can't be told from a bad one."""
+        """Whose key this is; ``Unauthorized`` if it is none, unknown or revoked. ``Unavailable`` while no keys
+        have been read: a good one can't be told from a bad one."""
         if not key:
             raise Unauthorized("X-API-KEY is missing")
         if self._keys_version is None:

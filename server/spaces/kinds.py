@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from server.engine.catalog import Catalog
+from server.features.achievements.model import Achievement
 from server.features.leaderboards.model import Leaderboard
 from server.features.metrics.model import Metric
+from server.features.points.model import Boost, Level, PointsSystem, Trigger
 from server.features.streaks.model import StreakSettings
 from server.features.users.model import Attribute
 
-Item = Metric | Attribute | Leaderboard | StreakSettings
+Item = Metric | Attribute | Leaderboard | StreakSettings | Achievement | PointsSystem | Trigger | Level | Boost
 T = TypeVar("T", bound=Item)
 
 
@@ -34,8 +36,15 @@ ATTRIBUTE = Kind("attribute", "attributes", Attribute)
 LEADERBOARD = Kind("leaderboard", "leaderboards", Leaderboard)
 STREAKS = Kind("streak settings", "streaks", StreakSettings)
 """At most one of a space."""
+ACHIEVEMENT = Kind("achievement", "achievements", Achievement)
+POINTS = Kind("points system", "points", PointsSystem)
+TRIGGER = Kind("points trigger", "triggers", Trigger)
+LEVEL = Kind("points level", "levels", Level)
+BOOST = Kind("points boost", "boosts", Boost)
 
 
 def scope(item: Item) -> str:
     """Within which the item's key is unique among its kind."""
+    if isinstance(item, Level):
+        return item.system_id
     return item.type if isinstance(item, Attribute) else ""

@@ -13,7 +13,19 @@ import msgspec
 
 from server.backends.postgres.pool import Connection, PoolConnection
 from server.engine.catalog import Catalog
-from server.spaces.kinds import ATTRIBUTE, LEADERBOARD, METRIC, STREAKS, Kind, T
+from server.spaces.kinds import (
+    ACHIEVEMENT,
+    ATTRIBUTE,
+    BOOST,
+    LEADERBOARD,
+    LEVEL,
+    METRIC,
+    POINTS,
+    STREAKS,
+    TRIGGER,
+    Kind,
+    T,
+)
 
 CHANNEL = "podium_changes"
 """Postgres NOTIFY channel on which a change to any space, key or catalog is announced."""
@@ -156,6 +168,11 @@ async def load_catalog(connection: Connection | PoolConnection, space_id: int) -
         attributes=items(ATTRIBUTE),
         leaderboards=items(LEADERBOARD),
         streaks=items(STREAKS),
+        achievements=items(ACHIEVEMENT),
+        points=items(POINTS),
+        triggers=items(TRIGGER),
+        levels=items(LEVEL),
+        boosts=items(BOOST),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from server.engine.records import BoardRecord, GroupMove, LogItem, decode_record
+from server.engine.records import BoardRecord, GroupMove, LogItem, LogRecord, decode_record
 from server.engine.state import decode_state
 from server.features.leaderboards.ranking import split_board
 
@@ -57,6 +57,12 @@ class Batch(NamedTuple):
     - ``group_days``: leaderboard, run, group, day, rank, score (as in Redis), members; the last of the day
     - ``streak_periods``: user, frequency's index, period, length, frozen; the last of each period
     - ``streak_pauses``: id, user, first day, last day, deleted
+    - ``user_streaks``: frequency's index, user, length, longest; the last of each user
+    - ``point_awards``: id, user, system, cause, awarded, total, at_ms, day, boosts (as array text), event id
+    - ``point_days``: user, system, day, change
+    - ``user_points``: system, user, total; the last of each user
+    - ``completions``: achievement, user, at_ms, silent
+    - ``facts``: user, at_ms, kind, amount, subject
     """
 
     events: list[tuple[Any, ...]]
@@ -70,6 +76,12 @@ class Batch(NamedTuple):
     group_days: Columns
     streak_periods: Columns
     streak_pauses: Columns
+    user_streaks: Columns
+    point_awards: Columns
+    point_days: Columns
+    user_points: Columns
+    completions: Columns
+    facts: Columns
 
 
 _decode_items = msgspec.msgpack.Decoder(list[LogItem]).decode
@@ -94,6 +106,8 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     boards = _Boards()
     periods: dict[tuple[str, int, int], tuple[int, bool]] = {}
     pauses: dict[str, tuple[Any, ...]] = {}
+    gained = _Gained()
+    lengths: dict[str, int | None] = {}  # users whose streaks changed; and of which frequency one was lost
     for log_id, _, item in items:
         user = item.user
         states[user] = item
@@ -105,8 +119,14 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         if record.streak is not None:
             for step in record.streak.periods:
                 periods[user, step.track, step.period] = step.length, step.frozen
+            lengths[user] = None
             for pause in record.streak.pauses:
                 pauses[pause.id] = user, _day(pause.start), _day(pause.end or pause.start), not pause.end
+        if record.awards or record.completions or record.facts:
+            gained.add(user, record)
+            for fact in record.facts:
+                if fact.kind == "streak_lost":
+                    lengths[user] = fact.subject
         if event is None:
             continue
         metric, day = event.metric, event.day
@@ -143,7 +163,42 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         _columns(boards.groups.values(), 7),
         _columns([(*key, *lived) for key, lived in periods.items()], 5),
         _columns([(id_, *pause) for id_, pause in pauses.items()], 5),
+        _streak_columns(states, lengths),
+        _columns(gained.awards.values(), 10),
+        _columns([(user, system, _day(day), change) for (user, system, day), change in gained.days.items()], 4),
+        _columns([(system, user, total) for (user, system), total in gained.totals.items()], 3),
+        _columns([(one, user, *when) for (one, user), when in gained.completions.items()], 4),
+        _columns(gained.facts, 5),
     )
+
+
+class _Gained:
+    """The rows about points, achievements and what else happened."""
+
+    def __init__(self) -> None:
+        self.awards: dict[str, tuple[Any, ...]] = {}
+        self.days: dict[tuple[str, int, int], int] = {}
+        self.totals: dict[tuple[str, int], int] = {}
+        self.completions: dict[tuple[int, str], tuple[int, bool]] = {}
+        self.facts: list[tuple[Any, ...]] = []
+
+    def add(self, user: str, record: LogRecord) -> None:
+        """What one item brought."""
+        event_id = record.event.id if record.event is not None else None
+        for one in record.awards:
+            boosts = "{" + ",".join(map(str, one.boosts)) + "}"
+            caused = event_id if one.by_event else None
+            self.awards[one.id] = (
+                *(one.id, user, one.system, one.cause, one.awarded, one.total, one.at_ms),
+                *(_day(one.day), boosts, caused),
+            )
+            of_day = user, one.system, one.day
+            self.days[of_day] = self.days.get(of_day, 0) + one.awarded
+            self.totals[user, one.system] = one.total
+        for done in record.completions:
+            self.completions.setdefault((done.achievement, user), (done.at_ms, done.silent))
+        for fact in record.facts:
+            self.facts.append((user, fact.at_ms, fact.kind, fact.amount, fact.subject))
 
 
 class _Boards:
@@ -225,6 +280,17 @@ def _user_columns(states: dict[str, LogItem]) -> Columns:
             )
         )
     return _columns(rows, 10)
+
+
+def _streak_columns(states: dict[str, LogItem], lengths: dict[str, int | None]) -> Columns:
+    rows = []
+    for user, lost in lengths.items():
+        streaks = decode_state(states[user].state).streaks
+        if streaks is not None:
+            for track, one in enumerate(streaks.tracks):
+                length = one.stretches[-1].length if one.stretches and track != lost else 0
+                rows.append((track, user, length, one.best))
+    return _columns(rows, 4)
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> Columns:

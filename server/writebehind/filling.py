@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 
 import structlog
 
-from server.backends.postgres.pool import Pool, acquired
+from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import RedisClient
 from server.clock import Clock, stopwatch_s
 from server.core.errors import Conflict, PodiumError
-from server.core.periods import local_day, local_time, zone
+from server.core.periods import instant, local_day, local_time, zone
+from server.engine.catalog import STREAK
 from server.engine.inputs import Fill
 from server.engine.state import UserState, decode_state
-from server.features.leaderboards.model import Leaderboard, Standing
+from server.features.leaderboards.model import Leaderboard, Source, Standing
 from server.features.leaderboards.rules import filled, takes_part
+from server.features.streaks.calendar import first_day
+from server.features.streaks.model import NONE
+from server.features.streaks.rules import standing
 from server.intake.service import Intake
 from server.spaces.space import Space
 from server.writebehind.watermark import Watermark
@@ -108,8 +112,8 @@ class Filling:
 
     async def _fill_users(self, boards: Sequence[Leaderboard], users: Sequence[str]) -> tuple[int, list[str]]:
         """Count users' stored events; how many users that were, and whom to read again."""
-        metric_by_id = self._space.index.metric_by_id
-        metrics = {board.number: metric_by_id[board.metric_id].number for board in boards}
+        index = self._space.index
+        sources = {board.number: index.source_of(board) for board in boards}
         async with (
             acquired(self._pool) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -119,23 +123,16 @@ class Filling:
                 self._space.id,
                 users,
             )
-            events = await connection.fetch(
-                "SELECT user_id, metric, at_ms, units, day, late FROM events"
-                " WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND metric = ANY ($3::int[])"
-                " ORDER BY user_id, metric, at_ms, id",
-                self._space.id,
-                users,
-                list(set(metrics.values())),
-            )
-        of_user: dict[tuple[str, int], list[_Score]] = {}
-        for user, metric, at_ms, units, day, late in events:
-            of_user.setdefault((user, metric), []).append((at_ms, units, day, late))
+            of_user = await self._scores(connection, users, set(sources.values()))
         inputs = []
         for user, token, blob in states:
             state = decode_state(blob)
             standings = {}
             for board in boards:
-                scored = _standings(board, state, of_user.get((user, metrics[board.number]), ()))
+                scores: Sequence[_Score] = of_user.get((user, sources[board.number].number), ())
+                if board.scoring == "current":
+                    scores = self._present_streak(state)
+                scored = _standings(board, state, scores)
                 if scored:
                     standings[board.number] = scored
             if standings:
@@ -147,6 +144,56 @@ class Filling:
             elif isinstance(result, PodiumError):
                 raise result
         return len(inputs) - len(again), again
+
+    async def _scores(
+        self, connection: PoolConnection, users: Sequence[str], sources: set[Source]
+    ) -> dict[tuple[str, int], list[_Score]]:
+        """What users scored, by user and number of the source, in order of time."""
+        found: dict[tuple[str, int], list[_Score]] = {}
+        by_kind = {kind: [s.number for s in sources if s.kind == kind] for kind in ("metric", "points", "streak")}
+        if by_kind["metric"]:
+            rows = await connection.fetch(
+                "SELECT user_id, metric, at_ms, units, day, late FROM events"
+                " WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND metric = ANY ($3::int[])"
+                " ORDER BY user_id, metric, at_ms, id",
+                self._space.id,
+                users,
+                by_kind["metric"],
+            )
+            for user, metric, at_ms, units, day, late in rows:
+                found.setdefault((user, metric), []).append((at_ms, units, day, late))
+        if by_kind["points"]:
+            rows = await connection.fetch(
+                "SELECT user_id, system, at_ms, awarded, day FROM point_awards"
+                " WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND system = ANY ($3::int[])"
+                " ORDER BY user_id, system, at_ms, id",
+                self._space.id,
+                users,
+                by_kind["points"],
+            )
+            for user, system, at_ms, awarded, day in rows:
+                found.setdefault((user, system), []).append((at_ms, awarded, day, False))
+        if by_kind["streak"]:
+            rules = self._space.index.streaks
+            rows = await connection.fetch(
+                "SELECT user_id, period, length FROM streak_periods WHERE space_id = $1"
+                " AND user_id = ANY ($2::text[]) AND track = $3 AND NOT frozen ORDER BY user_id, period",
+                self._space.id,
+                users,
+                rules.track,
+            )
+            for user, period, length in rows:
+                # Which day of the period it was is not kept.
+                day = date.fromordinal(first_day(rules.frequency, period))
+                at_ms = instant(datetime.combine(day, time.min, UTC))
+                found.setdefault((user, STREAK), []).append((at_ms, length, day, False))
+        return found
+
+    def _present_streak(self, state: UserState) -> list[_Score]:
+        day = local_day(self._clock(), zone(state.profile.tz))
+        rules = self._space.index.streak_rules(state.wishes)
+        length = standing(rules, state.streaks or NONE, day.toordinal()).length
+        return [(state.streaks.extended_ms, length, day, False)] if length and state.streaks is not None else []
 
 
 def _standings(board: Leaderboard, state: UserState, events: Sequence[_Score]) -> dict[str, Standing]:

@@ -265,11 +265,14 @@ class _Filling:
         commands: list[list[Any]] = []
         names = ["HSET", self._keys.names]
         cold = ["HSET", self._keys.cold]
+        due = ["ZADD", self._keys.due]
         for user, token, blob, seen_ms in rows:
             state = decode_state(blob)
             shown = label(state.profile.name, state.profile.attributes)
             if shown:
                 names += (user, shown)
+            if state.due_ms:
+                due += (str(state.due_ms), user)
             if seen_ms < self._cold_before_ms:
                 cold += (user, token)
                 continue
@@ -278,7 +281,7 @@ class _Filling:
                 command += (board, member(standing.reached_ms, user))
             commands.append(command)
         self.users += len(rows)
-        return commands + [hash_ for hash_ in (names, cold) if len(hash_) > 2]
+        return commands + [hash_ for hash_ in (names, cold, due) if len(hash_) > 2]
 
     def _boards(self, rows: list[Any]) -> list[list[Any]]:
         keys: dict[str, list[str]] = defaultdict(list)

@@ -93,6 +93,43 @@ SELECT $1, r.* FROM unnest($2::uuid[], $3::text[], $4::date[], $5::date[], $6::b
 ON CONFLICT (space_id, id) DO UPDATE SET deleted = excluded.deleted
 """
 
+_UPSERT_STREAKS = """
+INSERT INTO user_streaks (space_id, track, user_id, length, longest)
+SELECT $1, r.* FROM unnest($2::smallint[], $3::text[], $4::integer[], $5::integer[]) AS r
+ON CONFLICT (space_id, track, user_id) DO UPDATE SET length = excluded.length, longest = excluded.longest
+"""
+_INSERT_AWARDS = """
+WITH awards AS (
+    INSERT INTO point_awards (space_id, id, user_id, system, cause, awarded, total, at_ms, day, boosts, event_id)
+    SELECT $1, id, user_id, system, cause, awarded, total, at_ms, day, boosts::integer[], event_id
+    FROM unnest($2::uuid[], $3::text[], $4::integer[], $5::integer[], $6::bigint[], $7::bigint[], $8::bigint[],
+                $9::date[], $10::text[], $11::uuid[])
+         AS r (id, user_id, system, cause, awarded, total, at_ms, day, boosts, event_id)
+    ON CONFLICT DO NOTHING
+), days AS (
+    INSERT INTO point_days AS d (space_id, user_id, system, day, change)
+    SELECT $1, r.* FROM unnest($12::text[], $13::integer[], $14::date[], $15::bigint[]) AS r
+    ON CONFLICT (space_id, user_id, system, day) DO UPDATE SET change = d.change + excluded.change
+)
+INSERT INTO user_points (space_id, system, user_id, total)
+SELECT $1, r.* FROM unnest($16::integer[], $17::text[], $18::bigint[]) AS r
+ON CONFLICT (space_id, system, user_id) DO UPDATE SET total = excluded.total
+"""
+_INSERT_COMPLETIONS = """
+WITH done AS (
+    INSERT INTO achievement_completions (space_id, achievement, user_id, at_ms, silent)
+    SELECT $1, r.* FROM unnest($2::integer[], $3::text[], $4::bigint[], $5::boolean[]) AS r
+    ON CONFLICT DO NOTHING RETURNING achievement
+)
+INSERT INTO achievement_counts AS c (space_id, achievement, completions)
+SELECT $1, achievement, count(*) FROM done GROUP BY achievement
+ON CONFLICT (space_id, achievement) DO UPDATE SET completions = c.completions + excluded.completions
+"""
+_INSERT_FACTS = """
+INSERT INTO user_facts (space_id, user_id, at_ms, kind, amount, subject)
+SELECT $1, r.* FROM unnest($2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[]) AS r
+"""
+
 _LITERALS = frozenset(int(place) for place in re.findall(r"\$(\d+)::text::", _UPSERT))
 """Parameters that travel as the text of an array: the driver packs numbers and dates one by one, at 0.4 µs each.
 Texts go as they are, so that nobody has to quote them."""
@@ -112,6 +149,15 @@ async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None
         await connection.execute(_UPSERT_PERIODS, space_id, *batch.streak_periods)
     if batch.streak_pauses[0]:
         await connection.execute(_UPSERT_PAUSES, space_id, *batch.streak_pauses)
+    if batch.user_streaks[0]:
+        await connection.execute(_UPSERT_STREAKS, space_id, *batch.user_streaks)
+    if batch.point_awards[0]:
+        points = (*batch.point_awards, *batch.point_days, *batch.user_points)
+        await connection.execute(_INSERT_AWARDS, space_id, *points)
+    if batch.completions[0]:
+        await connection.execute(_INSERT_COMPLETIONS, space_id, *batch.completions)
+    if batch.facts[0]:
+        await connection.execute(_INSERT_FACTS, space_id, *batch.facts)
 
 
 def _literal(column: Iterable[object]) -> str:

@@ -25,6 +25,9 @@ from server.writebehind.finals import Finals
 from server.writebehind.flusher import Flushed, Flusher, FlushStats, WentBack
 from server.writebehind.partitions import create_partitions
 from server.writebehind.rebuild import rebuild
+from server.writebehind.rewards import Rewards
+from server.writebehind.sweeps import Sweeps
+from server.writebehind.ticks import Ticks
 
 VISIT_S = 60.0
 """A space is looked at this often even if nobody announced it: pub/sub may drop a message."""
@@ -40,6 +43,10 @@ FILLING_S = 1.0
 """Pause between two looks for leaderboards that are new."""
 FINALS_S = 5.0
 """Pause between two looks for runs that have ended."""
+TICKS_S = 0.5
+"""Pause between two looks for who is due."""
+SWEEPS_S = 1.0
+"""Pause between two looks for a catalog that is new."""
 STOP_S = 3.0
 """What a stop waits for the last flush; a rebuild is cut off, and starts over next time."""
 
@@ -76,6 +83,9 @@ async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, F
             group.create_task(_repeat("eviction", lambda: _evict(services))),
             group.create_task(_repeat("filling", partial(_fill_leaderboards, services, {}), FILLING_S)),
             group.create_task(_repeat("finals", partial(_finish_runs, services, {}), FINALS_S)),
+            group.create_task(_repeat("ticks", partial(_tick, services, {}), TICKS_S)),
+            group.create_task(_repeat("sweeps", partial(_sweep, services, {}), SWEEPS_S)),
+            group.create_task(_repeat("rewards", partial(_reward, services), FINALS_S)),
         ]
         spaces: list[asyncio.Task[None]] = []
         while True:
@@ -205,6 +215,28 @@ async def _finish_runs(services: Services, finals: dict[int, Finals]) -> None:
             finals[space.id] = Finals(services.pool, services.redis, services.directory, space, services.clock)
         if space.epoch is not None:
             await finals[space.id].round()
+
+
+async def _tick(services: Services, ticks: dict[int, Ticks]) -> None:
+    for space in list(services.directory.spaces.values()):
+        if space.id not in ticks:
+            ticks[space.id] = Ticks(services.pool, services.redis, services.intake(space), services.clock)
+        if space.epoch is not None:
+            await ticks[space.id].round()
+
+
+async def _sweep(services: Services, sweeps: dict[int, Sweeps]) -> None:
+    for space in list(services.directory.spaces.values()):
+        if space.id not in sweeps:
+            sweeps[space.id] = Sweeps(services.pool, services.redis, services.intake(space), services.clock)
+        if space.epoch is not None:
+            await sweeps[space.id].round()
+
+
+async def _reward(services: Services) -> None:
+    for space in list(services.directory.spaces.values()):
+        if space.epoch is not None:
+            await Rewards(services.pool, services.intake(space), services.clock).round()
 
 
 async def _evict(services: Services) -> None:

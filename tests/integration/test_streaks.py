@@ -229,7 +229,7 @@ async def test_settings(http: httpx.AsyncClient, trophy: AsyncTrophyApi) -> None
         ({"freezes": {"startCount": 3, "maxCount": 2}}, 422, "freezes.maxCount"),
         ({"freezes": {"startCount": 0, "maxCount": 101}}, 400, "maxCount"),
         ({"freezes": {"startCount": 0, "maxCount": 2, "autoEarnInterval": 3}}, 422, "autoEarn"),
-        ({"customizationEnabled": True}, 422, "customizationEnabled"),
+        ({"customizationEnabled": 1}, 400, "customizationEnabled"),
         ({"colour": "red"}, 400, "colour"),
         ([], 400, ""),
     ],

@@ -22,6 +22,8 @@ class Keys:
         """hash: evicted user -> the token that Postgres holds"""
         self.names = self.prefix + "names"
         self.numbers = self.prefix + "n"
+        self.due = self.prefix + "due"
+        """sorted set: users by the instant (ms) at which time next brings them something"""
         self.events = self.prefix + "e"
         """pub/sub channel: the items of each commit, as in its log entry"""
 

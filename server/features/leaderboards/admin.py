@@ -1,9 +1,9 @@
-"""``/admin/v1/leaderboards`` (contract.md, sections 9 and 17; so far: by a metric)."""
+"""``/admin/v1/leaderboards`` (contract.md, sections 9 and 17)."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -16,11 +16,12 @@ from server.engine.catalog import Catalog
 from server.features.leaderboards.model import (
     MAX_PARTICIPANTS,
     Aggregate,
-    AttributeFilter,
     Leaderboard,
     LeaderboardStatus,
     Operator,
     Order,
+    RankBy,
+    Reward,
     RunUnit,
     TieRule,
 )
@@ -28,8 +29,9 @@ from server.features.leaderboards.rules import ShownStatus, status_on
 from server.features.leaderboards.runs import is_final, run_on
 from server.http.answers import answer
 from server.http.endpoints import Endpoint
+from server.http.filters import AttributeFilterItem, Filters, attribute_key, named, shown
 from server.http.resource import Context, Resource, Update, check_name, check_uuid, editing_catalog, given
-from server.spaces.kinds import ATTRIBUTE, LEADERBOARD, METRIC
+from server.spaces.kinds import ACHIEVEMENT, ATTRIBUTE, LEADERBOARD, METRIC, POINTS
 
 DESCRIPTION_MAX = 1_000
 """Characters in a description."""
@@ -41,6 +43,10 @@ ATTRIBUTES_MAX = 10
 """Attributes in a filter or a breakdown."""
 DISPLAYED_MAX = 5
 """Attributes shown on a row (contract.md, section 17)."""
+REWARDS_MAX = 20
+"""Ranges of places that are rewarded."""
+REWARDED_MAX = 100_000
+"""Last place that may be rewarded."""
 AGGREGATE_TOP_MAX = 100
 """Members of a group that its mean may take (contract.md, section 17)."""
 
@@ -62,22 +68,43 @@ Top = Annotated[int, Meta(ge=1, le=AGGREGATE_TOP_MAX)]
 Members = Annotated[int, Meta(ge=1, le=MAX_PARTICIPANTS)]
 
 _ONLY_INACTIVE = (
-    *("key", "rank_by", "metric_id", "start", "run_unit", "run_interval", "start_time", "end_time"),
+    *(
+        "key",
+        "rank_by",
+        "metric_id",
+        "points_system_id",
+        "start",
+        "run_unit",
+        "run_interval",
+        "start_time",
+        "end_time",
+    ),
     *("user_attributes", "breakdown_attributes", "tie_rule", "order", "operator"),
     *("group_by", "aggregate", "aggregate_top", "min_members", "keep_on_leave"),
 )
 """Fields by which scores were counted, ranked and named: fixed once the leaderboard was active."""
-_LATER: dict[str, tuple[Any, ...]] = {"pointsSystemId": (), "breakdownAttribute": (), "rewards": ([],)}
+_LATER: dict[str, tuple[Any, ...]] = {"breakdownAttribute": ()}
 
 
-class AttributeFilterItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A user attribute, by its id, and the value it must have."""
+class RewardPoints(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Points of a system, by its key."""
 
-    attribute_id: str
-    attribute_value: str
+    system_key: str
+    amount: Annotated[int, Meta(ge=1, le=1_000_000_000)]
 
 
-Filters = Annotated[tuple[AttributeFilterItem, ...], Meta(max_length=ATTRIBUTES_MAX)]
+class RewardItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
+    """What the places ``fromRank`` to ``toRank`` of a run earn, once it is final: one or several of points, an
+    achievement and freezes."""
+
+    from_rank: Annotated[int, Meta(ge=1, le=REWARDED_MAX)]
+    to_rank: Annotated[int, Meta(ge=1, le=REWARDED_MAX)]
+    points: RewardPoints | None = None
+    achievement_key: str | None = None
+    freezes: Annotated[int, Meta(ge=0, le=100)] = 0
+
+
+Rewards = Annotated[tuple[RewardItem, ...], Meta(max_length=REWARDS_MAX)]
 
 
 class CreateLeaderboard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -88,8 +115,9 @@ class CreateLeaderboard(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     name: str
     key: str
-    rank_by: Literal["metric"]
-    metric_id: str
+    rank_by: RankBy
+    metric_id: str | None = None
+    points_system_id: str | None = None
     description: str | None = None
     status: ShownStatus | None = None
     start: date | None = None
@@ -110,6 +138,7 @@ class CreateLeaderboard(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     aggregate_top: Top | None = None
     min_members: Members | None = None
     keep_on_leave: bool | None = None
+    rewards: Rewards | None = None
     public: bool | None = None
 
 
@@ -119,8 +148,9 @@ class UpdateLeaderboard(Update, frozen=True, rename="camel"):
 
     name: str | UnsetType = UNSET
     key: str | UnsetType = UNSET
-    rank_by: Literal["metric"] | UnsetType = UNSET
-    metric_id: str | UnsetType = UNSET
+    rank_by: RankBy | UnsetType = UNSET
+    metric_id: str | UnsetType | None = UNSET
+    points_system_id: str | UnsetType | None = UNSET
     description: str | UnsetType | None = UNSET
     status: ShownStatus | UnsetType = UNSET
     start: date | UnsetType = UNSET
@@ -141,6 +171,7 @@ class UpdateLeaderboard(Update, frozen=True, rename="camel"):
     aggregate_top: Top | UnsetType = UNSET
     min_members: Members | UnsetType = UNSET
     keep_on_leave: bool | UnsetType = UNSET
+    rewards: Rewards | UnsetType | None = UNSET
     public: bool | UnsetType = UNSET
 
 
@@ -152,8 +183,9 @@ class LeaderboardRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     key: str
     description: str | UnsetType = UNSET
     status: ShownStatus
-    rank_by: Literal["metric"]
-    metric_id: str
+    rank_by: RankBy
+    metric_id: str | UnsetType = UNSET
+    points_system_id: str | UnsetType = UNSET
     max_participants: int | UnsetType = UNSET
     start: date
     end: date | UnsetType = UNSET
@@ -172,19 +204,21 @@ class LeaderboardRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     aggregate_top: int | UnsetType = UNSET
     min_members: int | UnsetType = UNSET
     keep_on_leave: bool | UnsetType = UNSET
+    rewards: list[RewardItem]
     public: bool
 
 
 def _create(context: Context, item: CreateLeaderboard) -> Leaderboard:
     fields = {name: value for name, value in msgspec.structs.asdict(item).items() if value is not None}
     status = fields.pop("status", "inactive")
+    _name_sources(context, fields)
     _name_attributes(context, fields)
+    fields.setdefault("metric_id", None)
     board = Leaderboard(
         **{
             **fields,
             "id": context.new_id(),
             "number": context.editor.take_number(),
-            "metric_id": check_uuid("metricId", item.metric_id),
             "start": item.start or context.today,
             "created_ms": context.now_ms,
         }
@@ -195,8 +229,10 @@ def _create(context: Context, item: CreateLeaderboard) -> Leaderboard:
 def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) -> Leaderboard:
     fields = given(change)
     status = fields.pop("status", None)
-    if "metric_id" in fields:
-        fields["metric_id"] = check_uuid("metricId", fields["metric_id"])
+    _name_sources(context, fields)
+    if fields.get("rank_by", before.rank_by) != before.rank_by:
+        # What it was ranked by before goes, unless it was named.
+        fields = {"metric_id": None, "points_system_id": None} | fields
     if "run_unit" in fields and fields["run_unit"] is None:
         fields.setdefault("run_interval", None)
     _name_attributes(context, fields)
@@ -210,30 +246,48 @@ def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) ->
     return _checked(context, after)
 
 
+def _name_sources(context: Context, fields: dict[str, Any]) -> None:
+    """Check ids, and put ids in the place of the keys of rewards."""
+    for name, wire in (("metric_id", "metricId"), ("points_system_id", "pointsSystemId")):
+        if fields.get(name) is not None:
+            fields[name] = check_uuid(wire, fields[name])
+    if "rewards" in fields:
+        fields["rewards"] = tuple(_reward(context, at, item) for at, item in enumerate(fields["rewards"] or ()))
+
+
+def _reward(context: Context, at: int, item: RewardItem) -> Reward:
+    if item.to_rank < item.from_rank:
+        raise Unprocessable(f"rewards[{at}].toRank must not lie before fromRank")
+    if item.points is None and item.achievement_key is None and not item.freezes:
+        raise Unprocessable(f"rewards[{at}] must give points, an achievementKey or freezes")
+    system_id = achievement_id = None
+    if item.points is not None:
+        systems = {one.key: one.id for one in POINTS.of(context.catalog)}
+        system_id = systems.get(item.points.system_key)
+        if system_id is None:
+            raise Unprocessable(f"rewards[{at}].points.systemKey names no points system")
+    if item.achievement_key is not None:
+        achievements = {one.key: one.id for one in ACHIEVEMENT.of(context.catalog)}
+        achievement_id = achievements.get(item.achievement_key)
+        if achievement_id is None:
+            raise Unprocessable(f"rewards[{at}].achievementKey names no achievement")
+    amount = item.points.amount if item.points is not None else 0
+    return Reward(item.from_rank, item.to_rank, system_id, amount, achievement_id, item.freezes)
+
+
 def _name_attributes(context: Context, fields: dict[str, Any]) -> None:
     """Put keys in the place of attribute ids, and empty lists in that of null."""
     for name in ("user_attributes", "breakdown_attributes", "display_attributes"):
         if name in fields and fields[name] is None:
             fields[name] = ()
     if "user_attributes" in fields:
-        fields["user_attributes"] = tuple(
-            AttributeFilter(_attribute(context, "userAttributes", item.attribute_id), item.attribute_value)
-            for item in fields["user_attributes"]
-        )
+        fields["user_attributes"] = named(context.catalog, "userAttributes", fields["user_attributes"])
     if "breakdown_attributes" in fields:
         fields["breakdown_attributes"] = tuple(
-            _attribute(context, "breakdownAttributes", id_) for id_ in fields["breakdown_attributes"]
+            attribute_key(context.catalog, "breakdownAttributes", id_) for id_ in fields["breakdown_attributes"]
         )
     if fields.get("group_by") is not None:
-        fields["group_by"] = _attribute(context, "groupBy", fields["group_by"])
-
-
-def _attribute(context: Context, field: str, id_: str) -> str:
-    wanted = check_uuid(field, id_)
-    for attribute in ATTRIBUTE.of(context.catalog):
-        if attribute.id == wanted and attribute.type == "user":
-            return attribute.key
-    raise Unprocessable(f"{field} names no user attribute: {wanted}")
+        fields["group_by"] = attribute_key(context.catalog, "groupBy", fields["group_by"])
 
 
 def _check_fixed(before: Leaderboard, after: Leaderboard, fields: tuple[str, ...], when: str) -> None:
@@ -271,8 +325,7 @@ def _checked(context: Context, board: Leaderboard) -> Leaderboard:
     ids.check_key("key", board.key)
     if board.description is not None:
         ids.check_text("description", board.description, DESCRIPTION_MAX)
-    if all(metric.id != board.metric_id for metric in METRIC.of(context.catalog)):
-        raise Unprocessable("Metric not found by ID: metricId names none")
+    _check_source(context, board)
     for name, day in (("start", board.start), ("end", board.end)):
         if day is not None and day.year not in YEARS:
             raise Unprocessable(f"{name} must lie in the years {YEARS.start} to {YEARS.stop - 1}")
@@ -286,13 +339,27 @@ def _checked(context: Context, board: Leaderboard) -> Leaderboard:
     return board
 
 
+def _check_source(context: Context, board: Leaderboard) -> None:
+    if board.rank_by == "metric" and board.metric_id is None:
+        raise Unprocessable("metricId is required with rankBy metric")
+    if board.rank_by == "points" and board.points_system_id is None:
+        raise Unprocessable("pointsSystemId is required with rankBy points")
+    if board.rank_by != "metric" and board.metric_id is not None:
+        raise Unprocessable(f"metricId can't be used with rankBy {board.rank_by}")
+    if board.rank_by != "points" and board.points_system_id is not None:
+        raise Unprocessable(f"pointsSystemId can't be used with rankBy {board.rank_by}")
+    if board.rank_by == "metric" and all(one.id != board.metric_id for one in METRIC.of(context.catalog)):
+        raise Unprocessable("Metric not found by ID: metricId names none")
+    if board.rank_by == "points" and all(one.id != board.points_system_id for one in POINTS.of(context.catalog)):
+        raise Unprocessable("Points system not found by ID: pointsSystemId names none")
+    if board.rank_by != "metric" and board.operator != "sum":
+        raise Unprocessable("operator can only be chosen with rankBy metric")
+    if board.rank_by == "streak" and (board.start_time is not None or board.end_time is not None):
+        raise Unprocessable("startTime and endTime can't be used with rankBy streak")
+
+
 def _check_attributes(context: Context, board: Leaderboard) -> None:
-    for wanted in board.user_attributes:
-        ids.check_text("userAttributes", wanted.value, ids.ATTRIBUTE_VALUE_MAX)
-        if not wanted.value:
-            raise Unprocessable("userAttributes: attributeValue must not be empty")
     for name, keys in (
-        ("userAttributes", [wanted.key for wanted in board.user_attributes]),
         ("breakdownAttributes", board.breakdown_attributes),
         ("displayAttributes", board.display_attributes),
     ):
@@ -315,7 +382,8 @@ def _row(board: Leaderboard, catalog: Catalog, today: date) -> LeaderboardRow:
         description=_or_absent(board.description),
         status=status_on(board, today),
         rank_by=board.rank_by,
-        metric_id=board.metric_id,
+        metric_id=_or_absent(board.metric_id),
+        points_system_id=_or_absent(board.points_system_id),
         max_participants=_or_absent(board.max_participants),
         start=board.start,
         end=_or_absent(board.end),
@@ -324,7 +392,8 @@ def _row(board: Leaderboard, catalog: Catalog, today: date) -> LeaderboardRow:
         start_time=_or_absent(board.start_time),
         end_time=_or_absent(board.end_time),
         breakdown_attributes=[id_of[key] for key in board.breakdown_attributes],
-        user_attributes=[AttributeFilterItem(id_of[wanted.key], wanted.value) for wanted in board.user_attributes],
+        user_attributes=shown(catalog, board.user_attributes),
+        rewards=[_reward_item(catalog, reward) for reward in board.rewards],
         display_attributes=board.display_attributes,
         tie_rule=board.tie_rule,
         order=board.order,
@@ -341,6 +410,13 @@ def _row(board: Leaderboard, catalog: Catalog, today: date) -> LeaderboardRow:
         min_members=board.min_members,
         keep_on_leave=board.keep_on_leave,
     )
+
+
+def _reward_item(catalog: Catalog, reward: Reward) -> RewardItem:
+    key = next((one.key for one in POINTS.of(catalog) if one.id == reward.system_id), None)
+    achievement = next((one.key for one in ACHIEVEMENT.of(catalog) if one.id == reward.achievement_id), None)
+    points = None if key is None else RewardPoints(key, reward.amount)
+    return RewardItem(reward.from_rank, reward.to_rank, points, achievement, reward.freezes)
 
 
 def _or_absent(value: Any) -> Any:

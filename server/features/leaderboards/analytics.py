@@ -64,7 +64,7 @@ async def get_analytics(request: Request) -> Response:
     if (last - first).days >= SPAN_MAX_DAYS:
         raise Unprocessable(f"from and to must lie within {SPAN_MAX_DAYS} days")
     name = run_name(board, run)
-    scale = 10 ** space.index.metric_by_id[board.metric_id].decimals
+    scale = space.index.source_of(board).scale
     async with acquired(parts.pool) as connection:
         final = await store.has_standings(connection, space.id, board_name(board.number, name))
         source = "run_standings" if final else "board_entries"

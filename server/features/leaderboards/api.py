@@ -60,7 +60,7 @@ async def get_leaderboards(request: Request) -> Response:
     shown = [find(space, board, now_ms) for board in space.index.catalog.leaderboards]
     return answer(
         [
-            shapes.listed(found.board, found.metric_key, found.metric_name, found.status)
+            shapes.listed(found.board, found.source, found.status)
             for found in shown
             if found is not None and (finished or found.status != "finished")
         ]
@@ -91,7 +91,7 @@ async def get_leaderboard(request: Request) -> Response:
         page = store.Page(0, [], 0) if above is None else await reader.page(above + offset, limit)
     return answer(
         RankedLeaderboard(
-            **shapes.fields(found.board, found.metric_key, found.metric_name),
+            **shapes.fields(found.board, found.source),
             status=found.status,
             run=run_info(request, found, run),
             participants=page.participants,
@@ -144,7 +144,7 @@ async def get_user_leaderboards(request: Request) -> Response:
         if place is not None:
             places.append(
                 UserPlace(
-                    **shapes.fields(board, found.metric_key, found.metric_name),
+                    **shapes.fields(board, found.source),
                     status=found.status,
                     run=run_info(request, found, run),
                     rank=shown_rank(place.rank, found.most),
@@ -173,8 +173,7 @@ async def get_user_leaderboard(request: Request) -> Response:
     return answer(
         shapes.user_leaderboard(
             found.board,
-            found.metric_key,
-            found.metric_name,
+            found.source,
             rank=None if place is None else shown_rank(place.rank, found.most),
             value=None if place is None else place.units // found.scale,
             exact_value=None if place is None else place.units / found.scale + 0.0,

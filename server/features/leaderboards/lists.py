@@ -183,7 +183,7 @@ def _grouped(request: Request) -> Found:
 
 def _fields(request: Request, found: Found, run: Run) -> dict[str, Any]:
     return {
-        **shapes.fields(found.board, found.metric_key, found.metric_name),
+        **shapes.fields(found.board, found.source),
         "status": found.status,
         "run": run_info(request, found, run),
     }

@@ -16,7 +16,7 @@ from server.core.periods import iso, local_day, zone
 from server.engine.state import UserState
 from server.features.leaderboards import shapes, store
 from server.features.leaderboards.labels import Label, shown
-from server.features.leaderboards.model import Leaderboard, TieRule
+from server.features.leaderboards.model import Leaderboard, Source, TieRule
 from server.features.leaderboards.ranking import (
     board_name,
     group_name,
@@ -44,8 +44,7 @@ class Found(NamedTuple):
     """A leaderboard that may be shown. ``scale`` as in ranking.scale_of, ``most``: ranks that count."""
 
     board: Leaderboard
-    metric_key: str
-    metric_name: str
+    source: Source
     status: shapes.VisibleStatus
     scale: int
     most: int
@@ -65,9 +64,8 @@ def find(space: Space, board: Leaderboard, now_ms: int) -> Found | None:
     status = status_on(board, local_day(now_ms, space.index.home))
     if status == "inactive":
         return None
-    metric = space.index.metric_by_id[board.metric_id]
-    scale = scale_of(metric.decimals, board.order)
-    return Found(board, metric.key, metric.name, status, scale, board.most)
+    source = space.index.source_of(board)
+    return Found(board, source, status, scale_of(source.scale, board.order), board.most)
 
 
 def leaderboard(request: Request) -> Found:

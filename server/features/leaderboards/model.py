@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
+
+from server.core.filters import AttributeFilter
 
 RunUnit = Literal["day", "month", "year"]
 LeaderboardStatus = Literal["inactive", "active", "finished"]
 TieRule = Literal["ordinal", "competition", "dense"]
 Order = Literal["desc", "asc"]
 Operator = Literal["sum", "best", "last"]
+RankBy = Literal["metric", "points", "streak"]
+Scoring = Literal["sum", "best", "last", "current"]
 Aggregate = Literal["sum", "average", "max", "top"]
 
 MAX_PARTICIPANTS = 10_000_000
 """What a leaderboard without a limit shows as ``maxParticipants`` (contract.md, section 16)."""
 
 
-class AttributeFilter(msgspec.Struct, frozen=True, gc=False):
-    """One user attribute, by its key, and the value it must have."""
+class Reward(msgspec.Struct, frozen=True, rename="camel"):
+    """What the places ``from_rank`` to ``to_rank`` of a run earn once it is final: points of a system, an
+    achievement, freezes."""
 
+    from_rank: int
+    to_rank: int
+    system_id: str | None = None
+    amount: int = 0
+    achievement_id: str | None = None
+    freezes: int = 0
+
+
+class Source(NamedTuple):
+    """What a leaderboard ranks by: a metric, a points system or the streak, and the units of 1."""
+
+    kind: RankBy
+    number: int
+    id: str
     key: str
-    value: str
+    name: str
+    scale: int
 
 
 class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
-    """A ranking of users by a metric, in one perpetual run or in repeating ones.
+    """A ranking of users by a metric, by points or by their streak, in one perpetual run or in repeating ones.
 
     ``status`` is what an admin chose; ``scheduled`` and a finish by ``end`` follow from the dates
     (rules.status_on). ``number`` is small, unique in the space and never reused. Attributes are named by key.
@@ -39,9 +59,10 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
     number: int
     key: str
     name: str
-    metric_id: str
+    metric_id: str | None
     start: date
-    rank_by: Literal["metric"] = "metric"
+    rank_by: RankBy = "metric"
+    points_system_id: str | None = None
     description: str | None = None
     end: date | None = None
     run_unit: RunUnit | None = None
@@ -64,6 +85,7 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
     aggregate_top: int = 10
     min_members: int = 1
     keep_on_leave: bool = False
+    rewards: tuple[Reward, ...] = ()
 
     @property
     def attribute_keys(self) -> frozenset[str]:
@@ -71,6 +93,21 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
         grouping = () if self.group_by is None else (self.group_by,)
         audience = (wanted.key for wanted in self.user_attributes)
         return frozenset((*audience, *self.breakdown_attributes, *self.display_attributes, *grouping))
+
+    @property
+    def source_id(self) -> str:
+        """The id of what it ranks by: a metric or a points system; "" for the streak."""
+        if self.rank_by == "streak":
+            return ""
+        return (self.metric_id if self.rank_by == "metric" else self.points_system_id) or "?"
+
+    @property
+    def scoring(self) -> Scoring:
+        """How scores become a standing. By streak: a repeating run keeps the longest that was reached in it, a
+        perpetual one the present one."""
+        if self.rank_by == "streak":
+            return "best" if self.run_unit is not None else "current"
+        return self.operator
 
     @property
     def most(self) -> int:

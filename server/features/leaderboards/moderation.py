@@ -97,7 +97,9 @@ async def get_events(request: Request) -> Response:
     today = local_time(parts.clock(), space.index.home).date()
     run = select_run(board, params.day(request, "run"), today)
     limit = params.integer(request, "limit", 100, 1, EVENTS_MAX)
-    metric = space.index.metric_by_id[board.metric_id]
+    metric = space.index.metric_by_id.get(board.metric_id or "")
+    if metric is None:
+        raise Unprocessable("Only a leaderboard by a metric is made of events")
     async with acquired(parts.pool) as connection:
         rows = await connection.fetch(
             "SELECT id, units, at_ms, corrects FROM events"
@@ -163,6 +165,7 @@ async def _correct(request: Request, value: float | None) -> Response:
             received_ms=parts.clock(),
             standings=standings,
             read_at=token,
+            attributes=event["attributes"],
         )
         try:
             await parts.commit(space, correction)
@@ -178,7 +181,7 @@ async def _event(parts: Services, space: Space, id_: str) -> Any:
     while True:
         async with acquired(parts.pool) as connection:
             row = await connection.fetchrow(
-                "SELECT id, user_id, metric, at_ms, day, late, corrects FROM events"
+                "SELECT id, user_id, metric, at_ms, day, late, corrects, attributes FROM events"
                 " WHERE space_id = $1 AND id = $2",
                 space.id,
                 id_,
@@ -233,7 +236,7 @@ async def _reread(
     standings: dict[str, Standing | None] = {}
     for open_board in space.index.open_boards(metric, event["day"]):
         leaderboard, name, _, window = open_board
-        if leaderboard.operator == "sum":
+        if leaderboard.scoring == "sum":
             continue
         run = named_run(leaderboard, split_board(name).run)
         rows = await connection.fetch(

@@ -79,10 +79,9 @@ def units(score_: str | bytes) -> int:
     return -int(score_)
 
 
-def scale_of(decimals: int, order: Order) -> int:
-    """What ``units`` of a score are divided by to give the value."""
-    whole: int = 10**decimals
-    return whole if order == "desc" else -whole
+def scale_of(scale: int, order: Order) -> int:
+    """What ``units`` of a score are divided by to give the value, where ``scale`` of them are 1."""
+    return scale if order == "desc" else -scale
 
 
 def shown_rank(rank: int, most: int) -> int | None:

@@ -71,7 +71,7 @@ def open_boards(leaderboards: Iterable[Leaderboard], day: date) -> tuple[OpenBoa
 
 def _is_plain(board: Leaderboard) -> bool:
     return (
-        board.operator == "sum"
+        board.scoring == "sum"
         and board.group_by is None
         and not board.breakdown_attributes
         and not board.user_attributes
@@ -127,7 +127,12 @@ def score_changes(
 def _scored(board: Leaderboard, old: Standing | None, at_ms: int, units: int) -> Standing | None:
     """The standing after a score. Its time is the later of the event's and its own, and changes only when the
     value does."""
-    if board.operator == "sum":
+    scoring = board.scoring
+    if scoring == "current":
+        if old is not None and units == old.value:
+            return old
+        return Standing(units, at_ms) if units else None
+    if scoring == "sum":
         if old is None:
             return Standing(units, at_ms)
         if not units:
@@ -136,7 +141,7 @@ def _scored(board: Leaderboard, old: Standing | None, at_ms: int, units: int) ->
         if abs(value) > UNITS_MAX:
             raise Unprocessable("the score on a leaderboard would be too large to count exactly")
         return Standing(value, max(at_ms, old.reached_ms))
-    if board.operator == "best":
+    if scoring == "best":
         if old is None:
             return Standing(units, at_ms)
         better = units > old.value if board.order == "desc" else units < old.value
@@ -223,7 +228,7 @@ def reread(
     ``scored`` has the standing that they give, by the name of the board of all, None without any."""
     changed: Changes = {}
     for leaderboard, name, _, _ in boards:
-        if leaderboard.operator == "sum" or name not in scored:
+        if leaderboard.scoring == "sum" or name not in scored:
             continue
         new = scored[name]
         for place, old in standings.items():

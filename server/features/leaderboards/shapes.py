@@ -8,13 +8,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from server.core.filters import AttributeFilter
 from server.features.leaderboards.model import (
     Aggregate,
-    AttributeFilter,
     Leaderboard,
     Operator,
     Order,
+    RankBy,
     RunUnit,
+    Source,
     TieRule,
 )
 from server.features.leaderboards.ranking import group_values
@@ -30,9 +32,11 @@ class LeaderboardConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     id: str
     key: str
     name: str
-    rank_by: Literal["metric"]
-    metric_key: str
-    metric_name: str
+    rank_by: RankBy
+    metric_key: str | UnsetType = UNSET
+    metric_name: str | UnsetType = UNSET
+    points_system_key: str | UnsetType = UNSET
+    points_system_name: str | UnsetType = UNSET
     description: str | None
     start: date
     end: date | None
@@ -229,25 +233,24 @@ class UserLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="came
     history: list[RankedDay]
 
 
-def config(board: Leaderboard, metric_key: str, metric_name: str) -> LeaderboardConfig:
+def config(board: Leaderboard, source: Source) -> LeaderboardConfig:
     """The leaderboard itself."""
-    return LeaderboardConfig(**_fields(board, metric_key, metric_name))
+    return LeaderboardConfig(**_fields(board, source))
 
 
-def listed(board: Leaderboard, metric_key: str, metric_name: str, status: VisibleStatus) -> ListedLeaderboard:
+def listed(board: Leaderboard, source: Source, status: VisibleStatus) -> ListedLeaderboard:
     """The leaderboard in a list."""
-    return ListedLeaderboard(**_fields(board, metric_key, metric_name), status=status)
+    return ListedLeaderboard(**_fields(board, source), status=status)
 
 
-def fields(board: Leaderboard, metric_key: str, metric_name: str) -> dict[str, Any]:
+def fields(board: Leaderboard, source: Source) -> dict[str, Any]:
     """What every answer about a leaderboard carries, by field of ``LeaderboardConfig``."""
-    return _fields(board, metric_key, metric_name)
+    return _fields(board, source)
 
 
 def user_leaderboard(
     board: Leaderboard,
-    metric_key: str,
-    metric_name: str,
+    source: Source,
     rank: int | None,
     value: int | None,
     exact_value: float | None,
@@ -255,7 +258,7 @@ def user_leaderboard(
 ) -> UserLeaderboard:
     """The leaderboard with a user's place in a run."""
     return UserLeaderboard(
-        **_fields(board, metric_key, metric_name),
+        **_fields(board, source),
         rank=rank,
         value=value,
         exact_value=exact_value,
@@ -263,9 +266,9 @@ def user_leaderboard(
     )
 
 
-def event_leaderboard(board: Leaderboard, metric_key: str, metric_name: str, run: Run) -> EventLeaderboard:
+def event_leaderboard(board: Leaderboard, source: Source, run: Run) -> EventLeaderboard:
     """A board of one run, before its ranks are filled in."""
-    fields = _fields(board, metric_key, metric_name) | {"start": run.start, "end": run.end}
+    fields = _fields(board, source) | {"start": run.start, "end": run.end}
     return EventLeaderboard(**fields, rank=None, previous_rank=None, threshold=0)
 
 
@@ -278,14 +281,13 @@ def broken_down(board: EventLeaderboard, keys: tuple[str, ...], group: str) -> E
     return msgspec.structs.replace(board, breakdown_attribute_values=values, breakdown_attribute_value=single)
 
 
-def _fields(board: Leaderboard, metric_key: str, metric_name: str) -> dict[str, Any]:
+def _fields(board: Leaderboard, source: Source) -> dict[str, Any]:
     return {
         "id": board.id,
         "key": board.key,
         "name": board.name,
         "rank_by": board.rank_by,
-        "metric_key": metric_key,
-        "metric_name": metric_name,
+        **_ranked_by(source),
         "description": board.description,
         "start": board.start,
         "end": board.end,
@@ -305,6 +307,12 @@ def _fields(board: Leaderboard, metric_key: str, metric_name: str) -> dict[str, 
         "display_attributes": board.display_attributes,
         "public": board.public,
     }
+
+
+def _ranked_by(source: Source) -> dict[str, Any]:
+    if source.kind == "metric":
+        return {"metric_key": source.key, "metric_name": source.name}
+    return {"points_system_key": source.key, "points_system_name": source.name} if source.kind == "points" else {}
 
 
 def _grouping(board: Leaderboard) -> dict[str, Any]:

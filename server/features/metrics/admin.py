@@ -14,7 +14,8 @@ from server.core.errors import Unprocessable
 from server.engine.catalog import Catalog
 from server.features.metrics.model import Metric, UnitType
 from server.http.resource import Context, Resource, Update, check_name, given
-from server.spaces.kinds import LEADERBOARD, METRIC, STREAKS
+from server.http.uses import check_unused, of_metric
+from server.spaces.kinds import METRIC, STREAKS
 
 DEFAULT_DECIMALS = 3
 Decimals = Annotated[int, Meta(ge=0, le=6, description="Decimals that are counted; fixed once created.")]
@@ -85,9 +86,7 @@ def _checked(metric: Metric) -> Metric:
 
 
 def _check_archive(catalog: Catalog, metric: Metric) -> None:
-    for board in LEADERBOARD.of(catalog):
-        if board.metric_id == metric.id:
-            raise Unprocessable(f"Metric is used by leaderboard {board.key}; delete that one first")
+    check_unused("Metric", of_metric(catalog, metric.id))
     for settings in STREAKS.of(catalog):
         if any(wanted.metric_id == metric.id for wanted in settings.metrics):
             raise Unprocessable("Metric is used by the streak; take it out of the streak's settings first")

@@ -12,10 +12,12 @@ from starlette.responses import Response
 from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
+from server.core.summary import AGGREGATIONS, SPAN_MAX_DAYS, Aggregation, check_range, summarise
+from server.engine.catalog import CatalogIndex
+from server.engine.shown import UserAchievement, metric_achievements
 from server.engine.state import UserState
 from server.features.metrics import store
 from server.features.metrics.model import Metric
-from server.features.metrics.summary import AGGREGATIONS, SPAN_MAX_DAYS, Aggregation, check_range, summarise
 from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
@@ -31,7 +33,7 @@ class UserMetric(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     name: str
     current: float
-    achievements: tuple[()] = ()
+    achievements: list[UserAchievement] = []
 
 
 class SummaryBucket(msgspec.Struct, frozen=True):
@@ -42,22 +44,28 @@ class SummaryBucket(msgspec.Struct, frozen=True):
     change: float
 
 
-def shown(metric: Metric, state: UserState) -> UserMetric:
+def shown(index: CatalogIndex, metric: Metric, state: UserState) -> UserMetric:
     """The metric as answers show it."""
-    current = metric.value(state.totals.get(metric.number, 0))
-    return UserMetric(id=metric.id, key=metric.key, name=metric.name, current=current)
+    return UserMetric(
+        id=metric.id,
+        key=metric.key,
+        name=metric.name,
+        current=metric.value(state.totals.get(metric.number, 0)),
+        achievements=metric_achievements(index, metric.id, state),
+    )
 
 
 async def get_metrics(request: Request) -> Response:
     """``GET /v1/users/{id}/metrics``."""
     state = await _state(request)
-    return answer([shown(metric, state) for metric in principal(request).space.index.catalog.metrics])
+    index = principal(request).space.index
+    return answer([shown(index, metric, state) for metric in index.catalog.metrics])
 
 
 async def get_metric(request: Request) -> Response:
     """``GET /v1/users/{id}/metrics/{key}``."""
     metric = _metric(request)
-    return answer(shown(metric, await _state(request)))
+    return answer(shown(principal(request).space.index, metric, await _state(request)))
 
 
 async def get_summary(request: Request) -> Response:

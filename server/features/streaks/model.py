@@ -40,6 +40,18 @@ class StreakSettings(msgspec.Struct, frozen=True, rename="camel"):
     days_off: tuple[int, ...] = ()
     metrics: tuple[MetricThreshold, ...] = ()
     freezes: Freezes | None = None
+    customizable: bool = False
+    """Whether users may have thresholds, a mode and days off of their own."""
+
+
+class Wishes(msgspec.Struct, frozen=True, array_like=True):
+    """What a user asks of their own streak, None as the space has it: ``thresholds`` are pairs of a metric's
+    number and units. Without ``enabled`` there is none."""
+
+    enabled: bool = True
+    mode: Mode | None = None
+    thresholds: tuple[tuple[int, int], ...] | None = None
+    days_off: tuple[int, ...] | None = None
 
 
 class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):

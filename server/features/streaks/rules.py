@@ -23,6 +23,7 @@ from server.features.streaks.model import (
     StreakSettings,
     Stretch,
     Track,
+    Wishes,
 )
 
 LATE_DAYS = 7
@@ -98,6 +99,19 @@ def rules_of(settings: StreakSettings, metrics: Mapping[str, tuple[int, int]]) -
     return Rules(settings.frequency, settings.mode, thresholds, frozenset(settings.days_off), settings.freezes)
 
 
+def own_rules(rules: Rules, wishes: Wishes, *, customizable: bool) -> Rules:
+    """The rules for a user with wishes: where the space lets nobody customize, only whether there is a streak."""
+    if not wishes.enabled:
+        return rules._replace(thresholds={})
+    if not customizable:
+        return rules
+    days_off = rules.days_off
+    if wishes.days_off is not None and rules.frequency == "daily":
+        days_off = frozenset(wishes.days_off)
+    thresholds = rules.thresholds if wishes.thresholds is None else dict(wishes.thresholds)
+    return rules._replace(mode=wishes.mode or rules.mode, thresholds=thresholds, days_off=days_off)
+
+
 def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, newest: int, at_ms: int) -> Counted:
     """The streaks after ``units`` of a metric on a local day; ``newest`` is the day of the user's newest event,
     this one among them. An event more than ``LATE_DAYS`` older than that changes nothing."""
@@ -115,8 +129,8 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
         period = numbers[index]
         if period not in track.met and _is_met(rules, gains, index, period):
             if index == rules.track:
-                streaks, used, _ = _waited(rules, streaks, period, day)
-                steps += [Step(index, one, _current(track), frozen=True) for one in used]
+                streaks, used, _ = waited(rules, streaks, period, day)
+                steps += [Step(index, one, length_of(track), frozen=True) for one in used]
                 if (index, period) in streaks.frozen:  # what a freeze was used for was met after all
                     rest = tuple(one for one in streaks.frozen if one != (index, period))
                     most = rules.freezes.max_count if rules.freezes is not None else 0
@@ -127,7 +141,7 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
             extended = extended or (index == rules.track and track.stretches[-1:] != before)
             steps += _steps(index, track, period)
         tracks.append(track)
-    streaks = _with_freezes(rules, streaks, newest)
+    streaks = with_freezes(rules, streaks, newest)
     limit = newest - KEPT_DAYS
     return Counted(
         Streaks(
@@ -148,9 +162,9 @@ def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
     """Where the streak of the space's frequency stands on a local day."""
     track, frequency = streaks.tracks[rules.track], rules.frequency
     period = period_of(frequency, today)
-    then, used, alive = _waited(rules, streaks, period, today)
+    then, used, alive = waited(rules, streaks, period, today)
     freezes = then.freezes or 0
-    if not _current(track) or not rules.thresholds or not alive:
+    if not length_of(track) or not rules.thresholds or not alive:
         return Standing(0, None, None, None, None, freezes, tuple(used))
     newest = track.stretches[-1]
     due = max(newest.last + 1, period)
@@ -180,7 +194,7 @@ def given(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
 
 def settled(rules: Rules, streaks: Streaks, today: int) -> Streaks:
     """The streaks with what the days until today brought written down: freezes earned and used."""
-    return _waited(rules, streaks, period_of(rules.frequency, today), today)[0]
+    return waited(rules, streaks, period_of(rules.frequency, today), today)[0]
 
 
 def restored(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
@@ -227,10 +241,10 @@ def changed(before: Streaks, after: Streaks) -> list[Step]:
     steps = []
     for index, period in after.frozen:
         if (index, period) not in before.frozen:
-            steps.append(Step(index, period, _current(after.tracks[index]), frozen=True))
+            steps.append(Step(index, period, length_of(after.tracks[index]), frozen=True))
     for index, (old, new) in enumerate(zip(before.tracks, after.tracks, strict=True)):
-        if new.stretches[-1:] != old.stretches[-1:] and _current(new):
-            steps.append(Step(index, new.stretches[-1].last, _current(new)))
+        if new.stretches[-1:] != old.stretches[-1:] and length_of(new):
+            steps.append(Step(index, new.stretches[-1].last, length_of(new)))
     return steps
 
 
@@ -295,7 +309,8 @@ def _is_met(
     return all(met) if rules.mode == "AND" else any(met)
 
 
-def _current(track: Track) -> int:
+def length_of(track: Track) -> int:
+    """The length of the newest stretch."""
     return track.stretches[-1].length if track.stretches else 0
 
 
@@ -309,26 +324,26 @@ def _is_held(rules: Rules, streaks: Streaks, index: int, period: int) -> bool:
     return (index, period) in streaks.frozen
 
 
-def _waited(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Streaks, list[int], bool]:
+def waited(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Streaks, list[int], bool]:
     """What came between the newest stretch and the period ``until``, which holds ``day``: the streaks with freezes
     earned and used, the periods that they were used for, and whether the streak lives."""
     index, frequency = rules.track, rules.frequency
     track = streaks.tracks[index]
     used: list[int] = []
     alive = True
-    if _current(track):
+    if length_of(track):
         for missed in range(track.stretches[-1].last + 1, until):
             if _is_held(rules, streaks, index, missed):
                 continue
             # A freeze is used at the midnight that ends the period; one that is earned then comes first.
-            streaks = _with_freezes(rules, streaks, last_day(frequency, missed) + 1)
+            streaks = with_freezes(rules, streaks, last_day(frequency, missed) + 1)
             alive = (streaks.freezes or 0) > 0
             if not alive:
                 break
             used.append(missed)
             frozen = (*streaks.frozen, (index, missed))
             streaks = _replace(streaks, freezes=(streaks.freezes or 0) - 1, frozen=frozen)
-    return _with_freezes(rules, streaks, day), used, alive
+    return with_freezes(rules, streaks, day), used, alive
 
 
 def _join(
@@ -390,7 +405,7 @@ def _worth_keeping(frequency: Frequency, stretches: list[Stretch]) -> Iterator[S
             yield one
 
 
-def _with_freezes(rules: Rules, streaks: Streaks, day: int) -> Streaks:
+def with_freezes(rules: Rules, streaks: Streaks, day: int) -> Streaks:
     """The streaks with the freezes that a user starts with and has earned up to a day."""
     wanted = rules.freezes
     if wanted is None:

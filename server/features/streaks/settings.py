@@ -101,8 +101,8 @@ def _changed(context: Context, before: StreakSettings, change: ChangeSettings) -
         fields["frequency"] = change.frequency
     if change.evaluation_mode is not UNSET:
         fields["mode"] = change.evaluation_mode
-    if change.customization_enabled is True:
-        raise Unprocessable("customizationEnabled is not supported yet")
+    if change.customization_enabled is not UNSET:
+        fields["customizable"] = change.customization_enabled
     frequency = before.frequency if change.frequency is UNSET else change.frequency
     if change.days_off is not UNSET:
         days = tuple(sorted(set(change.days_off)))
@@ -145,7 +145,7 @@ def _shown(catalog: Catalog) -> ShownSettings:
     return ShownSettings(
         settings.frequency,
         settings.mode,
-        False,
+        settings.customizable,
         settings.days_off,
         [StreakMetric(keys[one.metric_id], one.threshold) for one in settings.metrics if one.metric_id in keys],
         None

@@ -54,6 +54,14 @@ class UserStreak(Streak, frozen=True, kw_only=True, rename="camel"):
     pauses: list[StreakPause]
 
 
+class RankedStreak(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A user in a ranking of streaks."""
+
+    user_id: str
+    name: str | None
+    streak_length: int
+
+
 class ListedStreak(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One of several users' streaks."""
 

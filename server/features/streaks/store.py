@@ -43,3 +43,26 @@ async def pause_owner(connection: PoolConnection, space_id: int, id_: str) -> st
         "SELECT user_id FROM streak_pauses WHERE space_id = $1 AND id = $2 AND NOT deleted", space_id, id_
     )
     return found
+
+
+class Ranked(NamedTuple):
+    """A user in a ranking of streaks, as of the newest event."""
+
+    user: str
+    name: str | None
+    length: int
+
+
+async def ranked(connection: PoolConnection, space_id: int, track: int, by: str, limit: int) -> list[Ranked]:
+    """The users with the longest streaks: present ones, or (``by`` longest) the longest there ever were."""
+    column = "longest" if by == "longest" else "length"
+    rows = await connection.fetch(
+        f"SELECT s.user_id, u.name, s.{column} FROM user_streaks s"  # noqa: S608 # our own words
+        " LEFT JOIN users u ON u.space_id = s.space_id AND u.id = s.user_id"
+        f" WHERE s.space_id = $1 AND s.track = $2 AND s.{column} > 0"
+        f" ORDER BY s.{column} DESC, s.user_id LIMIT $3",
+        space_id,
+        track,
+        limit,
+    )
+    return [Ranked(*row) for row in rows]

@@ -12,7 +12,8 @@ from server.core.errors import Unprocessable
 from server.engine.catalog import Catalog
 from server.features.users.model import Attribute, AttributeType
 from server.http.resource import Context, Resource, Update, check_name, given
-from server.spaces.kinds import ATTRIBUTE, LEADERBOARD
+from server.http.uses import check_unused, of_attribute
+from server.spaces.kinds import ATTRIBUTE
 
 
 class CreateAttribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -67,11 +68,7 @@ def _row(attribute: Attribute, _: Catalog, __: date) -> AttributeRow:
 
 
 def _check_archive(catalog: Catalog, attribute: Attribute) -> None:
-    if attribute.type != "user":
-        return
-    for board in LEADERBOARD.of(catalog):
-        if attribute.key in board.attribute_keys:
-            raise Unprocessable(f"Attribute is used by leaderboard {board.key}; delete that one first")
+    check_unused("Attribute", of_attribute(catalog, attribute))
 
 
 ENDPOINTS = Resource(

@@ -368,6 +368,7 @@ async def test_leaderboard_row(http: httpx.AsyncClient, metric: str) -> None:
         "tieRule": "ordinal",
         "order": "desc",
         "operator": "sum",
+        "rewards": [],
     }
     assert plain == {
         **least,
@@ -391,7 +392,15 @@ async def test_start_is_today_at_home(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rankBy": "points"}, "rankBy: invalid enum value 'points'"),
+        ({"rankBy": "luck"}, "rankBy: invalid enum value 'luck'"),
+        ({"rankBy": "points"}, "pointsSystemId is required with rankBy points"),
+        ({"rankBy": "streak"}, "metricId can't be used with rankBy streak"),
+        ({"rewards": [{"fromRank": 1, "toRank": 3}]}, "rewards[0] must give points, an achievementKey or freezes"),
+        ({"rewards": [{"fromRank": 3, "toRank": 1, "freezes": 1}]}, "rewards[0].toRank must not lie before"),
+        (
+            {"rewards": [{"fromRank": 1, "toRank": 1, "achievementKey": "x"}]},
+            "rewards[0].achievementKey names no achievement",
+        ),
         ({"metricId": UNKNOWN}, "Metric not found by ID: metricId names none"),
         ({"metricId": "words"}, "metricId must be a valid UUID"),
         ({"start": "soon"}, "start: invalid RFC3339 encoded date"),
@@ -423,7 +432,7 @@ async def test_start_is_today_at_home(
         ({"displayAttributes": ["a"] * 6}, "displayAttributes: expected array of length <= 5"),
         ({"startTime": "9:00"}, "startTime: expected str matching regex"),
         ({"endTime": "24:00"}, "endTime: expected str matching regex"),
-        ({"pointsSystemId": UNKNOWN}, "pointsSystemId is not supported yet"),
+        ({"pointsSystemId": UNKNOWN}, "pointsSystemId can't be used with rankBy metric"),
         ({"tieRule": "shared"}, "tieRule: invalid enum value 'shared'"),
         ({"order": "up"}, "order: invalid enum value 'up'"),
         ({"operator": "max"}, "operator: invalid enum value 'max'"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.model import Leaderboard, Source
 from server.features.leaderboards.shapes import RunInfo, config
 from server.live.personal import Course, Field, Place, Standing, passed, passed_by, standing
 from server.live.shapes import Target
@@ -25,7 +25,9 @@ BOARD = Leaderboard(
     status="active",
     max_participants=40,
 )
-TARGET = Target(config(BOARD, "m", "M"), 1, "1:", RunInfo(date(2026, 1, 1), None, "live"))
+TARGET = Target(
+    config(BOARD, Source("metric", 1, "m", "m", "M", 1)), 1, "1:", RunInfo(date(2026, 1, 1), None, "live")
+)
 
 
 class Board:

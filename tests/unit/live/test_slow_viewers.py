@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.model import Leaderboard, Source
 from server.features.leaderboards.shapes import RunInfo, config
 from server.live.channels import LeaderboardChannel, PersonalChannel, UserChannel
 from server.live.followers import Follower
@@ -21,7 +21,9 @@ from server.live.window import Row
 BOARD = Leaderboard(
     id="l", number=1, key="all", name="All", metric_id="m", start=date(2026, 1, 1), status="active"
 )
-TARGET = Target(config(BOARD, "m", "M"), 1, "1:", RunInfo(date(2026, 1, 1), None, "live"))
+TARGET = Target(
+    config(BOARD, Source("metric", 1, "m", "m", "M", 1)), 1, "1:", RunInfo(date(2026, 1, 1), None, "live")
+)
 
 
 class Reader:

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.features.leaderboards import shapes
-from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.model import Leaderboard, Source
 from server.features.leaderboards.shapes import RunInfo
 from server.live.shapes import Target
 from server.live.view import Stats, View
 from server.live.window import MARGIN, Change, Message, Row, Window
 
+WORDS = Source("metric", 1, "m", "words", "Words", 1)
 BOARD = Leaderboard("id", 1, "weekly", "Weekly", "m", date(2026, 11, 23), public=True)
 RUN = RunInfo(date(2026, 11, 23), date(2026, 11, 29), "live")
 
@@ -122,7 +123,7 @@ def make(
 ) -> tuple[View, Board, Schedule]:
     board, schedule = Board(size, limit), Schedule()
     leaderboard = BOARD if most is None else Leaderboard(**{**_fields(BOARD), "max_participants": most})
-    target = Target(shapes.config(leaderboard, "words", "Words"), 1, "1:20261123", RUN)
+    target = Target(shapes.config(leaderboard, WORDS), 1, "1:20261123", RUN)
     view = View("leaderboard:weekly", target, limit, interval_ms, board.window, schedule, Stats())
     return view, board, schedule
 
@@ -267,7 +268,7 @@ def test_roll_over_sends_the_new_run_to_everyone() -> None:
     view, board, schedule = make(20)
     screen = Screen(view)
     tomorrow = RunInfo(date(2026, 11, 30), date(2026, 12, 6), "live")
-    config = shapes.config(BOARD, "words", "Words")
+    config = shapes.config(BOARD, WORDS)
     empty = Window("e", 0, 0, [], 10)
     board.move(view, "u3", 1)
     view.roll(empty, Target(config, 1, "1:20261130", tomorrow))

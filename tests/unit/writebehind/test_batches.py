@@ -114,7 +114,7 @@ def test_collect_skips_boards_that_only_show_a_new_name() -> None:
 def test_collect_nothing_has_all_columns() -> None:
     batch = collect(9, [])
     widths = [len(columns) for columns in batch[1:]]
-    assert widths == [10, 5, 4, 7, 8, 4, 4, 7, 5, 5]
+    assert widths == [10, 5, 4, 7, 8, 4, 4, 7, 5, 5, 4, 10, 4, 3, 4, 5]
     assert all(column == () for columns in batch[1:] for column in columns)
 
 

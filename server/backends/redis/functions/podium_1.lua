@@ -157,7 +157,8 @@ commit: applies a micro-batch, atomically.
 ARGV 1 epoch  2 catalog version  3 process  4 call number (rising per process)  5 generation of idempotency keys
      6 log limit (bytes)  7 inputs: list of
        {user, expected token or '', new token, blob, record, key hash or '', display name or '',
-        name changed (bool), moves, boards dropped}
+        name changed (bool), moves, boards dropped, instant (ms) at which the user is due next, '0' for never,
+        '' where that stays}
        move = {board, old member or '', new member or '', score or '', maxParticipants or 0, tie rule}
        and on the board of a group: {..., board of the run, group, aggregate, best members that count, least
        members, change of the group's sum}
@@ -223,6 +224,12 @@ local function commit(keys, args)
       if #entry[10] > 0 then call('HDEL', p .. 'u:' .. user, unpack(entry[10])) end
       if entry[8] then
         if name == '' then call('HDEL', p .. 'names', user) else call('HSET', p .. 'names', user, name) end
+      end
+      local due = entry[11]
+      if due == '0' then
+        call('ZREM', p .. 'due', user)
+      elseif due ~= '' then
+        call('ZADD', p .. 'due', due, user)
       end
       if hash ~= '' then
         local seen = p .. 'i:' .. generation .. ':' .. user

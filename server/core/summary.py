@@ -1,4 +1,4 @@
-"""A user's metric over time, in buckets of local days (contract.md, sections 5 and 16)."""
+"""A total of a user over time, in buckets of local days (contract.md, sections 5 and 16)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.errors import Unprocessable
-from server.features.metrics.summary import (
+from server.core.summary import (
     AGGREGATIONS,
     SPAN_MAX_DAYS,
     Aggregation,

@@ -1,0 +1,21 @@
+"""Whom a rule is for: filters by attributes, all of which must match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+
+class AttributeFilter(msgspec.Struct, frozen=True, gc=False):
+    """One attribute, by its key, and the value it must have."""
+
+    key: str
+    value: str
+
+
+def matches(filters: Iterable[AttributeFilter], attributes: Mapping[str, str] | None) -> bool:
+    """Whether these attributes pass every filter."""
+    if attributes is None:
+        return not any(True for _ in filters)
+    return all(attributes.get(wanted.key) == wanted.value for wanted in filters)

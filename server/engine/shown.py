@@ -1,0 +1,155 @@
+"""What a user has come to, as answers show it: achievements and points, by the catalog that is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET
+
+from server.core.periods import iso, local_time, zone
+from server.engine.catalog import CatalogIndex
+from server.engine.records import AwardRecord, CompletionRecord
+from server.engine.state import UserState
+from server.features.achievements.model import Achievement
+from server.features.achievements.shapes import UserAchievement
+from server.features.achievements.shapes import fields as achievement_fields
+from server.features.leaderboards.model import Leaderboard
+from server.features.points import shapes as points
+from server.features.points.model import Trigger
+from server.features.points.shapes import EventPoints, PointsAward, PointsTrigger
+
+__all__ = [
+    "Archived",
+    "EventPoints",
+    "UserAchievement",
+    "award",
+    "cause",
+    "changed_points",
+    "completed",
+    "is_visible",
+    "metric_achievements",
+    "metric_name",
+    "trigger",
+    "user_achievement",
+]
+
+Archived = Mapping[int, Trigger | Leaderboard]
+"""What gave points and is no longer in the catalog, by number."""
+
+
+def cause(kind: str, body: object) -> Trigger | Leaderboard | None:
+    """What gave points, from the row of its kind; None for a kind that gives none."""
+    if kind == "points trigger":
+        return msgspec.convert(body, Trigger)
+    return msgspec.convert(body, Leaderboard) if kind == "leaderboard" else None
+
+
+def metric_name(index: CatalogIndex, id_: str | None) -> str | None:
+    """The name of a metric, None where it is gone."""
+    metric = index.metric_by_id.get(id_ or "")
+    return metric.name if metric is not None else None
+
+
+def user_achievement(index: CatalogIndex, one: Achievement, achieved_ms: int | None) -> UserAchievement:
+    """An achievement as a user stands to it."""
+    return UserAchievement(
+        **achievement_fields(one, metric_name(index, one.metric_id)),
+        achieved_at=None if achieved_ms is None else iso(achieved_ms),
+    )
+
+
+def metric_achievements(index: CatalogIndex, metric_id: str, state: UserState) -> list[UserAchievement]:
+    """The achievements of a metric that a user may complete, or has completed."""
+    return [
+        user_achievement(index, one, state.achieved.get(one.number))
+        for one in index.catalog.achievements
+        if one.metric_id == metric_id and one.trigger == "metric" and is_visible(index, one, state)
+    ]
+
+
+def is_visible(index: CatalogIndex, one: Achievement, state: UserState) -> bool:
+    """Whether a user sees an achievement: who has completed it sees a locked one too."""
+    if one.number in state.achieved:
+        return one.status != "inactive"
+    goal = index.achievements.goals.get(one.number)
+    return goal is not None and goal.is_for(state.profile.attributes)
+
+
+def completed(index: CatalogIndex, completions: Iterable[CompletionRecord]) -> list[UserAchievement]:
+    """The achievements that were completed, but for the silent ones."""
+    by_number = index.achievements.by_number
+    return [
+        user_achievement(index, by_number[one.achievement], one.at_ms)
+        for one in completions
+        if not one.silent and one.achievement in by_number
+    ]
+
+
+def trigger(index: CatalogIndex, one: Trigger, *, archived: bool = False) -> PointsTrigger:
+    """A trigger with the names of what it hangs on."""
+    achievement = index.achievements.by_id.get(one.achievement_id or "")
+    name = achievement.name if achievement is not None else None
+    return points.trigger(one, metric_name(index, one.metric_id), name, archived=archived)
+
+
+def award(index: CatalogIndex, one: AwardRecord, moment: datetime, archived: Archived) -> PointsAward | None:
+    """An award, seen at a local time without a zone; None where nobody knows any more what gave it."""
+    cause: Trigger | Leaderboard | None = index.points.triggers.get(one.cause)
+    gone = cause is None
+    if cause is None:
+        cause = index.leaderboard_by_number.get(one.cause) or archived.get(one.cause)
+    if cause is None:
+        return None
+    if isinstance(cause, Trigger):
+        shown = trigger(index, cause, archived=gone)
+    else:
+        made = iso(cause.created_ms)
+        shown = PointsTrigger(
+            id=cause.id,
+            type="leaderboard",
+            points=one.awarded,
+            status="active",
+            user_attributes=(),
+            created=made,
+            updated=made,
+        )
+    boosts = [
+        points.boost(index.points.boosts[number], moment) for number in one.boosts if number in index.points.boosts
+    ]
+    return PointsAward(
+        id=one.id,
+        awarded=one.awarded,
+        date=iso(one.at_ms),
+        total=one.total,
+        trigger=shown,
+        boosts=boosts or UNSET,
+    )
+
+
+def changed_points(
+    index: CatalogIndex, state: UserState, awards: Sequence[AwardRecord], now_ms: int
+) -> dict[str, EventPoints]:
+    """What awards did to a user's points, by the key of the system. The level is there where it changed."""
+    found: dict[str, EventPoints] = {}
+    moment = local_time(now_ms, zone(state.profile.tz)).replace(tzinfo=None)
+    by_system: dict[int, list[AwardRecord]] = {}
+    for one in awards:
+        by_system.setdefault(one.system, []).append(one)
+    for number, given in by_system.items():
+        system = index.points.systems.get(number)
+        if system is None:
+            continue
+        total = given[-1].total
+        level = index.points.level(number, total)
+        moved = level != index.points.level(number, given[0].total - given[0].awarded)
+        shown = (award(index, one, moment, {}) for one in given)
+        found[system.key] = EventPoints(
+            **points.base(system),
+            total=total,
+            added=sum(one.awarded for one in given),
+            awards=[one for one in shown if one is not None],
+            level=(points.level(level) if level is not None else None) if moved else UNSET,
+        )
+    return found

@@ -1,0 +1,386 @@
+"""One input's turn on a user: what it does comes together here, in the order of contract.md, section 16.
+
+User, metric, streak, achievements, points, levels, boards. Pure: a turn lives as long as one ``apply``, and the
+state that it began with is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from hashlib import sha1
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from server.core.errors import Unprocessable
+from server.core.filters import matches
+from server.core.periods import local_day, local_time, zone
+from server.engine.catalog import STREAK, CatalogIndex
+from server.engine.records import (
+    AwardRecord,
+    BoardRecord,
+    CompletionRecord,
+    EventRecord,
+    FactKind,
+    FactRecord,
+    LogRecord,
+    PauseRecord,
+    StreakChange,
+    StreakRecord,
+)
+from server.engine.state import UserState
+from server.features.achievements.rules import Goal, anniversary
+from server.features.leaderboards import rules as leaderboards
+from server.features.leaderboards.model import Standing
+from server.features.leaderboards.ranking import is_ranked
+from server.features.metrics import rules as metrics
+from server.features.metrics.model import Metric
+from server.features.points import rules as points
+from server.features.points.rules import OutOfPoints, TriggerRule, fired
+from server.features.streaks import rules as streaks
+from server.features.streaks.model import NONE, Streaks
+from server.features.users.model import Profile
+
+_replace = msgspec.structs.replace
+
+
+class Turn:
+    """What has come together so far. ``old`` is the state before, or that of a user who ``is_new``.
+
+    ``source`` names what happens, for ids of awards: the same input gives the same ids. ``at`` says when the
+    following happens; nothing may be counted or awarded before.
+    """
+
+    def __init__(self, index: CatalogIndex, user: str, old: UserState, now_ms: int, *, is_new: bool) -> None:
+        self.index = index
+        self.user = user
+        self.old = old
+        self.now_ms = now_ms
+        self.is_new = is_new
+        self.profile = old.profile
+        self.tz = zone(old.profile.tz)
+        self.source = user
+        self.by_event = False
+        self.streaks: Streaks = old.streaks or NONE
+        self.totals = old.totals
+        self.points = old.points
+        self.achieved = old.achieved
+        self.counts = old.counts
+        self.wishes = old.wishes
+        self.carried_ms, self.carried_day = old.carried_ms, old.carried_day
+        self.boards = old.boards
+        """The standings as they are so far."""
+        self.changes: leaderboards.Changes = {}
+        self.dropped: list[str] = []
+        self.awards: list[AwardRecord] = []
+        self.completions: list[CompletionRecord] = []
+        self.facts: list[FactRecord] = []
+        self.periods: list[StreakRecord] = []
+        self.pauses: list[PauseRecord] = []
+        self.due_moved = is_new
+        """Whether the moment may have moved at which time next brings something."""
+        self._pending: list[tuple[TriggerRule, int]] = []
+
+    def at(self, at_ms: int) -> None:
+        """What follows happens at this instant."""
+        self.at_ms = at_ms
+        self.moment: datetime = local_time(at_ms, self.tz)
+        self.day: date = self.moment.date()
+
+    @property
+    def streak_rules(self) -> streaks.Rules:
+        """What the streak asks of this user."""
+        return self.index.streak_rules(self.wishes)
+
+    @property
+    def streak_length(self) -> int:
+        """The streak as it stands on the day of what happens."""
+        return streaks.standing(self.streak_rules, self.streaks, self.day.toordinal()).length
+
+    def enter(self, profile: Profile) -> None:
+        """The user's profile from here on; boards follow other attributes."""
+        before, self.profile = self.profile, profile
+        if profile.tz != before.tz:
+            self.tz = zone(profile.tz)
+            self.due_moved = True
+        if profile.sign_up != before.sign_up:
+            self.due_moved = True
+        if profile.attributes != before.attributes and self.boards:
+            self.move(leaderboards.regroup(self.index.leaderboard_by_number, self.boards, profile.attributes))
+
+    def move(self, changes: leaderboards.Changes) -> None:
+        """Change standings."""
+        if not changes:
+            return
+        self.changes.update(changes)
+        boards: dict[str, Any] = {**self.boards, **changes}
+        self.boards = {board: standing for board, standing in boards.items() if standing is not None}
+
+    def score(self, source: int, units: int, *, late: bool = False, only_held: bool = False) -> None:
+        """Count on every board that a source moves; ``only_held``: the user comes onto none."""
+        boards = self.index.open_boards(source, self.day)
+        if not boards:
+            return
+        changes = leaderboards.score_changes(
+            boards,
+            self.boards,
+            self.profile.attributes,
+            self.moment,
+            self.at_ms,
+            units,
+            late=late,
+            blocked=self.old.blocked,
+        )
+        if only_held:
+            changes = {board: standing for board, standing in changes.items() if board in self.boards}
+        self.move(changes)
+
+    def count(
+        self, metric: Metric, units: int, attributes: dict[str, str] | None, *, corrects: bool = False
+    ) -> tuple[int, int]:
+        """Add to a metric's total; achievements and points that hang on it follow. The totals before and after.
+
+        A correction completes nothing. 422 where the total can't be counted exactly.
+        """
+        number = metric.number
+        before = self.totals.get(number, 0)
+        after = metrics.add(metric, before, units)
+        self.totals = {**self.totals, number: after}
+        index = self.index
+        for goal in index.achievements.on_metric.get(number, ()):
+            if goal.number in self.achieved:
+                continue
+            was, now = before, after
+            if goal.events:
+                if not matches(goal.events, attributes):
+                    continue
+                was, now = self._add(goal.number, units)
+            if not corrects and now >= goal.needs and goal.is_for(self.profile.attributes):
+                # Reached before, and only not seen yet: as if the sweep had come by already.
+                self.complete(goal, silent=was >= goal.needs)
+        for rule in index.points.on_metric.get(number, ()):
+            was, now = before, after
+            if rule.events:
+                if not matches(rule.events, attributes):
+                    continue
+                was, now = self._add(rule.number, units)
+            if times := fired(rule.step, was, now):
+                self._pending.append((rule, times))
+        return before, after
+
+    def _add(self, number: int, units: int) -> tuple[int, int]:
+        before = self.counts.get(number, 0)
+        self.counts = {**self.counts, number: before + units}
+        return before, before + units
+
+    def extend(self, metric: Metric, units: int, newest_day: int) -> bool:
+        """Have the streak count; whether it was lengthened."""
+        wanted = self.streak_rules
+        if metric.number not in wanted.thresholds:
+            return False
+        index = wanted.track
+        old = self.streaks.tracks[index].stretches[-1:]
+        self.streaks, extended, steps = streaks.count(
+            wanted, self.streaks, metric.number, units, self.day.toordinal(), newest_day, self.at_ms
+        )
+        self.periods += [StreakRecord(*step) for step in steps]
+        if steps:
+            self.due_moved = True
+        if extended:
+            new = self.streaks.tracks[index].stretches[-1]
+            # A stretch that hangs together with the one before goes on; otherwise it began at 0.
+            before = old[0].length if old and old[0].last >= new.first else 0
+            self._lengthened(before, new.length)
+        return extended
+
+    def _lengthened(self, before: int, after: int) -> None:
+        for goal in self.index.achievements.on_streak:
+            if goal.number not in self.achieved and after >= goal.needs and goal.is_for(self.profile.attributes):
+                self.complete(goal, silent=before >= goal.needs)
+        for rule in self.index.points.on_streak:
+            if after > before and (times := fired(rule.step, before, after)):
+                self._pending.append((rule, times))
+        self.score(STREAK, after)
+
+    def rank_streak(self) -> None:
+        """Bring the boards by streak to what a command made of it."""
+        if any(board.leaderboard.scoring == "current" for board in self.index.open_boards(STREAK, self.day)):
+            self.score(STREAK, self.streak_length)
+
+    def complete(self, goal: Goal, *, silent: bool = False) -> None:
+        """Complete an achievement, and what is made of it."""
+        self.achieved = {**self.achieved, goal.number: self.at_ms}
+        self.completions.append(CompletionRecord(goal.number, self.at_ms, silent))
+        self._pending += [(rule, 1) for rule in self.index.points.on_achievement.get(goal.number, ())]
+        for whole in self.index.achievements.composed(self.achieved, self.profile.attributes):
+            if whole.number not in self.achieved:
+                self.complete(whole, silent=silent)
+
+    def look_around(self, *, silent: bool) -> None:
+        """Complete whatever the user has reached: after a change of attributes, or of the catalog."""
+        rules, attributes = self.index.achievements, self.profile.attributes
+        open_ = [goal for goal in rules.goals.values() if goal.number not in self.achieved]
+        if not open_:
+            return
+        length = self.streak_length if rules.on_streak else 0
+        totals = {
+            goal.number: self.totals.get(number, 0) for number, goals in rules.on_metric.items() for goal in goals
+        }
+        signed_up = date.fromisoformat(self.profile.sign_up) if self.profile.sign_up else None
+        for goal in open_:
+            if goal.number in self.achieved or not goal.is_for(attributes):
+                continue
+            match goal.achievement.trigger:
+                case "metric":
+                    reached = (
+                        self.counts.get(goal.number, 0) if goal.events else totals[goal.number]
+                    ) >= goal.needs
+                case "streak":
+                    reached = length >= goal.needs
+                case "anniversary":
+                    reached = signed_up is not None and anniversary(signed_up, goal.needs) <= self.day
+                case "achievement":
+                    reached = bool(goal.parts) and all(part in self.achieved for part in goal.parts)
+                case _:
+                    reached = False
+            if reached:
+                self.complete(goal, silent=silent)
+
+    def fire(self, rules: Iterable[TriggerRule]) -> None:
+        """Triggers that fire once now."""
+        self._pending += [(rule, 1) for rule in rules]
+
+    def settle(self, *, may_block: bool = False, late: bool = False, only_held: bool = False) -> None:
+        """Award what has fired; levels and boards follow. 422 where a deduction may block and points don't
+        suffice."""
+        if not self._pending:
+            return
+        gained: dict[int, int] = {}
+        attributes, moment = self.profile.attributes, self.moment.replace(tzinfo=None)
+        rules = self.index.points
+        for rule, times in self._pending:
+            if not rule.is_for(attributes):
+                continue
+            total = self.points.get(rule.system, 0)
+            try:
+                given = points.award(rules, total, rule, times, self.user, attributes, moment, may_block=may_block)
+            except OutOfPoints:
+                name = rules.systems[rule.system].name
+                raise Unprocessable(f"Out of points: {name} would fall below 0") from None
+            if given is not None:
+                gained[rule.system] = gained.get(rule.system, 0) + given.awarded
+                self._award(given)
+        self._pending = []
+        self._follow(gained, late=late, only_held=only_held)
+
+    def give(self, system: int, amount: int, cause: int) -> None:
+        """Give points that no trigger gives."""
+        known = self.index.points.systems.get(system)
+        if known is None:
+            return
+        total = self.points.get(system, 0)
+        given = points.limited(known, total, amount)
+        if given:
+            self._award(points.Award(system, cause, given, total + given))
+            self._follow({system: given})
+
+    def _award(self, given: points.Award) -> None:
+        self.points = {**self.points, given.system: given.total}
+        self.awards.append(
+            AwardRecord(
+                _award_id(self.source, given.trigger, self.at_ms),
+                given.system,
+                given.trigger,
+                given.awarded,
+                given.total,
+                self.at_ms,
+                self.day.toordinal(),
+                given.boosts,
+                self.by_event,
+            )
+        )
+
+    def _follow(self, gained: dict[int, int], *, late: bool = False, only_held: bool = False) -> None:
+        """Levels and boards after points."""
+        for system, amount in gained.items():
+            total = self.points[system]
+            level = self.index.points.level(system, total)
+            if level != self.index.points.level(system, total - amount):
+                self.tell("level", level.number if level is not None else 0, system)
+            self.score(system, amount, late=late, only_held=only_held)
+
+    def tell(self, kind: FactKind, amount: int, subject: int) -> None:
+        """Something else happened."""
+        self.facts.append(FactRecord(kind, self.at_ms, amount, subject))
+
+    def drop_outdated(self, newest_ms: int) -> None:
+        """Let go of standings in runs that no event of this user can reach any more."""
+        if len(self.boards) > 1:
+            newest = local_day(newest_ms, self.tz) - timedelta(days=1)
+            gone = leaderboards.outdated(self.boards, self.index.leaderboard_by_number, newest)
+            self.dropped = [board for board in gone if board not in self.changes]
+
+    def state(self, **fields: Any) -> UserState:
+        """The state as it is now, with these fields besides."""
+        boards = self.boards
+        if self.dropped:
+            boards = {board: standing for board, standing in boards.items() if board not in self.dropped}
+        found: UserState = _replace(
+            self.old,
+            profile=self.profile,
+            totals=self.totals,
+            boards=boards,
+            streaks=self.streaks if self.streaks is not NONE else self.old.streaks,
+            points=self.points,
+            achieved=self.achieved,
+            counts=self.counts,
+            wishes=self.wishes,
+            carried_ms=self.carried_ms,
+            carried_day=self.carried_day,
+            **fields,
+        )
+        return found
+
+    @property
+    def relabelled(self) -> bool:
+        """Whether what boards show beside the user's rank is other than before."""
+        profile, before = self.profile, self.old.profile
+        if self.is_new:
+            return profile.name is not None or bool(profile.attributes)
+        return profile.name != before.name or profile.attributes != before.attributes
+
+    def shown(self) -> dict[str, Standing | None]:
+        """The changes of boards that are ranked; where the user is relabelled, all boards that show it."""
+        changes = self.changes
+        if self.relabelled:
+            # What is left comes first: a group that is joined is ranked among the others as they are then.
+            left = {board: None for board, standing in changes.items() if standing is None}
+            live = leaderboards.live(self.index.leaderboard_by_number, self.boards)
+            changes = {**left, **{b: s for b, s in live.items() if b not in self.dropped}, **changes}
+        if any(not is_ranked(board) for board in changes):
+            changes = {board: standing for board, standing in changes.items() if is_ranked(board)}
+        return changes
+
+    def record(self, event: EventRecord | None, shown: dict[str, Standing | None]) -> LogRecord:
+        """What the log keeps."""
+        old = self.old.boards
+        boards = [
+            BoardRecord(
+                board,
+                None if new is None else new.value,
+                0 if new is None else new.reached_ms,
+                was.value if (was := old.get(board)) is not None else None,
+            )
+            for board, new in shown.items()
+        ]
+        change = StreakChange(self.periods, self.pauses) if self.periods or self.pauses else None
+        return LogRecord(event, boards, change, self.awards, self.completions, self.facts)
+
+
+def _award_id(source: str, cause: int, at_ms: int) -> str:
+    """The same for the same award, however often it is computed; otherwise its own."""
+    return str(
+        UUID(bytes=sha1(f"{source} {cause} {at_ms}".encode(), usedforsecurity=False).digest()[:16], version=5)
+    )

@@ -1,0 +1,1 @@
+"""Achievements: what a user completes once."""

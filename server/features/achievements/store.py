@@ -1,0 +1,14 @@
+"""What Postgres holds of achievements: how often each was completed."""
+
+from __future__ import annotations
+
+from server.backends.postgres.pool import PoolConnection
+
+
+async def completions(connection: PoolConnection, space_id: int) -> tuple[dict[int, int], int]:
+    """How many users completed each achievement, by its number, and how many users there are."""
+    rows = await connection.fetch(
+        "SELECT achievement, completions FROM achievement_counts WHERE space_id = $1", space_id
+    )
+    users: int = await connection.fetchval("SELECT count(*) FROM users WHERE space_id = $1", space_id)
+    return {row["achievement"]: row["completions"] for row in rows}, users

@@ -1,0 +1,179 @@
+"""What is awarded for what, and which level a total is (contract.md, sections 8 and 16)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from server.core.filters import AttributeFilter, matches
+from server.core.numbers import UNITS_MAX
+from server.features.points.boosts import BoostRule, boosted, holding, rule_of
+from server.features.points.model import Boost, Level, PointsSystem, Trigger
+
+MS_PER_HOUR = 3_600_000
+
+
+class TriggerRule(NamedTuple):
+    """An active trigger: numbers instead of ids, ``step`` in units of the metric, periods, hours or days."""
+
+    trigger: Trigger
+    number: int
+    system: int
+    points: int
+    step: int
+    users: tuple[AttributeFilter, ...]
+    events: tuple[AttributeFilter, ...]
+
+    def is_for(self, attributes: Mapping[str, str]) -> bool:
+        """Whether a user with these attributes gets it."""
+        return not self.users or matches(self.users, attributes)
+
+
+class Award(NamedTuple):
+    """Points that were given, or taken: the system's and the trigger's number, the ``total`` after it, the numbers
+    of the boosts that multiplied it."""
+
+    system: int
+    trigger: int
+    awarded: int
+    total: int
+    boosts: tuple[int, ...] = ()
+
+
+class OutOfPoints(Exception):
+    """A deduction that must not go below zero would."""
+
+
+class PointsRules:
+    """The points of a catalog, with the look-ups that the hot path needs."""
+
+    def __init__(
+        self,
+        systems: Iterable[PointsSystem],
+        triggers: Iterable[Trigger],
+        levels: Iterable[Level],
+        boosts: Iterable[Boost],
+        metrics: Mapping[str, tuple[int, int]],
+        achievements: Mapping[str, int],
+    ) -> None:
+        """``metrics`` gives number and units of 1 by id, ``achievements`` the number by id."""
+        self.systems = {system.number: system for system in systems}
+        """By number."""
+        self.by_key = {system.key: system for system in self.systems.values()}
+        numbers = {system.id: system.number for system in self.systems.values()}
+        self.on_metric: dict[int, list[TriggerRule]] = defaultdict(list)
+        """By the metric's number; what gives comes before what takes."""
+        self.on_achievement: dict[int, list[TriggerRule]] = defaultdict(list)
+        """By the achievement's number."""
+        self.on_streak: list[TriggerRule] = []
+        self.on_creation: list[TriggerRule] = []
+        self.timed: list[TriggerRule] = []
+        self.triggers: dict[int, Trigger] = {}
+        """Of every status, by number."""
+        for one in sorted(triggers, key=lambda trigger: trigger.points < 0):
+            self.triggers[one.number] = one
+            system = numbers.get(one.system_id)
+            if one.status == "active" and system is not None:
+                self._place(one, system, metrics, achievements)
+        self.levels: dict[int, list[Level]] = {number: [] for number in self.systems}
+        """By the system's number, the lowest first."""
+        for level in sorted(levels, key=lambda level: level.points):
+            if level.system_id in numbers:
+                self.levels[numbers[level.system_id]].append(level)
+        self.boosts: dict[int, BoostRule] = {}
+        """By number."""
+        self.shared: dict[int, list[BoostRule]] = {number: [] for number in self.systems}
+        """Boosts for more than one user, by the system's number."""
+        self.personal: dict[str, list[tuple[int, BoostRule]]] = defaultdict(list)
+        """Boosts for one user, with the system's number."""
+        for boost in boosts:
+            system = numbers.get(boost.system_id)
+            if system is None:
+                continue
+            rule = self.boosts[boost.number] = rule_of(boost)
+            if boost.user_id is None:
+                self.shared[system].append(rule)
+            else:
+                self.personal[boost.user_id].append((system, rule))
+
+    def _place(
+        self, one: Trigger, system: int, metrics: Mapping[str, tuple[int, int]], achievements: Mapping[str, int]
+    ) -> None:
+        def rule(step: int) -> TriggerRule:
+            return TriggerRule(
+                one, one.number, system, one.points, step, one.user_attributes, one.event_attributes
+            )
+
+        if one.type == "metric":
+            if one.metric_id is not None and one.metric_id in metrics:
+                number, scale = metrics[one.metric_id]
+                self.on_metric[number].append(rule((one.metric_threshold or 1) * scale))
+        elif one.type == "achievement":
+            if one.achievement_id is not None and one.achievement_id in achievements:
+                self.on_achievement[achievements[one.achievement_id]].append(rule(1))
+        elif one.type == "streak":
+            self.on_streak.append(rule(one.streak_length or 1))
+        elif one.type == "time":
+            self.timed.append(rule(one.time_interval or 1))
+        else:
+            self.on_creation.append(rule(1))
+
+    def of_user(self, user: str, system: int) -> list[BoostRule]:
+        """The boosts that may multiply what a user is awarded."""
+        own = self.personal.get(user)
+        shared = self.shared[system]
+        return shared if own is None else [*shared, *(rule for number, rule in own if number == system)]
+
+    def level(self, system: int, total: int) -> Level | None:
+        """The highest level that a total reaches; None below the first."""
+        levels = self.levels[system]
+        at = bisect_right(levels, total, key=lambda level: level.points)
+        return levels[at - 1] if at else None
+
+
+def award(
+    rules: PointsRules,
+    total: int,
+    rule: TriggerRule,
+    times: int,
+    user: str,
+    attributes: Mapping[str, str],
+    moment: datetime,
+    *,
+    may_block: bool = False,
+) -> Award | None:
+    """What a trigger that fired ``times`` (negative: what it gave is taken back) gives to a user who has
+    ``total``, at a local time without a zone; None for nothing.
+
+    ``OutOfPoints`` where a deduction ``may_block`` and the total doesn't suffice.
+    """
+    amount = rule.points * times
+    applied: list[BoostRule] = []
+    if amount > 0 and rule.points > 0 and (boosts := rules.of_user(user, rule.system)):
+        applied = holding(boosts, attributes, moment)
+        if applied:
+            amount = boosted(amount, applied)
+    if may_block and amount < 0 and rule.trigger.block_if_out_of_points and total + amount < 0:
+        raise OutOfPoints
+    given = limited(rules.systems[rule.system], total, amount)
+    if not given:
+        return None
+    numbers = tuple(one.boost.number for one in applied)
+    return Award(rule.system, rule.number, given, total + given, numbers)
+
+
+def limited(system: PointsSystem, total: int, amount: int) -> int:
+    """What of an amount can be given to, or taken from, somebody who has ``total``: it stays between 0 and the
+    system's most."""
+    if amount < 0:
+        return max(amount, -total)
+    most = UNITS_MAX if system.max_points is None else system.max_points
+    return max(0, min(amount, most - total))
+
+
+def fired(step: int, before: int, after: int) -> int:
+    """How often a multiple of ``step`` was passed between two totals, negative on the way down."""
+    return after // step - before // step

@@ -1,0 +1,202 @@
+"""After a change of the catalog: brings all users in line, cold ones included (design decision 11).
+
+Achievements that are new, or ask for something else, are completed by those who have what they ask for, silently;
+everybody's next due moment is computed anew. What one user's boost moves is brought to that user only.
+
+Users are read from Postgres, and the rules tried on what it holds; only those whom something happens to are
+committed, by the same way as every change: one who has posted meanwhile is computed from the state as it is then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import structlog
+
+from server.backends.postgres.pool import Pool, PoolConnection, acquired
+from server.backends.redis.client import RedisClient
+from server.clock import Clock, stopwatch_s
+from server.core.errors import Conflict, NotFound, PodiumError
+from server.core.filters import AttributeFilter
+from server.engine.apply import apply
+from server.engine.catalog import CatalogIndex
+from server.engine.inputs import Tick
+from server.engine.state import UserState, decode_state
+from server.intake.service import Intake
+from server.spaces.space import Space
+from server.writebehind.watermark import Watermark
+
+USERS_AT_ONCE = 500
+"""Users read from Postgres, and committed, at a time."""
+AGAIN_S = 0.3
+"""Pause before users are read again whose newest events were not flushed: more than the flush interval."""
+_LOCK = 0x53776570
+"""First half of the advisory lock ("Swep"); the second is the space."""
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeps:
+    """The sweeps of one space."""
+
+    def __init__(self, pool: Pool, redis: RedisClient, intake: Intake, clock: Clock) -> None:
+        self._pool = pool
+        self._redis = redis
+        self._intake = intake
+        self._space: Space = intake.space
+        self._clock = clock
+        self._watermark = Watermark(pool, redis, self._space)
+        self._seen: CatalogIndex | None = None
+
+    async def round(self) -> int:
+        """Bring users in line with the newest catalog; how many something happened to. ``Unavailable`` where a
+        store is away: the next round begins anew."""
+        index = self._space.index
+        if index is self._seen or not await self._watermark.reached():
+            return 0
+        async with acquired(self._pool) as holder, holder.transaction():
+            await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
+                return 0  # another worker is at it
+            wanted = signature(index)
+            row = await holder.fetchval("SELECT signature FROM sweeps WHERE space_id = $1", self._space.id)
+            done = row.split(" ") if row is not None else [_NOTHING, _NOTHING]
+            changed = 0
+            if wanted[0] != done[0]:
+                changed = await self._sweep(index)
+            elif wanted[1] != done[1]:
+                users = list(index.points.personal)
+                changed = await self._sweep_users(index, users) if users else 0
+            if list(wanted) != done:
+                await holder.execute(
+                    "INSERT INTO sweeps (space_id, signature) VALUES ($1, $2) ON CONFLICT (space_id)"
+                    " DO UPDATE SET signature = excluded.signature, swept_at = now()",
+                    self._space.id,
+                    " ".join(wanted),
+                )
+        self._seen = index
+        return changed
+
+    async def _sweep(self, index: CatalogIndex) -> int:
+        started_s, looked_at, changed, last = stopwatch_s(), 0, 0, ""
+        while True:
+            async with acquired(self._pool) as connection:
+                rows = await connection.fetch(
+                    "SELECT id FROM users WHERE space_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+                    self._space.id,
+                    last,
+                    USERS_AT_ONCE,
+                )
+            if not rows:
+                break
+            users = [row["id"] for row in rows]
+            last = users[-1]
+            looked_at += len(users)
+            changed += await self._sweep_users(index, users)
+        log.info(
+            "users_swept",
+            space=self._space.public_id,
+            users=looked_at,
+            changed=changed,
+            took_s=round(stopwatch_s() - started_s, 1),
+        )
+        return changed
+
+    async def _sweep_users(self, index: CatalogIndex, users: Sequence[str]) -> int:
+        changed = 0
+        while users:
+            ticks = await self._ticks(index, users)
+            again = []
+            for tick, result in zip(ticks, await self._intake.batcher.submit_many(ticks), strict=True):
+                if isinstance(result, Conflict):
+                    again.append(tick.user)
+                elif isinstance(result, PodiumError) and not isinstance(result, NotFound):
+                    raise result
+                else:
+                    changed += 1
+            users = again
+            # One core is shared with the flusher and the ticks.
+            await asyncio.sleep(AGAIN_S if again else 0)
+        return changed
+
+    async def _ticks(self, index: CatalogIndex, users: Sequence[str]) -> list[Tick]:
+        """The ticks of those whom something would happen to."""
+        async with (
+            acquired(self._pool) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            rows = await connection.fetch(
+                "SELECT id, token, state FROM users WHERE space_id = $1 AND id = ANY ($2::text[])",
+                self._space.id,
+                users,
+            )
+            counts = await self._counts(connection, index, users)
+        now_ms = self._clock()
+        found = []
+        for user, token, blob in rows:
+            state: UserState = decode_state(blob)
+            counted = {
+                number: units
+                for number, units in counts.get(user, {}).items()
+                if number not in state.achieved and state.counts.get(number) != units
+            }
+            tick = Tick(user, now_ms, True, counted, token if counted else "")
+            after = apply(index, state, tick).state
+            if (
+                counted
+                or msgspec.structs.replace(after, carried_ms=state.carried_ms, carried_day=state.carried_day)
+                != state
+            ):
+                found.append(tick)
+        return found
+
+    async def _counts(
+        self, connection: PoolConnection, index: CatalogIndex, users: Sequence[str]
+    ) -> dict[str, dict[int, int]]:
+        """What users' stored events come to for achievements with filters by event attributes."""
+        found: dict[str, dict[int, int]] = {}
+        for metric, goals in index.achievements.on_metric.items():
+            for goal in goals:
+                if not goal.events:
+                    continue
+                rows = await connection.fetch(
+                    "SELECT user_id, sum(units)::bigint FROM events"
+                    " WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND metric = $3 AND attributes @> "
+                    "$4::jsonb"
+                    " GROUP BY user_id",
+                    self._space.id,
+                    users,
+                    metric,
+                    _wanted(goal.events),
+                )
+                for user, units in rows:
+                    found.setdefault(user, {})[goal.number] = units
+        return found
+
+
+_NOTHING = sha256(b"[]").hexdigest()[:32]
+
+
+def signature(index: CatalogIndex) -> tuple[str, str]:
+    """What all users, and what single users, must be brought in line with: digests that change with it."""
+    points = index.points
+    shared: list[Any] = [
+        *(goal.achievement for goal in index.achievements.goals.values() if goal.achievement.trigger != "api"),
+        *(rule.trigger for rule in points.timed),
+    ]
+    if index.streaks.thresholds:
+        shared += index.catalog.streaks
+    own = [rule.boost for boosts in points.personal.values() for _, rule in boosts]
+    return _digest(shared), _digest(own)
+
+
+def _digest(items: Sequence[Any]) -> str:
+    return sha256(msgspec.json.encode(items)).hexdigest()[:32]
+
+
+def _wanted(filters: Sequence[AttributeFilter]) -> dict[str, str]:
+    return {one.key: one.value for one in filters}
