@@ -91,7 +91,8 @@ def _begin(index: CatalogIndex, state: UserState | None, user: str, upsert: Upse
     if state is None:
         profile = users.apply(None, upsert, now_ms)
         day = local_day(now_ms, zone(profile.tz)).toordinal()
-        turn = Turn(index, user, UserState(profile, carried_ms=now_ms, carried_day=day), now_ms, is_new=True)
+        old = UserState(profile, carried_ms=now_ms, carried_day=day, first_day=day)
+        turn = Turn(index, user, old, now_ms, is_new=True)
         turn.at(now_ms)
         if index.points.on_creation:
             turn.fire(index.points.on_creation)
@@ -107,6 +108,8 @@ def _begin(index: CatalogIndex, state: UserState | None, user: str, upsert: Upse
         if profile is not state.profile:
             before = state.profile
             turn.enter(profile)
+            if profile.tz != before.tz and turn.carried_day:
+                carry(turn, now_ms)
             turn.at(now_ms)
             if index.achievements.goals and (
                 profile.attributes != before.attributes or profile.sign_up != before.sign_up

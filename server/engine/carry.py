@@ -40,9 +40,10 @@ class _Moment(NamedTuple):
 def carry(turn: Turn, now_ms: int) -> None:
     """Bring everything that came due up to now."""
     today = local_day(now_ms, turn.tz).toordinal()
-    from_ms, from_day = turn.old.carried_ms or now_ms, turn.old.carried_day or today
+    from_ms, from_day = turn.carried_ms or now_ms, turn.carried_day or today
     for at_ms, _, what in sorted(_due(turn, from_ms, from_day, now_ms, today), key=lambda due: due[:2]):
-        turn.at(at_ms)
+        # A midnight that lay behind already when the user moved there comes now.
+        turn.at(at_ms if at_ms > from_ms else now_ms)
         if isinstance(what, Passing):
             _pass(turn, what)
         elif isinstance(what, Goal):
@@ -53,8 +54,8 @@ def carry(turn: Turn, now_ms: int) -> None:
         else:
             turn.tell("boost_started" if what.begins else "boost_finished", what.rule.boost.number, what.system)
         turn.settle()
-    turn.carried_ms = max(now_ms, turn.old.carried_ms)
-    turn.carried_day = max(today, turn.old.carried_day)
+    turn.carried_ms = max(now_ms, turn.carried_ms)
+    turn.carried_day = max(today, turn.carried_day)
     turn.due_moved = True
 
 
@@ -74,7 +75,7 @@ def next_due(turn: Turn) -> int:
             step_ms = rule.step * MS_PER_HOUR
             instants.append(created_ms + ((now_ms - created_ms) // step_ms + 1) * step_ms)
         else:
-            created = local_day(created_ms, tz).toordinal()
+            created = _first_day(turn)
             days.append(created + (max(0, today - created) // rule.step + 1) * rule.step)
     for _, boost in turn.index.points.personal.get(turn.user, ()):
         boundaries = (boost.begins, boost.ends)
@@ -106,7 +107,7 @@ def _due(turn: Turn, from_ms: int, from_day: int, now_ms: int, today: int) -> It
             for at_ms in range(created_ms + first * step_ms, now_ms + 1, step_ms):
                 yield _Moment(at_ms, 2, rule)
         else:
-            created = local_day(created_ms, tz).toordinal()
+            created = _first_day(turn)
             first = max(1, (from_day - created) // rule.step + 1)
             for day in range(created + first * rule.step, today + 1, rule.step):
                 if midnight(day, tz) > rule.trigger.active_ms:
@@ -115,6 +116,11 @@ def _due(turn: Turn, from_ms: int, from_day: int, now_ms: int, today: int) -> It
         for boundary, begins in ((boost.begins, True), (boost.ends, False)):
             if boundary is not None and from_ms < (at_ms := instant(boundary.replace(tzinfo=tz))) <= now_ms:
                 yield _Moment(at_ms, 3, _Boundary(boost, system, begins))
+
+
+def _first_day(turn: Turn) -> int:
+    """The local day on which the user was made, wherever the user is now."""
+    return turn.old.first_day or local_day(turn.profile.created_ms, turn.tz).toordinal()
 
 
 def _anniversaries(turn: Turn) -> Iterator[tuple[Goal, int]]:

@@ -24,7 +24,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     ``points`` maps a points system's number to the total, ``achieved`` an achievement's to the instant of its
     completion; ``counts`` holds the units that count for a trigger or an achievement, by its number, where event
     attributes decide. Time has been carried through (engine/carry.py) up to ``carried_ms`` and ``carried_day``
-    (ordinal of the latest local day), and next brings something at ``due_ms``, 0 for never. ``wishes`` and
+    (ordinal of the latest local day; ``first_day`` is that of the user's creation), and next brings something at ``due_ms``, 0 for never. ``wishes`` and
     ``channels`` are the user's preferences: of the streak, and of notifications by type. ``rewarded`` maps a
     leaderboard's number to the last run whose reward the user was given.
     """
@@ -45,6 +45,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     carried_ms: int = 0
     carried_day: int = 0
     due_ms: int = 0
+    first_day: int = 0
     wishes: Wishes | None = None
     channels: dict[str, tuple[str, ...]] = {}
     rewarded: dict[int, str] = {}

@@ -260,7 +260,7 @@ class Turn:
         gained: dict[int, int] = {}
         attributes, moment = self.profile.attributes, self.moment.replace(tzinfo=None)
         rules = self.index.points
-        for rule, times in self._pending:
+        for rule, times in sorted(self._pending, key=_by_type):
             if not rule.is_for(attributes):
                 continue
             total = self.points.get(rule.system, 0)
@@ -377,6 +377,14 @@ class Turn:
         ]
         change = StreakChange(self.periods, self.pauses) if self.periods or self.pauses else None
         return LogRecord(event, boards, change, self.awards, self.completions, self.facts)
+
+
+_ORDER = {"user_creation": 0, "metric": 1, "streak": 2, "achievement": 3, "time": 4}
+"""What gives points first (contract.md, section 16: order within an event)."""
+
+
+def _by_type(fired_: tuple[TriggerRule, int]) -> int:
+    return _ORDER[fired_[0].trigger.type]
 
 
 def _award_id(source: str, cause: int, at_ms: int) -> str:
