@@ -126,10 +126,11 @@ def _end(
 ) -> Applied:
     if turn.due_moved:
         fields["due_ms"] = next_due(turn)
-    shown = turn.shown()
+    relabelled = turn.relabelled
+    shown = turn.shown(relabelled=relabelled)
     total = turn.totals.get(metric.number, 0) if metric is not None else 0
     record = turn.record(event, shown)
-    return Applied(turn.state(**fields), record, shown, turn.dropped, turn.relabelled, metric, total)
+    return Applied(turn.state(**fields), record, shown, turn.dropped, relabelled, metric, total)
 
 
 def _event(index: CatalogIndex, state: UserState | None, event: Event, generation: int) -> Applied:

@@ -63,7 +63,7 @@ def user_achievement(index: CatalogIndex, one: Achievement, achieved_ms: int | N
 def metric_achievements(index: CatalogIndex, metric_id: str, state: UserState) -> list[UserAchievement]:
     """The achievements of a metric that a user may complete, or has completed."""
     return [
-        user_achievement(index, one, state.achieved.get(one.number))
+        user_achievement(index, one, state.achieved_ms(one.number))
         for one in index.catalog.achievements
         if one.metric_id == metric_id and one.trigger == "metric" and is_visible(index, one, state)
     ]

@@ -21,10 +21,11 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     number, and runs, by board, that the user was barred from. ``filled`` are the numbers of leaderboards that the
     user's earlier events were counted on when those were made.
 
-    ``points`` maps a points system's number to the total, ``achieved`` an achievement's to the instant of its
-    completion; ``counts`` holds the units that count for a trigger or an achievement, by its number, where event
-    attributes decide. Time has been carried through (engine/carry.py) up to ``carried_ms`` and ``carried_day``
-    (ordinal of the latest local day; ``first_day`` is that of the user's creation), and next brings something at ``due_ms``, 0 for never. ``wishes`` and
+    ``points`` maps a points system's number to the total, ``achieved`` an achievement's to when it was completed,
+    in seconds since the user was created (``achieved_ms``); ``counts`` holds the units that count for a trigger
+    or an achievement, by its number, where event attributes decide. Time has been carried through
+    (engine/carry.py) up to ``carried_ms`` and ``carried_day`` (ordinal of the latest local day; ``first_day``
+    is that of the user's creation), and next brings something at ``due_ms``, 0 for never. ``wishes`` and
     ``channels`` are the user's preferences: of the streak, and of notifications by type. ``rewarded`` maps a
     leaderboard's number to the last run whose reward the user was given.
     """
@@ -49,6 +50,11 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     wishes: Wishes | None = None
     channels: dict[str, tuple[str, ...]] = {}
     rewarded: dict[int, str] = {}
+
+    def achieved_ms(self, achievement: int) -> int | None:
+        """The instant at which an achievement, by its number, was completed; None if it was not."""
+        seconds = self.achieved.get(achievement)
+        return None if seconds is None else self.profile.created_ms // 1000 * 1000 + seconds * 1000
 
 
 _encoder = msgspec.json.Encoder()

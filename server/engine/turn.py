@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from hashlib import sha1
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -38,6 +37,7 @@ from server.features.leaderboards.ranking import is_ranked
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
 from server.features.points import rules as points
+from server.features.points.boosts import Boosting
 from server.features.points.rules import OutOfPoints, TriggerRule, fired
 from server.features.streaks import rules as streaks
 from server.features.streaks.model import NONE, Streaks
@@ -61,6 +61,7 @@ class Turn:
         self.is_new = is_new
         self.profile = old.profile
         self.tz = zone(old.profile.tz)
+        self.at_ms = -1
         self.source = user
         self.by_event = False
         self.streaks: Streaks = old.streaks or NONE
@@ -85,6 +86,8 @@ class Turn:
 
     def at(self, at_ms: int) -> None:
         """What follows happens at this instant."""
+        if at_ms == self.at_ms:
+            return
         self.at_ms = at_ms
         self.moment: datetime = local_time(at_ms, self.tz)
         self.day: date = self.moment.date()
@@ -104,6 +107,7 @@ class Turn:
         before, self.profile = self.profile, profile
         if profile.tz != before.tz:
             self.tz = zone(profile.tz)
+            self.at_ms = -1
             self.due_moved = True
         if profile.sign_up != before.sign_up:
             self.due_moved = True
@@ -181,7 +185,7 @@ class Turn:
         if metric.number not in wanted.thresholds:
             return False
         index = wanted.track
-        old = self.streaks.tracks[index].stretches[-1:]
+        old = self.streaks.tracks[index].stretches
         self.streaks, extended, steps = streaks.count(
             wanted, self.streaks, metric.number, units, self.day.toordinal(), newest_day, self.at_ms
         )
@@ -190,17 +194,18 @@ class Turn:
             self.due_moved = True
         if extended:
             new = self.streaks.tracks[index].stretches[-1]
-            # A stretch that hangs together with the one before goes on; otherwise it began at 0.
-            before = old[0].length if old and old[0].last >= new.first else 0
-            self._lengthened(before, new.length)
+            # What it grew from: one stretch, two that an event of the past joins, or none.
+            self._lengthened([one.length for one in old if one.length and one.last >= new.first], new.length)
         return extended
 
-    def _lengthened(self, before: int, after: int) -> None:
+    def _lengthened(self, befores: list[int], after: int) -> None:
+        before = max(befores, default=0)
         for goal in self.index.achievements.on_streak:
             if goal.number not in self.achieved and after >= goal.needs and goal.is_for(self.profile.attributes):
                 self.complete(goal, silent=before >= goal.needs)
         for rule in self.index.points.on_streak:
-            if after > before and (times := fired(rule.step, before, after)):
+            times = after // rule.step - sum(one // rule.step for one in befores)
+            if times > 0:
                 self._pending.append((rule, times))
         self.score(STREAK, after)
 
@@ -211,8 +216,10 @@ class Turn:
 
     def complete(self, goal: Goal, *, silent: bool = False) -> None:
         """Complete an achievement, and what is made of it."""
-        self.achieved = {**self.achieved, goal.number: self.at_ms}
-        self.completions.append(CompletionRecord(goal.number, self.at_ms, silent))
+        # Whole seconds: a state of many achievements stays small.
+        at_s = self.at_ms // 1000
+        self.achieved = {**self.achieved, goal.number: at_s - self.profile.created_ms // 1000}
+        self.completions.append(CompletionRecord(goal.number, at_s * 1000, silent))
         self._pending += [(rule, 1) for rule in self.index.points.on_achievement.get(goal.number, ())]
         for whole in self.index.achievements.composed(self.achieved, self.profile.attributes):
             if whole.number not in self.achieved:
@@ -258,19 +265,23 @@ class Turn:
         if not self._pending:
             return
         gained: dict[int, int] = {}
-        attributes, moment = self.profile.attributes, self.moment.replace(tzinfo=None)
-        rules = self.index.points
-        for rule, times in sorted(self._pending, key=_by_type):
+        attributes, rules = self.profile.attributes, self.index.points
+        boosts: dict[int, Boosting | None] = {}
+        pending = self._pending
+        for rule, times in sorted(pending, key=_by_type) if len(pending) > 1 else pending:
             if not rule.is_for(attributes):
                 continue
-            total = self.points.get(rule.system, 0)
+            system = rule.system
+            if system not in boosts:
+                boosts[system] = rules.boosting(self.user, system, attributes, self.moment)
+            total = self.points.get(system, 0)
             try:
-                given = points.award(rules, total, rule, times, self.user, attributes, moment, may_block=may_block)
+                given = points.award(rules, total, rule, times, boosts[system], may_block=may_block)
             except OutOfPoints:
-                name = rules.systems[rule.system].name
+                name = rules.systems[system].name
                 raise Unprocessable(f"Out of points: {name} would fall below 0") from None
             if given is not None:
-                gained[rule.system] = gained.get(rule.system, 0) + given.awarded
+                gained[system] = gained.get(system, 0) + given.awarded
                 self._award(given)
         self._pending = []
         self._follow(gained, late=late, only_held=only_held)
@@ -351,10 +362,10 @@ class Turn:
             return profile.name is not None or bool(profile.attributes)
         return profile.name != before.name or profile.attributes != before.attributes
 
-    def shown(self) -> dict[str, Standing | None]:
+    def shown(self, *, relabelled: bool) -> dict[str, Standing | None]:
         """The changes of boards that are ranked; where the user is relabelled, all boards that show it."""
         changes = self.changes
-        if self.relabelled:
+        if relabelled:
             # What is left comes first: a group that is joined is ranked among the others as they are then.
             left = {board: None for board, standing in changes.items() if standing is None}
             live = leaderboards.live(self.index.leaderboard_by_number, self.boards)
@@ -389,6 +400,6 @@ def _by_type(fired_: tuple[TriggerRule, int]) -> int:
 
 def _award_id(source: str, cause: int, at_ms: int) -> str:
     """The same for the same award, however often it is computed; otherwise its own."""
-    return str(
-        UUID(bytes=sha1(f"{source} {cause} {at_ms}".encode(), usedforsecurity=False).digest()[:16], version=5)
-    )
+    digest = sha1(f"{source} {cause} {at_ms}".encode(), usedforsecurity=False).hexdigest()
+    # The layout of a UUID of version 5; the class would take three times as long.
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"

@@ -166,7 +166,7 @@ class Filling:
             rows = await connection.fetch(
                 "SELECT user_id, system, at_ms, awarded, day FROM point_awards"
                 " WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND system = ANY ($3::int[])"
-                " ORDER BY user_id, system, at_ms, id",
+                " ORDER BY user_id, system, at_ms, seq",
                 self._space.id,
                 users,
                 by_kind["points"],

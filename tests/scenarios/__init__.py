@@ -1,1 +1,2 @@
-"""Stories: what happens to a user, day by day, as data that anybody can read. ``README.md`` says how to write one."""
+"""Stories: what happens to a user, day by day, as data that anybody can read. ``README.md`` says how to write
+one."""

@@ -29,7 +29,7 @@ from server.engine.state import UserState, decode_state, encode_state
 from server.features.achievements.model import Achievement
 from server.features.metrics.model import Metric
 from server.features.points.model import Boost, Level, PointsSystem, Trigger
-from server.features.streaks.model import Freezes, MetricThreshold, Pause, StreakSettings, Wishes
+from server.features.streaks.model import NONE, Freezes, MetricThreshold, Pause, StreakSettings, Wishes
 from server.features.streaks.rules import standing
 from server.features.users.model import Attribute
 from server.features.users.rules import NOTHING, Upsert
@@ -131,7 +131,8 @@ class Player:
             self.events.append(event)
             yield event
         if "user" in step:
-            yield ChangeUser("ann", self._upsert({**(self._user if self.state is None else {}), **step["user"]}), now_ms)
+            known = self._user if self.state is None else {}
+            yield ChangeUser("ann", self._upsert({**known, **step["user"]}), now_ms)
         if "complete" in step:
             number = self.index.achievements.by_key[step["complete"]].number
             yield Complete("ann", number, upsert, now_ms)
@@ -184,14 +185,17 @@ class Player:
         if name == "points":
             return {s.key: state.points.get(s.number, 0) for s in index.catalog.points}
         if name == "level":
-            levels = {s.key: index.points.level(s.number, state.points.get(s.number, 0)) for s in index.catalog.points}
-            return {key: level.key if level is not None else None for key, level in levels.items()}
+            found = {}
+            for system in index.catalog.points:
+                level = index.points.level(system.number, state.points.get(system.number, 0))
+                found[system.key] = level.key if level is not None else None
+            return found
         if name == "achievements":
             return [self.keys[number] for number in state.achieved]
         today = local_day(now_ms, zone(state.profile.tz)).toordinal()
         rules = index.streak_rules(state.wishes)
-        found = standing(rules, state.streaks, today) if state.streaks is not None else None
-        return (found.freezes if name == "freezes" else found.length) if found is not None else 0
+        streak = standing(rules, state.streaks or NONE, today)
+        return streak.freezes if name == "freezes" else streak.length
 
     def take_records(self) -> list[Applied]:
         """What was recorded since the last look."""
@@ -218,7 +222,9 @@ def wishes(index: CatalogIndex, wanted: dict[str, Any]) -> Wishes:
     return Wishes(
         enabled=wanted.get("enabled", True),
         mode=wanted.get("mode"),
-        thresholds=None if metrics is None else tuple((by_key[key].number, least) for key, least in metrics.items()),
+        thresholds=None
+        if metrics is None
+        else tuple((by_key[key].number, least) for key, least in metrics.items()),
         days_off=tuple(wanted["daysOff"]) if "daysOff" in wanted else None,
     )
 
@@ -250,12 +256,14 @@ class _Maker:
             for type_ in ("user", "event")
             for key in attributes.get(type_, ())
         )
-        achievements = tuple(self._achievement(key, one) for key, one in self._wanted.get("achievements", {}).items())
+        wanted = self._wanted.get("achievements", {})
+        achievements = tuple(self._achievement(key, one) for key, one in wanted.items())
         systems, triggers, levels, boosts = [], [], [], []
         for key, one in self._wanted.get("points", {}).items():
             system = PointsSystem(self._id(f"points {key}"), self._take(), key, key, max_points=one.get("max"))
             systems.append(system)
-            triggers += [self._trigger(system.id, at, trigger) for at, trigger in enumerate(one.get("triggers", ()))]
+            for at, trigger in enumerate(one.get("triggers", ())):
+                triggers.append(self._trigger(system.id, at, trigger))
             levels += [
                 Level(self._id(f"level {key} {name}"), self._take(), name, system.id, name, points)
                 for name, points in one.get("levels", {}).items()

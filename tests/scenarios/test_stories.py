@@ -81,6 +81,9 @@ def tell(player: Player, step: dict[str, Any], story: str) -> None:
         completions = [player.keys[one.achievement] for applied in done for one in applied.record.completions]
         assert completions == step["completed"], where
     if "happened" in step:
-        told = [f"{fact.kind} {fact.amount}" for fact in facts(done) if not fact.kind.startswith(("level", "boost"))]
-        told += [fact.kind for fact in facts(done) if fact.kind.startswith("boost")]
+        told = [
+            fact.kind if fact.kind.startswith("boost") else f"{fact.kind} {fact.amount}"
+            for fact in facts(done)
+            if fact.kind != "level"
+        ]
         assert told == step["happened"], where

@@ -84,7 +84,7 @@ async def get_user_achievements(request: Request) -> Response:
         counts, number = await store.completions(connection, space.id)
     rows = [
         UserAchievementWithStats(
-            **msgspec.structs.asdict(shown.user_achievement(index, one, state.achieved.get(one.number))),
+            **msgspec.structs.asdict(shown.user_achievement(index, one, state.achieved_ms(one.number))),
             completions=counts.get(one.number, 0),
             rarity=shapes.rarity(counts.get(one.number, 0), number),
         )
@@ -110,7 +110,7 @@ async def post_complete(request: Request) -> Response:
     users.check(user, index.user_attributes, now_ms)
     state, record = await parts.told(space, Complete(user.id, found.number, user, now_ms))
     points = shown.changed_points(index, state, [one for one in record.awards if one.by_event], now_ms)
-    achieved = shown.user_achievement(index, found, state.achieved.get(found.number, now_ms))
+    achieved = shown.user_achievement(index, found, state.achieved_ms(found.number))
     return answer(
         Completed(completion_id=_completion_id(found, user.id), achievement=achieved, points=points), 201
     )

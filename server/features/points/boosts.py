@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from server.core.filters import matches
-from server.features.points.model import Boost
+from server.features.points.model import Boost, Rounding
 
 BoostStatus = Literal["scheduled", "active", "finished"]
 
@@ -57,16 +57,33 @@ def holding(rules: Iterable[BoostRule], attributes: Mapping[str, str], moment: d
     ]
 
 
-def boosted(amount: int, rules: Sequence[BoostRule]) -> int:
-    """A positive amount times all multipliers, rounded once: as the boost says that began last. Halves go away
-    from zero."""
-    numerator, denominator = amount, 1
+class Boosting(NamedTuple):
+    """Boosts that hold together: their numbers, the product of the multipliers as a fraction, and how it is
+    rounded."""
+
+    numbers: tuple[int, ...]
+    numerator: int
+    denominator: int
+    rounding: Rounding
+
+
+def together(rules: Sequence[BoostRule]) -> Boosting | None:
+    """Boosts multiply each other; the one that began last says how what they give is rounded. None for none."""
+    if not rules:
+        return None
+    numerator, denominator = 1, 1
     for rule in rules:
         numerator *= rule.numerator
         denominator *= rule.denominator
-    rounding = max(rules, key=lambda rule: (rule.begins, rule.boost.number)).boost.rounding
-    if rounding == "up":
+    last = max(rules, key=lambda rule: (rule.begins, rule.boost.number))
+    return Boosting(tuple(rule.boost.number for rule in rules), numerator, denominator, last.boost.rounding)
+
+
+def boosted(amount: int, boosting: Boosting) -> int:
+    """A positive amount times all multipliers, rounded once; halves go away from zero."""
+    numerator, denominator = amount * boosting.numerator, boosting.denominator
+    if boosting.rounding == "up":
         return -(-numerator // denominator)
-    if rounding == "nearest":
+    if boosting.rounding == "nearest":
         return (2 * numerator + denominator) // (2 * denominator)
     return numerator // denominator

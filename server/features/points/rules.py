@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from server.core.filters import AttributeFilter, matches
 from server.core.numbers import UNITS_MAX
-from server.features.points.boosts import BoostRule, boosted, holding, rule_of
+from server.features.points.boosts import Boosting, BoostRule, boosted, holding, rule_of, together
 from server.features.points.model import Boost, Level, PointsSystem, Trigger
 
 MS_PER_HOUR = 3_600_000
@@ -121,11 +121,13 @@ class PointsRules:
         else:
             self.on_creation.append(rule(1))
 
-    def of_user(self, user: str, system: int) -> list[BoostRule]:
-        """The boosts that may multiply what a user is awarded."""
+    def boosting(self, user: str, system: int, attributes: Mapping[str, str], moment: datetime) -> Boosting | None:
+        """What multiplies a system's awards to a user with these attributes at a local time; None for nothing."""
         own = self.personal.get(user)
-        shared = self.shared[system]
-        return shared if own is None else [*shared, *(rule for number, rule in own if number == system)]
+        boosts = self.shared[system]
+        if own is not None:
+            boosts = [*boosts, *(rule for number, rule in own if number == system)]
+        return together(holding(boosts, attributes, moment.replace(tzinfo=None))) if boosts else None
 
     def level(self, system: int, total: int) -> Level | None:
         """The highest level that a total reaches; None below the first."""
@@ -139,30 +141,23 @@ def award(
     total: int,
     rule: TriggerRule,
     times: int,
-    user: str,
-    attributes: Mapping[str, str],
-    moment: datetime,
+    boosting: Boosting | None = None,
     *,
     may_block: bool = False,
 ) -> Award | None:
     """What a trigger that fired ``times`` (negative: what it gave is taken back) gives to a user who has
-    ``total``, at a local time without a zone; None for nothing.
+    ``total``; None for nothing.
 
     ``OutOfPoints`` where a deduction ``may_block`` and the total doesn't suffice.
     """
     amount = rule.points * times
-    applied: list[BoostRule] = []
-    if amount > 0 and rule.points > 0 and (boosts := rules.of_user(user, rule.system)):
-        applied = holding(boosts, attributes, moment)
-        if applied:
-            amount = boosted(amount, applied)
+    boosts: tuple[int, ...] = ()
+    if boosting is not None and amount > 0 and rule.points > 0:
+        amount, boosts = boosted(amount, boosting), boosting.numbers
     if may_block and amount < 0 and rule.trigger.block_if_out_of_points and total + amount < 0:
         raise OutOfPoints
     given = limited(rules.systems[rule.system], total, amount)
-    if not given:
-        return None
-    numbers = tuple(one.boost.number for one in applied)
-    return Award(rule.system, rule.number, given, total + given, numbers)
+    return Award(rule.system, rule.number, given, total + given, boosts) if given else None
 
 
 def limited(system: PointsSystem, total: int, amount: int) -> int:

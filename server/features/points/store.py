@@ -27,7 +27,7 @@ async def newest_awards(
     """A user's awards, the newest first."""
     rows = await connection.fetch(
         "SELECT id, system, cause, awarded, total, at_ms, day, boosts FROM point_awards"
-        " WHERE space_id = $1 AND user_id = $2 AND system = $3 ORDER BY at_ms DESC, id DESC LIMIT $4",
+        " WHERE space_id = $1 AND user_id = $2 AND system = $3 ORDER BY at_ms DESC, seq DESC LIMIT $4",
         space_id,
         user,
         system,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import date
+from functools import lru_cache
 
-from server.features.streaks.model import Frequency
+from server.features.streaks.model import FREQUENCIES, Frequency
 
 _DAYS = 7
 
@@ -18,6 +19,12 @@ def period_of(frequency: Frequency, day: int) -> int:
         return (day - 1) // _DAYS  # 1 January of the year 1 was a Monday
     at = date.fromordinal(day)
     return at.year * 12 + at.month - 1
+
+
+@lru_cache(maxsize=10_000)
+def periods_of(day: int) -> tuple[int, ...]:
+    """The numbers of the periods that hold a day, one for each frequency."""
+    return tuple(period_of(frequency, day) for frequency in FREQUENCIES)
 
 
 def first_day(frequency: Frequency, period: int) -> int:

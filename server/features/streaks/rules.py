@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.features.streaks.calendar import first_day, last_day, period_of, weekday
+from server.features.streaks.calendar import first_day, last_day, period_of, periods_of, weekday
 from server.features.streaks.model import (
     FREQUENCIES,
     Freezes,
@@ -117,10 +117,10 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
     this one among them. An event more than ``LATE_DAYS`` older than that changes nothing."""
     if metric not in rules.thresholds or day < newest - LATE_DAYS:
         return Counted(streaks, False, [])
-    numbers = [period_of(frequency, day) for frequency in FREQUENCIES]
+    numbers = periods_of(day)
     if all(period in track.met for period, track in zip(numbers, streaks.tracks, strict=True)):
         return Counted(streaks, False, [])  # what was met stays met: the day's first event does the work
-    gains = _gained(streaks.gains, metric, units, day, newest)
+    gains = _gained(streaks, metric, units, numbers, newest)
     tracks: list[Track] = []
     steps: list[Step] = []
     extended = False
@@ -278,22 +278,25 @@ def _restore_from(frequency: Frequency, today: int) -> int:
     return first_day("monthly", (year if frequency == "weekly" else year - 1) * 12)
 
 
-def _gained(
-    gains: _Gains,
-    metric: int,
-    units: int,
-    day: int,
-    newest: int,
-) -> _Gains:
-    """The gains with these units, without periods that are out of reach."""
-    before = gains.get(metric, ({}, {}, {}))
-    after = []
-    for frequency, sums in zip(FREQUENCIES, before, strict=True):
-        period, oldest = period_of(frequency, day), period_of(frequency, newest - KEPT_DAYS)
-        kept = {one: sum_ for one, sum_ in sums.items() if one >= oldest}
-        kept[period] = kept.get(period, 0) + units
-        after.append(kept)
-    return {**gains, metric: (after[0], after[1], after[2])}
+def _gained(streaks: Streaks, metric: int, units: int, periods_: tuple[int, ...], newest: int) -> _Gains:
+    """The gains with these units in the periods of a day, without those that nothing hangs on any more: out of
+    reach, or met before the present one."""
+    present, oldest = periods_of(newest), periods_of(newest - KEPT_DAYS)
+    gains: _Gains = {}
+    for number, sums in {metric: ({}, {}, {}), **streaks.gains}.items():
+        kept = [
+            {
+                one: sum_
+                for one, sum_ in of_track.items()
+                if one >= oldest[at] and (one >= present[at] or one not in streaks.tracks[at].met)
+            }
+            for at, of_track in enumerate(sums)
+        ]
+        if number == metric:
+            for of_track, period in zip(kept, periods_, strict=True):
+                of_track[period] = of_track.get(period, 0) + units
+        gains[number] = (kept[0], kept[1], kept[2])
+    return gains
 
 
 def _is_met(

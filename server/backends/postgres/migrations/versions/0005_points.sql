@@ -12,9 +12,10 @@ CREATE TABLE point_awards (
     day      date NOT NULL,
     boosts   integer[] NOT NULL,
     event_id uuid,
+    seq      bigint GENERATED ALWAYS AS IDENTITY,
     PRIMARY KEY (space_id, id)
 );
-CREATE INDEX point_awards_newest ON point_awards (space_id, user_id, system, at_ms);
+CREATE INDEX point_awards_newest ON point_awards (space_id, user_id, system, at_ms, seq);
 COMMENT ON COLUMN point_awards.cause IS 'number of a trigger, or of the leaderboard whose reward it is';
 COMMENT ON COLUMN point_awards.total IS 'of the user, after it';
 
