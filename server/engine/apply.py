@@ -151,9 +151,10 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     units = metrics.to_units(metric, event.value)
     late = at_ms < old.newest_ms - _LATE_MS
     newest_ms = max(at_ms, old.newest_ms)
+    turn.count(metric, units)
     turn.score(metric.number, units, late=late)
     extended = not late and turn.extend(metric, units, local_day(newest_ms, turn.tz).toordinal())
-    turn.count(metric, units, event.attributes)
+    turn.reach(metric, units, event.attributes)
     turn.settle(may_block=True, late=late)
 
     if newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY:
@@ -300,6 +301,7 @@ def _correct(turn: Turn, command: Correction) -> Applied:
     turn.at(command.at_ms)
     turn.day = command.day
     turn.source, turn.by_event = command.id, True
+    turn.count(metric, command.units)
     boards = index.open_boards(metric.number, command.day)
     changes = leaderboards.score_changes(
         [board for board in boards if board.leaderboard.scoring == "sum"],
@@ -315,7 +317,7 @@ def _correct(turn: Turn, command: Correction) -> Applied:
     changes = {board: standing for board, standing in changes.items() if board in turn.boards}
     changes.update(leaderboards.reread(boards, turn.boards, command.standings))
     turn.move(changes)
-    turn.count(metric, command.units, command.attributes, corrects=True)
+    turn.reach(metric, command.units, command.attributes, corrects=True)
     turn.settle(late=command.late, only_held=True)
     record = EventRecord(
         command.id,

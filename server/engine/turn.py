@@ -141,18 +141,19 @@ class Turn:
             changes = {board: standing for board, standing in changes.items() if board in self.boards}
         self.move(changes)
 
-    def count(
-        self, metric: Metric, units: int, attributes: dict[str, str] | None, *, corrects: bool = False
-    ) -> tuple[int, int]:
-        """Add to a metric's total; achievements and points that hang on it follow. The totals before and after.
+    def count(self, metric: Metric, units: int) -> None:
+        """Add to a metric's total. 422 where it can't be counted exactly."""
+        after = metrics.add(metric, self.totals.get(metric.number, 0), units)
+        self.totals = {**self.totals, metric.number: after}
 
-        A correction completes nothing. 422 where the total can't be counted exactly.
-        """
-        number = metric.number
-        before = self.totals.get(number, 0)
-        after = metrics.add(metric, before, units)
-        self.totals = {**self.totals, number: after}
-        index = self.index
+    def reach(
+        self, metric: Metric, units: int, attributes: dict[str, str] | None, *, corrects: bool = False
+    ) -> None:
+        """Achievements and points that hang on a metric follow what was just counted; a correction completes
+        nothing."""
+        number, index = metric.number, self.index
+        after = self.totals[number]
+        before = after - units
         for goal in index.achievements.on_metric.get(number, ()):
             if goal.number in self.achieved:
                 continue
@@ -172,7 +173,6 @@ class Turn:
                 was, now = self._add(rule.number, units)
             if times := fired(rule.step, was, now):
                 self._pending.append((rule, times))
-        return before, after
 
     def _add(self, number: int, units: int) -> tuple[int, int]:
         before = self.counts.get(number, 0)
