@@ -174,27 +174,27 @@ async def test_the_sdk_makes_and_reads_achievements(trophy: AsyncTrophyApi, metr
         await admin.create(request=[])
 
 
-@pytest.mark.parametrize(
-    ("item", "said"),
-    [
-        ({"name": "A", "trigger": "luck"}, "trigger"),
-        ({"name": "", "trigger": "api", "key": "a"}, "name must not be empty"),
-        ({"name": "A", "trigger": "api"}, "key is required"),
-        ({"name": "A", "trigger": "api", "key": "a b"}, "key must be"),
-        ({"name": "A", "trigger": "api", "key": "a", "streakLength": 1}, "streakLength can't be used"),
-        ({"name": "A", "trigger": "metric", "metricId": UNKNOWN, "metricValue": 1}, "metricId names no metric"),
-        ({"name": "A", "trigger": "metric", "metricId": "x", "metricValue": 1}, "metricId must be a valid UUID"),
-        ({"name": "A", "trigger": "metric", "metricId": UNKNOWN, "metricValue": 0}, "metricValue"),
-        (
-            {"name": "A", "trigger": "achievement", "achievementIds": [UNKNOWN]},
-            "achievementIds names no achievement",
-        ),
-        ({"name": "A", "trigger": "achievement", "achievementIds": []}, "achievementIds"),
-        ({"name": "A", "trigger": "anniversary", "anniversaryYears": 0}, "anniversaryYears"),
-    ],
-)
-async def test_bad_achievements_are_named(http: httpx.AsyncClient, item: dict[str, Any], said: str) -> None:
-    answer = await http.post("/admin/v1/achievements", json=[item])
-    assert (answer.status_code, answer.json()["created"]) == (200, [])
-    [issue] = answer.json()["issues"]
-    assert said in issue["message"]
+_BAD_ACHIEVEMENTS_ARE_NAMED: list[Any] = [
+    ({"name": "A", "trigger": "luck"}, "trigger"),
+    ({"name": "", "trigger": "api", "key": "a"}, "name must not be empty"),
+    ({"name": "A", "trigger": "api"}, "key is required"),
+    ({"name": "A", "trigger": "api", "key": "a b"}, "key must be"),
+    ({"name": "A", "trigger": "api", "key": "a", "streakLength": 1}, "streakLength can't be used"),
+    ({"name": "A", "trigger": "metric", "metricId": UNKNOWN, "metricValue": 1}, "metricId names no metric"),
+    ({"name": "A", "trigger": "metric", "metricId": "x", "metricValue": 1}, "metricId must be a valid UUID"),
+    ({"name": "A", "trigger": "metric", "metricId": UNKNOWN, "metricValue": 0}, "metricValue"),
+    (
+        {"name": "A", "trigger": "achievement", "achievementIds": [UNKNOWN]},
+        "achievementIds names no achievement",
+    ),
+    ({"name": "A", "trigger": "achievement", "achievementIds": []}, "achievementIds"),
+    ({"name": "A", "trigger": "anniversary", "anniversaryYears": 0}, "anniversaryYears"),
+]
+
+
+async def test_bad_achievements_are_named(http: httpx.AsyncClient) -> None:
+    for item, said in _BAD_ACHIEVEMENTS_ARE_NAMED:
+        answer = await http.post("/admin/v1/achievements", json=[item])
+        assert (answer.status_code, answer.json()["created"]) == (200, [])
+        [issue] = answer.json()["issues"]
+        assert said in issue["message"]

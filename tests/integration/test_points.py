@@ -321,58 +321,56 @@ async def test_the_sdk_makes_and_reads_points(trophy: AsyncTrophyApi, metric: st
         await admin.systems.create(request=[])
 
 
-@pytest.mark.parametrize(
-    ("part", "item", "said"),
-    [
-        ("triggers", {"type": "metric", "points": 0}, "points must not be 0"),
-        ("triggers", {"type": "metric", "points": 1}, "metricId is required"),
-        (
-            "triggers",
-            {"type": "metric", "points": 1, "metricId": UNKNOWN, "metricThreshold": 1},
-            "names no metric",
-        ),
-        ("triggers", {"type": "streak", "points": 1, "streakLength": 0}, "streakLength"),
-        (
-            "triggers",
-            {"type": "streak", "points": 1, "streakLength": 1, "timeUnit": "days"},
-            "timeUnit can't be used",
-        ),
-        ("triggers", {"type": "achievement", "points": 1, "achievementId": UNKNOWN}, "names no achievement"),
-        ("triggers", {"type": "time", "points": 1, "timeUnit": "weeks", "timeInterval": 1}, "timeUnit"),
-        ("triggers", {"type": "luck", "points": 1}, "type"),
-        ("levels", {"name": "L", "key": "bronze", "points": 1}, "Key already in use"),
-        ("levels", {"name": "L", "key": "l", "points": 10}, "level bronze has the same"),
-        ("levels", {"name": "L", "key": "l", "points": -1}, "points"),
-        ("levels", {"name": "L", "key": "l", "points": 1, "badge": {"url": "javascript:x"}}, "badge.url"),
-        ("boosts", {"name": "B", "start": "2026-01-02", "end": "2026-01-01", "multiplier": 2}, "end must not lie"),
-        ("boosts", {"name": "B", "start": "2026-01-02", "multiplier": 100}, "multiplier"),
-        ("boosts", {"name": "B", "start": "soon", "multiplier": 2}, "start"),
-        (
-            "boosts",
-            {"name": "B", "start": "2026-01-02", "multiplier": 2, "endTime": "10:00"},
-            "endTime needs an end",
-        ),
-        ("boosts", {"name": "B", "start": "2026-01-02", "multiplier": 2, "weekdays": [7]}, "weekdays"),
-        (
-            "boosts",
-            {
-                "name": "B",
-                "start": "2026-01-02",
-                "multiplier": 2,
-                "userId": "ann",
-                "userAttributes": [{"attributeId": UNKNOWN, "attributeValue": "x"}],
-            },
-            "userAttributes",
-        ),
-    ],
-)
-async def test_bad_parts_are_named(
-    http: httpx.AsyncClient, xp: dict[str, Any], part: str, item: dict[str, Any], said: str
-) -> None:
-    answer = await http.post(f"/admin/v1/points/{xp['id']}/{part}", json=[item])
-    assert (answer.status_code, answer.json()["created"]) == (200, [])
-    [issue] = answer.json()["issues"]
-    assert said in issue["message"]
+_BAD_PARTS_ARE_NAMED: list[Any] = [
+    ("triggers", {"type": "metric", "points": 0}, "points must not be 0"),
+    ("triggers", {"type": "metric", "points": 1}, "metricId is required"),
+    (
+        "triggers",
+        {"type": "metric", "points": 1, "metricId": UNKNOWN, "metricThreshold": 1},
+        "names no metric",
+    ),
+    ("triggers", {"type": "streak", "points": 1, "streakLength": 0}, "streakLength"),
+    (
+        "triggers",
+        {"type": "streak", "points": 1, "streakLength": 1, "timeUnit": "days"},
+        "timeUnit can't be used",
+    ),
+    ("triggers", {"type": "achievement", "points": 1, "achievementId": UNKNOWN}, "names no achievement"),
+    ("triggers", {"type": "time", "points": 1, "timeUnit": "weeks", "timeInterval": 1}, "timeUnit"),
+    ("triggers", {"type": "luck", "points": 1}, "type"),
+    ("levels", {"name": "L", "key": "bronze", "points": 1}, "Key already in use"),
+    ("levels", {"name": "L", "key": "l", "points": 10}, "level bronze has the same"),
+    ("levels", {"name": "L", "key": "l", "points": -1}, "points"),
+    ("levels", {"name": "L", "key": "l", "points": 1, "badge": {"url": "javascript:x"}}, "badge.url"),
+    ("boosts", {"name": "B", "start": "2026-01-02", "end": "2026-01-01", "multiplier": 2}, "end must not lie"),
+    ("boosts", {"name": "B", "start": "2026-01-02", "multiplier": 100}, "multiplier"),
+    ("boosts", {"name": "B", "start": "soon", "multiplier": 2}, "start"),
+    (
+        "boosts",
+        {"name": "B", "start": "2026-01-02", "multiplier": 2, "endTime": "10:00"},
+        "endTime needs an end",
+    ),
+    ("boosts", {"name": "B", "start": "2026-01-02", "multiplier": 2, "weekdays": [7]}, "weekdays"),
+    (
+        "boosts",
+        {
+            "name": "B",
+            "start": "2026-01-02",
+            "multiplier": 2,
+            "userId": "ann",
+            "userAttributes": [{"attributeId": UNKNOWN, "attributeValue": "x"}],
+        },
+        "userAttributes",
+    ),
+]
+
+
+async def test_bad_parts_are_named(http: httpx.AsyncClient, xp: dict[str, Any]) -> None:
+    for part, item, said in _BAD_PARTS_ARE_NAMED:
+        answer = await http.post(f"/admin/v1/points/{xp['id']}/{part}", json=[item])
+        assert (answer.status_code, answer.json()["created"]) == (200, [])
+        [issue] = answer.json()["issues"]
+        assert said in issue["message"]
 
 
 async def test_what_is_used_stays(http: httpx.AsyncClient, xp: dict[str, Any], metric: str) -> None:
@@ -385,18 +383,18 @@ async def test_what_is_used_stays(http: httpx.AsyncClient, xp: dict[str, Any], m
     assert date.fromisoformat((await read(http, "/v1/points/xp/boosts"))[0]["start"]) == date(2026, 11, 28)
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/v1/points/none", 404),
-        ("/v1/points/xp/summary?userAttributes=nope:1", 422),
-        ("/v1/points/xp/boosts?includeFinished=yes", 400),
-        ("/v1/users/nobody/points/xp", 404),
-        ("/v1/users/nobody/points/xp?awards=0", 422),
-        ("/v1/users/nobody/points/none/boosts", 404),
-        ("/v1/users/ann/points/xp/event-summary?aggregation=hourly&startDate=2026-01-01&endDate=2026-01-02", 422),
-    ],
-)
-async def test_bad_requests(http: httpx.AsyncClient, xp: dict[str, Any], path: str, status: int) -> None:
-    answer = await http.get(path)
-    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+_BAD_REQUESTS: list[Any] = [
+    ("/v1/points/none", 404),
+    ("/v1/points/xp/summary?userAttributes=nope:1", 422),
+    ("/v1/points/xp/boosts?includeFinished=yes", 400),
+    ("/v1/users/nobody/points/xp", 404),
+    ("/v1/users/nobody/points/xp?awards=0", 422),
+    ("/v1/users/nobody/points/none/boosts", 404),
+    ("/v1/users/ann/points/xp/event-summary?aggregation=hourly&startDate=2026-01-01&endDate=2026-01-02", 422),
+]
+
+
+async def test_bad_requests(http: httpx.AsyncClient, xp: dict[str, Any]) -> None:
+    for path, status in _BAD_REQUESTS:
+        answer = await http.get(path)
+        assert (answer.status_code, list(answer.json())) == (status, ["error"])

@@ -140,27 +140,25 @@ async def test_unknown_users_are_not_found(trophy: AsyncTrophyApi, catalog: None
     assert await shown(trophy, "all-time", user_id="ghost") == []
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status", "error"),
-    [
-        ("POST", "/v1/users", b"{", 400, "The body is not JSON"),
-        ("POST", "/v1/users", b"{}", 400, "id is required"),
-        ("POST", "/v1/users", b'{"id": ""}', 422, "id must have 1 to 255 characters"),
-        ("POST", "/v1/users", b'{"id": "a\\u0000"}', 422, "id must not contain control characters"),
-        ("PUT", "/v1/users/" + "x" * 256, b"{}", 422, "id must have 1 to 255 characters"),
-        ("PUT", "/v1/users/a", b'{"tz": "Mars/Base"}', 422, "tz is not a known time zone: Mars/Base"),
-        ("PUT", "/v1/users/a", b'{"tz": 1}', 400, "tz: expected"),
-        ("PUT", "/v1/users/a", b'{"attributes": {"x": "y"}}', 422, "Invalid attribute keys: x"),
-        ("PUT", "/v1/users/a", b'{"subscribeToEmails": true}', 422, "subscribeToEmails needs an email"),
-        ("PUT", "/v1/users/a", b'{"signUpDate": "2026-11-25"}', 422, "signUpDate must not lie"),
-        ("GET", "/v1/users/%00", b"", 422, "id must not contain control characters"),
-    ],
-)
-async def test_bad_users_are_refused(
-    http: httpx.AsyncClient, method: str, path: str, body: bytes, status: int, error: str
-) -> None:
-    answer = await http.request(method, path, content=body)
-    assert (answer.status_code, answer.json()["error"][: len(error)]) == (status, error)
+_BAD_USERS_ARE_REFUSED: list[Any] = [
+    ("POST", "/v1/users", b"{", 400, "The body is not JSON"),
+    ("POST", "/v1/users", b"{}", 400, "id is required"),
+    ("POST", "/v1/users", b'{"id": ""}', 422, "id must have 1 to 255 characters"),
+    ("POST", "/v1/users", b'{"id": "a\\u0000"}', 422, "id must not contain control characters"),
+    ("PUT", "/v1/users/" + "x" * 256, b"{}", 422, "id must have 1 to 255 characters"),
+    ("PUT", "/v1/users/a", b'{"tz": "Mars/Base"}', 422, "tz is not a known time zone: Mars/Base"),
+    ("PUT", "/v1/users/a", b'{"tz": 1}', 400, "tz: expected"),
+    ("PUT", "/v1/users/a", b'{"attributes": {"x": "y"}}', 422, "Invalid attribute keys: x"),
+    ("PUT", "/v1/users/a", b'{"subscribeToEmails": true}', 422, "subscribeToEmails needs an email"),
+    ("PUT", "/v1/users/a", b'{"signUpDate": "2026-11-25"}', 422, "signUpDate must not lie"),
+    ("GET", "/v1/users/%00", b"", 422, "id must not contain control characters"),
+]
+
+
+async def test_bad_users_are_refused(http: httpx.AsyncClient) -> None:
+    for method, path, body, status, error in _BAD_USERS_ARE_REFUSED:
+        answer = await http.request(method, path, content=body)
+        assert (answer.status_code, answer.json()["error"][: len(error)]) == (status, error)
 
 
 @pytest.mark.parametrize("user", ["a/b", "a/metrics", "ü ?#%2F&", "..x", "50%", "日本/🦊"])
@@ -223,21 +221,21 @@ async def test_a_summary_has_every_bucket(
     ]
 
 
-@pytest.mark.parametrize(
-    ("query", "error"),
-    [
-        ("startDate=2026-01-01&endDate=2026-02-01", "aggregation must be one of daily, weekly, monthly"),
-        ("aggregation=daily&endDate=2026-02-01", "startDate is required"),
-        ("aggregation=daily&startDate=2026-01-01", "endDate is required"),
-        ("aggregation=daily&startDate=today&endDate=2026-02-01", "startDate must be a date"),
-        ("aggregation=daily&startDate=2026-02-01&endDate=2026-02-01", "startDate must lie before endDate"),
-        ("aggregation=daily&startDate=2025-01-01&endDate=2026-02-06", "endDate must lie at most 400 days"),
-    ],
-)
-async def test_bad_summaries_are_refused(http: httpx.AsyncClient, catalog: None, query: str, error: str) -> None:
-    await http.put("/v1/users/ann", json={})
-    answer = await http.get(f"/v1/users/ann/metrics/words/event-summary?{query}")
-    assert (answer.status_code, answer.json()["error"][: len(error)]) == (422, error)
+_BAD_SUMMARIES_ARE_REFUSED: list[Any] = [
+    ("startDate=2026-01-01&endDate=2026-02-01", "aggregation must be one of daily, weekly, monthly"),
+    ("aggregation=daily&endDate=2026-02-01", "startDate is required"),
+    ("aggregation=daily&startDate=2026-01-01", "endDate is required"),
+    ("aggregation=daily&startDate=today&endDate=2026-02-01", "startDate must be a date"),
+    ("aggregation=daily&startDate=2026-02-01&endDate=2026-02-01", "startDate must lie before endDate"),
+    ("aggregation=daily&startDate=2025-01-01&endDate=2026-02-06", "endDate must lie at most 400 days"),
+]
+
+
+async def test_bad_summaries_are_refused(http: httpx.AsyncClient, catalog: None) -> None:
+    for query, error in _BAD_SUMMARIES_ARE_REFUSED:
+        await http.put("/v1/users/ann", json={})
+        answer = await http.get(f"/v1/users/ann/metrics/words/event-summary?{query}")
+        assert (answer.status_code, answer.json()["error"][: len(error)]) == (422, error)
 
 
 async def test_leaderboards_are_listed(trophy: AsyncTrophyApi, http: httpx.AsyncClient, catalog: None) -> None:
@@ -294,27 +292,25 @@ async def test_a_ranking_is_paged(trophy: AsyncTrophyApi, clock: SettableClock, 
     assert board.rankings[0].exactValue == 7.25  # type: ignore[attr-defined] # our extra field
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "error"),
-    [
-        ("nope", 404, "Leaderboard not found: nope"),
-        ("sleeping", 404, "Leaderboard not found: sleeping"),
-        ("daily?limit=0", 422, "limit must be 1 to 1,000"),
-        ("daily?limit=1001", 422, "limit must be 1 to 1,000"),
-        ("daily?limit=ten", 400, "limit must be a whole number"),
-        ("daily?offset=-1", 422, "offset must be 0 to 10,000,000"),
-        ("daily?run=2025-12-31", 422, "run must be a day of the leaderboard, which runs from 2026-01-01"),
-        ("daily?run=yesterday", 422, "run must be a date like 2026-01-31"),
-        ("over?run=2026-11-02", 422, "run must be a day of the leaderboard, which runs from 2026-01-01 to"),
-        ("daily?userAttributes=city:london", 422, "userAttributes: this leaderboard is not broken down"),
-        ("daily?userId=%00", 422, "userId must not contain control characters"),
-    ],
-)
-async def test_bad_rankings_are_refused(
-    http: httpx.AsyncClient, catalog: None, path: str, status: int, error: str
-) -> None:
-    answer = await http.get(f"/v1/leaderboards/{path}")
-    assert (answer.status_code, answer.json()["error"][: len(error)]) == (status, error)
+_BAD_RANKINGS_ARE_REFUSED: list[Any] = [
+    ("nope", 404, "Leaderboard not found: nope"),
+    ("sleeping", 404, "Leaderboard not found: sleeping"),
+    ("daily?limit=0", 422, "limit must be 1 to 1,000"),
+    ("daily?limit=1001", 422, "limit must be 1 to 1,000"),
+    ("daily?limit=ten", 400, "limit must be a whole number"),
+    ("daily?offset=-1", 422, "offset must be 0 to 10,000,000"),
+    ("daily?run=2025-12-31", 422, "run must be a day of the leaderboard, which runs from 2026-01-01"),
+    ("daily?run=yesterday", 422, "run must be a date like 2026-01-31"),
+    ("over?run=2026-11-02", 422, "run must be a day of the leaderboard, which runs from 2026-01-01 to"),
+    ("daily?userAttributes=city:london", 422, "userAttributes: this leaderboard is not broken down"),
+    ("daily?userId=%00", 422, "userId must not contain control characters"),
+]
+
+
+async def test_bad_rankings_are_refused(http: httpx.AsyncClient, catalog: None) -> None:
+    for path, status, error in _BAD_RANKINGS_ARE_REFUSED:
+        answer = await http.get(f"/v1/leaderboards/{path}")
+        assert (answer.status_code, answer.json()["error"][: len(error)]) == (status, error)
 
 
 async def test_the_current_run_is_that_of_the_users_day(

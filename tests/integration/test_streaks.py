@@ -215,33 +215,31 @@ async def test_settings(http: httpx.AsyncClient, trophy: AsyncTrophyApi) -> None
     assert "used by the streak" in refused["issues"][0]["message"]
 
 
+_WHAT_IS_REFUSED_CHANGES_NOTHING: list[Any] = [
+    ({"frequency": "hourly"}, 400, "frequency"),
+    ({"metrics": [{"key": "none", "threshold": 1}]}, 422, "metrics[0].key"),
+    ({"metrics": [{"key": "words", "threshold": 0}]}, 400, "threshold"),
+    ({"metrics": [{"key": "words", "threshold": 1}] * 2}, 422, "metrics"),
+    ({"daysOff": [7]}, 400, "daysOff"),
+    ({"daysOff": [0, 1, 2, 3, 4, 5, 6]}, 422, "daysOff"),
+    ({"frequency": "weekly", "daysOff": [0]}, 422, "daysOff"),
+    ({"freezes": {"startCount": 3, "maxCount": 2}}, 422, "freezes.maxCount"),
+    ({"freezes": {"startCount": 0, "maxCount": 101}}, 400, "maxCount"),
+    ({"freezes": {"startCount": 0, "maxCount": 2, "autoEarnInterval": 3}}, 422, "autoEarn"),
+    ({"customizationEnabled": 1}, 400, "customizationEnabled"),
+    ({"colour": "red"}, 400, "colour"),
+    ([], 400, ""),
+]
+
+
 @pytest.mark.usefixtures("streak")
-@pytest.mark.parametrize(
-    ("change", "status", "named"),
-    [
-        ({"frequency": "hourly"}, 400, "frequency"),
-        ({"metrics": [{"key": "none", "threshold": 1}]}, 422, "metrics[0].key"),
-        ({"metrics": [{"key": "words", "threshold": 0}]}, 400, "threshold"),
-        ({"metrics": [{"key": "words", "threshold": 1}] * 2}, 422, "metrics"),
-        ({"daysOff": [7]}, 400, "daysOff"),
-        ({"daysOff": [0, 1, 2, 3, 4, 5, 6]}, 422, "daysOff"),
-        ({"frequency": "weekly", "daysOff": [0]}, 422, "daysOff"),
-        ({"freezes": {"startCount": 3, "maxCount": 2}}, 422, "freezes.maxCount"),
-        ({"freezes": {"startCount": 0, "maxCount": 101}}, 400, "maxCount"),
-        ({"freezes": {"startCount": 0, "maxCount": 2, "autoEarnInterval": 3}}, 422, "autoEarn"),
-        ({"customizationEnabled": 1}, 400, "customizationEnabled"),
-        ({"colour": "red"}, 400, "colour"),
-        ([], 400, ""),
-    ],
-)
-async def test_what_is_refused_changes_nothing(
-    http: httpx.AsyncClient, change: Any, status: int, named: str
-) -> None:
-    before = (await http.get(SETTINGS)).json()
-    refused = await http.patch(SETTINGS, json=change)
-    assert (refused.status_code, list(refused.json())) == (status, ["error"])
-    assert named in refused.json()["error"]
-    assert (await http.get(SETTINGS)).json() == before
+async def test_what_is_refused_changes_nothing(http: httpx.AsyncClient) -> None:
+    for change, status, named in _WHAT_IS_REFUSED_CHANGES_NOTHING:
+        before = (await http.get(SETTINGS)).json()
+        refused = await http.patch(SETTINGS, json=change)
+        assert (refused.status_code, list(refused.json())) == (status, ["error"])
+        assert named in refused.json()["error"]
+        assert (await http.get(SETTINGS)).json() == before
 
 
 async def test_without_settings_nobody_has_a_streak(http: httpx.AsyncClient) -> None:

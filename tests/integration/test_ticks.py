@@ -181,23 +181,23 @@ async def test_preferences(http: httpx.AsyncClient, clock: SettableClock) -> Non
     assert (await http.patch(path, json={"streak": {"enabled": True}})).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("change", "status"),
-    [
-        ({"streak": {"metrics": [{"key": "none", "threshold": 1}]}}, 422),
-        ({"streak": {"metrics": [{"key": "words", "threshold": 0}]}}, 400),
-        ({"streak": {"daysOff": [0, 1, 2, 3, 4, 5, 6]}}, 422),
-        ({"streak": {"mood": "good"}}, 400),
-        ({"notifications": {"recap": ["pigeon"]}}, 400),
-        ([], 400),
-    ],
-)
+_BAD_PREFERENCES: list[Any] = [
+    ({"streak": {"metrics": [{"key": "none", "threshold": 1}]}}, 422),
+    ({"streak": {"metrics": [{"key": "words", "threshold": 0}]}}, 400),
+    ({"streak": {"daysOff": [0, 1, 2, 3, 4, 5, 6]}}, 422),
+    ({"streak": {"mood": "good"}}, 400),
+    ({"notifications": {"recap": ["pigeon"]}}, 400),
+    ([], 400),
+]
+
+
 @pytest.mark.usefixtures("words")
-async def test_bad_preferences(http: httpx.AsyncClient, change: Any, status: int) -> None:
-    await write(http, 1)
-    answer = await http.patch("/v1/users/ann/preferences", json=change)
-    assert (answer.status_code, list(answer.json())) == (status, ["error"])
-    assert (await http.get("/v1/users/nobody/preferences")).status_code == 404
+async def test_bad_preferences(http: httpx.AsyncClient) -> None:
+    for change, status in _BAD_PREFERENCES:
+        await write(http, 1)
+        answer = await http.patch("/v1/users/ann/preferences", json=change)
+        assert (answer.status_code, list(answer.json())) == (status, ["error"])
+        assert (await http.get("/v1/users/nobody/preferences")).status_code == 404
 
 
 async def test_a_final_run_is_rewarded_once(

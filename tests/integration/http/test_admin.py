@@ -104,53 +104,54 @@ async def test_a_row_sent_back_changes_nothing(
     assert space.index.version == version
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"[]", 422),
-        (b"[" + b",".join([b"{}"] * 101) + b"]", 422),
-        (b"{}", 400),
-        (b"null", 400),
-        (b"[", 400),
-        (b"[" * 5_000, 400),
-        (b'["' + b"x" * BODY_LIMIT + b'"]', 413),
-    ],
-)
-async def test_bad_batch(http: httpx.AsyncClient, kind: str, body: bytes, status: int) -> None:
-    for method in ("POST", "PATCH"):
-        response = await http.request(method, f"/admin/v1/{kind}", content=body)
-        assert (response.status_code, set(response.json())) == (status, {"error"})
+_BAD_BATCH: list[Any] = [
+    (b"[]", 422),
+    (b"[" + b",".join([b"{}"] * 101) + b"]", 422),
+    (b"{}", 400),
+    (b"null", 400),
+    (b"[", 400),
+    (b"[" * 5_000, 400),
+    (b'["' + b"x" * BODY_LIMIT + b'"]', 413),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_bad_batch(http: httpx.AsyncClient, kind: str) -> None:
+    for body, status in _BAD_BATCH:
+        for method in ("POST", "PATCH"):
+            response = await http.request(method, f"/admin/v1/{kind}", content=body)
+            assert (response.status_code, set(response.json())) == (status, {"error"})
+
+
+_BAD_ITEMS: list[Any] = KINDS
+
+
 @pytest.mark.parametrize("bad", [None, 1, "x", [], {}, {"name": 1, "key": "k"}, {"surprise": 1}])
-async def test_bad_items(http: httpx.AsyncClient, kind: str, bad: Any) -> None:
-    assert await issue(http, kind, bad)
-    response = await http.patch(f"/admin/v1/{kind}", json=[bad])
-    assert response.status_code == 200
-    assert response.json()["issues"][0]["index"] == 0
+async def test_bad_items(http: httpx.AsyncClient, bad: Any) -> None:
+    for kind in _BAD_ITEMS:
+        assert await issue(http, kind, bad)
+        response = await http.patch(f"/admin/v1/{kind}", json=[bad])
+        assert response.status_code == 200
+        assert response.json()["issues"][0]["index"] == 0
+
+
+_ISSUE_NAMES_THE_FIELD: list[Any] = [
+    ({"key": "a b"}, "key must be 1 to 100 letters, digits, '-' or '_'"),
+    ({"key": ""}, "key must be 1 to 100 letters, digits, '-' or '_'"),
+    ({"key": "k" * 101}, "key must be 1 to 100 letters, digits, '-' or '_'"),
+    ({"key": 5}, "key: expected str, got int"),
+    ({"name": 5}, "name: expected str, got int"),
+    ({"name": " "}, "name must not be empty"),
+    ({"name": "n" * 256}, "name must have at most 255 characters"),
+    ({"name": "a\0b"}, "name must not contain U+0000 or lone surrogates"),
+    ({"naem": "x"}, "naem is not a known field"),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"key": "a b"}, "key must be 1 to 100 letters, digits, '-' or '_'"),
-        ({"key": ""}, "key must be 1 to 100 letters, digits, '-' or '_'"),
-        ({"key": "k" * 101}, "key must be 1 to 100 letters, digits, '-' or '_'"),
-        ({"key": 5}, "key: expected str, got int"),
-        ({"name": 5}, "name: expected str, got int"),
-        ({"name": " "}, "name must not be empty"),
-        ({"name": "n" * 256}, "name must have at most 255 characters"),
-        ({"name": "a\0b"}, "name must not contain U+0000 or lone surrogates"),
-        ({"naem": "x"}, "naem is not a known field"),
-    ],
-)
-async def test_issue_names_the_field(
-    http: httpx.AsyncClient, item: dict[str, dict[str, Any]], kind: str, change: dict[str, Any], said: str
-) -> None:
-    assert await issue(http, kind, {**item[kind], **change}) == said
+async def test_issue_names_the_field(http: httpx.AsyncClient, item: dict[str, dict[str, Any]], kind: str) -> None:
+    for change, said in _ISSUE_NAMES_THE_FIELD:
+        assert await issue(http, kind, {**item[kind], **change}) == said
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -288,21 +289,21 @@ async def test_metric_row(http: httpx.AsyncClient) -> None:
     assert (money["unitType"], money["units"], money["decimals"]) == ("currency", "USD", 2)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"unitType": "length"}, "unitType: invalid enum value 'length'"),
-        ({"unitType": "currency"}, "units must be the ISO 4217 code of a currency, like USD"),
-        ({"unitType": "currency", "units": "usd"}, "units must be the ISO 4217 code of a currency, like USD"),
-        ({"units": "u" * 256}, "units must have at most 255 characters"),
-        ({"decimals": 7}, "decimals: expected int <= 6"),
-        ({"decimals": -1}, "decimals: expected int >= 0"),
-        ({"decimals": True}, "decimals: expected int | null, got bool"),
-        ({"maxPerDay": 10}, "maxPerDay is not supported yet"),
-    ],
-)
-async def test_metric_issues(http: httpx.AsyncClient, change: dict[str, Any], said: str) -> None:
-    assert await issue(http, "metrics", {"name": "Words", "key": "words", **change}) == said
+_METRIC_ISSUES: list[Any] = [
+    ({"unitType": "length"}, "unitType: invalid enum value 'length'"),
+    ({"unitType": "currency"}, "units must be the ISO 4217 code of a currency, like USD"),
+    ({"unitType": "currency", "units": "usd"}, "units must be the ISO 4217 code of a currency, like USD"),
+    ({"units": "u" * 256}, "units must have at most 255 characters"),
+    ({"decimals": 7}, "decimals: expected int <= 6"),
+    ({"decimals": -1}, "decimals: expected int >= 0"),
+    ({"decimals": True}, "decimals: expected int | null, got bool"),
+    ({"maxPerDay": 10}, "maxPerDay is not supported yet"),
+]
+
+
+async def test_metric_issues(http: httpx.AsyncClient) -> None:
+    for change, said in _METRIC_ISSUES:
+        assert await issue(http, "metrics", {"name": "Words", "key": "words", **change}) == said
 
 
 async def test_metric_update(http: httpx.AsyncClient, metric: str) -> None:
@@ -389,63 +390,63 @@ async def test_start_is_today_at_home(
     assert row["start"] == TOMORROW  # it is 01:00 on the 24th there
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"rankBy": "luck"}, "rankBy: invalid enum value 'luck'"),
-        ({"rankBy": "points"}, "pointsSystemId is required with rankBy points"),
-        ({"rankBy": "streak"}, "metricId can't be used with rankBy streak"),
-        ({"rewards": [{"fromRank": 1, "toRank": 3}]}, "rewards[0] must give points, an achievementKey or freezes"),
-        ({"rewards": [{"fromRank": 3, "toRank": 1, "freezes": 1}]}, "rewards[0].toRank must not lie before"),
-        (
-            {"rewards": [{"fromRank": 1, "toRank": 1, "achievementKey": "x"}]},
-            "rewards[0].achievementKey names no achievement",
-        ),
-        ({"metricId": UNKNOWN}, "Metric not found by ID: metricId names none"),
-        ({"metricId": "words"}, "metricId must be a valid UUID"),
-        ({"start": "soon"}, "start: invalid RFC3339 encoded date"),
-        ({"start": "1969-12-31"}, "start must lie in the years 1970 to 2999"),
-        ({"start": "9999-12-31"}, "start must lie in the years 1970 to 2999"),
-        ({"end": "9999-12-31"}, "end must lie in the years 1970 to 2999"),
-        ({"end": YESTERDAY}, "end must not lie before start"),
-        ({"maxParticipants": 0}, "maxParticipants: expected int >= 1"),
-        ({"maxParticipants": 10_000_001}, "maxParticipants: expected int <= 10000000"),
-        ({"maxParticipants": 1.5}, "maxParticipants: expected int | null, got float"),
-        ({"runUnit": "week", "runInterval": 1}, "runUnit: invalid enum value 'week'"),
-        ({"runUnit": "day"}, "runInterval is required with runUnit"),
-        ({"runInterval": 1}, "runUnit is required with runInterval"),
-        ({"runUnit": "day", "runInterval": 0}, "runInterval: expected int >= 1"),
-        ({"runUnit": "day", "runInterval": 10**9}, "runInterval: expected int <= 1000"),
-        ({"status": "archived"}, "status: invalid enum value 'archived'"),
-        ({"status": "scheduled"}, "status can be scheduled only with a start in the future"),
-        ({"status": "finished"}, "status can be finished only with an end in the past"),
-        ({"status": "finished", "end": TODAY}, "status can be finished only with an end in the past"),
-        ({"description": "d" * 1_001}, "description must have at most 1,000 characters"),
-        ({"breakdownAttributes": [UNKNOWN]}, f"breakdownAttributes names no user attribute: {UNKNOWN}"),
-        ({"breakdownAttributes": ["city"]}, "breakdownAttributes must be a valid UUID"),
-        (
-            {"userAttributes": [{"attributeId": UNKNOWN, "attributeValue": "a"}]},
-            f"userAttributes names no user attribute: {UNKNOWN}",
-        ),
-        ({"userAttributes": [{"attributeId": UNKNOWN}]}, "userAttributes[0].attributeValue is required"),
-        ({"displayAttributes": ["city"]}, "displayAttributes names no user attribute: city"),
-        ({"displayAttributes": ["a"] * 6}, "displayAttributes: expected array of length <= 5"),
-        ({"startTime": "9:00"}, "startTime: expected str matching regex"),
-        ({"endTime": "24:00"}, "endTime: expected str matching regex"),
-        ({"pointsSystemId": UNKNOWN}, "pointsSystemId can't be used with rankBy metric"),
-        ({"tieRule": "shared"}, "tieRule: invalid enum value 'shared'"),
-        ({"order": "up"}, "order: invalid enum value 'up'"),
-        ({"operator": "max"}, "operator: invalid enum value 'max'"),
-        ({"groupBy": "city"}, "groupBy must be a valid UUID"),
-        ({"groupBy": UNKNOWN}, f"groupBy names no user attribute: {UNKNOWN}"),
-        ({"aggregate": "median"}, "aggregate: invalid enum value 'median'"),
-        ({"aggregateTop": 101}, "aggregateTop: expected int <= 100"),
-        ({"minMembers": 0}, "minMembers: expected int >= 1"),
-    ],
-)
-async def test_leaderboard_issues(http: httpx.AsyncClient, metric: str, change: dict[str, Any], said: str) -> None:
-    good = {"name": "Top", "key": "top", "rankBy": "metric", "metricId": metric}
-    assert (await issue(http, "leaderboards", {**good, **change})).startswith(said)
+_LEADERBOARD_ISSUES: list[Any] = [
+    ({"rankBy": "luck"}, "rankBy: invalid enum value 'luck'"),
+    ({"rankBy": "points"}, "pointsSystemId is required with rankBy points"),
+    ({"rankBy": "streak"}, "metricId can't be used with rankBy streak"),
+    ({"rewards": [{"fromRank": 1, "toRank": 3}]}, "rewards[0] must give points, an achievementKey or freezes"),
+    ({"rewards": [{"fromRank": 3, "toRank": 1, "freezes": 1}]}, "rewards[0].toRank must not lie before"),
+    (
+        {"rewards": [{"fromRank": 1, "toRank": 1, "achievementKey": "x"}]},
+        "rewards[0].achievementKey names no achievement",
+    ),
+    ({"metricId": UNKNOWN}, "Metric not found by ID: metricId names none"),
+    ({"metricId": "words"}, "metricId must be a valid UUID"),
+    ({"start": "soon"}, "start: invalid RFC3339 encoded date"),
+    ({"start": "1969-12-31"}, "start must lie in the years 1970 to 2999"),
+    ({"start": "9999-12-31"}, "start must lie in the years 1970 to 2999"),
+    ({"end": "9999-12-31"}, "end must lie in the years 1970 to 2999"),
+    ({"end": YESTERDAY}, "end must not lie before start"),
+    ({"maxParticipants": 0}, "maxParticipants: expected int >= 1"),
+    ({"maxParticipants": 10_000_001}, "maxParticipants: expected int <= 10000000"),
+    ({"maxParticipants": 1.5}, "maxParticipants: expected int | null, got float"),
+    ({"runUnit": "week", "runInterval": 1}, "runUnit: invalid enum value 'week'"),
+    ({"runUnit": "day"}, "runInterval is required with runUnit"),
+    ({"runInterval": 1}, "runUnit is required with runInterval"),
+    ({"runUnit": "day", "runInterval": 0}, "runInterval: expected int >= 1"),
+    ({"runUnit": "day", "runInterval": 10**9}, "runInterval: expected int <= 1000"),
+    ({"status": "archived"}, "status: invalid enum value 'archived'"),
+    ({"status": "scheduled"}, "status can be scheduled only with a start in the future"),
+    ({"status": "finished"}, "status can be finished only with an end in the past"),
+    ({"status": "finished", "end": TODAY}, "status can be finished only with an end in the past"),
+    ({"description": "d" * 1_001}, "description must have at most 1,000 characters"),
+    ({"breakdownAttributes": [UNKNOWN]}, f"breakdownAttributes names no user attribute: {UNKNOWN}"),
+    ({"breakdownAttributes": ["city"]}, "breakdownAttributes must be a valid UUID"),
+    (
+        {"userAttributes": [{"attributeId": UNKNOWN, "attributeValue": "a"}]},
+        f"userAttributes names no user attribute: {UNKNOWN}",
+    ),
+    ({"userAttributes": [{"attributeId": UNKNOWN}]}, "userAttributes[0].attributeValue is required"),
+    ({"displayAttributes": ["city"]}, "displayAttributes names no user attribute: city"),
+    ({"displayAttributes": ["a"] * 6}, "displayAttributes: expected array of length <= 5"),
+    ({"startTime": "9:00"}, "startTime: expected str matching regex"),
+    ({"endTime": "24:00"}, "endTime: expected str matching regex"),
+    ({"pointsSystemId": UNKNOWN}, "pointsSystemId can't be used with rankBy metric"),
+    ({"tieRule": "shared"}, "tieRule: invalid enum value 'shared'"),
+    ({"order": "up"}, "order: invalid enum value 'up'"),
+    ({"operator": "max"}, "operator: invalid enum value 'max'"),
+    ({"groupBy": "city"}, "groupBy must be a valid UUID"),
+    ({"groupBy": UNKNOWN}, f"groupBy names no user attribute: {UNKNOWN}"),
+    ({"aggregate": "median"}, "aggregate: invalid enum value 'median'"),
+    ({"aggregateTop": 101}, "aggregateTop: expected int <= 100"),
+    ({"minMembers": 0}, "minMembers: expected int >= 1"),
+]
+
+
+async def test_leaderboard_issues(http: httpx.AsyncClient, metric: str) -> None:
+    for change, said in _LEADERBOARD_ISSUES:
+        good = {"name": "Top", "key": "top", "rankBy": "metric", "metricId": metric}
+        assert (await issue(http, "leaderboards", {**good, **change})).startswith(said)
 
 
 async def test_leaderboard_of_groups(http: httpx.AsyncClient, metric: str, space: Space) -> None:
