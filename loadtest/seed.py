@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -52,15 +52,22 @@ class Seeded(NamedTuple):
     redis_bytes: dict[str, int]
 
 
-async def seed(services: Services, space: Space, users: int, redis_sample: int = 1_000) -> Seeded:
-    """Fill an empty space: every user on every board of the demo's metric. Nobody else may run."""
+async def seed(
+    services: Services,
+    space: Space,
+    users: int,
+    redis_sample: int = 1_000,
+    also: Callable[[UserState, date], UserState] = lambda state, _: state,
+) -> Seeded:
+    """Fill an empty space: every user on every board of the demo's metric. Nobody else may run. ``also`` gives a
+    state more, on the users' local day."""
     now_ms = services.clock()
     tz = morning_zone(now_ms)
     metric = space.index.metric_by_key[METRIC]
     today = local_day(now_ms, zone(tz))
     boards = [board.name for board in space.index.open_boards(metric.number, today)]
     began_s = time.perf_counter()
-    await _copy(services, space, users, metric, boards, now_ms, today, tz)
+    await _copy(services, space, users, metric, boards, now_ms, today, tz, also)
     copy_s = time.perf_counter() - began_s
 
     redis = services.redis.raw
@@ -95,6 +102,7 @@ async def _copy(
     now_ms: int,
     today: date,
     tz: str,
+    also: Callable[[UserState, date], UserState],
 ) -> None:
     dice = random.Random(users)
     one = 10**metric.decimals
@@ -134,7 +142,7 @@ async def _copy(
                 newest_ms,
                 f"seed.{number}",
             )
-            yield (*row, encode_state(state)), entries
+            yield (*row, encode_state(also(state, today))), entries
 
     with tqdm(total=users, desc="copy into Postgres", unit="user", unit_scale=True) as bar:
         for first in range(0, users, CHUNK):

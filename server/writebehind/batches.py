@@ -107,7 +107,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     periods: dict[tuple[str, int, int], tuple[int, bool]] = {}
     pauses: dict[str, tuple[Any, ...]] = {}
     gained = _Gained()
-    lengths: dict[str, int | None] = {}  # users whose streaks changed; and of which frequency one was lost
+    streaks: dict[tuple[str, int], bool] = {}  # by user and frequency's index: whether it was lost
     for log_id, _, item in items:
         user = item.user
         states[user] = item
@@ -119,14 +119,14 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         if record.streak is not None:
             for step in record.streak.periods:
                 periods[user, step.track, step.period] = step.length, step.frozen
-            lengths[user] = None
+                streaks[user, step.track] = False
             for pause in record.streak.pauses:
                 pauses[pause.id] = user, _day(pause.start), _day(pause.end or pause.start), not pause.end
         if record.awards or record.completions or record.facts:
             gained.add(user, record)
             for fact in record.facts:
                 if fact.kind == "streak_lost":
-                    lengths[user] = fact.subject
+                    streaks[user, fact.subject] = True
         if event is None:
             continue
         metric, day = event.metric, event.day
@@ -163,7 +163,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         _columns(boards.groups.values(), 7),
         _columns([(*key, *lived) for key, lived in periods.items()], 5),
         _columns([(id_, *pause) for id_, pause in pauses.items()], 5),
-        _streak_columns(states, lengths),
+        _streak_columns(states, streaks),
         _columns(gained.awards.values(), 10),
         _columns([(user, system, _day(day), change) for (user, system, day), change in gained.days.items()], 4),
         _columns([(system, user, total) for (user, system), total in gained.totals.items()], 3),
@@ -282,14 +282,14 @@ def _user_columns(states: dict[str, LogItem]) -> Columns:
     return _columns(rows, 10)
 
 
-def _streak_columns(states: dict[str, LogItem], lengths: dict[str, int | None]) -> Columns:
+def _streak_columns(states: dict[str, LogItem], changed: dict[tuple[str, int], bool]) -> Columns:
     rows = []
-    for user, lost in lengths.items():
+    for (user, track), lost in changed.items():
         streaks = decode_state(states[user].state).streaks
         if streaks is not None:
-            for track, one in enumerate(streaks.tracks):
-                length = one.stretches[-1].length if one.stretches and track != lost else 0
-                rows.append((track, user, length, one.best))
+            one = streaks.tracks[track]
+            length = one.stretches[-1].length if one.stretches and not lost else 0
+            rows.append((track, user, length, one.best))
     return _columns(rows, 4)
 
 
