@@ -57,8 +57,8 @@ async def measure(users: int, seconds: float) -> None:
                 plain = await _post(stack, users, seconds)
                 await _make_game(stack)
                 await services.directory.refresh()
-                _rules(bare, services.directory.production.index)
                 await _until_swept(stack)
+                _rules(bare, services.directory.production.index)
                 full = await _post(stack, users, seconds)
                 click.echo(
                     f"single posts: {plain:,.0f}/s without, {full:,.0f}/s with: {full / plain:.0%} (reach 75 %)"

@@ -28,6 +28,54 @@ async def make_catalog(url: str, key: str) -> None:
             await _ensure(client, "leaderboards", body)
 
 
+async def make_game(url: str, key: str) -> None:
+    """A streak, points with levels and a boost on weekends, and achievements, where they are missing.
+    ``StartError`` if the server refuses."""
+    async with httpx.AsyncClient(base_url=f"{url}/admin/v1", headers={"X-API-KEY": key}, timeout=10) as client:
+        found = (await client.get("/metrics", params={"limit": 100})).raise_for_status().json()
+        metric = next(item["id"] for item in found if item["key"] == METRIC)
+        if not (await client.get("/streaks/settings")).raise_for_status().json()["metrics"]:
+            streak = {
+                "metrics": [{"key": METRIC, "threshold": 100}],
+                "freezes": {"startCount": 1, "maxCount": 3, "autoEarnInterval": 7, "autoEarnAmount": 1},
+            }
+            (await client.patch("/streaks/settings", json=streak)).raise_for_status()
+        goals = {"First page": 250, "Short story": 5_000, "Novel": 50_000}
+        known = (await client.get("/achievements", params={"limit": 100})).raise_for_status().json()
+        new: list[dict[str, Any]] = [
+            {"name": name, "trigger": "metric", "metricId": metric, "metricValue": words, "status": "active"}
+            for name, words in goals.items()
+        ]
+        new.append({"name": "A week in a row", "trigger": "streak", "streakLength": 7, "status": "active"})
+        missing = [item for item in new if all(item["name"] != other["name"] for other in known)]
+        if missing:
+            (await client.post("/achievements", json=missing)).raise_for_status()
+        await _ensure(
+            client,
+            "points",
+            {
+                "key": "xp",
+                "name": "Experience",
+                "triggers": [
+                    {
+                        "type": "metric",
+                        "metricId": metric,
+                        "metricThreshold": 100,
+                        "points": 10,
+                        "status": "active",
+                    },
+                    {"type": "streak", "streakLength": 1, "points": 25, "status": "active"},
+                ],
+                "levels": [
+                    {"key": "bronze", "name": "Bronze", "points": 100},
+                    {"key": "silver", "name": "Silver", "points": 1_000},
+                    {"key": "gold", "name": "Gold", "points": 10_000},
+                ],
+                "boosts": [{"name": "Weekends", "start": "2026-01-01", "multiplier": 2, "weekdays": [6, 0]}],
+            },
+        )
+
+
 async def _ensure(client: httpx.AsyncClient, kind: str, body: dict[str, Any]) -> dict[str, Any]:
     for item in (await client.get(f"/{kind}", params={"limit": 100})).raise_for_status().json():
         if item["key"] == body["key"]:

@@ -227,33 +227,35 @@ class Turn:
 
     def look_around(self, *, silent: bool) -> None:
         """Complete whatever the user has reached: after a change of attributes, or of the catalog."""
-        rules, attributes = self.index.achievements, self.profile.attributes
-        open_ = [goal for goal in rules.goals.values() if goal.number not in self.achieved]
-        if not open_:
-            return
-        length = self.streak_length if rules.on_streak else 0
-        totals = {
-            goal.number: self.totals.get(number, 0) for number, goals in rules.on_metric.items() for goal in goals
-        }
-        signed_up = date.fromisoformat(self.profile.sign_up) if self.profile.sign_up else None
-        for goal in open_:
-            if goal.number in self.achieved or not goal.is_for(attributes):
+        for goal in self.reached(self.index.achievements.goals.values()):
+            if goal.number not in self.achieved:  # made of others, it may have come with them
+                self.complete(goal, silent=silent)
+
+    def reached(self, goals: Iterable[Goal]) -> list[Goal]:
+        """Those that the user has not completed, and has what they ask for."""
+        found = []
+        for goal in goals:
+            if goal.number in self.achieved or not goal.is_for(self.profile.attributes):
                 continue
             match goal.achievement.trigger:
                 case "metric":
-                    reached = (
-                        self.counts.get(goal.number, 0) if goal.events else totals[goal.number]
-                    ) >= goal.needs
+                    units = self.counts if goal.events else self.totals
+                    reached = units.get(goal.number if goal.events else goal.metric, 0) >= goal.needs
                 case "streak":
-                    reached = length >= goal.needs
+                    reached = self.streak_length >= goal.needs
                 case "anniversary":
-                    reached = signed_up is not None and anniversary(signed_up, goal.needs) <= self.day
+                    signed_up = self.profile.sign_up
+                    reached = (
+                        signed_up is not None
+                        and anniversary(date.fromisoformat(signed_up), goal.needs) <= self.day
+                    )
                 case "achievement":
                     reached = bool(goal.parts) and all(part in self.achieved for part in goal.parts)
                 case _:
                     reached = False
             if reached:
-                self.complete(goal, silent=silent)
+                found.append(goal)
+        return found
 
     def fire(self, rules: Iterable[TriggerRule]) -> None:
         """Triggers that fire once now."""
@@ -318,7 +320,7 @@ class Turn:
         for system, amount in gained.items():
             total = self.points[system]
             level = self.index.points.level(system, total)
-            if level != self.index.points.level(system, total - amount):
+            if level is not self.index.points.level(system, total - amount):
                 self.tell("level", level.number if level is not None else 0, system)
             self.score(system, amount, late=late, only_held=only_held)
 

@@ -145,6 +145,11 @@ class Batcher:
         """Commit the inputs of one large request, in order; they take turns with single ones."""
         return await self._enqueue(self._bulk, inputs)
 
+    def prime(self, user: str, token: str, state: UserState) -> None:
+        """Hold a state that was read elsewhere, unless one is held: what follows need not read it from Redis."""
+        if self._states.known(user) == ("", None):
+            self._states.put(user, token, state)
+
     async def drain(self) -> None:
         """Wait until nothing is in flight. New inputs are still taken."""
         while under_way := self._asking | ({self._running} if self._running is not None else set()):

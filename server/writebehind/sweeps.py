@@ -26,6 +26,7 @@ from server.engine.apply import apply
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import Tick
 from server.engine.state import UserState, decode_state
+from server.engine.turn import Turn
 from server.intake.service import Intake
 from server.spaces.space import Space
 from server.writebehind.watermark import Watermark
@@ -62,26 +63,27 @@ class Sweeps:
             await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
                 return 0  # another worker is at it
-            wanted = signature(index)
+            wanted = Signature.of(index)
             row = await holder.fetchval("SELECT signature FROM sweeps WHERE space_id = $1", self._space.id)
-            done = row.split(" ") if row is not None else [_NOTHING, _NOTHING]
+            done = Signature() if row is None else msgspec.json.decode(row, type=Signature)
             changed = 0
-            if wanted[0] != done[0]:
-                changed = await self._sweep(index)
-            elif wanted[1] != done[1]:
-                users = list(index.points.personal)
-                changed = await self._sweep_users(index, users) if users else 0
-            if list(wanted) != done:
+            new = {number for number, digest in wanted.goals.items() if done.goals.get(number) != digest}
+            if wanted.time != done.time or new:
+                changed = await self._sweep(index, new if wanted.time == done.time else None)
+            elif wanted.own != done.own and index.points.personal:
+                changed = await self._sweep_users(index, list(index.points.personal), None)
+            if wanted != done:
                 await holder.execute(
                     "INSERT INTO sweeps (space_id, signature) VALUES ($1, $2) ON CONFLICT (space_id)"
                     " DO UPDATE SET signature = excluded.signature, swept_at = now()",
                     self._space.id,
-                    " ".join(wanted),
+                    msgspec.json.encode(wanted).decode(),
                 )
         self._seen = index
         return changed
 
-    async def _sweep(self, index: CatalogIndex) -> int:
+    async def _sweep(self, index: CatalogIndex, new: set[int] | None) -> int:
+        """All users; ``new`` are the achievements, by number, that alone are other than before."""
         started_s, looked_at, changed, last = stopwatch_s(), 0, 0, ""
         while True:
             async with acquired(self._pool) as connection:
@@ -96,7 +98,7 @@ class Sweeps:
             users = [row["id"] for row in rows]
             last = users[-1]
             looked_at += len(users)
-            changed += await self._sweep_users(index, users)
+            changed += await self._sweep_users(index, users, new)
         log.info(
             "users_swept",
             space=self._space.public_id,
@@ -106,10 +108,10 @@ class Sweeps:
         )
         return changed
 
-    async def _sweep_users(self, index: CatalogIndex, users: Sequence[str]) -> int:
+    async def _sweep_users(self, index: CatalogIndex, users: Sequence[str], new: set[int] | None) -> int:
         changed = 0
         while users:
-            ticks = await self._ticks(index, users)
+            ticks = await self._ticks(index, users, new)
             again = []
             for tick, result in zip(ticks, await self._intake.batcher.submit_many(ticks), strict=True):
                 if isinstance(result, Conflict):
@@ -123,7 +125,7 @@ class Sweeps:
             await asyncio.sleep(AGAIN_S if again else 0)
         return changed
 
-    async def _ticks(self, index: CatalogIndex, users: Sequence[str]) -> list[Tick]:
+    async def _ticks(self, index: CatalogIndex, users: Sequence[str], new: set[int] | None) -> list[Tick]:
         """The ticks of those whom something would happen to."""
         async with (
             acquired(self._pool) as connection,
@@ -145,12 +147,9 @@ class Sweeps:
                 if number not in state.achieved and state.counts.get(number) != units
             }
             tick = Tick(user, now_ms, True, counted, token if counted else "")
-            after = apply(index, state, tick).state
-            if (
-                counted
-                or msgspec.structs.replace(after, carried_ms=state.carried_ms, carried_day=state.carried_day)
-                != state
-            ):
+            if _matters(index, state, tick, new):
+                # What is at hand need not be read from Redis; if it is old, the commit says so.
+                self._intake.batcher.prime(user, token, state)
                 found.append(tick)
         return found
 
@@ -178,24 +177,43 @@ class Sweeps:
         return found
 
 
-_NOTHING = sha256(b"[]").hexdigest()[:32]
+class Signature(msgspec.Struct, frozen=True):
+    """What users must be brought in line with: digests that change with it, of what time brings, of what it brings
+    to single users, and of each achievement by its number."""
+
+    time: str = ""
+    own: str = ""
+    goals: dict[int, str] = {}
+
+    @classmethod
+    def of(cls, index: CatalogIndex) -> Signature:
+        """That of a catalog; that of nothing where it has nothing of all this."""
+        points = index.points
+        time: list[Any] = [rule.trigger for rule in points.timed]
+        time += [goal.achievement for goal in index.achievements.anniversaries]
+        if index.streaks.thresholds:
+            time += index.catalog.streaks
+        own = [rule.boost for boosts in points.personal.values() for _, rule in boosts]
+        goals = [goal for goal in index.achievements.goals.values() if goal.achievement.trigger != "api"]
+        return cls(_digest(time), _digest(own), {goal.number: _digest([goal.achievement]) for goal in goals})
 
 
-def signature(index: CatalogIndex) -> tuple[str, str]:
-    """What all users, and what single users, must be brought in line with: digests that change with it."""
-    points = index.points
-    shared: list[Any] = [
-        *(goal.achievement for goal in index.achievements.goals.values() if goal.achievement.trigger != "api"),
-        *(rule.trigger for rule in points.timed),
-    ]
-    if index.streaks.thresholds:
-        shared += index.catalog.streaks
-    own = [rule.boost for boosts in points.personal.values() for _, rule in boosts]
-    return _digest(shared), _digest(own)
+def _matters(index: CatalogIndex, state: UserState, tick: Tick, new: set[int] | None) -> bool:
+    """Whether a sweep would change more of a state than up to where time was carried; where only some
+    achievements are ``new``, whether it would complete one of those."""
+    if tick.counts:
+        return True
+    if new is not None:
+        turn = Turn(index, tick.user, state, tick.received_ms, is_new=False)
+        turn.at(tick.received_ms)
+        goals = index.achievements.goals
+        return bool(turn.reached(goals[number] for number in new if number in goals))
+    after = apply(index, state, tick).state
+    return msgspec.structs.replace(after, carried_ms=state.carried_ms, carried_day=state.carried_day) != state
 
 
 def _digest(items: Sequence[Any]) -> str:
-    return sha256(msgspec.json.encode(items)).hexdigest()[:32]
+    return sha256(msgspec.json.encode(items)).hexdigest()[:16] if items else ""
 
 
 def _wanted(filters: Sequence[AttributeFilter]) -> dict[str, str]:

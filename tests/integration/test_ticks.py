@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from server.services import Services
@@ -55,6 +56,15 @@ async def due(services: Services) -> dict[str, float]:
     return {user.decode(): at_ms for user, at_ms in found}
 
 
+async def published(services: Services, user: str) -> list[dict[str, Any]]:
+    """What the channel of a user was told of by the newest commit."""
+    space = services.directory.production
+    [(_, fields)] = await services.redis.raw.xrevrange(space.keys.log, count=1)
+    items = msgspec.msgpack.decode(fields[b"e"])
+    places_ = [place for place, item in enumerate(items) if item[0] == user]
+    return [msgspec.json.decode(told) for told in services.describe(space, fields[b"e"], places_) if told]
+
+
 @pytest.mark.usefixtures("words")
 async def test_a_freeze_then_a_loss(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, ticks: Ticks
@@ -77,6 +87,9 @@ async def test_a_freeze_then_a_loss(
     clock.now_ms += DAY_MS  # noon of the day after the missed one
     assert await ticks.round() == 1  # not Bob: today is his to use
     assert await ticks.round() == 0
+    [told] = await published(services, "ann")
+    assert (told["currentStreak"]["length"], told["currentStreak"]["freezes"]) == (3, 0)
+    assert (told["points"], told["achievements"], told["boosts"]) == ({}, [], [])
     assert await facts(services) == [("freeze_used", 1)]
     assert (await read(http, "/v1/users/ann/streak"))["freezes"] == 0
     clock.now_ms += DAY_MS
@@ -150,6 +163,8 @@ async def test_new_rules_are_brought_to_everybody(
     await sweeps.round()
     clock.now_ms += 4 * DAY_MS
     await ticks.round()
+    [told] = await published(services, "idle")
+    assert [(one["name"], one["status"]) for one in told["boosts"]] == [("Sorry", "finished")] * 2
     assert [kind for kind, _ in await facts(services, "idle")] == ["boost_started", "boost_finished"]
     async with services.pool.acquire() as connection:
         rows = await connection.fetch("SELECT finished FROM boost_changes ORDER BY at_ms")

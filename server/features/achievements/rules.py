@@ -14,9 +14,9 @@ from server.features.achievements.model import Achievement
 
 
 class Goal(NamedTuple):
-    """An active achievement: ``needs`` in units of the metric, periods or years; ``parts`` are the numbers of the
-    achievements that it is made of. ``counted``: the units that count have a sum of their own, as its filters
-    by event attributes ask for."""
+    """An active achievement: ``needs`` in units of the ``metric`` (its number), periods or years; ``parts`` are
+    the numbers of the achievements that it is made of. With filters by event attributes
+    the units that count have a sum of their own."""
 
     number: int
     achievement: Achievement
@@ -24,10 +24,7 @@ class Goal(NamedTuple):
     users: tuple[AttributeFilter, ...]
     events: tuple[AttributeFilter, ...]
     parts: frozenset[int]
-
-    @property
-    def counted(self) -> bool:
-        return bool(self.events)
+    metric: int = 0
 
     def is_for(self, attributes: Mapping[str, str]) -> bool:
         """Whether a user with these attributes may complete it."""
@@ -60,7 +57,7 @@ class AchievementRules:
         needs = one.streak_length or one.anniversary_years or 0
         if one.trigger == "metric":
             needs = math.ceil(Decimal(str(one.metric_value or 0)) * scale)
-        goal = Goal(one.number, one, needs, one.user_attributes, one.event_attributes, parts)
+        goal = Goal(one.number, one, needs, one.user_attributes, one.event_attributes, parts, number)
         if one.trigger == "metric":
             if not number:
                 return

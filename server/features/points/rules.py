@@ -14,6 +14,8 @@ from server.features.points.boosts import Boosting, BoostRule, boosted, holding,
 from server.features.points.model import Boost, Level, PointsSystem, Trigger
 
 MS_PER_HOUR = 3_600_000
+TOGETHER_MAX = 10_000
+"""Sets of boosts that hold together whose product is remembered."""
 
 
 class TriggerRule(NamedTuple):
@@ -83,6 +85,8 @@ class PointsRules:
         for level in sorted(levels, key=lambda level: level.points):
             if level.system_id in numbers:
                 self.levels[numbers[level.system_id]].append(level)
+        self._steps = {number: [level.points for level in of_system] for number, of_system in self.levels.items()}
+        self._together: dict[tuple[int, ...], Boosting | None] = {}
         self.boosts: dict[int, BoostRule] = {}
         """By number."""
         self.shared: dict[int, list[BoostRule]] = {number: [] for number in self.systems}
@@ -127,13 +131,20 @@ class PointsRules:
         boosts = self.shared[system]
         if own is not None:
             boosts = [*boosts, *(rule for number, rule in own if number == system)]
-        return together(holding(boosts, attributes, moment.replace(tzinfo=None))) if boosts else None
+        if not boosts:
+            return None
+        held = holding(boosts, attributes, moment.replace(tzinfo=None))
+        numbers = tuple([rule.boost.number for rule in held])
+        if numbers not in self._together:
+            if len(self._together) >= TOGETHER_MAX:
+                self._together.clear()
+            self._together[numbers] = together(held)
+        return self._together[numbers]
 
     def level(self, system: int, total: int) -> Level | None:
         """The highest level that a total reaches; None below the first."""
-        levels = self.levels[system]
-        at = bisect_right(levels, total, key=lambda level: level.points)
-        return levels[at - 1] if at else None
+        at = bisect_right(self._steps[system], total)
+        return self.levels[system][at - 1] if at else None
 
 
 def award(

@@ -1,5 +1,5 @@
-"""Streaks, points, levels and achievements of random histories against an oracle that recomputes everything from the
-list of events each time; and a history played again gives the same bytes."""
+"""Streaks, points, levels and achievements of random histories against an oracle that recomputes everything
+from the list of events each time; and a history played again gives the same bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from server.engine.apply import apply
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import ChangeStreak, ChangeUser, Event, Input, Tick
 from server.engine.state import UserState, decode_state, encode_state
+from server.features.leaderboards.model import Leaderboard
 from server.features.users.rules import NOTHING, Upsert
 from tests.scenarios.stories import catalog
 
@@ -53,10 +55,35 @@ WANTED: dict[str, Any] = {
                 "pros": {"start": date(2026, 10, 5), "times": 1.1, "for": {"plan": "pro"}, "rounding": "up"},
             },
         },
-        "coins": {"triggers": [{"words": 10, "points": 1}, {"hints": 1, "points": -3, "block": True}, {"days": 2, "points": 4}]},
+        "coins": {
+            "triggers": [
+                {"words": 10, "points": 1},
+                {"hints": 1, "points": -3, "block": True},
+                {"days": 2, "points": 4},
+            ]
+        },
     },
 }  # fmt: skip
-INDEX = CatalogIndex(catalog(WANTED))
+_GAME = catalog(WANTED)
+_XP = _GAME.points[0].id
+
+
+def _board(number: int, **fields: Any) -> Leaderboard:
+    start = date(2026, 1, 1)
+    return Leaderboard(str(number), number, str(number), "", None, start, status="active", **fields)
+
+
+INDEX = CatalogIndex(
+    msgspec.structs.replace(
+        _GAME,
+        leaderboards=(
+            _board(901, rank_by="points", points_system_id=_XP),
+            _board(902, rank_by="points", points_system_id=_XP, run_unit="day", run_interval=1),
+            _board(903, rank_by="streak"),
+            _board(904, rank_by="streak", run_unit="month", run_interval=1),
+        ),
+    )
+)
 
 
 class Wrote(NamedTuple):
@@ -96,6 +123,8 @@ class Oracle:
         self.achieved: list[str] = []
         self.awards: list[tuple[str, int]] = []
         self.made: date | None = None
+        self.gained: dict[date, int] = {}
+        self.longest: dict[date, int] = {}
         self.gifts_until = START.date()
 
     def time(self, now: datetime) -> None:
@@ -105,12 +134,10 @@ class Oracle:
         while self.gifts_until < now.date():
             self.gifts_until += timedelta(days=1)
             if (self.gifts_until - self.made).days % 2 == 0:
-                self.give("coins", 4)
+                self.give("coins", 4, self.gifts_until)
 
     def total(self, metric: str, genre: str | None = None) -> int:
-        return sum(
-            one.value for _, one in self.accepted if one.metric == metric and genre in (None, one.genre)
-        )
+        return sum(one.value for _, one in self.accepted if one.metric == metric and genre in (None, one.genre))
 
     def length(self, today: date) -> int:
         """Days in a row up to today, or to yesterday, whose words once came to 50."""
@@ -129,10 +156,12 @@ class Oracle:
             length, last = length + 1, last - timedelta(days=1)
         return length
 
-    def give(self, system: str, amount: int) -> None:
+    def give(self, system: str, amount: int, day: date) -> None:
         total = min(max(self.points[system] + amount, 0), 300 if system == "xp" else 2**53)
         if total != self.points[system]:
             self.awards.append((system, total - self.points[system]))
+            if system == "xp":
+                self.gained[day] = self.gained.get(day, 0) + total - self.points[system]
             self.points[system] = total
 
     def boosted(self, amount: int, today: date) -> int:
@@ -147,10 +176,8 @@ class Oracle:
         self.time(now)
         before = (self.total("words"), self.total("words", "scifi"), self.total("hints"), self.length(now.date()))
         plan = one.plan or self.plan
-        if one.metric == "hints":
-            # What was taken is given back before it is asked whether there is enough.
-            if -3 * one.value < 0 and self.points["coins"] - 3 * one.value < 0:
-                return False
+        if one.metric == "hints" and one.value > 0 and self.points["coins"] < 3 * one.value:
+            return False
         first = not self.accepted
         if plan != self.plan:
             self.plan = plan
@@ -162,12 +189,15 @@ class Oracle:
         )
         days = length if length > before[3] else before[3]
         both = "both" in self.achieved
+        if length > before[3]:
+            month = now.date().replace(day=1)
+            self.longest[month] = max(length, self.longest.get(month, 0))
         if length > before[3] and length >= 3:
             self.complete("regular")
         if one.metric == "words":
             self.look(words, scifi)
         if first:
-            self.give("xp", 5 if not self.boosting(now.date()) else self.boosted(5, now.date()))
+            self.give("xp", 5 if not self.boosting(now.date()) else self.boosted(5, now.date()), now.date())
         today = now.date()
         fired = [("xp", 7, words // 30 - before[0] // 30)]
         fired.append(("xp", 3, scifi // 50 - before[1] // 50))
@@ -184,8 +214,18 @@ class Oracle:
             if times:
                 amount = points * times
                 gains = system == "xp" and points > 0 and amount > 0
-                self.give(system, self.boosted(amount, today) if gains else amount)
+                self.give(system, self.boosted(amount, today) if gains else amount, today)
         return True
+
+    def boards(self, today: date) -> dict[str, int]:
+        """The standings; of daily runs those that may still change."""
+        found = {f"904:{month:%Y%m%d}": length for month, length in self.longest.items()}
+        if self.gained:
+            found["901:"] = sum(self.gained.values())
+        if length := self.length(today):
+            found["903:"] = length
+        recent = {day: amount for day, amount in self.gained.items() if (today - day).days < 7}
+        return found | {f"902:{day:%Y%m%d}": amount for day, amount in recent.items()}
 
     def boosting(self, today: date) -> bool:
         return self.boosted(100, today) != 100
@@ -246,6 +286,12 @@ def test_everything_agrees_with_the_oracle(history: list[Wrote]) -> None:
         }
         assert {s.key: state.points.get(s.number, 0) for s in INDEX.catalog.points} == oracle.points
         assert [keys[number] for number in state.achieved] == oracle.achieved
+        recent = [f"902:{now.date() - timedelta(days=back):%Y%m%d}" for back in range(7)]
+        assert {
+            board: standing.value
+            for board, standing in state.boards.items()
+            if not board.startswith("902") or board in recent
+        } == oracle.boards(now.date())
     assert sorted(given_) == sorted(oracle.awards)
 
 
