@@ -85,20 +85,30 @@ class Sweeps:
     async def _sweep(self, index: CatalogIndex, new: set[int] | None) -> int:
         """All users; ``new`` are the achievements, by number, that alone are other than before."""
         started_s, looked_at, changed, last = stopwatch_s(), 0, 0, ""
-        while True:
-            async with acquired(self._pool) as connection:
-                rows = await connection.fetch(
-                    "SELECT id FROM users WHERE space_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-                    self._space.id,
-                    last,
-                    USERS_AT_ONCE,
-                )
-            if not rows:
-                break
-            users = [row["id"] for row in rows]
-            last = users[-1]
-            looked_at += len(users)
-            changed += await self._sweep_users(index, users, new)
+        committing: asyncio.Task[int] | None = None
+        try:
+            while True:
+                async with acquired(self._pool) as connection:
+                    rows = await connection.fetch(
+                        "SELECT id FROM users WHERE space_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+                        self._space.id,
+                        last,
+                        USERS_AT_ONCE,
+                    )
+                users = [row["id"] for row in rows]
+                ticks = await self._ticks(index, users, new)
+                # The next users are looked at while these wait for Redis.
+                if committing is not None:
+                    changed += await committing
+                    committing = None
+                if not users:
+                    break
+                last = users[-1]
+                looked_at += len(users)
+                committing = asyncio.create_task(self._commit(index, ticks, new))
+        finally:
+            if committing is not None:
+                committing.cancel()
         log.info(
             "users_swept",
             space=self._space.public_id,
@@ -109,9 +119,12 @@ class Sweeps:
         return changed
 
     async def _sweep_users(self, index: CatalogIndex, users: Sequence[str], new: set[int] | None) -> int:
+        return await self._commit(index, await self._ticks(index, users, new), new)
+
+    async def _commit(self, index: CatalogIndex, ticks: list[Tick], new: set[int] | None) -> int:
+        """Commit ticks; those whose counts are out of date are counted again. How many were committed."""
         changed = 0
-        while users:
-            ticks = await self._ticks(index, users, new)
+        while ticks:
             again = []
             for tick, result in zip(ticks, await self._intake.batcher.submit_many(ticks), strict=True):
                 if isinstance(result, Conflict):
@@ -120,9 +133,9 @@ class Sweeps:
                     raise result
                 else:
                     changed += 1
-            users = again
-            # One core is shared with the flusher and the ticks.
-            await asyncio.sleep(AGAIN_S if again else 0)
+            if again:
+                await asyncio.sleep(AGAIN_S)
+            ticks = await self._ticks(index, again, new) if again else []
         return changed
 
     async def _ticks(self, index: CatalogIndex, users: Sequence[str], new: set[int] | None) -> list[Tick]:

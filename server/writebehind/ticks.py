@@ -20,7 +20,7 @@ from server.features.points.boosts import BoostRule
 from server.intake.service import Intake
 from server.spaces.space import Space
 
-USERS_AT_ONCE = 500
+USERS_AT_ONCE = 2_000
 """Users read from Redis, and committed, at a time."""
 ROUND_MS = 5_000
 """A round ends after so long: other spaces are due too."""
