@@ -47,6 +47,62 @@ async def create_key(database_url: str, name: str, space: str | None, capabiliti
         await connection.close()
 
 
+async def list_keys(database_url: str, space: str | None) -> list[str]:
+    """The keys of a space (by public id; None: production), a line each, the oldest first."""
+    connection = await _connect(database_url)
+    try:
+        space_id = await _space_id(connection, space)
+        rows = await connection.fetch(
+            "SELECT prefix, capabilities, created_at, revoked_at, name FROM api_keys WHERE space_id = $1"
+            " ORDER BY created_at, prefix",
+            space_id,
+        )
+    finally:
+        await connection.close()
+    return [
+        f"{prefix}  {','.join(may):17}  {created:%Y-%m-%d}  {'revoked  ' if revoked else ''}{name}"
+        for prefix, may, created, revoked, name in rows
+    ]
+
+
+async def revoke_key(database_url: str, prefix: str) -> None:
+    """Take a key back; ``StartError`` where there is none with this prefix, or no more."""
+    connection = await _connect(database_url)
+    try:
+        async with connection.transaction():
+            await _revoke(connection, prefix)
+            await store.announce(connection)
+    finally:
+        await connection.close()
+
+
+async def rotate_key(database_url: str, prefix: str) -> str:
+    """Put a new key in the place of one, shown once; ``StartError`` where there is none with this prefix."""
+    connection = await _connect(database_url)
+    try:
+        async with connection.transaction():
+            row = await _revoke(connection, prefix)
+            if row["user_id"] is not None:
+                made = await store.create_application_key(
+                    connection, row["space_id"], row["user_id"], row["capabilities"]
+                )
+                return made.key
+            return await store.create_key(connection, row["space_id"], row["name"], row["capabilities"])
+    finally:
+        await connection.close()
+
+
+async def _revoke(connection: Connection, prefix: str) -> Any:
+    rows = await connection.fetch(
+        "UPDATE api_keys SET revoked_at = now() WHERE prefix = $1 AND revoked_at IS NULL"
+        " RETURNING space_id, name, capabilities, user_id",
+        prefix.partition(".")[0],
+    )
+    if len(rows) != 1:
+        raise StartError(f"there is no key {prefix.partition('.')[0]} that is not revoked")
+    return rows[0]
+
+
 async def change_space_origins(
     database_url: str, space: str | None, add: Sequence[str], remove: Sequence[str]
 ) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from server.demo import session as demo
 from server.features.achievements import admin as achievements_admin
 from server.features.achievements import api as achievements_api
+from server.features.keys import admin as keys_admin
 from server.features.leaderboards import admin as leaderboards_admin
 from server.features.leaderboards import analytics as leaderboards_analytics
 from server.features.leaderboards import api as leaderboards_api
@@ -35,12 +36,15 @@ from server.features.points import api as points_api
 from server.features.points import boosting as points_boosting
 from server.features.points import levels as points_levels
 from server.features.points import triggers as points_triggers
+from server.features.settings import admin as settings_admin
 from server.features.streaks import admin as streaks_admin
 from server.features.streaks import api as streaks_api
 from server.features.streaks import preferences as streaks_preferences
 from server.features.streaks import settings as streaks_settings
 from server.features.users import admin as users_admin
 from server.features.users import api as users_api
+from server.features.users import people as users_people
+from server.features.wrapped import api as wrapped_api
 from server.http import origins
 from server.http.docs import docs_routes
 from server.http.endpoints import Raw
@@ -72,9 +76,11 @@ ENDPOINTS = [
     *streaks_preferences.ENDPOINTS,
     *points_api.ENDPOINTS,
     *achievements_api.ENDPOINTS,
+    *wrapped_api.ENDPOINTS,
     *live_http.ENDPOINTS,
     *metrics_admin.ENDPOINTS,
     *users_admin.ENDPOINTS,
+    *users_people.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
     *leaderboards_moderation.ENDPOINTS,
     *leaderboards_analytics.ENDPOINTS,
@@ -86,6 +92,8 @@ ENDPOINTS = [
     *streaks_settings.ENDPOINTS,
     *streaks_admin.ENDPOINTS,
     *origins.ENDPOINTS,
+    *settings_admin.ENDPOINTS,
+    *keys_admin.ENDPOINTS,
 ]
 """Every operation of the HTTP API; the document and the routes are made from these. Hot ones first."""
 

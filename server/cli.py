@@ -120,6 +120,39 @@ def create_key(name: str, space: str | None, capabilities: tuple[str, ...]) -> N
     click.echo(_run(admin_tasks.create_key(_settings().database_url, name, space, capabilities)))
 
 
+@keys.command("list")
+@click.option("--space", default=None, help="Public id of the space; default: the production space.")
+@_sentences
+def list_keys(space: str | None) -> None:
+    """Print the keys of a space, one a line: prefix, what it may do, since when, name; revoked ones too."""
+    from server import admin_tasks
+
+    for line in _run(admin_tasks.list_keys(_settings().database_url, space)):
+        click.echo(line)
+
+
+@keys.command("revoke")
+@click.argument("prefix")
+@_sentences
+def revoke_key(prefix: str) -> None:
+    """Take a key back, by its PREFIX (what stands before the dot); it is refused within a second."""
+    from server import admin_tasks
+
+    _run(admin_tasks.revoke_key(_settings().database_url, prefix))
+    click.echo(f"Revoked {prefix}.")
+
+
+@keys.command("rotate")
+@click.argument("prefix")
+@_sentences
+def rotate_key(prefix: str) -> None:
+    """Put a new key in the place of one, by its PREFIX, and print it, once. The old one is refused within a
+    second."""
+    from server import admin_tasks
+
+    click.echo(_run(admin_tasks.rotate_key(_settings().database_url, prefix)))
+
+
 @main.command()
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
 @click.option("--add", multiple=True, metavar="ORIGIN", help="Like https://app.example.com; more than once.")

@@ -29,6 +29,7 @@ from server.engine.turn import Turn
 from server.features.leaderboards import rules as leaderboards
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
+from server.features.settings.model import is_control
 from server.features.streaks import rules as streaks
 from server.features.streaks.model import Streaks
 from server.features.users import rules as users
@@ -89,7 +90,7 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
 def _begin(index: CatalogIndex, state: UserState | None, user: str, upsert: Upsert, now_ms: int) -> Turn:
     """The turn of an input: time is carried up to now, then the profile is changed, or the user made."""
     if state is None:
-        profile = users.apply(None, upsert, now_ms)
+        profile = users.apply(None, upsert, now_ms, control=is_control(index.settings, user))
         day = local_day(now_ms, zone(profile.tz)).toordinal()
         old = UserState(profile, carried_ms=now_ms, carried_day=day, first_day=day)
         turn = Turn(index, user, old, now_ms, is_new=True)
@@ -149,9 +150,12 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     turn.at(at_ms)
 
     units = metrics.to_units(metric, event.value)
+    fields: dict[str, Any] = {}
     late = at_ms < old.newest_ms - _LATE_MS
     newest_ms = max(at_ms, old.newest_ms)
     turn.count(metric, units)
+    if metric.max_per_day is not None:
+        fields = {"gained": _gained(turn, metric, units, newest_ms)}
     turn.score(metric.number, units, late=late)
     extended = not late and turn.extend(metric, units, local_day(newest_ms, turn.tz).toordinal())
     turn.reach(metric, units, event.attributes)
@@ -179,7 +183,18 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
         newest_ms=newest_ms,
         seen_ms=seen_ms,
         keyed_since=generation if keyed else old.keyed_since,
+        **fields,
     )
+
+
+def _gained(turn: Turn, metric: Metric, units: int, newest_ms: int) -> dict[int, dict[int, int]]:
+    """What was gained on the last days of each metric that has a most for a day."""
+    of_days = turn.old.gained.get(metric.number, {})
+    newest = local_day(newest_ms, turn.tz).toordinal()
+    return {
+        **turn.old.gained,
+        metric.number: metrics.gained(metric, of_days, turn.day.toordinal(), newest, units),
+    }
 
 
 def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
@@ -273,6 +288,7 @@ def _tick(turn: Turn, tick: Tick) -> Applied:
             turn.at(tick.received_ms)
         turn.due_moved = True
         turn.counts = {**turn.counts, **tick.counts}
+        turn.rank_streak()
         turn.look_around(silent=True)
         turn.settle()
     return _end(turn)
@@ -330,7 +346,10 @@ def _correct(turn: Turn, command: Correction) -> Applied:
         late=command.late,
         corrects=command.corrects,
     )
-    return _end(turn, record, metric)
+    fields: dict[str, Any] = {}
+    if metric.max_per_day is not None and command.units < 0:
+        fields["gained"] = _gained(turn, metric, command.units, turn.old.newest_ms)
+    return _end(turn, record, metric, **fields)
 
 
 def _fill(turn: Turn, command: Fill) -> Applied:

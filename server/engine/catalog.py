@@ -15,6 +15,8 @@ from server.features.leaderboards.rules import OpenBoard, open_boards
 from server.features.metrics.model import Metric
 from server.features.points.model import Boost, Level, PointsSystem, Trigger
 from server.features.points.rules import PointsRules
+from server.features.settings.model import NO_SETTINGS as NO_SPACE_SETTINGS
+from server.features.settings.model import SpaceSettings
 from server.features.streaks import rules as streaks
 from server.features.streaks.model import NO_SETTINGS, StreakSettings, Wishes
 from server.features.users.model import Attribute, AttributeType
@@ -38,6 +40,8 @@ class Catalog(msgspec.Struct, frozen=True, rename="camel"):
     triggers: tuple[Trigger, ...] = ()
     levels: tuple[Level, ...] = ()
     boosts: tuple[Boost, ...] = ()
+    settings: tuple[SpaceSettings, ...] = ()
+    """At most one."""
 
 
 STREAK = 0
@@ -82,6 +86,7 @@ class CatalogIndex:
         """What the streak asks for; without thresholds there is none."""
         self._customizable = bool(catalog.streaks) and catalog.streaks[0].customizable
         self._wishes: dict[Wishes, streaks.Rules] = {}
+        self.settings = catalog.settings[0] if catalog.settings else NO_SPACE_SETTINGS
         self._open: dict[tuple[int, date], tuple[OpenBoard, ...]] = {}
 
     def source_of(self, board: Leaderboard) -> Source:

@@ -17,7 +17,7 @@ from server.engine.catalog import CatalogIndex
 from server.features.leaderboards.model import Standing
 from server.features.leaderboards.ranking import board_name
 from server.features.metrics.model import Metric
-from server.features.metrics.rules import to_units
+from server.features.metrics.rules import check_value, to_units
 from server.features.streaks.model import Pause, Wishes
 from server.features.users import rules as users
 from server.features.users.rules import NOTHING, Upsert
@@ -179,6 +179,7 @@ def check_event(index: CatalogIndex, event: Event) -> None:
     if metric is None:
         raise Unprocessable(f"Unknown metric key: {ids.printable(event.metric[: ids.KEY_MAX])}")
     to_units(metric, event.value)
+    check_value(metric, event.value)
     if event.key is not None:
         ids.check_id("idempotencyKey", event.key)
     if event.timestamp_ms is not None and event.timestamp_ms > event.received_ms + FUTURE_MS:

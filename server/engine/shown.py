@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 from msgspec import UNSET
@@ -16,22 +16,34 @@ from server.features.achievements.model import Achievement
 from server.features.achievements.shapes import UserAchievement
 from server.features.achievements.shapes import fields as achievement_fields
 from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.shapes import LeaderboardConfig
+from server.features.leaderboards.shapes import fields as leaderboard_fields
 from server.features.points import shapes as points
 from server.features.points.model import Trigger
 from server.features.points.shapes import EventPoints, PointsAward, PointsTrigger
+from server.features.streaks.calendar import first_day, last_day, period_of
+from server.features.users.model import Profile
+from server.features.users.shapes import User
+from server.features.users.shapes import shown as shown_user
 
 __all__ = [
     "Archived",
+    "BestPlace",
     "EventPoints",
+    "User",
     "UserAchievement",
     "award",
+    "best_place",
     "cause",
     "changed_points",
     "completed",
     "is_visible",
     "metric_achievements",
     "metric_name",
+    "streak_days",
+    "streak_period",
     "trigger",
+    "user",
     "user_achievement",
 ]
 
@@ -153,3 +165,32 @@ def changed_points(
             level=(points.level(level) if level is not None else None) if moved else UNSET,
         )
     return found
+
+
+def user(id_: str, profile: Profile) -> User:
+    """The user as answers show it."""
+    return shown_user(id_, profile)
+
+
+class BestPlace(LeaderboardConfig, frozen=True, kw_only=True, rename="camel"):
+    """A leaderboard, and the best place that a user had on it in a period; ``value`` is rounded down."""
+
+    rank: int
+    value: int
+
+
+def best_place(index: CatalogIndex, board: Leaderboard, rank: int, units: int) -> BestPlace:
+    """The leaderboard with a place on it, ``units`` in units of what it ranks by."""
+    source = index.source_of(board)
+    return BestPlace(**leaderboard_fields(board, source), rank=rank, value=units // source.scale)
+
+
+def streak_period(index: CatalogIndex, day: date) -> int:
+    """The number of the streak's period that holds a day."""
+    return period_of(index.streaks.frequency, day.toordinal())
+
+
+def streak_days(index: CatalogIndex, period: int) -> tuple[date, date]:
+    """The first and the last day of a period of the streak."""
+    frequency = index.streaks.frequency
+    return date.fromordinal(first_day(frequency, period)), date.fromordinal(last_day(frequency, period))

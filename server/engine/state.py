@@ -27,7 +27,8 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     (engine/carry.py) up to ``carried_ms`` and ``carried_day`` (ordinal of the latest local day; ``first_day``
     is that of the user's creation), and next brings something at ``due_ms``, 0 for never. ``wishes`` and
     ``channels`` are the user's preferences: of the streak, and of notifications by type. ``rewarded`` maps a
-    leaderboard's number to the last run whose reward the user was given.
+    leaderboard's number to the last run whose reward the user was given. ``gained`` has, for metrics with a most
+    for a day, by number, what was gained on the last local days.
     """
 
     profile: Profile
@@ -50,6 +51,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     wishes: Wishes | None = None
     channels: dict[str, tuple[str, ...]] = {}
     rewarded: dict[int, str] = {}
+    gained: dict[int, dict[int, int]] = {}
 
     def achieved_ms(self, achievement: int) -> int | None:
         """The instant at which an achievement, by its number, was completed; None if it was not."""

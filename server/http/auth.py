@@ -17,8 +17,23 @@ def authorize(request: Request, capability: str) -> Principal:
     found = services(request).directory.authenticate(request.headers.get("x-api-key"))
     if capability and not found.may(capability):
         raise Forbidden(f"This key may not do this: it lacks the capability {capability}")
+    if found.user is not None:
+        _check_user(request, found)
     request.state.principal = found
     return found
+
+
+def _check_user(request: Request, found: Principal) -> None:
+    """``Forbidden`` where an application key asks for another user by name, or for the admin API."""
+    if request.url.path.startswith("/admin/"):
+        raise Forbidden("An application key may not use the admin API")
+    named = [request.path_params[name] for name in ("userId",) if name in request.path_params]
+    if request.url.path.startswith("/v1/users/") and "id" in request.path_params:
+        named.append(request.path_params["id"])
+    for name in ("userId", "userIds"):
+        named += [user for text in request.query_params.getlist(name) for user in text.split(",") if user]
+    for user in named:
+        found.check_user(user)
 
 
 def principal(request: Request) -> Principal:

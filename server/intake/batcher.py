@@ -145,6 +145,10 @@ class Batcher:
         """Commit the inputs of one large request, in order; they take turns with single ones."""
         return await self._enqueue(self._bulk, inputs)
 
+    def at_once(self, most: int) -> int:
+        """How many inputs a job may submit together, at most ``most``: others need room in the queue too."""
+        return max(1, min(most, self._queue_limit // 4))
+
     def prime(self, user: str, token: str, state: UserState) -> None:
         """Hold a state that was read elsewhere, unless one is held: what follows need not read it from Redis."""
         if self._states.known(user) == ("", None):

@@ -57,6 +57,8 @@ class PostEvent:
             raise Forbidden("this key may not write events")
         request = decode(_event, await receive_body(receive, services.settings.body_limit))
         space = who.space
+        if who.user is not None:
+            who.check_user(request.user.id)
         event = from_request(space.index, scope["path_params"]["key"], request, idempotency_key, services.clock())
         response = await services.intake(space).event(event)
         return 202 if response.idempotent_replayed is True else 201, encode_answer(response)

@@ -93,7 +93,7 @@ def grant(spaces: Spaces, token: str, space_id: str | None, now_ms: int) -> Gran
         principal = spaces.authenticate(token)
     except Unauthorized:
         raise Close(CloseCode.INVALID_TOKEN, "invalid token") from None
-    return Grant(principal.space, reads=principal.may("read"), writes=principal.may(WRITE_EVENTS))
+    return Grant(principal.space, principal.user, reads=principal.may("read"), writes=principal.may(WRITE_EVENTS))
 
 
 def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:

@@ -110,7 +110,7 @@ class Directory:
             version = await store.keys_version(connection)
             if version != self._keys_version:
                 self._principals = {
-                    key.hash: Principal(self._by_id[key.space_id], key.id, key.name, key.capabilities)
+                    key.hash: Principal(self._by_id[key.space_id], key.id, key.name, key.capabilities, key.user)
                     for key in await store.load_keys(connection)
                     if key.space_id in self._by_id  # else the space is newer than our list of them
                 }

@@ -10,10 +10,22 @@ from server.features.achievements.model import Achievement
 from server.features.leaderboards.model import Leaderboard
 from server.features.metrics.model import Metric
 from server.features.points.model import Boost, Level, PointsSystem, Trigger
+from server.features.settings.model import SpaceSettings
 from server.features.streaks.model import StreakSettings
 from server.features.users.model import Attribute
 
-Item = Metric | Attribute | Leaderboard | StreakSettings | Achievement | PointsSystem | Trigger | Level | Boost
+Item = (
+    Metric
+    | Attribute
+    | Leaderboard
+    | StreakSettings
+    | Achievement
+    | PointsSystem
+    | Trigger
+    | Level
+    | Boost
+    | SpaceSettings
+)
 T = TypeVar("T", bound=Item)
 
 
@@ -41,6 +53,8 @@ POINTS = Kind("points system", "points", PointsSystem)
 TRIGGER = Kind("points trigger", "triggers", Trigger)
 LEVEL = Kind("points level", "levels", Level)
 BOOST = Kind("points boost", "boosts", Boost)
+SETTINGS = Kind("settings", "settings", SpaceSettings)
+"""At most one of a space."""
 
 
 def scope(item: Item) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from server.backends.redis.keys import Keys
+from server.core.errors import Forbidden
 from server.engine.catalog import CatalogIndex
 
 
@@ -35,13 +36,20 @@ class Space:
 class Principal:
     """Who sent a request: the space that the key belongs to, the key's id and name, and what it may do.
 
-    Capabilities: ``admin`` (everything), ``read``, ``events:write``.
+    Capabilities: ``admin`` (everything), ``read``, ``events:write``. ``user`` is the one that an application key
+    acts for.
     """
 
     space: Space
     key_id: str
     name: str
     capabilities: frozenset[str]
+    user: str | None = None
+
+    def check_user(self, user: str) -> None:
+        """``Forbidden`` if the key acts for another user only."""
+        if self.user is not None and self.user != user:
+            raise Forbidden("This key may act for its own user only")
 
     def may(self, capability: str) -> bool:
         """Whether the key may do this."""

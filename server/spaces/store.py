@@ -21,6 +21,7 @@ from server.spaces.kinds import (
     LEVEL,
     METRIC,
     POINTS,
+    SETTINGS,
     STREAKS,
     TRIGGER,
     Kind,
@@ -56,6 +57,15 @@ class KeyRow(NamedTuple):
     name: str
     hash: bytes
     capabilities: frozenset[str]
+    user: str | None
+
+
+class NewKey(NamedTuple):
+    """A key that was just made: ``key`` is shown now and never again."""
+
+    id: str
+    key: str
+    prefix: str
 
 
 async def create_space(
@@ -108,6 +118,39 @@ async def create_key(
     return key
 
 
+async def create_application_key(
+    connection: Connection | PoolConnection, space_id: int, user: str, capabilities: Iterable[str]
+) -> NewKey:
+    """A key that acts for one user only."""
+    prefix = "app_" + secrets.token_hex(_KEY_PREFIX_LENGTH // 2)
+    key, id_ = f"{prefix}.{secrets.token_urlsafe(_SECRET_BYTES)}", uuid4()
+    await connection.execute(
+        "INSERT INTO api_keys (id, space_id, name, prefix, hash, capabilities, user_id)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        id_,
+        space_id,
+        f"application key of {user}",
+        prefix,
+        key_hash(key),
+        list(capabilities),
+        user,
+    )
+    await announce(connection)
+    return NewKey(str(id_), key, prefix)
+
+
+async def revoke_application_key(connection: Connection | PoolConnection, space_id: int, id_: str) -> bool:
+    """Revoke a key of a user; False where there is none, or no more."""
+    found = await connection.fetchval(
+        "UPDATE api_keys SET revoked_at = now() WHERE space_id = $1 AND id = $2 AND user_id IS NOT NULL"
+        " AND revoked_at IS NULL RETURNING true",
+        space_id,
+        id_,
+    )
+    await announce(connection)
+    return bool(found)
+
+
 @lru_cache(maxsize=1_024)
 def key_hash(key: str) -> bytes:
     """What is kept of a key. The few that a process sees all day are hashed once."""
@@ -139,11 +182,10 @@ async def keys_version(connection: Connection | PoolConnection) -> tuple[int, in
 async def load_keys(connection: Connection | PoolConnection) -> list[KeyRow]:
     """The keys of all spaces that are not revoked."""
     rows = await connection.fetch(
-        "SELECT id, space_id, name, hash, capabilities FROM api_keys WHERE revoked_at IS NULL"
+        "SELECT id, space_id, name, hash, capabilities, user_id FROM api_keys WHERE revoked_at IS NULL"
     )
     return [
-        KeyRow(str(row["id"]), row["space_id"], row["name"], row["hash"], frozenset(row["capabilities"]))
-        for row in rows
+        KeyRow(str(id_), space, name, hash_, frozenset(may), user) for id_, space, name, hash_, may, user in rows
     ]
 
 
@@ -173,6 +215,7 @@ async def load_catalog(connection: Connection | PoolConnection, space_id: int) -
         triggers=items(TRIGGER),
         levels=items(LEVEL),
         boosts=items(BOOST),
+        settings=items(SETTINGS),
     )
 
 

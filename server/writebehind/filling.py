@@ -88,7 +88,7 @@ class Filling:
                     "SELECT id FROM users WHERE space_id = $1 AND id > $2 ORDER BY id LIMIT $3",
                     self._space.id,
                     last,
-                    USERS_AT_ONCE,
+                    self._intake.batcher.at_once(USERS_AT_ONCE),
                 )
             if not rows:
                 break

@@ -79,7 +79,7 @@ class Rewards:
                     run,
                     last,
                     *after,
-                    USERS_AT_ONCE,
+                    self._intake.batcher.at_once(USERS_AT_ONCE),
                 )
             if not rows:
                 return rewarded

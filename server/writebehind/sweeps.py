@@ -93,7 +93,7 @@ class Sweeps:
                         "SELECT id FROM users WHERE space_id = $1 AND id > $2 ORDER BY id LIMIT $3",
                         self._space.id,
                         last,
-                        USERS_AT_ONCE,
+                        self._intake.batcher.at_once(USERS_AT_ONCE),
                     )
                 users = [row["id"] for row in rows]
                 ticks = await self._ticks(index, users, new)

@@ -55,7 +55,7 @@ class Ticks:
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
                 return 0
             until_ms = self._clock() + ROUND_MS
-            while users := await self._due(USERS_AT_ONCE):
+            while users := await self._due(self._intake.batcher.at_once(USERS_AT_ONCE)):
                 ticked += len(users)
                 await self._tick(users)
                 if self._clock() >= until_ms:

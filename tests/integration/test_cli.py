@@ -41,3 +41,21 @@ async def test_a_command_before_the_first_migration_says_what_to_do(environment:
     code, out, err = await podium(environment, "origins")
     assert (code, out) == (1, "")
     assert "podium migrate" in err
+
+
+@pytest.mark.usefixtures("space_id")
+async def test_keys(environment: dict[str, str]) -> None:
+    code, key, _ = await podium(environment, "keys", "create", "--name", "backend", "--can", "read")
+    prefix = key.partition(".")[0]
+    assert code == 0
+    code, rotated, _ = await podium(environment, "keys", "rotate", prefix)
+    assert code == 0
+    assert rotated != key
+    assert (await podium(environment, "keys", "revoke", rotated.strip()))[0] == 0  # the whole key will do
+    code, listed, _ = await podium(environment, "keys", "list")
+    assert code == 0
+    assert [line.split()[0] for line in listed.splitlines()] == [prefix, rotated.partition(".")[0]]
+    assert all("read" in line and "revoked  backend" in line for line in listed.splitlines())
+    assert key.strip().partition(".")[2] not in listed
+    code, _, err = await podium(environment, "keys", "revoke", prefix)
+    assert (code, f"there is no key {prefix}" in err) == (1, True)

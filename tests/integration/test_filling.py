@@ -161,3 +161,40 @@ async def test_a_board_that_is_not_active_yet_fills_when_it_is(
     assert changed.status_code == 200, changed.text
     assert await filling.round() == 2
     assert await run(http, "2025-01-31") == [(1, "a", 8)]
+
+
+async def test_points_and_streaks_fill_too(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, filling: Filling
+) -> None:
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    wanted = {"metrics": [{"key": "words", "threshold": 1}]}
+    assert (await http.patch("/admin/v1/streaks/settings", json=wanted)).status_code == 200
+    trigger = {"type": "metric", "metricId": words["id"], "metricThreshold": 1, "points": 10, "status": "active"}
+    [system] = await make(http, "points", {"name": "XP", "key": "xp", "triggers": [trigger]})
+    for user, days in (("a", 3), ("b", 2)):
+        for back in range(days, 0, -1):
+            at = f"2026-11-{24 - back}T08:00:00Z"
+            event = {"user": {"id": user}, "value": 1, "timestamp": at}
+            assert (await http.post("/v1/metrics/words/event", json=event)).status_code == 201
+    await flush(services)
+    common = {"status": "active", "start": "2026-11-01"}
+    weekly = {"runUnit": "day", "runInterval": 7, "start": "2026-11-02"}
+    points = {"rankBy": "points", "pointsSystemId": system["id"]}
+    await make(
+        http,
+        "leaderboards",
+        {**common, **points, "name": "XP", "key": "xp"},
+        {**common, **points, **weekly, "name": "XP", "key": "xp-weekly"},
+        {**common, "rankBy": "streak", "name": "Now", "key": "now"},
+        {**common, **weekly, "rankBy": "streak", "name": "Weekly", "key": "streak-weekly"},
+    )
+    await flush(services)
+    assert await filling.round() == 2
+    assert places((await get(http, "xp"))["rankings"]) == [(1, "a", 30), (2, "b", 20)]
+    assert places((await get(http, "xp-weekly", run="2026-11-16"))["rankings"]) == [(1, "a", 20), (2, "b", 10)]
+    assert places((await get(http, "xp-weekly"))["rankings"]) == [(1, "a", 10), (2, "b", 10)]
+    assert places((await get(http, "now"))["rankings"]) == [(1, "a", 3), (2, "b", 2)]
+    assert places((await get(http, "streak-weekly", run="2026-11-22"))["rankings"]) == [(1, "a", 2), (2, "b", 1)]
+    clock.now_ms += DAY_MS
+    told = (await score(http, clock, "b", 2))["xp"]
+    assert (told["rank"], told["previousRank"]) == (1, 2)

@@ -133,6 +133,20 @@ async def test_two_workers_after_two_days_and_a_new_day_first(
     assert await due(services) == before
 
 
+@pytest.mark.usefixtures("words")
+async def test_cold_users_are_due_too(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, ticks: Ticks
+) -> None:
+    await write(http, 1)
+    await flush(services)
+    space = services.directory.production
+    token = (await services.redis.raw.hget(space.keys.user("ann"), "t")).decode()
+    assert (await services.redis.call("evict", space.keys.meta, space.epoch or "", "ann", token))[1] == 1
+    clock.now_ms += 3 * DAY_MS
+    assert await ticks.round() == 1
+    assert await facts(services) == [("freeze_used", 1), ("streak_lost", 1)]
+
+
 async def test_a_tick_of_somebody_who_is_gone(services: Services, ticks: Ticks) -> None:
     space = services.directory.production
     await services.redis.raw.zadd(space.keys.due, {"ghost": 1})

@@ -25,7 +25,7 @@ from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
-from server.spaces.states import read_state
+from server.http.users import named_user
 
 
 class CompletingUser(Upsert, frozen=True, rename="camel", kw_only=True, gc=False):
@@ -74,11 +74,8 @@ async def get_achievements(request: Request) -> Response:
 async def get_user_achievements(request: Request) -> Response:
     """``GET /v1/users/{id}/achievements``."""
     parts, space = services(request), principal(request).space
-    user = ids.check_id("id", request.path_params["id"])
     incomplete = params.boolean(request, "includeIncomplete")
-    state = await read_state(parts.redis, parts.pool, space, user)
-    if state is None:
-        raise NotFound(f"User not found: {user}")
+    state = await named_user(request)
     index = space.index
     async with acquired(parts.pool) as connection:
         counts, number = await store.completions(connection, space.id)
@@ -99,6 +96,7 @@ async def post_complete(request: Request) -> Response:
     parts, space = services(request), principal(request).space
     key: str = request.path_params["key"]
     user = (await read(request, _completion)).user
+    principal(request).check_user(user.id)
     index = space.index
     found = index.achievements.by_key.get(key)
     if found is None:

@@ -13,11 +13,14 @@ from server.core import ids
 from server.core.errors import Unprocessable
 from server.engine.catalog import Catalog
 from server.features.metrics.model import Metric, UnitType
+from server.features.metrics.rules import to_units
 from server.http.resource import Context, Resource, Update, check_name, given
 from server.http.uses import check_unused, of_metric
 from server.spaces.kinds import METRIC, STREAKS
 
 DEFAULT_DECIMALS = 3
+Value = Annotated[float, Meta(ge=-1e15, le=1e15, description="Of one event, against cheating.")]
+Most = Annotated[float, Meta(gt=0, le=1e15, description="What a user may gain on a local day, against cheating.")]
 Decimals = Annotated[int, Meta(ge=0, le=6, description="Decimals that are counted; fixed once created.")]
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
@@ -30,16 +33,22 @@ class CreateMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     unit_type: UnitType | None = None
     units: str | None = None
     decimals: Decimals | None = None
+    min_value: Value | None = None
+    max_value: Value | None = None
+    max_per_day: Most | None = None
 
 
 class UpdateMetric(Update, frozen=True, rename="camel"):
-    """A change of a metric. ``key`` and ``decimals`` may be repeated but not changed."""
+    """A change of a metric; null clears a limit. ``key`` and ``decimals`` may be repeated but not changed."""
 
     name: str | UnsetType = UNSET
     unit_type: UnitType | UnsetType = UNSET
     units: str | UnsetType | None = UNSET
     key: str | UnsetType = UNSET
     decimals: Decimals | UnsetType = UNSET
+    min_value: Value | UnsetType | None = UNSET
+    max_value: Value | UnsetType | None = UNSET
+    max_per_day: Most | UnsetType | None = UNSET
 
 
 class MetricRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -51,6 +60,9 @@ class MetricRow(msgspec.Struct, frozen=True, rename="camel"):
     unit_type: UnitType
     units: str
     decimals: Decimals
+    min_value: float | UnsetType = UNSET
+    max_value: float | UnsetType = UNSET
+    max_per_day: float | UnsetType = UNSET
 
 
 def _create(context: Context, item: CreateMetric) -> Metric:
@@ -62,6 +74,9 @@ def _create(context: Context, item: CreateMetric) -> Metric:
         unit_type=item.unit_type or "number",
         units=item.units or "",
         decimals=DEFAULT_DECIMALS if item.decimals is None else item.decimals,
+        min_value=item.min_value,
+        max_value=item.max_value,
+        max_per_day=item.max_per_day,
     )
     context.check_key(METRIC, metric)
     return _checked(metric)
@@ -82,6 +97,11 @@ def _checked(metric: Metric) -> Metric:
     ids.check_text("units", metric.units, ids.NAME_MAX)
     if metric.unit_type == "currency" and not _CURRENCY.match(metric.units):
         raise Unprocessable("units must be the ISO 4217 code of a currency, like USD")
+    low, high = metric.min_value, metric.max_value
+    if low is not None and high is not None and high < low:
+        raise Unprocessable("maxValue must not be below minValue")
+    if metric.max_per_day is not None:
+        to_units(metric, metric.max_per_day)
     return metric
 
 
@@ -93,7 +113,17 @@ def _check_archive(catalog: Catalog, metric: Metric) -> None:
 
 
 def _row(metric: Metric, _: Catalog, __: date) -> MetricRow:
-    return MetricRow(metric.id, metric.name, metric.key, metric.unit_type, metric.units, metric.decimals)
+    return MetricRow(
+        metric.id,
+        metric.name,
+        metric.key,
+        metric.unit_type,
+        metric.units,
+        metric.decimals,
+        UNSET if metric.min_value is None else metric.min_value,
+        UNSET if metric.max_value is None else metric.max_value,
+        UNSET if metric.max_per_day is None else metric.max_per_day,
+    )
 
 
 ENDPOINTS = Resource(
@@ -106,5 +136,4 @@ ENDPOINTS = Resource(
     update=_update,
     row=_row,
     check_archive=_check_archive,
-    later={"minValue": (), "maxValue": (), "maxPerDay": ()},
 ).endpoints()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import cast
 
 import msgspec
 from starlette.requests import Request
@@ -11,19 +10,20 @@ from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
 from server.core import ids
-from server.core.errors import NotFound, Unprocessable
-from server.core.summary import AGGREGATIONS, SPAN_MAX_DAYS, Aggregation, check_range, summarise
+from server.core.errors import NotFound
+from server.core.summary import summarise
 from server.engine.catalog import CatalogIndex
 from server.engine.shown import UserAchievement, metric_achievements
 from server.engine.state import UserState
 from server.features.metrics import store
 from server.features.metrics.model import Metric
-from server.http import params
+from server.http import summaries
 from server.http.answers import answer
 from server.http.auth import principal
-from server.http.endpoints import Endpoint, Query
+from server.http.endpoints import Endpoint
 from server.http.services import services
-from server.spaces.states import read_state
+from server.http.summaries import asked_summary
+from server.http.users import named_user
 
 
 class UserMetric(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ def shown(index: CatalogIndex, metric: Metric, state: UserState) -> UserMetric:
 
 async def get_metrics(request: Request) -> Response:
     """``GET /v1/users/{id}/metrics``."""
-    state = await _state(request)
+    state = await named_user(request)
     index = principal(request).space.index
     return answer([shown(index, metric, state) for metric in index.catalog.metrics])
 
@@ -65,16 +65,14 @@ async def get_metrics(request: Request) -> Response:
 async def get_metric(request: Request) -> Response:
     """``GET /v1/users/{id}/metrics/{key}``."""
     metric = _metric(request)
-    return answer(shown(principal(request).space.index, metric, await _state(request)))
+    return answer(shown(principal(request).space.index, metric, await named_user(request)))
 
 
 async def get_summary(request: Request) -> Response:
     """``GET /v1/users/{id}/metrics/{key}/event-summary``."""
     metric = _metric(request)
-    aggregation = cast(Aggregation, params.choice(request, "aggregation", AGGREGATIONS))
-    start, end = _day(request, "startDate"), _day(request, "endDate")
-    check_range(start, end)
-    await _state(request)
+    aggregation, start, end = asked_summary(request)
+    await named_user(request)
     space_id, user = principal(request).space.id, request.path_params["id"]
     async with acquired(services(request).pool) as connection:
         before, changes = await store.read_days(connection, space_id, user, metric.number, start, end)
@@ -93,24 +91,6 @@ def _metric(request: Request) -> Metric:
         raise NotFound(f"Metric not found: {key[: ids.KEY_MAX]}")
     return metric
 
-
-def _day(request: Request, name: str) -> date:
-    day = params.day(request, name)
-    if day is None:
-        raise Unprocessable(f"{name} is required")
-    return day
-
-
-async def _state(request: Request) -> UserState:
-    user = ids.check_id("id", request.path_params["id"])
-    parts = services(request)
-    state = await read_state(parts.redis, parts.pool, principal(request).space, user)
-    if state is None:
-        raise NotFound(f"User not found: {user}")
-    return state
-
-
-_DAY = {"type": "string", "format": "date"}
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint(
@@ -143,16 +123,7 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404, 422, 503),
         handler=get_summary,
         answer=list[SummaryBucket],
-        query=(
-            Query(
-                "aggregation",
-                "Size of a bucket. Weeks start on Monday.",
-                {"type": "string", "enum": list(AGGREGATIONS)},
-                required=True,
-            ),
-            Query("startDate", "First day, before `endDate`.", _DAY, required=True),
-            Query("endDate", f"Last day, at most {SPAN_MAX_DAYS} days later.", _DAY, required=True),
-        ),
+        query=summaries.QUERY,
         description="Every bucket with a day in the range, the oldest first; days are the user's local ones. "
         "`date` is the first day of the calendar's bucket, also where the range begins later; `change` counts "
         "the days within the range, `total` everything up to the last of them. Events count here once they are "

@@ -12,7 +12,9 @@ UnitType = Literal["number", "currency"]
 class Metric(msgspec.Struct, frozen=True, rename="camel"):
     """Something that users do, counted in whole units of 10^-``decimals``.
 
-    ``number`` is small, unique in the space and never reused: it stands for the metric in states and keys.
+    ``number`` is small, unique in the space and never reused: it stands for the metric in states and keys. Against
+    cheating, an event's value lies between ``min_value`` and ``max_value``, and what a user gains on a local day
+    does not pass ``max_per_day``.
     """
 
     id: str
@@ -22,6 +24,9 @@ class Metric(msgspec.Struct, frozen=True, rename="camel"):
     unit_type: UnitType = "number"
     units: str = ""
     decimals: int = 3
+    min_value: float | None = None
+    max_value: float | None = None
+    max_per_day: float | None = None
 
     def value(self, units: int) -> float:
         """The value of a count of whole units."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import cast
 
 import msgspec
 from starlette.requests import Request
@@ -13,18 +12,18 @@ from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
 from server.core.periods import local_time, zone
-from server.core.summary import AGGREGATIONS, SPAN_MAX_DAYS, Aggregation, check_range, summarise
+from server.core.summary import summarise
 from server.engine import shown
-from server.engine.state import UserState
 from server.features.points import shapes, store
 from server.features.points.boosts import holding
 from server.features.points.model import PointsSystem
-from server.http import params
+from server.http import params, summaries
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
-from server.spaces.states import read_state
+from server.http.summaries import asked_summary
+from server.http.users import named_user
 
 AWARDS_MAX = 100
 """Awards of one answer."""
@@ -104,7 +103,7 @@ async def get_user_points(request: Request) -> Response:
     """``GET /v1/users/{id}/points/{key}``."""
     parts, space, system = services(request), principal(request).space, _system(request)
     limit = params.integer(request, "awards", 10, 1, AWARDS_MAX)
-    state = await _state(request)
+    state = await named_user(request)
     index = space.index
     async with acquired(parts.pool) as connection:
         user = request.path_params["id"]
@@ -129,7 +128,7 @@ async def get_user_boosts(request: Request) -> Response:
     """``GET /v1/users/{id}/points/{key}/boosts``."""
     parts, space, system = services(request), principal(request).space, _system(request)
     finished = params.boolean(request, "includeFinished")
-    state = await _state(request)
+    state = await named_user(request)
     moment = local_time(parts.clock(), zone(state.profile.tz)).replace(tzinfo=None)
     points = space.index.points
     own = [rule for number, rule in points.personal.get(request.path_params["id"], ()) if number == system.number]
@@ -141,10 +140,8 @@ async def get_user_boosts(request: Request) -> Response:
 async def get_event_summary(request: Request) -> Response:
     """``GET /v1/users/{id}/points/{key}/event-summary``."""
     parts, space, system = services(request), principal(request).space, _system(request)
-    aggregation = cast(Aggregation, params.choice(request, "aggregation", AGGREGATIONS))
-    start, end = _day(request, "startDate"), _day(request, "endDate")
-    check_range(start, end)
-    await _state(request)
+    aggregation, start, end = asked_summary(request)
+    await named_user(request)
     async with acquired(parts.pool) as connection:
         before, changes = await store.read_days(
             connection, space.id, request.path_params["id"], system.number, start, end
@@ -166,24 +163,7 @@ def _attributes(request: Request) -> dict[str, str]:
     return params.attributes(request, principal(request).space.index.user_attributes)
 
 
-def _day(request: Request, name: str) -> date:
-    day = params.day(request, name)
-    if day is None:
-        raise Unprocessable(f"{name} is required")
-    return day
-
-
-async def _state(request: Request) -> UserState:
-    user = ids.check_id("id", request.path_params["id"])
-    parts = services(request)
-    state = await read_state(parts.redis, parts.pool, principal(request).space, user)
-    if state is None:
-        raise NotFound(f"User not found: {user}")
-    return state
-
-
 _TAG = "Points"
-_DAY = {"type": "string", "format": "date"}
 _FINISHED = Query("includeFinished", "true also lists those that are over.", {"type": "boolean", "default": False})
 _BEHIND = "As Postgres has it: as a rule 0.2 s behind."
 
@@ -285,16 +265,7 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404, 422, 503),
         handler=get_event_summary,
         answer=list[PointsBucket],
-        query=(
-            Query(
-                "aggregation",
-                "Size of a bucket. Weeks start on Monday.",
-                {"type": "string", "enum": list(AGGREGATIONS)},
-                required=True,
-            ),
-            Query("startDate", "First day, before `endDate`.", _DAY, required=True),
-            Query("endDate", f"Last day, at most {SPAN_MAX_DAYS} days later.", _DAY, required=True),
-        ),
+        query=summaries.QUERY,
         description="Every bucket with a day in the range, the oldest first; days are the user's local ones. "
         + _BEHIND,
     ),

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
 from server.core import ids
-from server.core.errors import NotFound
 from server.core.periods import iso, local_day, zone
 from server.engine.catalog import CatalogIndex
 from server.engine.state import UserState
@@ -21,6 +20,7 @@ from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
+from server.http.users import named_user
 from server.spaces.states import read_state
 
 HISTORY_MAX = 400
@@ -37,11 +37,9 @@ RANKINGS = ("active", "longest")
 async def get_streak(request: Request) -> Response:
     """``GET /v1/users/{id}/streak``."""
     parts, space = services(request), principal(request).space
-    user = ids.check_id("id", request.path_params["id"])
     number = params.integer(request, "historyPeriods", 7, 1, HISTORY_MAX)
-    state = await read_state(parts.redis, parts.pool, space, user)
-    if state is None:
-        raise NotFound(f"User not found: {user}")
+    state = await named_user(request)
+    user = request.path_params["id"]
     wanted, today = space.index.streak_rules(state.wishes), _today(parts.clock(), state)
     streaks = state.streaks or NONE
     found = rules.standing(wanted, streaks, today)

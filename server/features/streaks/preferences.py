@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.core import ids
-from server.core.errors import Forbidden, NotFound, Unprocessable
+from server.core.errors import Forbidden, Unprocessable
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import ChangePreferences
 from server.engine.state import UserState
@@ -22,8 +22,8 @@ from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint
 from server.http.services import services
+from server.http.users import named_user
 from server.spaces.kinds import STREAKS
-from server.spaces.states import read_state
 
 Channel = Literal["email", "push"]
 Channels = Annotated[tuple[Channel, ...], Meta(max_length=2)]
@@ -76,14 +76,14 @@ _change = msgspec.json.Decoder(ChangedPreferences)
 
 async def get_preferences(request: Request) -> Response:
     """``GET /v1/users/{id}/preferences``."""
-    return answer(_shown(principal(request).space.index, await _state(request)))
+    return answer(_shown(principal(request).space.index, await named_user(request)))
 
 
 async def patch_preferences(request: Request) -> Response:
     """``PATCH /v1/users/{id}/preferences``."""
     parts, space = services(request), principal(request).space
     change = await read(request, _change)
-    state = await _state(request)
+    state = await named_user(request)
     wishes = channels = None
     if change.streak is not UNSET:
         wishes = _wishes(space.index, state.wishes or Wishes(), change.streak)
@@ -161,15 +161,6 @@ def _shown(index: CatalogIndex, state: UserState) -> Preferences:
 
 def _channels(state: UserState) -> NotificationWishes:
     return msgspec.convert(state.channels, NotificationWishes)
-
-
-async def _state(request: Request) -> UserState:
-    user = ids.check_id("id", request.path_params["id"])
-    parts = services(request)
-    state = await read_state(parts.redis, parts.pool, principal(request).space, user)
-    if state is None:
-        raise NotFound(f"User not found: {user}")
-    return state
 
 
 _PATH = "/v1/users/{id}/preferences"

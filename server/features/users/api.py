@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.core import ids
-from server.core.errors import NotFound
-from server.core.periods import iso
 from server.engine.inputs import ChangeUser
 from server.features.users import rules
-from server.features.users.model import Profile
 from server.features.users.rules import Upsert
+from server.features.users.shapes import User, shown
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint
 from server.http.services import services
-from server.spaces.states import read_state
-
-Day = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date"})]
-Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+from server.http.users import named_user
 
 
 class NewUser(Upsert, frozen=True, rename="camel", kw_only=True, gc=False):
@@ -32,56 +25,20 @@ class NewUser(Upsert, frozen=True, rename="camel", kw_only=True, gc=False):
     id: str
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A user as stored. ``control`` users take part like everyone, without notifications."""
-
-    id: str
-    email: str | None
-    name: str | None
-    tz: str | None
-    device_tokens: tuple[str, ...]
-    subscribe_to_emails: bool
-    attributes: dict[str, str]
-    control: bool
-    created: Instant
-    updated: Instant
-    sign_up_date: Day | None
-
-
 _new_user = msgspec.json.Decoder(NewUser)
 _upsert = msgspec.json.Decoder(Upsert)
 
 
-def shown(user: str, profile: Profile) -> User:
-    """The user as answers show it."""
-    return User(
-        id=user,
-        email=profile.email,
-        name=profile.name,
-        tz=profile.tz,
-        device_tokens=profile.device_tokens,
-        subscribe_to_emails=profile.subscribed,
-        attributes=profile.attributes,
-        control=profile.control,
-        created=iso(profile.created_ms),
-        updated=iso(profile.updated_ms),
-        sign_up_date=profile.sign_up,
-    )
-
-
 async def get_user(request: Request) -> Response:
     """``GET /v1/users/{id}``."""
-    user = ids.check_id("id", request.path_params["id"])
-    parts = services(request)
-    state = await read_state(parts.redis, parts.pool, principal(request).space, user)
-    if state is None:
-        raise NotFound(f"User not found: {user}")
-    return answer(shown(user, state.profile))
+    state = await named_user(request)
+    return answer(shown(request.path_params["id"], state.profile))
 
 
 async def post_user(request: Request) -> Response:
     """``POST /v1/users``."""
     new = await read(request, _new_user)
+    principal(request).check_user(new.id)
     return answer(await _change(request, new.id, new), 201)
 
 

@@ -74,14 +74,15 @@ def sign_up_day(text: str) -> date:
     return at(parse_instant("signUpDate", text)).date()
 
 
-def apply(profile: Profile | None, upsert: Upsert, now_ms: int) -> Profile:
-    """The profile after ``upsert``, new if there was none; the same object if nothing changes.
+def apply(profile: Profile | None, upsert: Upsert, now_ms: int, *, control: bool = False) -> Profile:
+    """The profile after ``upsert``, new if there was none (and then in the control group if so); the same object
+    if nothing changes.
 
     422 if e-mails are asked for where there is no address, or the sign-up lies after today in the user's zone.
     """
     if profile is not None and upsert is NOTHING:
         return profile
-    old = profile or Profile(created_ms=now_ms, updated_ms=now_ms)
+    old = profile or Profile(created_ms=now_ms, updated_ms=now_ms, control=control)
     unset = msgspec.UNSET
     email = old.email if upsert.email is unset else upsert.email
     subscribed = old.subscribed

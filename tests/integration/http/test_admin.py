@@ -297,7 +297,8 @@ _METRIC_ISSUES: list[Any] = [
     ({"decimals": 7}, "decimals: expected int <= 6"),
     ({"decimals": -1}, "decimals: expected int >= 0"),
     ({"decimals": True}, "decimals: expected int | null, got bool"),
-    ({"maxPerDay": 10}, "maxPerDay is not supported yet"),
+    ({"maxPerDay": 0}, "maxPerDay: expected float > 0.0"),
+    ({"minValue": 5, "maxValue": 1}, "maxValue must not be below minValue"),
 ]
 
 

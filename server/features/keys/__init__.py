@@ -1,0 +1,1 @@
+"""Keys that act for one user."""

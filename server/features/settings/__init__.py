@@ -1,0 +1,1 @@
+"""Settings of a space that belong to no other feature."""

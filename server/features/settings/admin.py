@@ -1,0 +1,251 @@
+"""``/admin/v1/settings``, ``/admin/v1/environments`` and ``/admin/v1/audit-log`` (contract.md, sections 13 and
+17)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core import ids
+from server.core.errors import Unprocessable
+from server.engine.catalog import Catalog
+from server.features.settings.model import NO_SETTINGS, AggregationPeriod, Font, SpaceSettings
+from server.http import params
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.badges import Badge, badge, badge_url
+from server.http.bodies import read
+from server.http.endpoints import Endpoint, Query
+from server.http.resource import editing_catalog, read_catalog
+from server.http.services import services
+from server.spaces.kinds import SETTINGS
+
+ROWS_MAX = 100
+"""Rows of a page of the audit log."""
+PRIORITY = {"production": 1, "staging": 2, "development": 3}
+"""Lower wins; any other environment comes after these."""
+
+Color = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="Like #3366ff.")]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+Days = Annotated[int, Meta(ge=1, le=365)]
+
+
+class Branding(msgspec.Struct, frozen=True, rename="camel"):
+    """What is sent looks like this."""
+
+    app_name: str
+    app_url: str
+    brand_color: str
+    font: Font
+    logo: Badge | None
+    app_icon: Badge | None
+
+
+class Experimentation(msgspec.Struct, frozen=True, rename="camel"):
+    """``controlRatio`` percent of new users are in the control group; ``userActivationWindow`` is in days."""
+
+    control_ratio: int
+    user_activation_window: int
+
+
+class ShownSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """The settings of the space."""
+
+    branding: Branding
+    experimentation: Experimentation
+    aggregation_period: AggregationPeriod
+
+
+class ChangeBranding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A change; null clears a picture."""
+
+    app_name: str | UnsetType = UNSET
+    app_url: str | UnsetType = UNSET
+    brand_color: Color | UnsetType = UNSET
+    font: Font | UnsetType = UNSET
+    logo: Badge | UnsetType | None = UNSET
+    app_icon: Badge | UnsetType | None = UNSET
+
+
+class ChangeExperimentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A change; it holds for users who are new from then on."""
+
+    control_ratio: Percent | UnsetType = UNSET
+    user_activation_window: Days | UnsetType = UNSET
+
+
+class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A change; what is left out stays."""
+
+    branding: ChangeBranding | UnsetType = UNSET
+    experimentation: ChangeExperimentation | UnsetType = UNSET
+    aggregation_period: AggregationPeriod | UnsetType = UNSET
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """A space of the same tenant; the one with the lowest priority leads."""
+
+    name: str
+    key: str
+    priority: int
+
+
+class AuditRow(msgspec.Struct, frozen=True, rename="camel"):
+    """A change to the catalog: who, when, what it was before and after; null where there was nothing."""
+
+    id: int
+    at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+    actor: str
+    action: str
+    kind: str
+    item: str
+    before: Any
+    after: Any
+
+
+class AuditPage(msgspec.Struct, frozen=True, rename="camel"):
+    """Rows, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
+
+    rows: list[AuditRow]
+    next_cursor: str | UnsetType = UNSET
+
+
+_change = msgspec.json.Decoder(ChangeSettings)
+
+
+async def get_settings(request: Request) -> Response:
+    """``GET /admin/v1/settings``."""
+    catalog, _ = await read_catalog(request)
+    return answer(_shown(catalog))
+
+
+async def patch_settings(request: Request) -> Response:
+    """``PATCH /admin/v1/settings``."""
+    change = await read(request, _change)
+    async with editing_catalog(request) as context:
+        found = SETTINGS.of(context.catalog)
+        if found:
+            context.editor.update(SETTINGS, found[0], _changed(found[0], change))
+        else:
+            new = msgspec.structs.replace(NO_SETTINGS, id=context.new_id(), number=context.editor.take_number())
+            context.editor.insert(SETTINGS, _changed(new, change))
+    return answer(_shown(context.catalog))
+
+
+def _changed(before: SpaceSettings, change: ChangeSettings) -> SpaceSettings:
+    fields: dict[str, Any] = {}
+    for part in (change.branding, change.experimentation):
+        if part is not UNSET:
+            fields |= {name: value for name, value in msgspec.structs.asdict(part).items() if value is not UNSET}
+    if change.branding is not UNSET:
+        for name, picture in (("logo", change.branding.logo), ("app_icon", change.branding.app_icon)):
+            if picture is not UNSET:
+                del fields[name]
+                fields[f"{name}_url"] = badge_url(picture)
+    if change.aggregation_period is not UNSET:
+        fields["aggregation_period"] = change.aggregation_period
+    after = msgspec.structs.replace(before, **fields)
+    ids.check_text("branding.appName", after.app_name, ids.NAME_MAX)
+    ids.check_text("branding.appUrl", after.app_url, ids.ATTRIBUTE_VALUE_MAX)
+    if after.app_url and not after.app_url.startswith(("https://", "http://")):
+        raise Unprocessable("branding.appUrl must begin with https:// or http://")
+    return after
+
+
+def _shown(catalog: Catalog) -> ShownSettings:
+    found = SETTINGS.of(catalog)
+    one = found[0] if found else NO_SETTINGS
+    return ShownSettings(
+        Branding(
+            one.app_name, one.app_url, one.brand_color, one.font, badge(one.logo_url), badge(one.app_icon_url)
+        ),
+        Experimentation(one.control_ratio, one.user_activation_window),
+        one.aggregation_period,
+    )
+
+
+async def get_environments(request: Request) -> Response:
+    """``GET /admin/v1/environments``."""
+    own = principal(request).space
+    spaces = [space for space in services(request).directory.spaces.values() if space.tenant == own.tenant]
+    rows = [
+        Environment(
+            space.environment.title(), space.environment, PRIORITY.get(space.environment, len(PRIORITY) + 1)
+        )
+        for space in spaces
+    ]
+    return answer(sorted(rows, key=lambda row: (row.priority, row.key)))
+
+
+async def get_audit_log(request: Request) -> Response:
+    """``GET /admin/v1/audit-log``."""
+    limit = params.integer(request, "limit", ROWS_MAX, 1, ROWS_MAX)
+    cursor = params.integer(request, "cursor", 2**62, 0, 2**62)
+    async with acquired(services(request).pool) as connection:
+        rows = await connection.fetch(
+            "SELECT id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS at, actor, action,"
+            " kind, item, before, after FROM audit_log WHERE space_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            principal(request).space.id,
+            cursor,
+            limit + 1,
+        )
+    page = [AuditRow(*row) for row in rows[:limit]]
+    return answer(AuditPage(page, str(page[-1].id) if len(rows) > limit else UNSET))
+
+
+_TAG = "Admin: settings"
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/admin/v1/settings",
+        summary="Get the settings of the space",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 503),
+        handler=get_settings,
+        answer=ShownSettings,
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/admin/v1/settings",
+        summary="Change the settings of the space",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 400, 413, 422, 503),
+        handler=patch_settings,
+        body=ChangeSettings,
+        answer=ShownSettings,
+        description="Users who are new from then on are drawn into the control group by `controlRatio`, percent. "
+        "They take part like everybody, and get no notifications.",
+    ),
+    Endpoint(
+        method="GET",
+        path="/admin/v1/environments",
+        summary="List environments",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200,),
+        handler=get_environments,
+        answer=list[Environment],
+    ),
+    Endpoint(
+        method="GET",
+        path="/admin/v1/audit-log",
+        summary="Who changed what of the catalog",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 400, 422, 503),
+        handler=get_audit_log,
+        answer=AuditPage,
+        query=(
+            Query("limit", "Rows.", {"type": "integer", "minimum": 1, "maximum": ROWS_MAX, "default": ROWS_MAX}),
+            Query("cursor", "`nextCursor` of the page before.", {"type": "integer"}),
+        ),
+    ),
+]

@@ -1,0 +1,283 @@
+"""``GET /v1/users/{id}/wrapped``: the year in review (contract.md, section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core.periods import instant, local_day, zone
+from server.engine import shown
+from server.engine.catalog import CatalogIndex
+from server.engine.state import UserState
+from server.features.wrapped import store
+from server.features.wrapped.rules import Period, Year, percent_change, review
+from server.http import params
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.endpoints import Endpoint, Query
+from server.http.services import services
+from server.http.users import named_user
+
+
+class WrappedValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was gained by events with an attribute."""
+
+    name: str
+    units: str | None
+    current_total: float
+    change_this_period: float
+    percent_change: float
+
+
+class WrappedMetric(WrappedValue, frozen=True, kw_only=True, rename="camel"):
+    """A metric in a period: the total at its end, and what was gained in it. ``byAttribute``: by key and value."""
+
+    by_attribute: dict[str, dict[str, WrappedValue]]
+
+
+class WrappedPoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Points in a period."""
+
+    name: str
+    description: str | None
+    current_total: float
+    change_this_period: float
+    percent_change: float
+
+
+class WrappedPeriod(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a user did in a period. Of leaderboards the best places."""
+
+    metrics: dict[str, WrappedMetric]
+    points: dict[str, WrappedPoints]
+    achievements: list[shown.UserAchievement]
+    leaderboards: dict[str, shown.BestPlace]
+
+
+class WrappedDay(WrappedPeriod, frozen=True, kw_only=True, rename="camel"):
+    """The day with the most events."""
+
+    date: date
+
+
+class WrappedWeek(WrappedPeriod, frozen=True, kw_only=True, rename="camel"):
+    """The week with the most events, from Monday on."""
+
+    start: date
+    end: date
+
+
+class WrappedMonth(WrappedPeriod, frozen=True, kw_only=True, rename="camel"):
+    """The month with the most events; 0 is January."""
+
+    month: int
+
+
+class WrappedStreak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The longest streak of the year."""
+
+    length: int
+    frequency: str
+    period_start: date | None
+    period_end: date | None
+    started: date | None
+
+
+class WrappedYear(WrappedPeriod, frozen=True, kw_only=True, rename="camel"):
+    """The whole year."""
+
+    longest_streak: WrappedStreak
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A user's year."""
+
+    days_active: int
+    weeks_active: int
+    months_active: int
+    most_active_day: WrappedDay
+    most_active_week: WrappedWeek
+    most_active_month: WrappedMonth
+    entire_year: WrappedYear
+
+
+class Wrapped(msgspec.Struct, frozen=True):
+    """A user, and the user's year."""
+
+    user: shown.User
+    activity: Activity
+
+
+class _Found(NamedTuple):
+    """What Postgres has of the user up to the end of the year."""
+
+    metrics: Sequence[store.Change]
+    attributes: Sequence[store.AttributeChange]
+    points: Sequence[store.Change]
+    completions: Sequence[tuple[int, int]]
+    places: Sequence[store.Place]
+
+
+async def get_wrapped(request: Request) -> Response:
+    """``GET /v1/users/{id}/wrapped``."""
+    parts, space = services(request), principal(request).space
+    this_year = local_day(parts.clock(), space.index.home).year
+    year = params.integer(request, "year", this_year, 1, this_year)
+    state = await named_user(request)
+    user = request.path_params["id"]
+    index = space.index
+    first, last = date(year, 1, 1), date(year, 12, 31)
+    async with acquired(parts.pool) as connection:
+        found_year = review(year, await store.events_by_day(connection, space.id, user, first, last))
+        # The week with the most events may reach into the next year.
+        until = max(last, found_year.week.end)
+        found = _Found(
+            await store.metric_changes(connection, space.id, user, until),
+            await store.attribute_changes(connection, space.id, user, until),
+            await store.point_changes(connection, space.id, user, until),
+            await store.completions(
+                connection,
+                space.id,
+                user,
+                _begins(min(first, found_year.week.start), state),
+                _begins(until + timedelta(days=1), state) if until < date.max else 2**62,
+            ),
+            await store.places(connection, space.id, user, min(first, found_year.week.start), until),
+        )
+        rules = index.streaks
+        from_, to = shown.streak_period(index, first), shown.streak_period(index, last)
+        lived = await store.streak_periods(connection, space.id, user, rules.track, from_, to)
+    return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, found, lived)))
+
+
+def _begins(day: date, state: UserState) -> int:
+    return max(0, instant(datetime.combine(day, time.min, zone(state.profile.tz))))
+
+
+def _activity(
+    index: CatalogIndex, state: UserState, year: Year, found: _Found, lived: Sequence[store.LivedPeriod]
+) -> Activity:
+    def of(period: Period) -> dict[str, Any]:
+        return _period(index, state, period, found)
+
+    best = max(lived, key=lambda one: one.length, default=None)
+    start, end = shown.streak_days(index, best.period) if best is not None else (None, None)
+    started = None
+    if best is not None:
+        started, _ = shown.streak_days(index, best.period - best.length + 1)
+    streak = WrappedStreak(
+        length=best.length if best is not None else 0,
+        frequency=index.streaks.frequency,
+        period_start=start,
+        period_end=end,
+        started=started,
+    )
+    return Activity(
+        days_active=year.days,
+        weeks_active=year.weeks,
+        months_active=year.months,
+        most_active_day=WrappedDay(**of(year.day), date=year.day.start),
+        most_active_week=WrappedWeek(**of(year.week), start=year.week.start, end=year.week.end),
+        most_active_month=WrappedMonth(**of(year.month), month=year.month.start.month - 1),
+        entire_year=WrappedYear(**of(year.whole), longest_streak=streak),
+    )
+
+
+def _period(index: CatalogIndex, state: UserState, period: Period, found: _Found) -> dict[str, Any]:
+    metrics = {}
+    for metric in index.catalog.metrics:
+        total, change = _Sums((one.day, one.change) for one in found.metrics if one.number == metric.number)(
+            period
+        )
+        if not total and not change:
+            continue
+        by_attribute: dict[str, dict[str, WrappedValue]] = {}
+        for key, value in sorted(
+            {(one.key, one.value) for one in found.attributes if one.metric == metric.number}
+        ):
+            sums = _Sums(
+                (one.day, one.change)
+                for one in found.attributes
+                if (one.metric, one.key, one.value) == (metric.number, key, value)
+            )
+            of_total, of_change = sums(period)
+            if of_change:
+                by_attribute.setdefault(key, {})[value] = WrappedValue(
+                    name=metric.name,
+                    units=metric.units or None,
+                    current_total=metric.value(of_total),
+                    change_this_period=metric.value(of_change),
+                    percent_change=percent_change(of_total - of_change, of_change),
+                )
+        metrics[metric.key] = WrappedMetric(
+            name=metric.name,
+            units=metric.units or None,
+            current_total=metric.value(total),
+            change_this_period=metric.value(change),
+            percent_change=percent_change(total - change, change),
+            by_attribute=by_attribute,
+        )
+    points = {}
+    for system in index.catalog.points:
+        of_system = _Sums((one.day, one.change) for one in found.points if one.number == system.number)
+        total, change = of_system(period)
+        if total or change:
+            points[system.key] = WrappedPoints(
+                name=system.name,
+                description=system.description or None,
+                current_total=total,
+                change_this_period=change,
+                percent_change=percent_change(total - change, change),
+            )
+    first_ms, end_ms = _begins(period.start, state), _begins(period.end + timedelta(days=1), state)
+    achievements = [
+        shown.user_achievement(index, index.achievements.by_number[number], at_ms)
+        for number, at_ms in found.completions
+        if first_ms <= at_ms < end_ms and number in index.achievements.by_number
+    ]
+    leaderboards = {}
+    for leaderboard in index.catalog.leaderboards:
+        held = [
+            one
+            for one in found.places
+            if one.leaderboard == leaderboard.number and period.start <= one.day <= period.end
+        ]
+        best = min(held, key=lambda one: one.rank, default=None)
+        if best is not None and leaderboard.status != "inactive":
+            leaderboards[leaderboard.key] = shown.best_place(index, leaderboard, best.rank, best.value)
+    return {"metrics": metrics, "points": points, "achievements": achievements, "leaderboards": leaderboards}
+
+
+class _Sums:
+    """Sums over days: the total at the end of a period, and what came in it."""
+
+    def __init__(self, changes: Iterable[tuple[date, int]]) -> None:
+        self._changes = list(changes)
+
+    def __call__(self, period: Period) -> tuple[int, int]:
+        total = sum(change for day, change in self._changes if day <= period.end)
+        return total, sum(change for day, change in self._changes if period.start <= day <= period.end)
+
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/v1/users/{id}/wrapped",
+        summary="Get a user's year in review",
+        tag="Users",
+        needs="read",
+        statuses=(200, 400, 404, 422, 503),
+        handler=get_wrapped,
+        answer=Wrapped,
+        query=(Query("year", "By default the present one.", {"type": "integer", "minimum": 1}),),
+        description="Days, weeks (from Monday on) and months by the user's local dates; the most active are those "
+        "with the most events, the first of equals. Of a user who did nothing they are the first of the year. "
+        "As Postgres has it: as a rule 0.2 s behind.",
+    ),
+]

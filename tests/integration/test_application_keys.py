@@ -1,0 +1,66 @@
+"""Keys that act for one user: what they may, and that they may nothing else."""
+
+from __future__ import annotations
+
+import httpx
+from trophy import AsyncTrophyApi, CreateApplicationKeyRequestItem
+
+from tests.integration.test_boards import make
+
+UNKNOWN = "0195d0d2-0000-7000-8000-000000000000"
+
+
+async def test_a_key_acts_for_its_user_only(trophy: AsyncTrophyApi, http: httpx.AsyncClient) -> None:
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    board = {"name": "All", "key": "all", "rankBy": "metric", "metricId": words["id"], "status": "active"}
+    await make(http, "leaderboards", board)
+    await make(http, "achievements", {"name": "Hero", "trigger": "api", "key": "hero", "status": "active"})
+    for user in ("ann", "bob"):
+        await http.put(f"/v1/users/{user}", json={"name": user.title()})
+    made = await trophy.admin.application_api_keys.create(
+        request=[CreateApplicationKeyRequestItem(user_id="ann"), CreateApplicationKeyRequestItem(user_id="")]
+    )
+    [key] = made.created
+    assert key.key.startswith(f"{key.prefix}.")
+    assert key.prefix.startswith("app_")
+    assert [issue.index for issue in made.issues] == [1]
+    writer = (
+        await http.post(
+            "/admin/v1/application-api-keys", json=[{"userId": "ann", "capabilities": ["read", "events:write"]}]
+        )
+    ).json()["created"][0]
+
+    reads = {"X-API-KEY": key.key}
+    writes = {"X-API-KEY": writer["key"]}
+    allowed = (
+        "/v1/users/ann",
+        "/v1/users/ann/streak",
+        "/v1/leaderboards",
+        "/v1/leaderboards/all",
+        "/v1/achievements",
+    )
+    for path in (*allowed, "/v1/streaks?userIds=ann"):
+        assert (await http.get(path, headers=reads)).status_code == 200, path
+    refused = ("/v1/users/bob", "/v1/users/bob/metrics", "/v1/streaks?userIds=ann,bob", "/admin/v1/metrics")
+    for path in (*refused, "/v1/leaderboards/all/around/bob"):
+        assert (await http.get(path, headers=reads)).status_code == 403, path
+    event = {"user": {"id": "ann"}, "value": 1}
+    path = "/v1/metrics/words/event"
+    assert (await http.post(path, json=event, headers=reads)).status_code == 403
+    assert (await http.post(path, json=event, headers=writes)).status_code == 201
+    for method, where, body in (
+        ("POST", path, {"user": {"id": "bob"}, "value": 1}),
+        ("POST", "/v1/users", {"id": "bob"}),
+        ("PUT", "/v1/users/bob", {}),
+        ("POST", "/v1/achievements/hero/complete", {"user": {"id": "bob"}}),
+        ("POST", "/v1/users/bob/realtime-token", {}),
+        ("POST", "/admin/v1/metrics/events", [{"key": "words", **event}]),
+    ):
+        answer = await http.request(method, where, json=body, headers=writes)
+        assert (answer.status_code, list(answer.json())) == (403, ["error"]), where
+    assert (await http.post("/v1/users/ann/realtime-token", headers=writes)).status_code == 201
+
+    gone = await trophy.admin.application_api_keys.delete(ids=[key.id, UNKNOWN, "x"])
+    assert ([one.id for one in gone.deleted], len(gone.issues)) == ([key.id], 2)
+    assert (await http.get("/v1/users/ann", headers=reads)).status_code == 401
+    assert (await http.post("/admin/v1/application-api-keys", json=[])).status_code == 422
