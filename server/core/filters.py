@@ -16,6 +16,7 @@ class AttributeFilter(msgspec.Struct, frozen=True, gc=False):
 
 def matches(filters: Iterable[AttributeFilter], attributes: Mapping[str, str] | None) -> bool:
     """Whether these attributes pass every filter."""
-    if attributes is None:
-        return not any(True for _ in filters)
-    return all(attributes.get(wanted.key) == wanted.value for wanted in filters)
+    for wanted in filters:  # noqa: SIM110 - on the hot path: a generator takes three times as long
+        if attributes is None or attributes.get(wanted.key) != wanted.value:
+            return False
+    return True

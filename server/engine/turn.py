@@ -372,7 +372,7 @@ class Turn:
             left = {board: None for board, standing in changes.items() if standing is None}
             live = leaderboards.live(self.index.leaderboard_by_number, self.boards)
             changes = {**left, **{b: s for b, s in live.items() if b not in self.dropped}, **changes}
-        if any(not is_ranked(board) for board in changes):
+        if not all(map(is_ranked, changes)):
             changes = {board: standing for board, standing in changes.items() if is_ranked(board)}
         return changes
 

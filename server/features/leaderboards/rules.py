@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
 from server.core.errors import Unprocessable
+from server.core.filters import matches
 from server.core.numbers import UNITS_MAX
 from server.features.leaderboards.model import Leaderboard, Standing
 from server.features.leaderboards.ranking import WAITING, board_name, group_name, is_ranked, split_board
@@ -155,7 +156,7 @@ def _scored(board: Leaderboard, old: Standing | None, at_ms: int, units: int) ->
 
 def takes_part(board: Leaderboard, attributes: Mapping[str, str]) -> bool:
     """Whether a user with these attributes belongs to the leaderboard's audience: all filters match."""
-    return all(attributes.get(wanted.key) == wanted.value for wanted in board.user_attributes)
+    return matches(board.user_attributes, attributes)
 
 
 def standing_places(board: Leaderboard, name: str, attributes: Mapping[str, str]) -> tuple[str, ...]:

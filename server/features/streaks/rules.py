@@ -118,7 +118,8 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
     if metric not in rules.thresholds or day < newest - LATE_DAYS:
         return Counted(streaks, False, [])
     numbers = periods_of(day)
-    if all(period in track.met for period, track in zip(numbers, streaks.tracks, strict=True)):
+    daily, weekly, monthly = streaks.tracks
+    if numbers[0] in daily.met and numbers[1] in weekly.met and numbers[2] in monthly.met:
         return Counted(streaks, False, [])  # what was met stays met: the day's first event does the work
     gains = _gained(streaks, metric, units, numbers, newest)
     tracks: list[Track] = []
