@@ -41,6 +41,7 @@ from server.features.streaks import admin as streaks_admin
 from server.features.streaks import api as streaks_api
 from server.features.streaks import preferences as streaks_preferences
 from server.features.streaks import settings as streaks_settings
+from server.features.tenants import admin as tenants_admin
 from server.features.users import admin as users_admin
 from server.features.users import api as users_api
 from server.features.users import people as users_people
@@ -94,6 +95,7 @@ ENDPOINTS = [
     *origins.ENDPOINTS,
     *settings_admin.ENDPOINTS,
     *keys_admin.ENDPOINTS,
+    *tenants_admin.ENDPOINTS,
 ]
 """Every operation of the HTTP API; the document and the routes are made from these. Hot ones first."""
 

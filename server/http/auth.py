@@ -8,13 +8,20 @@ from server.core.errors import Forbidden
 from server.http.services import services
 from server.spaces.space import Principal
 
+_OF_ENVIRONMENTS = ("/admin/v1/tenants", "/admin/v1/environments")
+"""Paths that no tenant has for itself."""
+
 
 def authorize(request: Request, capability: str) -> Principal:
     """The owner of the X-API-KEY, also kept as ``request.state.principal``.
 
     ``Unauthorized`` without a good key, ``Forbidden`` if it lacks the capability ("" asks for none).
     """
-    found = services(request).directory.authenticate(request.headers.get("x-api-key"))
+    directory, key = services(request).directory, request.headers.get("x-api-key")
+    if request.url.path.startswith(_OF_ENVIRONMENTS):
+        found = directory.authenticate(key)
+    else:
+        found = directory.enter(key, request.headers.get("tenant-id"))
     if capability and not found.may(capability):
         raise Forbidden(f"This key may not do this: it lacks the capability {capability}")
     if found.user is not None:

@@ -47,12 +47,15 @@ class PostEvent:
     async def _post(self, services: Services, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         api_key: str | None = None
         idempotency_key: str | None = None
+        tenant: str | None = None
         for name, value in scope["headers"]:
             if name == b"x-api-key":
                 api_key = value.decode("latin-1")
             elif name == b"idempotency-key":
                 idempotency_key = _header_text(value)
-        who = services.directory.authenticate(api_key)
+            elif name == b"tenant-id":
+                tenant = _header_text(value)
+        who = services.directory.enter(api_key, tenant)
         if not who.may("events:write"):
             raise Forbidden("this key may not write events")
         request = decode(_event, await receive_body(receive, services.settings.body_limit))
@@ -68,7 +71,7 @@ def _header_text(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise Unprocessable("Idempotency-Key must be UTF-8") from None
+        raise Unprocessable("Idempotency-Key and Tenant-ID must be UTF-8") from None
 
 
 class BatchResponse(msgspec.Struct, frozen=True, omit_defaults=True):

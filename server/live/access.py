@@ -13,7 +13,7 @@ import msgspec
 from server.core.errors import Unauthorized
 from server.live.channels import allows
 from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
-from server.spaces.space import Principal, Space
+from server.spaces.space import NO_TENANT, Principal, Space
 
 WRITE_EVENTS = "events:write"
 """The capability of keys and tokens to post events."""
@@ -93,7 +93,15 @@ def grant(spaces: Spaces, token: str, space_id: str | None, now_ms: int) -> Gran
         principal = spaces.authenticate(token)
     except Unauthorized:
         raise Close(CloseCode.INVALID_TOKEN, "invalid token") from None
-    return Grant(principal.space, principal.user, reads=principal.may("read"), writes=principal.may(WRITE_EVENTS))
+    space = principal.space
+    if space_id is not None and principal.user is None and space.tenant == NO_TENANT:
+        # A key of an environment with tenants: the URL names the tenant's space.
+        named = spaces.spaces.get(space_id)
+        if named is not None and named.environment == space.environment and named.tenant != NO_TENANT:
+            space = named
+    if space.archived:
+        raise Close(CloseCode.INVALID_TOKEN, "the tenant is archived")
+    return Grant(space, principal.user, reads=principal.may("read"), writes=principal.may(WRITE_EVENTS))
 
 
 def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:
@@ -102,7 +110,7 @@ def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:
         # Only says whose secret to check it with.
         named = jwt.decode(token, options={"verify_signature": False}).get("aud")
         space = spaces.get(named) if isinstance(named, str) else None
-        if space is None:
+        if space is None or space.archived:
             raise invalid
         # The times are checked below, against our clock.
         unchecked: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}

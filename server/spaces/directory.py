@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 import asyncpg
 import structlog
@@ -13,10 +14,10 @@ from server.backends.postgres.pool import CONNECT_TIMEOUT_S, Pool, acquired
 from server.backends.redis.client import AWAY as REDIS_AWAY
 from server.backends.redis.client import RedisClient
 from server.clock import Clock
-from server.core.errors import Unauthorized, Unavailable
+from server.core.errors import Forbidden, Unauthorized, Unavailable, Unprocessable
 from server.engine.catalog import Catalog, CatalogIndex
 from server.spaces import store
-from server.spaces.space import Principal, Space
+from server.spaces.space import NO_TENANT, Principal, Space
 
 POLL_S = 1.0
 """A change that no notification told of is found after at most this long."""
@@ -41,6 +42,8 @@ class Directory:
         self._by_id: dict[int, Space] = {}
         self._principals: dict[bytes, Principal] = {}
         self._keys_version: tuple[int, int] | None = None
+        self._tenants: dict[tuple[str, str], Space] = {}
+        self._with_tenants: set[str] = set()
         self._refreshing = asyncio.Lock()
         self._changed = asyncio.Event()
 
@@ -63,6 +66,25 @@ class Directory:
         if principal is None:
             raise Unauthorized("X-API-KEY is not valid")
         return principal
+
+    def enter(self, key: str | None, tenant: str | None) -> Principal:
+        """Whose key this is, in the space of a tenant, by its customer id, where the key's environment has any.
+
+        Besides what ``authenticate`` raises: ``Unprocessable`` without a tenant that is known, ``Forbidden`` for
+        one that is archived.
+        """
+        found = self.authenticate(key)
+        own = found.space
+        if own.tenant == NO_TENANT and own.environment in self._with_tenants:
+            if not tenant:
+                raise Unprocessable("Tenant-ID is required: this environment has tenants")
+            space = self._tenants.get((own.environment, tenant))
+            if space is None:
+                raise Unprocessable("Tenant-ID names no tenant")
+            found = replace(found, space=space)
+        if found.space.archived:
+            raise Forbidden("The tenant is archived")
+        return found
 
     async def refresh(self) -> None:
         """Read what changed: spaces, keys, newer catalogs, epochs.
@@ -102,11 +124,18 @@ class Directory:
                 space = self._by_id.get(row.id)
                 if space is None:
                     catalog = await store.load_catalog(connection, row.id)
-                    space = Space(*row[:-1], index=CatalogIndex(catalog))
+                    space = Space(*row[:6], index=CatalogIndex(catalog))
                     self._by_id[row.id] = self.spaces[row.public_id] = space
                 elif row.catalog_version > space.index.version:
                     _replace(space, await store.load_catalog(connection, row.id))
                 space.realtime_secret, space.allowed_origins = row.realtime_secret, row.allowed_origins
+                space.archived = row.archived
+            self._tenants = {
+                (space.environment, space.tenant): space
+                for space in self.spaces.values()
+                if space.tenant != NO_TENANT
+            }
+            self._with_tenants = {environment for environment, _ in self._tenants}
             version = await store.keys_version(connection)
             if version != self._keys_version:
                 self._principals = {

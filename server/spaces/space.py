@@ -8,10 +8,13 @@ from server.backends.redis.keys import Keys
 from server.core.errors import Forbidden
 from server.engine.catalog import CatalogIndex
 
+NO_TENANT = "default"
+"""The tenant of a space that has none."""
+
 
 @dataclass(slots=True)
 class Space:
-    """A space and what this process holds of it.
+    """A space and what this process holds of it: an environment, or one tenant in it.
 
     ``index`` and ``epoch`` are replaced when a newer catalog, or a rebuilt Redis, is heard of; read them where
     they are needed and don't keep them across an await. ``epoch`` is None while Redis holds none: nothing may
@@ -26,6 +29,7 @@ class Space:
     allowed_origins: tuple[str, ...]
     index: CatalogIndex
     epoch: str | None = None
+    archived: bool = False
     keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:

@@ -47,6 +47,7 @@ class SpaceRow(NamedTuple):
     realtime_secret: str
     allowed_origins: tuple[str, ...]
     catalog_version: int
+    archived: bool
 
 
 class KeyRow(NamedTuple):
@@ -165,8 +166,8 @@ async def announce(connection: Connection | PoolConnection) -> None:
 async def load_spaces(connection: Connection | PoolConnection) -> list[SpaceRow]:
     """All spaces, the oldest first."""
     rows = await connection.fetch(
-        "SELECT id, public_id, environment, tenant, realtime_secret, allowed_origins, catalog_version"
-        " FROM spaces ORDER BY id"
+        "SELECT id, public_id, environment, tenant, realtime_secret, allowed_origins, catalog_version,"
+        " archived FROM spaces ORDER BY id"
     )
     return [SpaceRow(**{**row, "allowed_origins": tuple(row["allowed_origins"])}) for row in rows]
 

@@ -31,10 +31,21 @@ class Known:
         self.spaces = {"space-1": self.production, "space-2": make_space("space-2", "b" * 32)}
 
     def authenticate(self, key: str | None) -> Principal:
+        if key == "app_ada.reads":
+            return Principal(self.production, "k", "n", frozenset({"read"}), "ada")
         capabilities = {"app.admin": {"admin"}, "app.writes": {"events:write"}}
         if key not in capabilities:
             raise Unauthorized("no")
         return Principal(self.production, "k", "n", frozenset(capabilities[key]))
+
+
+def with_tenants() -> Known:
+    """The second space is a tenant of the first one's environment, the third is another environment's."""
+    known = Known()
+    known.spaces["space-2"].tenant = "acme"
+    known.spaces["space-3"] = make_space("space-3", "c" * 32)
+    known.spaces["space-3"].environment, known.spaces["space-3"].tenant = "staging", "acme"
+    return known
 
 
 def token(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256") -> str:
@@ -66,6 +77,28 @@ def test_capabilities_and_patterns_of_a_token() -> None:
 def test_the_space_is_the_one_of_the_audience() -> None:
     second = token({**CLAIMS, "aud": "space-2"}, "b" * 32)
     assert access.grant(Known(), second, "space-1", NOW_MS).space.public_id == "space-2"
+
+
+def test_a_key_enters_the_tenant_that_the_url_names() -> None:
+    known = with_tenants()
+    for named, entered in (
+        ("space-2", "space-2"),
+        ("space-3", "space-1"),
+        ("nowhere", "space-1"),
+        (None, "space-1"),
+    ):
+        assert access.grant(known, "app.admin", named, NOW_MS).space.public_id == entered
+    known.spaces["space-2"].archived = True
+    for archived in ("app.admin", token({**CLAIMS, "aud": "space-2"}, "b" * 32)):
+        with pytest.raises(Close):
+            access.grant(known, archived, "space-2", NOW_MS)
+
+
+def test_an_application_key_is_its_user() -> None:
+    grant = access.grant(with_tenants(), "app_ada.reads", "space-2", NOW_MS)
+    assert (grant.user, grant.is_server, grant.space.public_id) == ("ada", False, "space-1")
+    assert grant.may_watch_user("user#ada", "ada")
+    assert not grant.may_watch_user("user#bob", "bob")
 
 
 @pytest.mark.parametrize(

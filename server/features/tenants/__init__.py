@@ -1,0 +1,1 @@
+"""Tenants: customers of the app, each a space of its own."""
