@@ -135,6 +135,7 @@ async def open_services(settings: Settings, clock: Clock = system_clock) -> Asyn
     redis = RedisClient(settings.redis_url)
     pool = await open_pool(settings.database_url)
     directory = Directory(pool, redis, settings.direct_url, clock)
+    directory.multi_tenancy = settings.multi_tenancy
     with suppress(Unavailable):
         await directory.refresh()
     watching = asyncio.create_task(directory.watch(), name="directory")

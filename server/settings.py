@@ -58,6 +58,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_limit: Annotated[
         int, Meta(ge=1_000, le=100_000_000, description="Largest body of a batch of events in bytes.")
     ] = 4_000_000
+    multi_tenancy: Annotated[
+        bool,
+        Meta(
+            description="Requests must name a tenant in `Tenant-ID` (see [tenants](tenants.md)); otherwise that "
+            "header is ignored."
+        ),
+    ] = False
     intake_limit: Annotated[
         int,
         Meta(ge=1, description="Events that may wait in a web process, per space; more are answered with 429."),

@@ -29,7 +29,7 @@ class Directory:
     """The spaces by public id, and who may enter.
 
     Reads never fail: while Postgres or Redis is away, the last that was read stays. ``checked_ms`` is when
-    Postgres last answered, None before the first ``refresh``.
+    Postgres last answered, None before the first ``refresh``. With ``multi_tenancy`` every request names a tenant.
     """
 
     def __init__(self, pool: Pool, redis: RedisClient, database_direct_url: str, clock: Clock) -> None:
@@ -42,8 +42,8 @@ class Directory:
         self._by_id: dict[int, Space] = {}
         self._principals: dict[bytes, Principal] = {}
         self._keys_version: tuple[int, int] | None = None
+        self.multi_tenancy = False
         self._tenants: dict[tuple[str, str], Space] = {}
-        self._with_tenants: set[str] = set()
         self._refreshing = asyncio.Lock()
         self._changed = asyncio.Event()
 
@@ -68,16 +68,16 @@ class Directory:
         return principal
 
     def enter(self, key: str | None, tenant: str | None) -> Principal:
-        """Whose key this is, in the space of a tenant, by its customer id, where the key's environment has any.
+        """Whose key this is; with ``multi_tenancy`` in the space of a tenant, named by its customer id.
 
         Besides what ``authenticate`` raises: ``Unprocessable`` without a tenant that is known, ``Forbidden`` for
         one that is archived.
         """
         found = self.authenticate(key)
         own = found.space
-        if own.tenant == NO_TENANT and own.environment in self._with_tenants:
+        if self.multi_tenancy and own.tenant == NO_TENANT:
             if not tenant:
-                raise Unprocessable("Tenant-ID is required: this environment has tenants")
+                raise Unprocessable("Tenant-ID is required")
             space = self._tenants.get((own.environment, tenant))
             if space is None:
                 raise Unprocessable("Tenant-ID names no tenant")
@@ -135,7 +135,6 @@ class Directory:
                 for space in self.spaces.values()
                 if space.tenant != NO_TENANT
             }
-            self._with_tenants = {environment for environment, _ in self._tenants}
             version = await store.keys_version(connection)
             if version != self._keys_version:
                 self._principals = {

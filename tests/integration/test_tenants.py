@@ -28,6 +28,7 @@ async def revive(services: Services, clock: SettableClock) -> None:
 @pytest.fixture
 async def two(http: httpx.AsyncClient, services: Services, clock: SettableClock) -> dict[str, str]:
     """Two tenants, Acme and Bolt; their ids."""
+    services.directory.multi_tenancy = True
     items = [{"customerId": key, "name": key.title()} for key in ("acme", "bolt")]
     rows = await make(http, "tenants", *items)
     await revive(services, clock)
@@ -89,6 +90,12 @@ async def test_which_tenant_must_be_said(http: httpx.AsyncClient, services: Serv
     assert (await http.get("/v1/leaderboards", headers={"Tenant-ID": "bolt"})).status_code == 200
     await http.patch("/admin/v1/tenants", json=[{"id": two["acme"], "status": "active"}])
     assert (await http.get("/v1/leaderboards", headers=acme)).status_code == 200
+
+
+async def test_without_tenancy_the_header_is_ignored(http: httpx.AsyncClient) -> None:
+    await make(http, "tenants", {"customerId": "acme", "name": "Acme"})
+    for headers in ({}, {"Tenant-ID": "acme"}, {"Tenant-ID": "nobody"}):
+        assert (await http.get("/v1/leaderboards", headers=headers)).json() == []
 
 
 async def test_the_sdk_makes_tenants(trophy: AsyncTrophyApi) -> None:

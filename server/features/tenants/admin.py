@@ -203,9 +203,9 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_tenants,
         body=list[CreateTenant],
         answer=Created[Tenant],
-        description="With the first one every other request must name one in `Tenant-ID`, by its customerId. "
-        "A new "
-        "tenant begins with an empty configuration, and takes requests within some seconds (503 until then).",
+        description="With `PODIUM_MULTI_TENANCY` every other request must name one in `Tenant-ID`, by its "
+        "customerId. A new tenant begins with an empty configuration, and takes requests within some seconds (503 "
+        "until then).",
     ),
     Endpoint(
         method="PATCH",
