@@ -93,7 +93,7 @@ class Stack:
     async def space(self) -> str:
         """The public id of the only space."""
         async with self.database() as connection:
-            found: str = await connection.fetchval("SELECT public_id FROM spaces")
+            found: str = await connection.fetchval("SELECT public_id FROM spaces ORDER BY id LIMIT 1")
             return found
 
     async def token(self, user: str, *, secret: str | None = None, valid_s: int = 600, **claims: Any) -> str:

@@ -194,7 +194,7 @@ async def test_batch(http: httpx.AsyncClient, board: Board, items: Any, status: 
 async def test_keys(stack: Stack, board: Board) -> None:
     path = f"/v1/metrics/{board.metric}/event"
     async with stack.database() as connection:
-        space = await connection.fetchval("SELECT id FROM spaces")
+        space = await connection.fetchval("SELECT id FROM spaces ORDER BY id LIMIT 1")
         reader = await store.create_key(connection, space, "reader", ("read",))
         revoked = await store.create_key(connection, space, "revoked")
 
