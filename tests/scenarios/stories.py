@@ -76,6 +76,7 @@ class Player:
         self.keys = {one.number: one.key for one in self.index.catalog.achievements}
         self.state: UserState | None = None
         self.records: list[Applied] = []
+        self.records_seen = 0
         self.events: list[Event] = []
         self._scheduler = scheduler
         self._user = story.get("user", {})
@@ -199,10 +200,8 @@ class Player:
 
     def take_records(self) -> list[Applied]:
         """What was recorded since the last look."""
-        found, self.records_seen = self.records[getattr(self, "records_seen", 0) :], len(self.records)
+        found, self.records_seen = self.records[self.records_seen :], len(self.records)
         return found
-
-    records_seen = 0
 
 
 def facts(applied: list[Applied]) -> list[FactRecord]:

@@ -31,12 +31,11 @@ from server.http.answers import answer
 from server.http.endpoints import Endpoint
 from server.http.filters import AttributeFilterItem, Filters, attribute_key, named, shown
 from server.http.resource import Context, Resource, Update, check_name, check_uuid, editing_catalog, given
+from server.http.times import TimeOfDay, check_days
 from server.spaces.kinds import ACHIEVEMENT, ATTRIBUTE, LEADERBOARD, METRIC, POINTS
 
 DESCRIPTION_MAX = 1_000
 """Characters in a description."""
-YEARS = range(1970, 3000)
-"""Of start and end: no arithmetic on runs leaves the calendar (years 1 to 9999)."""
 RUN_INTERVAL_MAX = 1_000
 """Days, months or years of a run, for the same reason."""
 ATTRIBUTES_MAX = 10
@@ -53,13 +52,6 @@ AGGREGATE_TOP_MAX = 100
 Participants = Annotated[int, Meta(ge=1, le=MAX_PARTICIPANTS, description="Ranks that are shown; null: all.")]
 RunInterval = Annotated[int, Meta(ge=1, le=RUN_INTERVAL_MAX)]
 
-TimeOfDay = Annotated[
-    str,
-    Meta(
-        pattern="^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$",
-        description="HH:mm or HH:mm:ss, the user's local time.",
-    ),
-]
 AttributeIds = Annotated[tuple[str, ...], Meta(max_length=ATTRIBUTES_MAX, description="UUIDs of user attributes.")]
 AttributeKeys = Annotated[
     tuple[str, ...], Meta(max_length=DISPLAYED_MAX, description="Keys of user attributes shown on each row.")
@@ -326,11 +318,7 @@ def _checked(context: Context, board: Leaderboard) -> Leaderboard:
     if board.description is not None:
         ids.check_text("description", board.description, DESCRIPTION_MAX)
     _check_source(context, board)
-    for name, day in (("start", board.start), ("end", board.end)):
-        if day is not None and day.year not in YEARS:
-            raise Unprocessable(f"{name} must lie in the years {YEARS.start} to {YEARS.stop - 1}")
-    if board.end is not None and board.end < board.start:
-        raise Unprocessable("end must not lie before start")
+    check_days(board.start, board.end)
     if (board.run_unit is None) != (board.run_interval is None):
         missing, present = ("runUnit", "runInterval") if board.run_unit is None else ("runInterval", "runUnit")
         raise Unprocessable(f"{missing} is required with {present}")

@@ -25,24 +25,17 @@ from server.http.endpoints import Endpoint
 from server.http.filters import AttributeFilterItem, Filters, named, shown
 from server.http.resource import Context, Parent, Resource, Update, check_name, check_uuid, given, read_catalog
 from server.http.services import services
+from server.http.times import TimeOfDay, check_days
 from server.spaces.kinds import BOOST, POINTS
 
 PREVIEW_DAYS_MAX = 90
 """Days that a preview may look back."""
-YEARS = range(1970, 3000)
 
 Multiplier = Annotated[
     float, Meta(gt=0, lt=100, description="Not 1; what is awarded is multiplied, what is taken is not.")
 ]
 Weekday = Annotated[int, Meta(ge=0, le=6)]
 Weekdays = Annotated[tuple[Weekday, ...], Meta(max_length=7, description="0 is Sunday; none: every day.")]
-TimeOfDay = Annotated[
-    str,
-    Meta(
-        pattern="^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$",
-        description="HH:mm or HH:mm:ss, the user's local time.",
-    ),
-]
 
 
 class CreateBoost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -141,11 +134,7 @@ def _update(context: Context, before: Boost, change: UpdateBoost) -> Boost:
 def _checked(boost: Boost) -> Boost:
     check_name(boost.name)
     _check_multiplier(boost.multiplier)
-    for name, day in (("start", boost.start), ("end", boost.end)):
-        if day is not None and day.year not in YEARS:
-            raise Unprocessable(f"{name} must lie in the years {YEARS.start} to {YEARS.stop - 1}")
-    if boost.end is not None and boost.end < boost.start:
-        raise Unprocessable("end must not lie before start")
+    check_days(boost.start, boost.end)
     if boost.end_time is not None and boost.end is None:
         raise Unprocessable("endTime needs an end")
     rule = rule_of(boost)

@@ -27,7 +27,6 @@ from server.spaces.kinds import STREAKS
 
 Channel = Literal["email", "push"]
 Channels = Annotated[tuple[Channel, ...], Meta(max_length=2)]
-TYPES = ("achievement_completed", "recap", "reactivation", "streak_reminder")
 METRICS_MAX = 20
 """Metrics of one user's streak."""
 
