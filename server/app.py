@@ -44,6 +44,7 @@ from server.features.streaks import settings as streaks_settings
 from server.features.tenants import admin as tenants_admin
 from server.features.users import admin as users_admin
 from server.features.users import api as users_api
+from server.features.users import erasing as users_erasing
 from server.features.users import people as users_people
 from server.features.wrapped import api as wrapped_api
 from server.http import origins
@@ -82,6 +83,7 @@ ENDPOINTS = [
     *metrics_admin.ENDPOINTS,
     *users_admin.ENDPOINTS,
     *users_people.ENDPOINTS,
+    *users_erasing.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
     *leaderboards_moderation.ENDPOINTS,
     *leaderboards_analytics.ENDPOINTS,

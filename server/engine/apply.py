@@ -16,6 +16,7 @@ from server.engine.inputs import (
     ChangeUser,
     Complete,
     Correction,
+    Erase,
     Event,
     Fill,
     Input,
@@ -33,6 +34,7 @@ from server.features.settings.model import is_control
 from server.features.streaks import rules as streaks
 from server.features.streaks.model import Streaks
 from server.features.users import rules as users
+from server.features.users.model import Profile
 from server.features.users.rules import NOTHING, Upsert
 
 _LATE_MS = leaderboards.LATE_DAYS * MS_PER_DAY
@@ -73,6 +75,8 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
         return _complete(index, state, input_)
     if state is None:
         raise NotFound(f"User not found: {ids.printable(input_.user)}")
+    if isinstance(input_, Erase):
+        return _erase(index, state, input_)
     turn = _begin(index, state, input_.user, NOTHING, input_.received_ms)
     if isinstance(input_, RemoveStanding):
         return _remove(turn, input_)
@@ -306,6 +310,15 @@ def _remove(turn: Turn, command: RemoveStanding) -> Applied:
     if command.run is None and command.leaderboard not in filled:
         filled = (*filled, command.leaderboard)  # what was taken off must not come back from stored events
     return _end(turn, blocked=blocked, filled=filled)
+
+
+def _erase(index: CatalogIndex, state: UserState, command: Erase) -> Applied:
+    """The user leaves every board, and a state of nobody stands for the one that goes."""
+    turn = Turn(index, command.user, state, command.received_ms, is_new=False)
+    turn.move(dict.fromkeys(state.boards))
+    shown = turn.shown(relabelled=True)
+    nobody = UserState(Profile(command.received_ms, command.received_ms))
+    return Applied(nobody, turn.record(None, shown), shown, [], relabelled=True)
 
 
 def _correct(turn: Turn, command: Correction) -> Applied:

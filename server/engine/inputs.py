@@ -49,6 +49,13 @@ class ChangeUser(msgspec.Struct, frozen=True, gc=False):
     must_exist: bool = False
 
 
+class Erase(msgspec.Struct, frozen=True, gc=False):
+    """Forget a user: off every board, and nothing stays."""
+
+    user: str
+    received_ms: int
+
+
 class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
     """Take a user off a leaderboard (its number), or off one run of it. ``block`` also bars the user from it, or
     lifts that; None leaves it as it is."""
@@ -156,6 +163,7 @@ class Reward(msgspec.Struct, frozen=True):
 Input = (
     Event
     | ChangeUser
+    | Erase
     | RemoveStanding
     | Correction
     | Fill

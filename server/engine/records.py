@@ -129,7 +129,8 @@ class GroupMove(NamedTuple):
 
 
 class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One accepted input as the Redis function packed it: the state that was written, its token, the record.
+    """One accepted input as the Redis function packed it: the state that was written, its token, the record. An
+    empty state: the user was erased.
 
     ``ranks`` are three for each board of the record: the rank before, the rank after (1 is best, 0 for "not on the
     board") and the score of the last place that counts ("" where the board is not full).
@@ -141,6 +142,11 @@ class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record: str
     ranks: list[int | str]
     groups: list[GroupMove] = []
+
+    @property
+    def erased(self) -> bool:
+        """Whether nothing of the user stays."""
+        return not self.state
 
 
 _encoder = msgspec.json.Encoder()

@@ -31,8 +31,7 @@ async def put_origins(request: Request) -> Response:
     who = principal(request)
     origins = await read(request, _origins)
     async with acquired(services(request).pool) as connection:
-        actor = f"{who.name} ({who.key_id})"
-        after = await change_origins(connection, who.space.id, actor, lambda _: origins)
+        after = await change_origins(connection, who.space.id, who.actor, lambda _: origins)
     who.space.allowed_origins = after  # the other processes hear of it
     return answer(after)
 

@@ -156,6 +156,8 @@ class UserChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | UserChange | None:
     """What the item did to its user: the answer that its event was given, or what happened without one; None where
     nothing did that is shown."""
+    if item.erased:
+        return None
     record = decode_record(item.record)
     event = record.event
     if event is None and not (record.awards or record.completions or record.facts or record.streak):

@@ -10,7 +10,7 @@ import msgspec
 
 from server.engine.apply import Applied
 from server.engine.catalog import CatalogIndex
-from server.engine.inputs import Event, Input
+from server.engine.inputs import Erase, Event, Input
 from server.engine.records import encode_record
 from server.engine.state import UserState, encode_state
 from server.features.leaderboards.labels import label
@@ -76,11 +76,12 @@ def encode_input(
     hashed = ""
     if isinstance(input_, Event) and input_.key is not None and applied.metric is not None:
         hashed = key_hash(applied.metric.number, input_.key)
+    erased = isinstance(input_, Erase)
     return [
         user,
         expected,
         token,
-        encode_state(state),
+        "" if erased else encode_state(state),
         encode_record(applied.record),
         hashed,
         label(state.profile.name, state.profile.attributes),
@@ -88,6 +89,7 @@ def encode_input(
         moves,
         applied.dropped,
         str(state.due_ms) if state.due_ms != (before.due_ms if before is not None else 0) else "",
+        erased,
     ]
 
 

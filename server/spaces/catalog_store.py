@@ -10,7 +10,8 @@ import msgspec
 
 from server.backends.postgres.pool import PoolConnection, acquired
 from server.engine.catalog import Catalog
-from server.spaces import store
+from server.spaces import audit, store
+from server.spaces.audit import Entry
 from server.spaces.directory import Directory
 from server.spaces.kinds import Item, Kind, T, scope
 from server.spaces.space import Principal, Space
@@ -109,13 +110,12 @@ async def _store(
         if change.action == "create":
             values.append(item.number)
         await connection.execute(statements[change.action], *values)
-    await connection.executemany(
-        "INSERT INTO audit_log (space_id, actor, action, kind, item, before, after)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    await audit.write(
+        connection,
+        space.id,
+        actor.actor,
         [
-            (
-                space.id,
-                f"{actor.name} ({actor.key_id})",
+            Entry(
                 change.action,
                 change.kind,
                 change.item.id,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 from server.backends.postgres.pool import Connection, PoolConnection
 from server.core.errors import Unprocessable
-from server.spaces import store
+from server.spaces import audit, store
+from server.spaces.audit import Entry
 
 ORIGINS_MAX = 100
 """Origins of a space: every request of a page is compared with all of them."""
@@ -54,14 +55,7 @@ async def change_origins(
         after = check_origins("origins", change(before))
         if after != before:
             await connection.execute("UPDATE spaces SET allowed_origins = $2 WHERE id = $1", space_id, list(after))
-            await connection.execute(
-                "INSERT INTO audit_log (space_id, actor, action, kind, item, before, after)"
-                " VALUES ($1, $2, 'update', 'origins', $3, $4, $5)",
-                space_id,
-                actor,
-                row["public_id"],
-                list(before),
-                list(after),
-            )
+            entry = Entry("update", "origins", row["public_id"], list(before), list(after))
+            await audit.write(connection, space_id, actor, [entry])
             await store.announce(connection)
     return after

@@ -50,6 +50,11 @@ class Principal:
     capabilities: frozenset[str]
     user: str | None = None
 
+    @property
+    def actor(self) -> str:
+        """Who this is in the audit log."""
+        return f"{self.name} ({self.key_id})"
+
     def check_user(self, user: str) -> None:
         """``Forbidden`` if the key acts for another user only."""
         if self.user is not None and self.user != user:

@@ -110,7 +110,8 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     streaks: dict[tuple[str, int], bool] = {}  # by user and frequency's index: whether it was lost
     for log_id, _, item in items:
         user = item.user
-        states[user] = item
+        if not item.erased:
+            states[user] = item
         record = decode_record(item.record)
         event = record.event
         if record.boards:

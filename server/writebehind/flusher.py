@@ -16,6 +16,7 @@ from server.core.errors import Unavailable
 from server.spaces.space import Space
 from server.writebehind import store
 from server.writebehind.batches import Item, collect, read_entry
+from server.writebehind.erasing import erase
 from server.writebehind.store import Position, Rejected
 
 BATCH_EVENTS = 4_000
@@ -190,11 +191,21 @@ class Flusher:
         async with acquired(self._pool) as connection, connection.transaction():
             if await store.lock_position(connection, self._space.id) != position:
                 return None
-            rejected = read.unreadable + await self._write_items(connection, read.items)
+            rejected = read.unreadable + await self._write_and_erase(connection, read.items)
             for item in rejected:
                 await store.reject(connection, self._space.id, item)
             await store.move_position(connection, self._space.id, read.last)
         return rejected
+
+    async def _write_and_erase(self, connection: PoolConnection, items: list[Item]) -> list[Rejected]:
+        """Write all items that Postgres takes; an erasure takes what was written of its user before it."""
+        rejected, first = [], 0
+        for at, (_, _, item) in enumerate(items):
+            if item.erased:
+                rejected += await self._write_items(connection, items[first : at + 1])
+                await erase(connection, self._space.id, item.user)
+                first = at + 1
+        return rejected + await self._write_items(connection, items[first:])
 
     async def _write_items(self, connection: PoolConnection, items: list[Item]) -> list[Rejected]:
         """Write all items that Postgres takes; what it refuses is halved until the bad ones stand alone."""

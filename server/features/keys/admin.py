@@ -20,7 +20,8 @@ from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
 from server.http.resource import BATCH_MAX, Created, Deleted, DeletedItem, Issue, check_uuid
 from server.http.services import services
-from server.spaces import store
+from server.spaces import audit, store
+from server.spaces.audit import Entry
 
 Capability = Literal["read", "events:write"]
 
@@ -50,7 +51,7 @@ async def post_keys(request: Request) -> Response:
     items = await read(request, _items)
     if not 1 <= len(items) <= BATCH_MAX:
         raise Unprocessable(f"The body must hold 1 to {BATCH_MAX} items")
-    space_id = principal(request).space.id
+    space_id, actor = principal(request).space.id, principal(request).actor
     created: list[ApplicationKey] = []
     issues: list[Issue] = []
     async with acquired(services(request).pool) as connection, connection.transaction():
@@ -64,13 +65,17 @@ async def post_keys(request: Request) -> Response:
             wanted = tuple(dict.fromkeys(item.capabilities))
             made = await store.create_application_key(connection, space_id, user, wanted)
             created.append(ApplicationKey(made.id, user, made.key, made.prefix, wanted))
+            what = {"userId": user, "capabilities": list(wanted)}
+            await audit.write(
+                connection, space_id, actor, [Entry("create", "application key", made.id, None, what)]
+            )
     await services(request).directory.refresh()
     return answer(Created(created, issues), 201 if created else 200)
 
 
 async def delete_keys(request: Request) -> Response:
     """``DELETE /admin/v1/application-api-keys``."""
-    space_id = principal(request).space.id
+    space_id, actor = principal(request).space.id, principal(request).actor
     deleted: list[DeletedItem] = []
     issues: list[Issue] = []
     async with acquired(services(request).pool) as connection:
@@ -80,6 +85,7 @@ async def delete_keys(request: Request) -> Response:
                 if not await store.revoke_application_key(connection, space_id, wanted):
                     raise NotFound("Application key not found by ID")
                 deleted.append(DeletedItem(wanted))
+                await audit.write(connection, space_id, actor, [Entry("delete", "application key", wanted)])
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
     await services(request).directory.refresh()

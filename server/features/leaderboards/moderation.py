@@ -22,10 +22,12 @@ from server.features.leaderboards.rules import rescored
 from server.features.leaderboards.runs import is_final, named_run, run_name, select_run
 from server.http import bodies, params
 from server.http.answers import answer
+from server.http.audit import auditing
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.resource import check_uuid
 from server.http.services import Services, services
+from server.spaces.audit import Entry
 from server.spaces.space import Space
 
 USERS_MAX = 100
@@ -81,11 +83,15 @@ async def delete_users(request: Request) -> Response:
     removed, unknown = [], []
     for user in users:
         ids.check_id("ids", user)
-        try:
-            await parts.commit(space, RemoveStanding(user, board.number, name, parts.clock(), block))
-            removed.append(user)
-        except NotFound:
-            unknown.append(user)
+    async with auditing(request) as entries:
+        for user in users:
+            try:
+                await parts.commit(space, RemoveStanding(user, board.number, name, parts.clock(), block))
+                what = {"leaderboard": board.key, "run": name, "block": block}
+                entries.append(Entry("remove", "standing", user, None, what))
+                removed.append(user)
+            except NotFound:
+                unknown.append(user)
     return answer(RemovedUsers(removed, unknown))
 
 
@@ -168,7 +174,11 @@ async def _correct(request: Request, value: float | None) -> Response:
             attributes=event["attributes"],
         )
         try:
-            await parts.commit(space, correction)
+            async with auditing(request) as entries:
+                await parts.commit(space, correction)
+                before = {"userId": event["user_id"], "value": metric.value(counted)}
+                after = None if value is None else {**before, "value": metric.value(counted + units)}
+                entries.append(Entry("delete" if value is None else "update", "event", id_, before, after))
             return answer(Corrected(id_, [event["user_id"]]))
         except Conflict:
             continue

@@ -96,7 +96,7 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class AuditRow(msgspec.Struct, frozen=True, rename="camel"):
-    """A change to the catalog: who, when, what it was before and after; null where there was nothing."""
+    """A change: who, when, what it was before and after; null where there was nothing."""
 
     id: int
     at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -180,13 +180,18 @@ async def get_audit_log(request: Request) -> Response:
     """``GET /admin/v1/audit-log``."""
     limit = params.integer(request, "limit", ROWS_MAX, 1, ROWS_MAX)
     cursor = params.integer(request, "cursor", 2**62, 0, 2**62)
+    item = request.query_params.get("item")
+    if item is not None:
+        ids.check_text("item", item, ids.ID_MAX)
     async with acquired(services(request).pool) as connection:
         rows = await connection.fetch(
             "SELECT id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS at, actor, action,"
-            " kind, item, before, after FROM audit_log WHERE space_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            " kind, item, before, after FROM audit_log WHERE space_id = $1 AND id < $2"
+            " AND ($4::text IS NULL OR item = $4) ORDER BY id DESC LIMIT $3",
             principal(request).space.id,
             cursor,
             limit + 1,
+            item,
         )
     page = [AuditRow(*row) for row in rows[:limit]]
     return answer(AuditPage(page, str(page[-1].id) if len(rows) > limit else UNSET))
@@ -231,7 +236,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/audit-log",
-        summary="Who changed what of the catalog",
+        summary="Who changed what",
         tag=_TAG,
         needs="admin",
         statuses=(200, 400, 422, 503),
@@ -240,6 +245,8 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             Query("limit", "Rows.", {"type": "integer", "minimum": 1, "maximum": ROWS_MAX, "default": ROWS_MAX}),
             Query("cursor", "`nextCursor` of the page before.", {"type": "integer"}),
+            Query("item", "What was changed: the id of an item, of a user."),
         ),
+        description="Every change by the admin API: of the catalog, keys, tenants, and what was done to users.",
     ),
 ]

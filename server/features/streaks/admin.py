@@ -15,15 +15,20 @@ from server.core import ids
 from server.core.errors import NotFound, RequestError, Unprocessable
 from server.core.periods import parse_day
 from server.engine.inputs import ChangeStreak
+from server.engine.state import UserState
 from server.features.streaks import store
 from server.features.streaks.model import Pause
 from server.http import params
 from server.http.answers import answer
+from server.http.audit import auditing
 from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
 from server.http.resource import Deleted, DeletedItem, Issue, check_uuid
 from server.http.services import services
+from server.spaces.audit import Entry
+from server.spaces.space import Space
+from server.spaces.states import read_state
 
 USERS_MAX = 100
 """Users, or pauses, of one request."""
@@ -138,32 +143,48 @@ async def _each(
     """Do it to every user; to whom it was done, and why not to the others."""
     parts, space = services(request), principal(request).space
     done, issues = [], []
-    for user in users:
-        try:
-            await parts.commit(space, ChangeStreak(ids.check_id("id", user), action, parts.clock()))
-            done.append(user)
-        except NotFound as error:
-            issues.append(Issue("error", ids.printable(error.message), user_id=ids.printable(user)))
-        except RequestError as error:
-            issues.append(Issue("warning", ids.printable(error.message), user_id=ids.printable(user)))
+    async with auditing(request) as entries:
+        for user in users:
+            try:
+                before = await read_state(parts.redis, parts.pool, space, ids.check_id("id", user))
+                after = await parts.commit(space, ChangeStreak(user, action, parts.clock()))
+                entries.append(Entry(action, "streak", user, _told(space, before), _told(space, after)))
+                done.append(user)
+            except NotFound as error:
+                issues.append(Issue("error", ids.printable(error.message), user_id=ids.printable(user)))
+            except RequestError as error:
+                issues.append(Issue("warning", ids.printable(error.message), user_id=ids.printable(user)))
     return done, issues
+
+
+def _told(space: Space, state: UserState | None) -> dict[str, int] | None:
+    """A user's streak for the audit log."""
+    if state is None or state.streaks is None:
+        return None
+    track = state.streaks.tracks[space.index.streaks.track]
+    length = track.stretches[-1].length if track.stretches else 0
+    return {"length": length, "longest": track.best, "freezes": state.streaks.freezes or 0}
 
 
 async def post_pauses(request: Request) -> Response:
     """``POST /admin/v1/streaks/pauses``."""
     parts, space = services(request), principal(request).space
     created, issues = [], []
-    for at, one in enumerate(_few((await read(request, _pauses)).pauses, "pauses")):
-        try:
-            user = ids.check_id("userId", one.user_id)
-            start, end = parse_day("start", one.start), parse_day("end", one.end)
-            if end < start:
-                raise Unprocessable("end must not lie before start")
-            pause = Pause(ids.new_uuid7(parts.clock()), start.toordinal(), end.toordinal())
-            await parts.commit(space, ChangeStreak(user, "pause", parts.clock(), pause))
-            created.append(PauseRow(pause.id, user, start, end))
-        except RequestError as error:
-            issues.append(Issue("error", ids.printable(error.message), at))
+    wanted = _few((await read(request, _pauses)).pauses, "pauses")
+    async with auditing(request) as entries:
+        for at, one in enumerate(wanted):
+            try:
+                user = ids.check_id("userId", one.user_id)
+                start, end = parse_day("start", one.start), parse_day("end", one.end)
+                if end < start:
+                    raise Unprocessable("end must not lie before start")
+                pause = Pause(ids.new_uuid7(parts.clock()), start.toordinal(), end.toordinal())
+                await parts.commit(space, ChangeStreak(user, "pause", parts.clock(), pause))
+                row = PauseRow(pause.id, user, start, end)
+                created.append(row)
+                entries.append(Entry("pause", "streak", user, None, msgspec.to_builtins(row)))
+            except RequestError as error:
+                issues.append(Issue("error", ids.printable(error.message), at))
     return answer(CreatedPauses(created, issues), 201 if created else 200)
 
 
@@ -171,14 +192,16 @@ async def delete_pauses(request: Request) -> Response:
     """``DELETE /admin/v1/streaks/pauses``."""
     parts, space = services(request), principal(request).space
     deleted, issues = [], []
-    for id_ in params.ids(request, "ids", USERS_MAX):
-        try:
-            pause = Pause(check_uuid("ids", id_), 1, 0)
-            user = await _owner(request, pause.id)
-            await parts.commit(space, ChangeStreak(user, "unpause", parts.clock(), pause))
-            deleted.append(DeletedItem(pause.id))
-        except RequestError as error:
-            issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
+    async with auditing(request) as entries:
+        for id_ in params.ids(request, "ids", USERS_MAX):
+            try:
+                pause = Pause(check_uuid("ids", id_), 1, 0)
+                user = await _owner(request, pause.id)
+                await parts.commit(space, ChangeStreak(user, "unpause", parts.clock(), pause))
+                deleted.append(DeletedItem(pause.id))
+                entries.append(Entry("unpause", "streak", user, {"id": pause.id, "userId": user}))
+            except RequestError as error:
+                issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
     return answer(Deleted(deleted, issues))
 
 

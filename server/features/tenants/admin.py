@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
+from server.backends.postgres.pool import PoolConnection, acquired
 from server.core import ids
 from server.core.errors import NotFound, RequestError, Unprocessable
 from server.core.periods import iso
@@ -33,6 +33,8 @@ from server.http.resource import (
     check_uuid,
 )
 from server.http.services import services
+from server.spaces import audit
+from server.spaces.audit import Entry
 
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Status = Literal["active", "archived"]
@@ -102,6 +104,7 @@ async def post_tenants(request: Request) -> Response:
                     services(request).clock(),
                 )
                 created.append(_shown(row))
+                await _record(connection, request, "create", None, row)
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), index))
     await services(request).directory.refresh()
@@ -117,6 +120,7 @@ async def patch_tenants(request: Request) -> Response:
             named = fields.get("id") if isinstance(fields, dict) else None
             try:
                 item: UpdateTenant = bodies.convert(fields, UpdateTenant, "The item")
+                before = await store.get_tenant(connection, _environment(request), check_uuid("id", item.id))
                 row = await store.change_tenant(
                     connection,
                     _environment(request),
@@ -128,6 +132,7 @@ async def patch_tenants(request: Request) -> Response:
                 if row is None:
                     raise NotFound("Tenant not found by ID")
                 updated.append(_shown(row))
+                await _record(connection, request, "update", before, row)
             except RequestError as error:
                 message = ids.printable(error.message)
                 issues.append(
@@ -148,14 +153,25 @@ async def delete_tenants(request: Request) -> Response:
             try:
                 wanted = check_uuid("id", id_)
                 now_ms = services(request).clock()
+                before = await store.get_tenant(connection, _environment(request), wanted)
                 row = await store.change_tenant(connection, _environment(request), wanted, None, True, now_ms)
                 if row is None:
                     raise NotFound("Tenant not found by ID")
                 deleted.append(DeletedItem(row.id))
+                await _record(connection, request, "archive", before, row)
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
     await services(request).directory.refresh()
     return answer(Deleted(deleted, issues))
+
+
+async def _record(
+    connection: PoolConnection, request: Request, action: str, before: TenantRow | None, after: TenantRow
+) -> None:
+    """A row of the audit log, in the space of the key."""
+    who = principal(request)
+    shown = [None if row is None else msgspec.to_builtins(_shown(row)) for row in (before, after)]
+    await audit.write(connection, who.space.id, who.actor, [Entry(action, "tenant", after.id, *shown)])
 
 
 async def _batch(request: Request) -> list[Any]:

@@ -158,7 +158,7 @@ ARGV 1 epoch  2 catalog version  3 process  4 call number (rising per process)  
      6 log limit (bytes)  7 inputs: list of
        {user, expected token or '', new token, blob, record, key hash or '', display name or '',
         name changed (bool), moves, boards dropped, instant (ms) at which the user is due next, '0' for never,
-        '' where that stays}
+        '' where that stays, erased (bool): nothing of the user stays, and the blob is ''}
        move = {board, old member or '', new member or '', score or '', maxParticipants or 0, tie rule}
        and on the board of a group: {..., board of the run, group, aggregate, best members that count, least
        members, change of the group's sum}
@@ -220,8 +220,14 @@ local function commit(keys, args)
           published('g:' .. m[7], {m[8], string.format('%.0f', group[6]), was, is, group[5], group[3]})
         end
       end
-      call('HSET', p .. 'u:' .. user, unpack(fields))
-      if #entry[10] > 0 then call('HDEL', p .. 'u:' .. user, unpack(entry[10])) end
+      if entry[12] then
+        call('DEL', p .. 'u:' .. user, p .. 'i:' .. generation .. ':' .. user,
+          p .. 'i:' .. (generation - 1) .. ':' .. user)
+        call('ZREM', p .. 'due', user)
+      else
+        call('HSET', p .. 'u:' .. user, unpack(fields))
+        if #entry[10] > 0 then call('HDEL', p .. 'u:' .. user, unpack(entry[10])) end
+      end
       if entry[8] then
         if name == '' then call('HDEL', p .. 'names', user) else call('HSET', p .. 'names', user, name) end
       end

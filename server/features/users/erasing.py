@@ -1,0 +1,107 @@
+"""``DELETE /admin/v1/users``: users erased, everywhere (contract.md, section 17)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import PoolConnection, acquired
+from server.core import ids
+from server.core.errors import NotFound, RequestError
+from server.engine.inputs import Erase
+from server.http import params
+from server.http.answers import answer
+from server.http.audit import auditing
+from server.http.auth import principal
+from server.http.endpoints import Endpoint, Query
+from server.http.resource import Deleted, DeletedItem, Issue
+from server.http.services import Services, services
+from server.spaces.audit import Entry, erased_name
+from server.spaces.catalog_store import editing
+from server.spaces.kinds import BOOST
+from server.spaces.space import Principal, Space
+from server.spaces.states import read_state
+from server.spaces.store import announce
+
+USERS_MAX = 100
+"""Users of one request."""
+
+_BOOSTS = "DELETE FROM catalog_items WHERE space_id = $1 AND kind = 'points boost' AND body ->> 'userId' = $2"
+_VERSIONS = """
+UPDATE catalog_versions SET catalog = jsonb_set(catalog, '{boosts}', coalesce((
+    SELECT jsonb_agg(boost) FROM jsonb_array_elements(catalog -> 'boosts') AS boost
+    WHERE boost ->> 'userId' IS DISTINCT FROM $2), '[]'))
+WHERE space_id = $1
+    AND catalog @> jsonb_build_object('boosts', jsonb_build_array(jsonb_build_object('userId', $2::text)))
+"""
+_AUDIT = """
+UPDATE audit_log SET item = CASE item WHEN $2 THEN $3 ELSE item END, before = NULL, after = NULL
+WHERE space_id = $1 AND (item = $2 OR before ->> 'userId' = $2 OR after ->> 'userId' = $2)
+"""
+_KEYS = "DELETE FROM api_keys WHERE space_id = $1 AND user_id = $2"
+
+
+async def delete_users(request: Request) -> Response:
+    """``DELETE /admin/v1/users``."""
+    parts, who = services(request), principal(request)
+    deleted: list[DeletedItem] = []
+    issues: list[Issue] = []
+    async with auditing(request) as entries:
+        for user in params.ids(request, "ids", USERS_MAX):
+            try:
+                await erase_user(parts, who, ids.check_id("ids", user))
+                entries.append(Entry("erase", "user", erased_name(user)))
+                deleted.append(DeletedItem(user))
+            except RequestError as error:
+                message, named = ids.printable(error.message), ids.printable(user)
+                issues.append(Issue("error", message, id=named))
+    return answer(Deleted(deleted, issues))
+
+
+async def erase_user(parts: Services, who: Principal, user: str) -> None:
+    """Erase a user from boards, states, history, keys, boosts and the audit log. 404 for one who is unknown.
+
+    Postgres follows as it follows any event: as a rule within 0.2 s.
+    """
+    space = who.space
+    if await read_state(parts.redis, parts.pool, space, user) is None:
+        raise NotFound(f"User not found: {ids.printable(user)}")
+    await _drop_boosts(parts, who, user)
+    await parts.commit(space, Erase(user, parts.clock()))
+    async with acquired(parts.pool) as connection, connection.transaction():
+        await _forget(connection, space, user)
+
+
+async def _drop_boosts(parts: Services, who: Principal, user: str) -> None:
+    if all(boost.user_id != user for boost in who.space.index.catalog.boosts):
+        return
+    async with editing(parts.directory, who.space, who) as editor:
+        for boost in BOOST.of(editor.catalog):
+            if boost.user_id == user:
+                editor.archive(BOOST, boost)
+
+
+async def _forget(connection: PoolConnection, space: Space, user: str) -> None:
+    """What stands about the user beside the tables that the flusher writes."""
+    for statement in (_KEYS, _BOOSTS, _VERSIONS):
+        await connection.execute(statement, space.id, user)
+    await connection.execute(_AUDIT, space.id, user, erased_name(user))
+    await announce(connection)
+
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="DELETE",
+        path="/admin/v1/users",
+        summary="Erase users",
+        tag="Admin: users",
+        needs="admin",
+        statuses=(200, 422, 503),
+        handler=delete_users,
+        answer=Deleted,
+        query=(Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),),
+        description="Everything, everywhere: the user leaves all leaderboards, final ones too, and what was kept "
+        "is deleted, with application keys and boosts of the user's own. In the audit log the SHA-256 of the id "
+        "stays. An event that comes later makes a new user. Postgres follows as a rule within 0.2 s.",
+    ),
+]

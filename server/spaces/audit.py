@@ -1,0 +1,36 @@
+"""The audit log: who changed what, when, and what it was before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from server.backends.postgres.pool import Connection, PoolConnection
+
+
+class Entry(NamedTuple):
+    """One change. ``item`` is what was changed: the id of an item, of a user; ``before`` and ``after`` are JSON
+    values, None where there was nothing."""
+
+    action: str
+    kind: str
+    item: str
+    before: Any = None
+    after: Any = None
+
+
+async def write(
+    connection: Connection | PoolConnection, space_id: int, actor: str, entries: Iterable[Entry]
+) -> None:
+    """Add entries to the log of a space."""
+    await connection.executemany(
+        "INSERT INTO audit_log (space_id, actor, action, kind, item, before, after)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        [(space_id, actor, *entry) for entry in entries],
+    )
+
+
+def erased_name(user: str) -> str:
+    """What the log calls a user who was erased: whoever knows the id can find the entry, nobody else learns it."""
+    return "sha256:" + sha256(user.encode()).hexdigest()

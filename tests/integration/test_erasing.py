@@ -1,0 +1,169 @@
+"""Users erased: nothing of them is anywhere, everybody else stays, and they may come back as somebody new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from server.services import Services
+from server.writebehind.eviction import evict
+from server.writebehind.rebuild import rebuild
+from tests.conftest import SettableClock
+from tests.integration.test_boards import DAY_MS, flush, make
+
+USER = "zoe-7f3a"
+EMAIL = "zoe@secret.example"
+
+
+@pytest.fixture
+async def game(http: httpx.AsyncClient, clock: SettableClock, services: Services) -> None:
+    """Zoe and Bob have something of everything: boards, a final run, groups, points, a streak, a key, a boost."""
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words", "decimals": 0})
+    [city] = await make(http, "attributes", {"name": "City", "key": "city", "type": "user"})
+    board = {"rankBy": "metric", "metricId": words["id"], "status": "active", "start": "2026-01-01"}
+    daily = {"runUnit": "day", "runInterval": 1}
+    await make(
+        http,
+        "leaderboards",
+        {"name": "All", "key": "all", **board},
+        {"name": "Daily", "key": "daily", **board, **daily},
+        {"name": "Cities", "key": "cities", "groupBy": city["id"], **board},
+    )
+    await http.patch("/admin/v1/streaks/settings", json={"metrics": [{"key": "words", "threshold": 1}]})
+    achievement = {"trigger": "metric", "metricId": words["id"], "metricValue": 1, "status": "active"}
+    await make(http, "achievements", {"name": "First words", **achievement})
+    trigger = {"type": "metric", "metricId": words["id"], "metricThreshold": 1, "points": 1, "status": "active"}
+    [xp] = await make(http, "points", {"name": "XP", "key": "xp", "triggers": [trigger]})
+    boost = {"name": "Sorry", "start": "2026-11-01", "multiplier": 2, "userId": USER}
+    await make(http, f"points/{xp['id']}/boosts", boost)
+    await make(http, "application-api-keys", {"userId": USER})
+    for _ in range(2):
+        for user in (USER, "bob"):
+            await post(http, user, 10)
+        clock.now_ms += DAY_MS
+    reset = await http.post("/admin/v1/streaks/reset", json={"users": [{"id": USER}]})
+    assert reset.json()["issues"] == []
+    await flush(services)
+
+
+async def post(http: httpx.AsyncClient, user: str, value: float) -> dict[str, Any]:
+    who = {
+        "id": user,
+        "name": f"{user} Z.",
+        "email": EMAIL if user == USER else None,
+        "attributes": {"city": "Rome"},
+    }
+    answer = await http.post(
+        "/v1/metrics/words/event",
+        json={"user": who, "value": value},
+        headers={"Idempotency-Key": f"key of {user} {value}"} if value < 5 else {},
+    )
+    assert answer.status_code == 201, answer.text
+    answered: dict[str, Any] = answer.json()
+    return answered
+
+
+async def ranked(http: httpx.AsyncClient) -> list[str]:
+    """Who stands on the leaderboard of all."""
+    return [row["userId"] for row in (await http.get("/v1/leaderboards/all")).json()["rankings"]]
+
+
+async def everything(services: Services) -> dict[str, str]:
+    """All that both stores hold, as text, by its place."""
+    found: dict[str, str] = {}
+    raw = services.redis.raw
+    async for key in raw.scan_iter():
+        found[key.decode()] = (await raw.execute_command("DUMP", key)).decode("latin-1") if key else ""
+        kind = await raw.type(key)
+        if kind == b"hash":
+            found[key.decode()] = str(await raw.hgetall(key))
+        elif kind == b"zset":
+            found[key.decode()] = str(await raw.zrange(key, 0, -1))
+        elif kind == b"stream":
+            found[key.decode()] = str(await raw.xrange(key))
+    async with services.pool.acquire() as connection:
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
+        for (table,) in tables:
+            rows = await connection.fetch(f"SELECT t::text FROM {table} t")
+            found[table] = "\n".join(row[0] for row in rows)
+    return found
+
+
+async def test_nothing_of_an_erased_user_stays(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, game: None
+) -> None:
+    before = await everything(services)
+    holding = {place for place, text in before.items() if USER in text or EMAIL in text}
+    tables = {"users", "events", "metric_days", "board_entries", "rank_days", "streak_periods", "user_streaks"}
+    tables |= {"point_awards", "point_days", "user_points", "achievement_completions", "api_keys", "audit_log"}
+    assert tables | {"catalog_items", "catalog_versions"} <= holding
+
+    answer = (await http.delete("/admin/v1/users", params={"ids": f"{USER},nobody"})).json()
+    assert answer["deleted"] == [{"id": USER}]
+    assert [(issue["id"], issue["message"]) for issue in answer["issues"]] == [
+        ("nobody", "User not found: nobody")
+    ]
+    await flush(services)
+    await post(http, "bob", 1)  # the log keeps its newest entry until there is a newer one
+    await flush(services)
+    after = await everything(services)
+    assert {place for place, text in after.items() if USER in text or EMAIL in text} == set()
+
+    assert (await http.get(f"/v1/users/{USER}")).status_code == 404
+    assert await ranked(http) == ["bob"]
+    [group] = (await http.get("/v1/leaderboards/cities/groups")).json()["rankings"]
+    assert (group["group"], group["members"], group["value"]) == ("Rome", 1, 21)
+    [achievement] = (await http.get("/v1/achievements")).json()
+    assert (achievement["completions"], achievement["rarity"]) == (1, 100)
+    rows = (await http.get("/admin/v1/audit-log")).json()["rows"]
+    erased = next(row for row in rows if row["action"] == "erase")
+    assert (erased["kind"], erased["item"][:7], erased["before"], erased["after"]) == (
+        "user",
+        "sha256:",
+        None,
+        None,
+    )
+    found = (await http.get("/admin/v1/audit-log", params={"item": erased["item"]})).json()["rows"]
+    assert {row["action"] for row in found} == {"erase", "reset"}
+
+    # What is rebuilt from Postgres is the same again.
+    await rebuild(services.pool, services.redis, services.directory.production, services.clock, force=True)
+    await services.directory.refresh()
+    assert await ranked(http) == ["bob"]
+
+
+async def test_an_erased_user_may_come_back_as_somebody_new(
+    http: httpx.AsyncClient, services: Services, game: None
+) -> None:
+    await post(http, USER, 3)
+    await http.delete("/admin/v1/users", params={"ids": USER})
+    # Before Postgres has heard of it: the same key counts again, and nothing of what was is counted.
+    answer = await post(http, USER, 3)
+    assert (answer["total"], answer["idempotentReplayed"]) == (3, False)
+    assert answer["leaderboards"]["all"]["previousRank"] is None
+    assert answer["currentStreak"]["length"] == 1
+    await flush(services)
+    export = (await http.get(f"/admin/v1/users/{USER}/export")).json()
+    assert [event["units"] for event in export["tables"]["events"]] == [3]
+    assert [row["change"] for row in export["tables"]["metricDays"]] == [3]
+
+
+async def test_a_cold_user_is_erased_too(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, game: None
+) -> None:
+    space = services.directory.production
+    clock.now_ms += DAY_MS
+    assert await evict(services.pool, services.redis, space, clock.now_ms) == 2
+    answer = (await http.delete("/admin/v1/users", params={"ids": USER})).json()
+    assert (answer["deleted"], answer["issues"]) == ([{"id": USER}], [])
+    await flush(services)
+    assert await services.redis.raw.hget(space.keys.cold, USER) is None
+    assert await ranked(http) == ["bob"]
+    assert (await http.get("/admin/v1/users")).json()["users"][0]["id"] == "bob"
+    for bad in ("", "x" * 300, "a\x00b"):
+        refused = await http.delete("/admin/v1/users", params={"ids": bad})
+        assert refused.status_code == 422 or refused.json()["issues"], bad
