@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,21 +48,50 @@ async def create_key(database_url: str, name: str, space: str | None, capabiliti
         await connection.close()
 
 
+async def list_spaces(database_url: str) -> list[str]:
+    """The spaces of all environments, a line each."""
+    connection = await _connect(database_url)
+    try:
+        rows = await store.load_spaces(connection)
+    finally:
+        await connection.close()
+    return [
+        f"{row.environment:12}  {row.tenant:20}  {row.public_id}{'  archived' if row.archived else ''}"
+        for row in rows
+    ]
+
+
+async def create_environment(database_url: str, name: str) -> str:
+    """A new environment; its first admin key, shown once. ``StartError`` where it is there already."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
+        raise StartError("the name must be like staging: small letters, digits, hyphens")
+    connection = await _connect(database_url)
+    try:
+        async with connection.transaction():
+            space_id = await store.create_space(connection, environment=name, now_ms=system_clock())
+            return await store.create_key(connection, space_id, f"first key of {name}")
+    except asyncpg.UniqueViolationError:
+        raise StartError(f"there is an environment {name} already") from None
+    finally:
+        await connection.close()
+
+
 async def list_keys(database_url: str, space: str | None) -> list[str]:
     """The keys of a space (by public id; None: production), a line each, the oldest first."""
     connection = await _connect(database_url)
     try:
         space_id = await _space_id(connection, space)
         rows = await connection.fetch(
-            "SELECT prefix, capabilities, created_at, revoked_at, name FROM api_keys WHERE space_id = $1"
-            " ORDER BY created_at, prefix",
+            "SELECT prefix, capabilities, created_at, used_at, revoked_at, name"
+            " FROM api_keys LEFT JOIN key_uses ON key_id = id WHERE space_id = $1 ORDER BY created_at, prefix",
             space_id,
         )
     finally:
         await connection.close()
     return [
-        f"{prefix}  {','.join(may):17}  {created:%Y-%m-%d}  {'revoked  ' if revoked else ''}{name}"
-        for prefix, may, created, revoked, name in rows
+        f"{prefix}  {','.join(may):17}  {created:%Y-%m-%d}  "
+        f"{f'used {used:%Y-%m-%d %H:%M}' if used else 'never used':21}  {'revoked  ' if revoked else ''}{name}"
+        for prefix, may, created, used, revoked, name in rows
     ]
 
 

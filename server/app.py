@@ -23,6 +23,8 @@ from starlette.staticfiles import StaticFiles
 from server.demo import session as demo
 from server.features.achievements import admin as achievements_admin
 from server.features.achievements import api as achievements_api
+from server.features.catalog import api as catalog_api
+from server.features.environments import admin as environments_admin
 from server.features.keys import admin as keys_admin
 from server.features.leaderboards import admin as leaderboards_admin
 from server.features.leaderboards import analytics as leaderboards_analytics
@@ -96,6 +98,8 @@ ENDPOINTS = [
     *streaks_admin.ENDPOINTS,
     *origins.ENDPOINTS,
     *settings_admin.ENDPOINTS,
+    *environments_admin.ENDPOINTS,
+    *catalog_api.ENDPOINTS,
     *keys_admin.ENDPOINTS,
     *tenants_admin.ENDPOINTS,
 ]
@@ -168,6 +172,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/metrics", _metrics),
         *docs_routes(),
         openapi_route(ENDPOINTS),
+        Route(catalog_api.SCHEMA_PATH, catalog_api.get_schema),
         Route("/widget/podium-leaderboard.js", Widget(web, FOR_ALL_PAGES).answer),
         Mount("/shared", _PublicScripts(directory=web / "shared")),
         Route("/gallery", lambda _: RedirectResponse("/gallery/")),

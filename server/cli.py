@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 import uvloop
 
+from server.catalog_command import catalog
 from server.core.errors import StartError
 from server.importing.command import import_
 from server.settings import Settings, load
@@ -124,7 +125,10 @@ def create_key(name: str, space: str | None, capabilities: tuple[str, ...]) -> N
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
 @_sentences
 def list_keys(space: str | None) -> None:
-    """Print the keys of a space, one a line: prefix, what it may do, since when, name; revoked ones too."""
+    """Print the keys of a space, one a line: prefix, what it may do, since when, last use (UTC), name.
+
+    Revoked ones too. A use shows within a minute.
+    """
     from server import admin_tasks
 
     for line in _run(admin_tasks.list_keys(_settings().database_url, space)):
@@ -180,7 +184,39 @@ def rebuild(space: str | None, yes: bool) -> None:
     _run(admin_tasks.rebuild_spaces(settings, space))
 
 
+@main.group()
+def environments() -> None:
+    """Environments: production, staging, development, each behind its own keys."""
+
+
+@environments.command("list")
+@_sentences
+def list_environments() -> None:
+    """Print the spaces of each environment, one a line: environment, tenant, public id."""
+    from server import admin_tasks
+
+    for line in _run(admin_tasks.list_spaces(_settings().database_url)):
+        click.echo(line)
+
+
+@environments.command("create")
+@click.argument("name")
+@_sentences
+def create_environment(name: str) -> None:
+    """Make the environment NAME, like staging, and print its first admin key, once.
+
+    It begins empty: podium catalog copy --from production --key KEY.
+    """
+    from server import admin_tasks
+
+    click.echo(_run(admin_tasks.create_environment(_settings().database_url, name)))
+
+
 main.add_command(import_, "import")
+main.add_command(catalog)
+for _command in catalog.commands.values():
+    if _command.callback is not None:
+        _command.callback = _sentences(_command.callback)
 
 
 def _settings() -> Settings:

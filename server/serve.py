@@ -7,12 +7,15 @@ import socket
 import tempfile
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from server import settings as settings_module
 from server.app import create_app
+from server.clock import system_clock
 from server.core.errors import StartError
 from server.http.cors import CrossOrigin
+from server.http.rate_limits import RateLimits
 from server.http.transport import DirectWebSocket, JoinedProtocol
 from server.intake.http import HotPath
 from server.settings import Settings
@@ -29,7 +32,10 @@ def app_from_environment() -> CrossOrigin:
     settings = settings_module.load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
     app = create_app(settings)
-    return CrossOrigin(HotPath(app), lambda: app.state.services.directory)
+    inner: ASGIApp = HotPath(app)
+    if settings.rate_limit_key or settings.rate_limit_address:
+        inner = RateLimits(inner, settings.rate_limit_key, settings.rate_limit_address, system_clock)
+    return CrossOrigin(inner, lambda: app.state.services.directory)
 
 
 def serve(settings: Settings, app: str = "server.serve:app_from_environment") -> int:

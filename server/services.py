@@ -19,6 +19,7 @@ from server.engine.state import UserState
 from server.features.leaderboards import store as boards
 from server.features.leaderboards.labels import label
 from server.features.leaderboards.ranking import split_board
+from server.features.wrapped.percentiles import Samples
 from server.http.bodies import decode
 from server.intake.answers import encode_answer, logged_response
 from server.intake.batcher import Batcher
@@ -46,6 +47,7 @@ class Services:
     redis: RedisClient
     pool: Pool
     directory: Directory
+    samples: Samples = field(default_factory=Samples)
     _intakes: dict[int, Intake] = field(default_factory=dict)
 
     def intake(self, space: Space) -> Intake:

@@ -65,6 +65,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "header is ignored."
         ),
     ] = False
+    rate_limit_key: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Requests per second that a web process answers for one API key, ten seconds' worth at "
+            "once; more are answered with 429. 0: any number.",
+        ),
+    ] = 0
+    rate_limit_address: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="The same for one IPv4 address or IPv6 /64 network. Behind a proxy that "
+            "`PODIUM_TRUSTED_PROXIES` does not name, all clients have the proxy's address.",
+        ),
+    ] = 0
     intake_limit: Annotated[
         int,
         Meta(ge=1, description="Events that may wait in a web process, per space; more are answered with 429."),

@@ -24,7 +24,8 @@ _ERRORS = {
     404: "Not found",
     413: "The body is too large",
     422: "Well formed but unacceptable",
-    429: "More than this server queues; nothing was stored. Come back after `Retry-After` seconds",
+    429: "More than the rate limit, or than this server queues; nothing was stored. Come back after `Retry-After` "
+    "seconds",
     503: "A store is away or catching up. Come back after `Retry-After` seconds",
 }
 _SUCCESSES = {200: "Done", 201: "Created", 202: "Accepted"}
@@ -82,7 +83,7 @@ def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[s
     parameters += [_parameter(header, "header") for header in endpoint.headers]
     statuses = [*endpoint.statuses]
     if endpoint.needs:
-        statuses += [status for status in (401, 403) if status not in statuses]
+        statuses += [status for status in (401, 403, 429) if status not in statuses]
     if body is not None and 413 not in statuses:
         statuses.append(413)
     operation: dict[str, Any] = {

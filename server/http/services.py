@@ -12,6 +12,7 @@ from server.clock import Clock
 from server.engine.inputs import Input
 from server.engine.records import LogRecord
 from server.engine.state import UserState
+from server.features.wrapped.percentiles import Samples
 from server.spaces.directory import Directory
 from server.spaces.space import Space
 
@@ -41,6 +42,9 @@ class Services(Protocol):
     def clock(self) -> Clock: ...
     @property
     def settings(self) -> BodyLimits: ...
+
+    @property
+    def samples(self) -> Samples: ...
 
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""

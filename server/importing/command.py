@@ -119,7 +119,7 @@ def import_command(
 ) -> int:
     """Import ``file`` ("-": standard input) and say on the terminal what came of it; the exit code."""
     try:
-        url, key = _server(url, key)
+        url, key = find_server(url, key)
         index = asyncio.run(_with_client(url, key, load_catalog))
         checked = _check_file(file, format_, metric, index, clock())
     except StartError as error:
@@ -225,7 +225,7 @@ def _size(stream: IO[bytes]) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def _server(url: str | None, key: str | None) -> tuple[str, str]:
+def find_server(url: str | None, key: str | None) -> tuple[str, str]:
     """URL and key to use. The key in DEV_FILE is for the server that is named there, and sent to no other."""
     if key and key.strip():
         return url or DEFAULT_URL, key.strip()

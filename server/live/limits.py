@@ -5,18 +5,17 @@ Every limit is 0 for none. A connection with an API key is the app's own server,
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from server.core.addresses import neighbourhood
+
 T = TypeVar("T", bound=Hashable)
 
 BURST_S = 2
 """Seconds' worth of commands that may come at once: a page that subscribes to all it shows does so in one go."""
-IPV6_PREFIX = 64
-"""Bits of an IPv6 address that stand for one customer of a provider; the rest is the customer's own to choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +26,6 @@ class Limits:
     per_user: int = 100
     channels: int = 128
     commands: int = 200
-
-
-def neighbourhood(address: str) -> str:
-    """What is counted as one address: an IPv4 address, an IPv6 network; other text as it is."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if ip.version == 4:
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, IPV6_PREFIX), strict=False))
 
 
 @dataclass(slots=True)

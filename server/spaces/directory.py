@@ -21,6 +21,8 @@ from server.spaces.space import NO_TENANT, Principal, Space
 
 POLL_S = 1.0
 """A change that no notification told of is found after at most this long."""
+USES_S = 30.0
+"""Pause between two times at which the last uses of keys are written down."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,7 @@ class Directory:
         self._keys_version: tuple[int, int] | None = None
         self.multi_tenancy = False
         self._tenants: dict[tuple[str, str], Space] = {}
+        self._used: dict[str, int] = {}
         self._refreshing = asyncio.Lock()
         self._changed = asyncio.Event()
 
@@ -65,6 +68,7 @@ class Directory:
         principal = self._principals.get(store.key_hash(key))
         if principal is None:
             raise Unauthorized("X-API-KEY is not valid")
+        self._used[principal.key_id] = self._clock()
         return principal
 
     def enter(self, key: str | None, tenant: str | None) -> Principal:
@@ -117,6 +121,27 @@ class Directory:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(), name="directory-listen")
             group.create_task(self._poll(), name="directory-poll")
+            group.create_task(self._write_uses(), name="directory-uses")
+
+    async def note_uses(self) -> None:
+        """Have Postgres know when keys were last used. ``Unavailable`` where it is away; nothing is forgotten."""
+        used, self._used = self._used, {}
+        if not used:
+            return
+        try:
+            async with acquired(self.pool) as connection:
+                await store.note_uses(connection, used)
+        except Unavailable:
+            self._used = {**used, **self._used}
+            raise
+
+    async def _write_uses(self) -> None:
+        while True:
+            await asyncio.sleep(USES_S)
+            try:
+                await self.note_uses()
+            except (Unavailable, asyncpg.PostgresError) as error:
+                log.debug("key_uses_not_written", error=str(error))
 
     async def _read_postgres(self) -> None:
         async with acquired(self.pool) as connection:

@@ -190,6 +190,20 @@ async def load_keys(connection: Connection | PoolConnection) -> list[KeyRow]:
     ]
 
 
+async def note_uses(connection: Connection | PoolConnection, used_ms: dict[str, int]) -> None:
+    """Write down when keys, by id, were last used."""
+    await connection.execute(
+        """
+        INSERT INTO key_uses (key_id, used_at)
+        SELECT k.id, to_timestamp(r.ms / 1000.0) FROM unnest($1::uuid[], $2::bigint[]) AS r (id, ms)
+        JOIN api_keys k USING (id)
+        ON CONFLICT (key_id) DO UPDATE SET used_at = greatest(key_uses.used_at, excluded.used_at)
+        """,
+        list(used_ms),
+        list(used_ms.values()),
+    )
+
+
 async def load_catalog(connection: Connection | PoolConnection, space_id: int) -> Catalog:
     """The newest catalog of the space; one statement, so its version and its items belong together."""
     rows = await connection.fetch(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 from trophy import AsyncTrophyApi, CreateApplicationKeyRequestItem
 
+from server.services import Services
+from tests.conftest import SettableClock
 from tests.integration.test_boards import make
 
 UNKNOWN = "0195d0d2-0000-7000-8000-000000000000"
@@ -64,3 +66,19 @@ async def test_a_key_acts_for_its_user_only(trophy: AsyncTrophyApi, http: httpx.
     assert ([one.id for one in gone.deleted], len(gone.issues)) == ([key.id], 2)
     assert (await http.get("/v1/users/ann", headers=reads)).status_code == 401
     assert (await http.post("/admin/v1/application-api-keys", json=[])).status_code == 422
+
+
+async def test_the_last_use_of_a_key_is_written_down(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock
+) -> None:
+    made = await make(http, "application-api-keys", {"userId": "ann"}, {"userId": "bob"})
+    clock.now_ms += 5_000
+    assert (await http.get("/v1/leaderboards", headers={"X-API-KEY": made[0]["key"]})).status_code == 200
+    await services.directory.note_uses()
+    used = dict(await services.pool.fetch("SELECT key_id::text, used_at FROM key_uses"))
+    assert used[made[0]["id"]].timestamp() == clock.now_ms / 1000
+    assert made[1]["id"] not in used
+    clock.now_ms -= 60_000  # what another process writes later doesn't take it back
+    assert (await http.get("/v1/leaderboards", headers={"X-API-KEY": made[0]["key"]})).status_code == 200
+    await services.directory.note_uses()
+    assert dict(await services.pool.fetch("SELECT key_id::text, used_at FROM key_uses")) == used

@@ -199,7 +199,7 @@ def _row(one: Achievement, catalog: Catalog, _: date) -> AchievementRow:
     )
 
 
-ENDPOINTS = Resource(
+RESOURCE = Resource(
     kind=ACHIEVEMENT,
     path="/admin/v1/achievements",
     create_type=CreateAchievement,
@@ -209,4 +209,6 @@ ENDPOINTS = Resource(
     update=_update,
     row=_row,
     check_archive=_check_archive,
-).endpoints()
+)
+
+ENDPOINTS = RESOURCE.endpoints()

@@ -435,7 +435,7 @@ def _ended(board: Leaderboard, today: date) -> Leaderboard:
     return msgspec.structs.replace(board, final_until=run.end)
 
 
-ENDPOINTS = Resource(
+RESOURCE = Resource(
     kind=LEADERBOARD,
     path="/admin/v1/leaderboards",
     create_type=CreateLeaderboard,
@@ -445,7 +445,9 @@ ENDPOINTS = Resource(
     update=_update,
     row=_row,
     later=_LATER,
-).endpoints()
+)
+
+ENDPOINTS = RESOURCE.endpoints()
 ENDPOINTS.append(
     Endpoint(
         method="POST",

@@ -126,7 +126,7 @@ def _row(metric: Metric, _: Catalog, __: date) -> MetricRow:
     )
 
 
-ENDPOINTS = Resource(
+RESOURCE = Resource(
     kind=METRIC,
     path="/admin/v1/metrics",
     create_type=CreateMetric,
@@ -136,4 +136,6 @@ ENDPOINTS = Resource(
     update=_update,
     row=_row,
     check_archive=_check_archive,
-).endpoints()
+)
+
+ENDPOINTS = RESOURCE.endpoints()

@@ -154,7 +154,7 @@ def _created_row(system: PointsSystem, catalog: Catalog, today: date) -> Created
     )
 
 
-ENDPOINTS = Resource(
+RESOURCE = Resource(
     kind=POINTS,
     path="/admin/v1/points",
     create_type=CreatePointsSystem,
@@ -166,4 +166,6 @@ ENDPOINTS = Resource(
     check_archive=_check_archive,
     archived=_archived,
     created_row=_created_row,
-).endpoints()
+)
+
+ENDPOINTS = RESOURCE.endpoints()

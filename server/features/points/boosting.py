@@ -207,6 +207,18 @@ async def post_preview(request: Request) -> Response:
 
 _PATH = "/admin/v1/points/{systemId}/boosts"
 
+RESOURCE = Resource(
+    kind=BOOST,
+    path=_PATH,
+    create_type=CreateBoost,
+    update_type=UpdateBoost,
+    row_type=BoostRow,
+    create=_create,
+    update=_update,
+    row=boost_row,
+    parent=Parent(POINTS, "systemId", "system_id"),
+)
+
 ENDPOINTS = [
     Endpoint(
         method="POST",
@@ -221,15 +233,5 @@ ENDPOINTS = [
         description="To what was awarded on the last `days` whole days, on the users' local dates, on top of the "
         "boosts that held then. The system's `maxPoints` is left out of account.",
     ),
-    *Resource(
-        kind=BOOST,
-        path=_PATH,
-        create_type=CreateBoost,
-        update_type=UpdateBoost,
-        row_type=BoostRow,
-        create=_create,
-        update=_update,
-        row=boost_row,
-        parent=Parent(POINTS, "systemId", "system_id"),
-    ).endpoints(),
+    *RESOURCE.endpoints(),
 ]

@@ -106,7 +106,7 @@ def level_row(level: Level, _: Catalog, __: date) -> LevelRow:
     )
 
 
-ENDPOINTS = Resource(
+RESOURCE = Resource(
     kind=LEVEL,
     path="/admin/v1/points/{systemId}/levels",
     create_type=CreateLevel,
@@ -116,4 +116,6 @@ ENDPOINTS = Resource(
     update=_update,
     row=level_row,
     parent=Parent(POINTS, "systemId", "system_id"),
-).endpoints()
+)
+
+ENDPOINTS = RESOURCE.endpoints()

@@ -166,7 +166,7 @@ def trigger_row(trigger: Trigger, catalog: Catalog, _: date) -> TriggerRow:
     )
 
 
-ENDPOINTS = Resource(
+RESOURCE = Resource(
     kind=TRIGGER,
     path="/admin/v1/points/{systemId}/triggers",
     create_type=CreateTrigger,
@@ -176,4 +176,6 @@ ENDPOINTS = Resource(
     update=_update,
     row=trigger_row,
     parent=Parent(POINTS, "systemId", "system_id"),
-).endpoints()
+)
+
+ENDPOINTS = RESOURCE.endpoints()

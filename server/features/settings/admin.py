@@ -1,5 +1,4 @@
-"""``/admin/v1/settings``, ``/admin/v1/environments`` and ``/admin/v1/audit-log`` (contract.md, sections 13 and
-17)."""
+"""``/admin/v1/settings`` and ``/admin/v1/audit-log`` (contract.md, sections 13 and 17)."""
 
 from __future__ import annotations
 
@@ -21,14 +20,12 @@ from server.http.auth import principal
 from server.http.badges import Badge, badge, badge_url
 from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
-from server.http.resource import editing_catalog, read_catalog
+from server.http.resource import Context, editing_catalog, read_catalog
 from server.http.services import services
 from server.spaces.kinds import SETTINGS
 
 ROWS_MAX = 100
 """Rows of a page of the audit log."""
-PRIORITY = {"production": 1, "staging": 2, "development": 3}
-"""Lower wins; any other environment comes after these."""
 
 Color = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="Like #3366ff.")]
 Percent = Annotated[int, Meta(ge=0, le=100)]
@@ -87,14 +84,6 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     aggregation_period: AggregationPeriod | UnsetType = UNSET
 
 
-class Environment(msgspec.Struct, frozen=True):
-    """An environment; the one with the lowest priority leads."""
-
-    name: str
-    key: str
-    priority: int
-
-
 class AuditRow(msgspec.Struct, frozen=True, rename="camel"):
     """A change: who, when, what it was before and after; null where there was nothing."""
 
@@ -121,20 +110,25 @@ _change = msgspec.json.Decoder(ChangeSettings)
 async def get_settings(request: Request) -> Response:
     """``GET /admin/v1/settings``."""
     catalog, _ = await read_catalog(request)
-    return answer(_shown(catalog))
+    return answer(show_settings(catalog))
 
 
 async def patch_settings(request: Request) -> Response:
     """``PATCH /admin/v1/settings``."""
     change = await read(request, _change)
     async with editing_catalog(request) as context:
-        found = SETTINGS.of(context.catalog)
-        if found:
-            context.editor.update(SETTINGS, found[0], _changed(found[0], change))
-        else:
-            new = msgspec.structs.replace(NO_SETTINGS, id=context.new_id(), number=context.editor.take_number())
-            context.editor.insert(SETTINGS, _changed(new, change))
-    return answer(_shown(context.catalog))
+        change_settings(context, change)
+    return answer(show_settings(context.catalog))
+
+
+def change_settings(context: Context, change: ChangeSettings) -> None:
+    """Bring the settings of a catalog to a change; 422 if they can't be so."""
+    found = SETTINGS.of(context.catalog)
+    if found:
+        context.editor.update(SETTINGS, found[0], _changed(found[0], change))
+    else:
+        new = msgspec.structs.replace(NO_SETTINGS, id=context.new_id(), number=context.editor.take_number())
+        context.editor.insert(SETTINGS, _changed(new, change))
 
 
 def _changed(before: SpaceSettings, change: ChangeSettings) -> SpaceSettings:
@@ -157,7 +151,8 @@ def _changed(before: SpaceSettings, change: ChangeSettings) -> SpaceSettings:
     return after
 
 
-def _shown(catalog: Catalog) -> ShownSettings:
+def show_settings(catalog: Catalog) -> ShownSettings:
+    """The settings as answered."""
     found = SETTINGS.of(catalog)
     one = found[0] if found else NO_SETTINGS
     return ShownSettings(
@@ -167,13 +162,6 @@ def _shown(catalog: Catalog) -> ShownSettings:
         Experimentation(one.control_ratio, one.user_activation_window),
         one.aggregation_period,
     )
-
-
-async def get_environments(request: Request) -> Response:
-    """``GET /admin/v1/environments``."""
-    keys = {space.environment for space in services(request).directory.spaces.values()}
-    rows = [Environment(key.title(), key, PRIORITY.get(key, len(PRIORITY) + 1)) for key in keys]
-    return answer(sorted(rows, key=lambda row: (row.priority, row.key)))
 
 
 async def get_audit_log(request: Request) -> Response:
@@ -222,16 +210,6 @@ ENDPOINTS: list[Endpoint] = [
         answer=ShownSettings,
         description="Users who are new from then on are drawn into the control group by `controlRatio`, percent. "
         "They take part like everybody, and get no notifications.",
-    ),
-    Endpoint(
-        method="GET",
-        path="/admin/v1/environments",
-        summary="List environments",
-        tag=_TAG,
-        needs="admin",
-        statuses=(200,),
-        handler=get_environments,
-        answer=list[Environment],
     ),
     Endpoint(
         method="GET",

@@ -79,20 +79,25 @@ _change = msgspec.json.Decoder(ChangeSettings)
 async def get_settings(request: Request) -> Response:
     """``GET /admin/v1/streaks/settings``."""
     catalog, _ = await read_catalog(request)
-    return answer(_shown(catalog))
+    return answer(show_settings(catalog))
 
 
 async def patch_settings(request: Request) -> Response:
     """``PATCH /admin/v1/streaks/settings``."""
     change = await read(request, _change)
     async with editing_catalog(request) as context:
-        found = STREAKS.of(context.catalog)
-        if found:
-            context.editor.update(STREAKS, found[0], _changed(context, found[0], change))
-        else:
-            new = msgspec.structs.replace(NO_SETTINGS, id=context.new_id(), number=context.editor.take_number())
-            context.editor.insert(STREAKS, _changed(context, new, change))
-    return answer(_shown(context.catalog))
+        change_settings(context, change)
+    return answer(show_settings(context.catalog))
+
+
+def change_settings(context: Context, change: ChangeSettings) -> None:
+    """Bring the streak's settings of a catalog to a change; 422 if they can't be so."""
+    found = STREAKS.of(context.catalog)
+    if found:
+        context.editor.update(STREAKS, found[0], _changed(context, found[0], change))
+    else:
+        new = msgspec.structs.replace(NO_SETTINGS, id=context.new_id(), number=context.editor.take_number())
+        context.editor.insert(STREAKS, _changed(context, new, change))
 
 
 def _changed(context: Context, before: StreakSettings, change: ChangeSettings) -> StreakSettings:
@@ -138,7 +143,8 @@ def _freezes(freezes: StreakFreezes) -> Freezes:
     return Freezes(freezes.start_count, freezes.max_count, freezes.auto_earn_interval, freezes.auto_earn_amount)
 
 
-def _shown(catalog: Catalog) -> ShownSettings:
+def show_settings(catalog: Catalog) -> ShownSettings:
+    """The settings as answered."""
     found = STREAKS.of(catalog)
     settings = found[0] if found else NO_SETTINGS
     keys = {metric.id: metric.key for metric in METRIC.of(catalog)}

@@ -71,7 +71,7 @@ def _check_archive(catalog: Catalog, attribute: Attribute) -> None:
     check_unused("Attribute", of_attribute(catalog, attribute))
 
 
-ENDPOINTS = Resource(
+RESOURCE = Resource(
     kind=ATTRIBUTE,
     path="/admin/v1/attributes",
     create_type=CreateAttribute,
@@ -81,4 +81,6 @@ ENDPOINTS = Resource(
     update=_update,
     row=_row,
     check_archive=_check_archive,
-).endpoints()
+)
+
+ENDPOINTS = RESOURCE.endpoints()

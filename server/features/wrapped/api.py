@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +17,7 @@ from server.engine import shown
 from server.engine.catalog import CatalogIndex
 from server.engine.state import UserState
 from server.features.wrapped import store
+from server.features.wrapped.percentiles import Gains, percentile
 from server.features.wrapped.rules import Period, Year, percent_change, review
 from server.http import params
 from server.http.answers import answer
@@ -36,19 +38,23 @@ class WrappedValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class WrappedMetric(WrappedValue, frozen=True, kw_only=True, rename="camel"):
-    """A metric in a period: the total at its end, and what was gained in it. ``byAttribute``: by key and value."""
+    """A metric in a period: the total at its end, and what was gained in it. ``byAttribute``: by key and value.
+    ``percentileThisPeriod``: the percent of the users who gained something that gained less, from a sample; not of
+    a day."""
 
+    percentile_this_period: int | UnsetType = UNSET
     by_attribute: dict[str, dict[str, WrappedValue]]
 
 
 class WrappedPoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Points in a period."""
+    """Points in a period, as a metric."""
 
     name: str
     description: str | None
     current_total: float
     change_this_period: float
     percent_change: float
+    percentile_this_period: int | UnsetType = UNSET
 
 
 class WrappedPeriod(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -122,6 +128,8 @@ class _Found(NamedTuple):
     points: Sequence[store.Change]
     completions: Sequence[tuple[int, int]]
     places: Sequence[store.Place]
+    gains: dict[Period, Gains]
+    """Of other users, by period."""
 
 
 async def get_wrapped(request: Request) -> Response:
@@ -149,6 +157,10 @@ async def get_wrapped(request: Request) -> Response:
                 _begins(until + timedelta(days=1), state) if until < date.max else 2**62,
             ),
             await store.places(connection, space.id, user, min(first, found_year.week.start), until),
+            {
+                period: await parts.samples.gains(connection, space.id, period, parts.clock())
+                for period in (found_year.week, found_year.month, found_year.whole)
+            },
         )
         rules = index.streaks
         from_, to = shown.streak_period(index, first), shown.streak_period(index, last)
@@ -221,6 +233,7 @@ def _period(index: CatalogIndex, state: UserState, period: Period, found: _Found
             current_total=metric.value(total),
             change_this_period=metric.value(change),
             percent_change=percent_change(total - change, change),
+            percentile_this_period=_percentile(found, period, "metric", metric.number, change),
             by_attribute=by_attribute,
         )
     points = {}
@@ -234,6 +247,7 @@ def _period(index: CatalogIndex, state: UserState, period: Period, found: _Found
                 current_total=total,
                 change_this_period=change,
                 percent_change=percent_change(total - change, change),
+                percentile_this_period=_percentile(found, period, "points", system.number, change),
             )
     first_ms, end_ms = _begins(period.start, state), _begins(period.end + timedelta(days=1), state)
     achievements = [
@@ -252,6 +266,12 @@ def _period(index: CatalogIndex, state: UserState, period: Period, found: _Found
         if best is not None and leaderboard.status != "inactive":
             leaderboards[leaderboard.key] = shown.best_place(index, leaderboard, best.rank, best.value)
     return {"metrics": metrics, "points": points, "achievements": achievements, "leaderboards": leaderboards}
+
+
+def _percentile(found: _Found, period: Period, kind: str, number: int, own: int) -> int | UnsetType:
+    gains = found.gains.get(period, {}).get((kind, number), [])
+    share = percentile(gains, own)
+    return UNSET if share is None else share
 
 
 class _Sums:

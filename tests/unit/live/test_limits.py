@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.live.limits import Allowance, Door, Limits, Visit, neighbourhood
+from server.core.addresses import neighbourhood
+from server.live.limits import Allowance, Door, Limits, Visit
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The catalog as one document: exported, compared, applied, copied between environments."""

@@ -1,0 +1,166 @@
+"""``/admin/v1/catalog``: the catalog as one document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core.errors import Unprocessable
+from server.core.ids import printable
+from server.features.catalog.document import CatalogDocument, Fields, export, json_schema
+from server.features.catalog.plan import Plan, Planner
+from server.http import params
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.bodies import read
+from server.http.endpoints import Endpoint, Query
+from server.http.resource import Context, editing_catalog, read_catalog
+from server.http.services import services
+from server.spaces import store
+from server.spaces.catalog_store import Editor
+from server.spaces.space import Space
+
+SCHEMA_PATH = "/catalog.schema.json"
+_NEVER = 2**31 - 1
+"""Number of an item that is made in a preview."""
+
+
+class CopyCatalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Copy from the environment ``from`` into that of the key. Without ``apply`` nothing is changed; with
+    ``prune`` what the other doesn't have is archived."""
+
+    from_: str = msgspec.field(name="from")
+    apply: bool = False
+    prune: bool = False
+
+
+_document: Any = msgspec.json.Decoder(CatalogDocument)
+_copy = msgspec.json.Decoder(CopyCatalog)
+
+
+async def get_catalog(request: Request) -> Response:
+    """``GET /admin/v1/catalog``."""
+    catalog, _ = await read_catalog(request)
+    return answer(export(catalog))
+
+
+async def post_plan(request: Request) -> Response:
+    """``POST /admin/v1/catalog/plan``."""
+    document = msgspec.to_builtins(await read(request, _document, services(request).settings.batch_limit))
+    return answer(await _planned(request, document, params.boolean(request, "prune")))
+
+
+async def put_catalog(request: Request) -> Response:
+    """``PUT /admin/v1/catalog``."""
+    document = msgspec.to_builtins(await read(request, _document, services(request).settings.batch_limit))
+    return answer(await _applied(request, document, params.boolean(request, "prune")))
+
+
+async def post_copy(request: Request) -> Response:
+    """``POST /admin/v1/catalog/copy``."""
+    wanted = await read(request, _copy)
+    source = _source(request, wanted.from_)
+    async with acquired(services(request).pool) as connection:
+        document = export(await store.load_catalog(connection, source.id))
+    # Pictures of settings and the like are values: what an export shows can be given back as it is.
+    if wanted.apply:
+        return answer(await _applied(request, document, wanted.prune))
+    return answer(await _planned(request, document, wanted.prune))
+
+
+def _source(request: Request, environment: str) -> Space:
+    """The space of the same tenant in another environment."""
+    own = principal(request).space
+    if environment == own.environment:
+        raise Unprocessable("from must name another environment than the key's own")
+    for space in services(request).directory.spaces.values():
+        if space.environment == environment and space.tenant == own.tenant:
+            return space
+    raise Unprocessable(f"from names no environment: {printable(environment[:100])}")
+
+
+async def _planned(request: Request, document: Fields, prune: bool) -> Plan:
+    catalog, today = await read_catalog(request)
+    context = Context(Editor(catalog, _NEVER), services(request).clock(), today)
+    return Planner(context, document, prune).run()
+
+
+async def _applied(request: Request, document: Fields, prune: bool) -> Plan:
+    """All of it, or, with 422, nothing."""
+    async with editing_catalog(request) as context:
+        plan = Planner(context, document, prune).run()
+        if plan.issues:
+            first, more = plan.issues[0], len(plan.issues) - 1
+            where = f"{first.section} {first.item}".strip()
+            raise Unprocessable(f"{where}: {first.message}" + (f" (and {more} more)" if more else ""))
+    return msgspec.structs.replace(plan, applied=True)
+
+
+async def get_schema(_: Request) -> Response:
+    """``GET /catalog.schema.json``, for everybody."""
+    return answer(json_schema())
+
+
+_TAG = "Admin: catalog"
+_PRUNE = Query(
+    "prune",
+    "true archives what a section of the document doesn't name.",
+    {"type": "boolean", "default": False},
+)
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/admin/v1/catalog",
+        summary="Get the whole catalog as a document",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 503),
+        handler=get_catalog,
+        answer=CatalogDocument,
+        description="Keys and names stand in the place of ids. Boosts of single users are no part of it.",
+    ),
+    Endpoint(
+        method="PUT",
+        path="/admin/v1/catalog",
+        summary="Bring the catalog to a document",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 400, 413, 422, 503),
+        handler=put_catalog,
+        body=CatalogDocument,
+        answer=Plan,
+        query=(_PRUNE,),
+        description="All of it, or, with 422, nothing. Sent again it changes nothing. A section that is left out "
+        "stays as it is.",
+    ),
+    Endpoint(
+        method="POST",
+        path="/admin/v1/catalog/plan",
+        summary="What would bring the catalog to a document",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 400, 413, 422, 503),
+        handler=post_plan,
+        body=CatalogDocument,
+        answer=Plan,
+        query=(_PRUNE,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/admin/v1/catalog/copy",
+        summary="Copy the catalog of another environment",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 400, 413, 422, 503),
+        handler=post_copy,
+        body=CopyCatalog,
+        answer=Plan,
+        description="Into the environment of the key, of the same tenant. Users, events and what they earned are "
+        "never touched, nor are boosts of single users.",
+    ),
+]

@@ -1,0 +1,111 @@
+"""``/admin/v1/environments`` (contract.md, section 13)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import asyncpg
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core.errors import Unprocessable
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.bodies import read
+from server.http.endpoints import Endpoint
+from server.http.services import services
+from server.spaces import audit, store
+from server.spaces.audit import Entry
+
+PRIORITY = {"production": 1, "staging": 2, "development": 3}
+"""Lower wins; any other environment comes after these."""
+ENVIRONMENTS_MAX = 20
+"""Of an installation: each costs every process a little all the time."""
+
+EnvironmentKey = Annotated[
+    str, Meta(pattern="^[a-z][a-z0-9-]{0,39}$", description="Like staging; it can't be changed.")
+]
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """An environment; the one with the lowest priority leads."""
+
+    name: str
+    key: str
+    priority: int
+
+
+class NewEnvironment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An environment to create."""
+
+    key: EnvironmentKey
+
+
+class CreatedEnvironment(Environment, frozen=True, rename="camel"):
+    """An environment that was just made, with its first admin key, which is shown now and never again."""
+
+    api_key: str
+
+
+_new = msgspec.json.Decoder(NewEnvironment)
+
+
+async def get_environments(request: Request) -> Response:
+    """``GET /admin/v1/environments``."""
+    keys = {space.environment for space in services(request).directory.spaces.values()}
+    return answer(sorted(map(_shown, keys), key=lambda row: (row.priority, row.key)))
+
+
+async def post_environments(request: Request) -> Response:
+    """``POST /admin/v1/environments``."""
+    key = (await read(request, _new)).key
+    parts, who = services(request), principal(request)
+    if len({space.environment for space in parts.directory.spaces.values()}) >= ENVIRONMENTS_MAX:
+        raise Unprocessable(f"There can be at most {ENVIRONMENTS_MAX} environments")
+    async with acquired(parts.pool) as connection:
+        try:
+            async with connection.transaction():
+                space_id = await store.create_space(connection, environment=key, now_ms=parts.clock())
+                api_key = await store.create_key(connection, space_id, f"first key of {key}")
+                entry = Entry("create", "environment", key)
+                await audit.write(connection, who.space.id, who.actor, [entry])
+        except asyncpg.UniqueViolationError:
+            raise Unprocessable("key already in use by another environment") from None
+    await parts.directory.refresh()
+    return answer(CreatedEnvironment(**msgspec.structs.asdict(_shown(key)), api_key=api_key), 201)
+
+
+def _shown(key: str) -> Environment:
+    return Environment(key.title(), key, PRIORITY.get(key, len(PRIORITY) + 1))
+
+
+_TAG = "Admin: environments"
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/admin/v1/environments",
+        summary="List environments",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200,),
+        handler=get_environments,
+        answer=list[Environment],
+    ),
+    Endpoint(
+        method="POST",
+        path="/admin/v1/environments",
+        summary="Create an environment",
+        tag=_TAG,
+        needs="admin",
+        statuses=(201, 400, 413, 422, 503),
+        handler=post_environments,
+        body=NewEnvironment,
+        answer=CreatedEnvironment,
+        description="With an empty catalog (copy one with `POST /admin/v1/catalog/copy`), users and keys of its "
+        "own. It takes requests within some seconds (503 until then).",
+    ),
+]
