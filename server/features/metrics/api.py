@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
@@ -32,6 +33,7 @@ class UserMetric(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     key: str
     name: str
+    status: Literal["active", "archived"] = "active"
     current: float
     achievements: list[UserAchievement] = []
 
