@@ -21,6 +21,7 @@ from server.features.leaderboards.labels import label
 from server.features.leaderboards.ranking import split_board
 from server.features.wrapped.percentiles import Samples
 from server.http.bodies import decode
+from server.http.memo import Memo
 from server.intake.answers import encode_answer, logged_response
 from server.intake.batcher import Batcher
 from server.intake.requests import BatchItem, SocketEvent, from_batch, from_item
@@ -48,6 +49,7 @@ class Services:
     pool: Pool
     directory: Directory
     samples: Samples = field(default_factory=Samples)
+    memo: Memo = field(default_factory=Memo)
     _intakes: dict[int, Intake] = field(default_factory=dict)
 
     def intake(self, space: Space) -> Intake:

@@ -13,6 +13,7 @@ from server.engine.inputs import Input
 from server.engine.records import LogRecord
 from server.engine.state import UserState
 from server.features.wrapped.percentiles import Samples
+from server.http.memo import Memo
 from server.spaces.directory import Directory
 from server.spaces.space import Space
 
@@ -45,6 +46,8 @@ class Services(Protocol):
 
     @property
     def samples(self) -> Samples: ...
+    @property
+    def memo(self) -> Memo: ...
 
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""

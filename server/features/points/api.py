@@ -67,15 +67,20 @@ async def get_summary(request: Request) -> Response:
     """``GET /v1/points/{key}/summary``."""
     parts, space, system = services(request), principal(request).space, _system(request)
     attributes = _attributes(request)
-    async with acquired(parts.pool) as connection:
-        most = await store.highest(connection, space.id, system.number, attributes)
-        top = RANGES
-        while top < most:
-            top *= 10
-        width = top // RANGES
-        firsts = [1 + width * i for i in range(RANGES)]
-        counts = await store.spread(connection, space.id, system.number, attributes, firsts)
-        users = await store.count_users(connection, space.id, attributes)
+
+    async def count() -> tuple[int, list[int], list[int], int]:
+        async with acquired(parts.pool) as connection:
+            most = await store.highest(connection, space.id, system.number, attributes)
+            top = RANGES
+            while top < most:
+                top *= 10
+            width = top // RANGES
+            firsts = [1 + width * i for i in range(RANGES)]
+            counts = await store.spread(connection, space.id, system.number, attributes, firsts)
+            return width, firsts, counts, await store.count_users(connection, space.id, attributes)
+
+    asked = ("points", space.id, system.number, *sorted(attributes.items()))
+    width, firsts, counts, users = await parts.memo.get(asked, count)
     ranges = [shapes.PointsRange(0, 0, max(0, users - sum(counts[1:])))]
     ranges += [
         shapes.PointsRange(first, first + width - 1, count)
@@ -90,10 +95,16 @@ async def get_level_summary(request: Request) -> Response:
     levels = space.index.points.levels[system.number]
     if not levels:
         raise Unprocessable("The points system has no levels")
-    async with acquired(parts.pool) as connection:
-        counts = await store.spread(connection, space.id, system.number, {}, [one.points for one in levels])
-        if levels[0].points == 0:  # who never had any is there too
-            counts[1] += await store.count_users(connection, space.id, {}) - sum(counts)
+    thresholds = [one.points for one in levels]
+
+    async def count() -> list[int]:
+        async with acquired(parts.pool) as connection:
+            counts = await store.spread(connection, space.id, system.number, {}, thresholds)
+            if thresholds[0] == 0:  # who never had any is there too
+                counts[1] += await store.count_users(connection, space.id, {}) - sum(counts)
+            return counts
+
+    counts = await parts.memo.get(("levels", space.id, system.number, *thresholds), count)
     return answer(
         [shapes.LevelUsers(shapes.level(one), count) for one, count in zip(levels, counts[1:], strict=True)]
     )

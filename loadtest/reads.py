@@ -1,0 +1,211 @@
+"""What reads cost in a large space: every GET of the application API, lists and summaries, search, the console.
+
+python -m loadtest.reads --users 1000000
+
+The history is made inside Postgres: for each user 20 days of a metric, five of points, awards, places and streak
+periods, five events. With five events a day that is the daily rows of 100 million events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import time
+from collections.abc import Callable
+
+import click
+import httpx
+from tqdm import tqdm
+
+from loadtest.game import _make_game, _until_swept, _with_streak
+from loadtest.generators import user_id
+from loadtest.seed import seed
+from loadtest.stack import Stack, open_stack
+from server.backends.embedded.temporary import temporary_folder
+from server.demo.catalog import METRIC
+
+READS = 300
+"""Of each endpoint."""
+SLOW_READS = 20
+"""Of endpoints about the whole space."""
+DAYS = 20
+
+_HISTORY = {
+    "metric_days": """
+        INSERT INTO metric_days SELECT u.space_id, u.id, {metric}, current_date - d, 1000 * (d + 1)
+        FROM users u, generate_series(2, {days} + 1) d WHERE u.space_id = {space}""",
+    "point_days": """
+        INSERT INTO point_days SELECT u.space_id, u.id, {system}, current_date - d, 10
+        FROM users u, generate_series(1, 5) d WHERE u.space_id = {space}""",
+    "point_awards": """
+        INSERT INTO point_awards (space_id, id, user_id, system, cause, awarded, total, at_ms, day, boosts)
+        SELECT u.space_id, gen_random_uuid(), u.id, {system}, {trigger}, 10, 10 * d,
+               extract(epoch FROM now() - d * interval '1 day') * 1000, current_date - d, '{{}}'
+        FROM users u, generate_series(1, 5) d WHERE u.space_id = {space}""",
+    "user_points": """
+        INSERT INTO user_points SELECT u.space_id, {system}, u.id, (random() * 100000)::bigint
+        FROM users u WHERE u.space_id = {space} ON CONFLICT DO NOTHING""",
+    "rank_days": """
+        INSERT INTO rank_days SELECT b.space_id, b.leaderboard, b.run, b.user_id, current_date - d, b.rank, b.rank + 1,
+               b.value, b.value - 1
+        FROM board_entries b, generate_series(1, 5) d WHERE b.space_id = {space} AND b.run = ''""",
+    "streak_periods": """
+        INSERT INTO streak_periods SELECT u.space_id, u.id, 0, (current_date - date '0001-01-01') + 1 - d, 6 - d, false
+        FROM users u, generate_series(1, 5) d WHERE u.space_id = {space} ON CONFLICT DO NOTHING""",
+    "achievement_completions": """
+        INSERT INTO achievement_completions
+        SELECT u.space_id, {achievement}, u.id, extract(epoch FROM now()) * 1000, false
+        FROM users u WHERE u.space_id = {space} AND random() < 0.5 ON CONFLICT DO NOTHING""",
+    "events": """
+        INSERT INTO events (space_id, id, user_id, metric, units, at_ms, received_at, day, late)
+        SELECT u.space_id, gen_random_uuid(), u.id, {metric}, 1000,
+               extract(epoch FROM now() - d * interval '1 day') * 1000, now(), current_date - d, false
+        FROM users u, generate_series(1, 5) d WHERE u.space_id = {space}""",
+}
+"""Statements that write a table's rows."""
+
+Path = Callable[[str], str]
+
+_OF_USER: dict[str, Path] = {
+    "user": lambda user: f"/v1/users/{user}",
+    "all metrics": lambda user: f"/v1/users/{user}/metrics",
+    "metric": lambda user: f"/v1/users/{user}/metrics/{METRIC}",
+    "metric summary, 30 days": lambda user: (
+        f"/v1/users/{user}/metrics/{METRIC}/event-summary?aggregation=daily&startDate={_day(29)}&endDate={_day(0)}"
+    ),
+    "achievements": lambda user: f"/v1/users/{user}/achievements?includeIncomplete=true",
+    "streak, 30 periods": lambda user: f"/v1/users/{user}/streak?historyPeriods=30",
+    "points, 10 awards": lambda user: f"/v1/users/{user}/points/xp?awards=10",
+    "points summary": lambda user: (
+        f"/v1/users/{user}/points/xp/event-summary?aggregation=daily&startDate={_day(29)}&endDate={_day(0)}"
+    ),
+    "points boosts": lambda user: f"/v1/users/{user}/points/xp/boosts",
+    "leaderboard of a user": lambda user: f"/v1/users/{user}/leaderboards/all-time?numEvents=10",
+    "all leaderboards of a user": lambda user: f"/v1/users/{user}/leaderboards",
+    "preferences": lambda user: f"/v1/users/{user}/preferences",
+    "year in review": lambda user: f"/v1/users/{user}/wrapped",
+    "around a user": lambda user: f"/v1/leaderboards/all-time/around/{user}",
+    "streaks of 2 users": lambda user: f"/v1/streaks?userIds={user},{user_id(7)}",
+}
+_OF_SPACE = {
+    "leaderboards": "/v1/leaderboards",
+    "leaderboard, first 100": "/v1/leaderboards/all-time?limit=100",
+    "leaderboard, place 500,000": "/v1/leaderboards/all-time?limit=100&offset=499999",
+    "achievements with rarity": "/v1/achievements",
+    "points system": "/v1/points/xp",
+    "points summary": "/v1/points/xp/summary",
+    "level summary": "/v1/points/xp/level-summary",
+    "streak rankings": "/v1/streaks/rankings",
+    "users, first 100": "/admin/v1/users",
+    "search by id": "/admin/v1/users?search=" + user_id(4_711),
+    "search by name": "/admin/v1/users?search=writer%2047",
+    "audit log": "/admin/v1/audit-log",
+    "catalog": "/admin/v1/catalog",
+}
+
+
+def _day(ago: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() - ago * 86_400))
+
+
+async def measure(users: int) -> None:
+    """Print all figures."""
+    with temporary_folder() as folder:
+        async with open_stack(folder, 1) as stack:
+            services = stack.services
+            await seed(services, services.directory.production, users, also=_with_streak)
+            async with stack.serving():
+                await _make_game(stack)
+                await services.directory.refresh()
+                await _until_swept(stack)
+                await _history(stack)
+                await _measure(stack, users)
+
+
+async def _history(stack: Stack) -> None:
+    """Rows of the past."""
+    space = stack.services.directory.production
+    catalog = space.index.catalog
+    names = {
+        "space": space.id,
+        "days": DAYS,
+        "metric": space.index.metric_by_key[METRIC].number,
+        "system": catalog.points[0].number,
+        "trigger": catalog.triggers[0].number,
+        "achievement": catalog.achievements[0].number,
+    }
+    async with stack.services.pool.acquire() as connection:
+        await connection.execute("SET statement_timeout = 0")
+        for table, statement in tqdm(_HISTORY.items(), desc="history", unit="table"):
+            await connection.execute(statement.format(**names), timeout=3_600)
+            await connection.execute(f"VACUUM ANALYZE {table}", timeout=3_600)
+        await connection.execute("VACUUM ANALYZE users", timeout=3_600)
+        await connection.execute("CHECKPOINT", timeout=3_600)
+
+
+async def _measure(stack: Stack, users: int) -> None:
+    dice = random.Random(1)
+    async with httpx.AsyncClient(
+        base_url=stack.url, headers={"X-API-KEY": stack.key}, timeout=60, follow_redirects=False
+    ) as http:
+        await _console(stack, http, users)
+        click.echo(f"GETs of a user, {READS} each of other users (reach p50 3 ms, p99 15 ms)")
+        for name, path in _OF_USER.items():
+            await _row(http, name, [path(user_id(dice.randrange(users))) for _ in range(READS)])
+        click.echo(f"lists and summaries of the space, {SLOW_READS} each (reach 200 ms)")
+        for name, whole in _OF_SPACE.items():
+            await _row(http, name, [whole] * SLOW_READS)
+
+
+async def _console(stack: Stack, http: httpx.AsyncClient, users: int) -> None:
+    """The console's pages, signed in with the key."""
+    from server.console.app import PAGES  # it may not be there yet in what this is compared with
+
+    signed_in = await http.post("/console/sign-in", data={"secret": stack.key}, headers={"Origin": stack.url})
+    if signed_in.status_code != 303:
+        raise click.ClickException(f"sign-in: {signed_in.status_code} {signed_in.text[:200]}")
+    dice = random.Random(2)
+    click.echo(f"pages of the console ({len(PAGES)} kinds), {SLOW_READS} each (reach 300 ms)")
+    paths: dict[str, list[str]] = {
+        "overview": ["/console/"] * SLOW_READS,
+        "search": [f"/console/users?search=writer%20{dice.randrange(1_000)}" for _ in range(SLOW_READS)],
+        "user": [f"/console/users/{user_id(dice.randrange(users))}" for _ in range(SLOW_READS)],
+        "leaderboards": ["/console/leaderboards"] * SLOW_READS,
+        "leaderboard": ["/console/leaderboards/all-time"] * SLOW_READS,
+    }
+    for name, wanted in paths.items():
+        await _row(http, name, wanted)
+
+
+async def _row(http: httpx.AsyncClient, name: str, paths: list[str]) -> None:
+    first_ms, _ = await _get(http, paths[0])
+    took, size = [], 0
+    for path in paths:
+        ms, size = await _get(http, path)
+        took.append(ms)
+    took.sort()
+    p99 = took[min(len(took) - 1, len(took) * 99 // 100)]
+    click.echo(
+        f"  {name:28} p50 {statistics.median(took):7.2f} ms, p99 {p99:7.2f} ms, first {first_ms:7.1f} ms, {size:,} bytes"
+    )
+
+
+async def _get(http: httpx.AsyncClient, path: str) -> tuple[float, int]:
+    began_s = time.perf_counter()
+    answer = await http.get(path)
+    took_ms = (time.perf_counter() - began_s) * 1000
+    if answer.status_code != 200:
+        raise click.ClickException(f"{path}: {answer.status_code} {answer.text[:200]}")
+    return took_ms, len(answer.content)
+
+
+@click.command(help=__doc__)
+@click.option("--users", default=1_000_000, show_default=True, help="Users with a history.")
+def main(users: int) -> None:
+    """The command."""
+    asyncio.run(measure(users))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Answers about a whole space that take long to compute: kept for a while, renewed behind the scenes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, NamedTuple, TypeVar
+
+import structlog
+
+from server.clock import stopwatch_s
+
+T = TypeVar("T")
+
+COSTLY_S = 0.05
+"""What takes less is computed each time: a small space always shows what is."""
+KEPT_TIMES = 50
+"""What is costly is kept this many times as long as it took: at most 2 % of a core of Postgres goes into it."""
+KEPT_MAX = 1_000
+"""Answers that are kept at a time."""
+
+log = structlog.get_logger(__name__)
+
+
+class _Kept(NamedTuple):
+    value: Any
+    until_s: float
+
+
+class Memo:
+    """Values by key. What is kept is answered at once, even when its time is over: it is then computed anew, once,
+    however many ask."""
+
+    def __init__(self, costly_s: float = COSTLY_S) -> None:
+        """What takes less than ``costly_s`` is not kept."""
+        self._costly_s = costly_s
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._computing: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def get(self, key: Hashable, compute: Callable[[], Awaitable[T]]) -> T:
+        """The value of ``key``; raises what ``compute`` raises where nothing is kept."""
+        kept = self._kept.get(key)
+        if kept is not None and kept.until_s > stopwatch_s():
+            value: T = kept.value
+            return value
+        task = self._computing.get(key)
+        if task is None:
+            task = asyncio.create_task(self._compute(key, compute), name="memo")
+            self._computing[key] = task
+            task.add_done_callback(lambda done: self._over(key, done))
+        if kept is not None:
+            stale: T = kept.value
+            return stale
+        # Shielded: one who goes away must not take the others' answer along.
+        found: T = await asyncio.shield(task)
+        return found
+
+    async def _compute(self, key: Hashable, compute: Callable[[], Awaitable[T]]) -> T:
+        began_s = stopwatch_s()
+        value = await compute()
+        took_s = stopwatch_s() - began_s
+        if took_s >= self._costly_s:
+            self._kept[key] = _Kept(value, stopwatch_s() + KEPT_TIMES * took_s)
+            self._kept.move_to_end(key)
+            if len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.pop(key, None)
+        return value
+
+    def _over(self, key: Hashable, done: asyncio.Task[Any]) -> None:
+        del self._computing[key]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            # Whoever waits is told by the task itself; the kept value stays for the others.
+            log.debug("memo_not_renewed", error=str(error))

@@ -1,0 +1,72 @@
+"""What is costly is kept and renewed once; what is cheap is always computed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.http import memo
+from server.http.memo import Memo
+
+
+@pytest.fixture
+def time_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The stopwatch, as the only item."""
+    now = [100.0]
+    monkeypatch.setattr(memo, "stopwatch_s", lambda: now[0])
+    return now
+
+
+async def test_what_is_costly_is_kept_and_renewed_behind_the_scenes(time_s: list[float]) -> None:
+    kept, calls = Memo(), 0
+
+    async def compute() -> int:
+        nonlocal calls
+        calls += 1
+        mine = calls
+        await asyncio.sleep(0)
+        time_s[0] += 0.1
+        return mine
+
+    assert await asyncio.gather(*(kept.get("a", compute) for _ in range(5))) == [1] * 5
+    time_s[0] += 4.9
+    assert (await kept.get("a", compute), calls) == (1, 1)
+    time_s[0] += 0.2
+    assert await kept.get("a", compute) == 1  # at once, while it is renewed
+    await asyncio.sleep(0.01)
+    assert (await kept.get("a", compute), calls) == (2, 2)
+    assert await kept.get("b", compute) == 3
+
+
+async def test_what_is_cheap_is_computed_each_time(time_s: list[float]) -> None:
+    kept, calls = Memo(), 0
+
+    async def compute() -> int:
+        nonlocal calls
+        calls += 1
+        time_s[0] += 0.001
+        return calls
+
+    assert [await kept.get("a", compute) for _ in range(3)] == [1, 2, 3]
+
+
+async def test_an_error_reaches_who_asked_and_is_not_kept(time_s: list[float]) -> None:
+    kept = Memo()
+
+    async def fail() -> int:
+        time_s[0] += 1
+        raise ValueError("away")
+
+    async def good() -> int:
+        time_s[0] += 1
+        return 1
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="away"):
+            await kept.get("a", fail)
+    assert await kept.get("a", good) == 1
+    time_s[0] += 1_000
+    assert await kept.get("a", fail) == 1  # the old one, while the new one fails
+    await asyncio.sleep(0.01)
+    assert await kept.get("a", good) == 1
