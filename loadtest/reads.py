@@ -47,11 +47,13 @@ _HISTORY = {
         INSERT INTO user_points SELECT u.space_id, {system}, u.id, (random() * 100000)::bigint
         FROM users u WHERE u.space_id = {space} ON CONFLICT DO NOTHING""",
     "rank_days": """
-        INSERT INTO rank_days SELECT b.space_id, b.leaderboard, b.run, b.user_id, current_date - d, b.rank, b.rank + 1,
+        INSERT INTO rank_days
+        SELECT b.space_id, b.leaderboard, b.run, b.user_id, current_date - d, b.rank, b.rank + 1,
                b.value, b.value - 1
         FROM board_entries b, generate_series(1, 5) d WHERE b.space_id = {space} AND b.run = ''""",
     "streak_periods": """
-        INSERT INTO streak_periods SELECT u.space_id, u.id, 0, (current_date - date '0001-01-01') + 1 - d, 6 - d, false
+        INSERT INTO streak_periods
+        SELECT u.space_id, u.id, 0, (current_date - date '0001-01-01') + 1 - d, 6 - d, false
         FROM users u, generate_series(1, 5) d WHERE u.space_id = {space} ON CONFLICT DO NOTHING""",
     "achievement_completions": """
         INSERT INTO achievement_completions
@@ -187,7 +189,8 @@ async def _row(http: httpx.AsyncClient, name: str, paths: list[str]) -> None:
     took.sort()
     p99 = took[min(len(took) - 1, len(took) * 99 // 100)]
     click.echo(
-        f"  {name:28} p50 {statistics.median(took):7.2f} ms, p99 {p99:7.2f} ms, first {first_ms:7.1f} ms, {size:,} bytes"
+        f"  {name:28} p50 {statistics.median(took):7.2f} ms, p99 {p99:7.2f} ms,"
+        f" first {first_ms:7.1f} ms, {size:,} bytes"
     )
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from server.backends.postgres.migrate import migrate
 from server.backends.postgres.pool import AWAY, Connection, prepare
 from server.clock import system_clock
+from server.console import accounts
 from server.core.errors import StartError, Unavailable, Unprocessable
 from server.services import open_services
 from server.settings import Settings
@@ -72,6 +73,45 @@ async def create_environment(database_url: str, name: str) -> str:
             return await store.create_key(connection, space_id, f"first key of {name}")
     except asyncpg.UniqueViolationError:
         raise StartError(f"there is an environment {name} already") from None
+    finally:
+        await connection.close()
+
+
+async def create_account(database_url: str, email: str, name: str, role: str, space: str | None) -> str:
+    """A new console account; its password, shown once. ``StartError`` where the e-mail has one."""
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise StartError("the e-mail must be like ana@example.com")
+    connection = await _connect(database_url)
+    try:
+        return await accounts.create(connection, await _space_id(connection, space), email, name, role)
+    except asyncpg.UniqueViolationError:
+        raise StartError(f"there is an account {email} already") from None
+    finally:
+        await connection.close()
+
+
+async def list_accounts(database_url: str) -> list[str]:
+    """The console accounts, a line each, the oldest first."""
+    connection = await _connect(database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT email, role, environment, a.created_at, disabled_at, name FROM console_accounts a"
+            " JOIN spaces s ON s.id = space_id ORDER BY a.created_at, email"
+        )
+    finally:
+        await connection.close()
+    return [
+        f"{email:30}  {role:8}  {environment:12}  {created:%Y-%m-%d}  {'disabled  ' if disabled else ''}{name}"
+        for email, role, environment, created, disabled, name in rows
+    ]
+
+
+async def disable_account(database_url: str, email: str) -> None:
+    """Disable a console account; ``StartError`` where there is none."""
+    connection = await _connect(database_url)
+    try:
+        if not await accounts.disable(connection, email):
+            raise StartError(f"there is no account {email}")
     finally:
         await connection.close()
 

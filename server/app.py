@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from server.console.app import console_routes
 from server.demo import session as demo
 from server.features.achievements import admin as achievements_admin
 from server.features.achievements import api as achievements_api
@@ -36,6 +37,7 @@ from server.features.metrics import api as metrics_api
 from server.features.points import admin as points_admin
 from server.features.points import api as points_api
 from server.features.points import boosting as points_boosting
+from server.features.points import giving as points_giving
 from server.features.points import levels as points_levels
 from server.features.points import triggers as points_triggers
 from server.features.settings import admin as settings_admin
@@ -48,6 +50,7 @@ from server.features.users import admin as users_admin
 from server.features.users import api as users_api
 from server.features.users import erasing as users_erasing
 from server.features.users import people as users_people
+from server.features.users import timeline as users_timeline
 from server.features.wrapped import api as wrapped_api
 from server.http import origins
 from server.http.docs import docs_routes
@@ -86,6 +89,7 @@ ENDPOINTS = [
     *users_admin.ENDPOINTS,
     *users_people.ENDPOINTS,
     *users_erasing.ENDPOINTS,
+    *users_timeline.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
     *leaderboards_moderation.ENDPOINTS,
     *leaderboards_analytics.ENDPOINTS,
@@ -94,6 +98,7 @@ ENDPOINTS = [
     *points_triggers.ENDPOINTS,
     *points_levels.ENDPOINTS,
     *points_boosting.ENDPOINTS,
+    *points_giving.ENDPOINTS,
     *streaks_settings.ENDPOINTS,
     *streaks_admin.ENDPOINTS,
     *origins.ENDPOINTS,
@@ -172,6 +177,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/metrics", _metrics),
         *docs_routes(),
         openapi_route(ENDPOINTS),
+        *console_routes(web),
         Route(catalog_api.SCHEMA_PATH, catalog_api.get_schema),
         Route("/widget/podium-leaderboard.js", Widget(web, FOR_ALL_PAGES).answer),
         Mount("/shared", _PublicScripts(directory=web / "shared")),

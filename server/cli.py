@@ -185,6 +185,51 @@ def rebuild(space: str | None, yes: bool) -> None:
 
 
 @main.group()
+def users() -> None:
+    """People who sign in to the console."""
+
+
+@users.command("create")
+@click.option("--email", required=True, help="What they sign in with.")
+@click.option("--name", default="", help="What the audit log calls them; default: the e-mail.")
+@click.option(
+    "--role",
+    type=click.Choice(["viewer", "support", "admin"]),
+    default="support",
+    show_default=True,
+    help="viewer looks, support helps users, admin may do everything.",
+)
+@click.option("--space", default=None, help="Public id of the space; default: the production space.")
+@_sentences
+def create_user(email: str, name: str, role: str, space: str | None) -> None:
+    """Make an account and print its password, once."""
+    from server import admin_tasks
+
+    click.echo(_run(admin_tasks.create_account(_settings().database_url, email, name or email, role, space)))
+
+
+@users.command("list")
+@_sentences
+def list_users() -> None:
+    """Print the accounts, one a line: e-mail, role, space, since when, name."""
+    from server import admin_tasks
+
+    for line in _run(admin_tasks.list_accounts(_settings().database_url)):
+        click.echo(line)
+
+
+@users.command("disable")
+@click.argument("email")
+@_sentences
+def disable_user(email: str) -> None:
+    """Sign an account out everywhere, for good."""
+    from server import admin_tasks
+
+    _run(admin_tasks.disable_account(_settings().database_url, email))
+    click.echo(f"Disabled {email}.")
+
+
+@main.group()
 def environments() -> None:
     """Environments: production, staging, development, each behind its own keys."""
 

@@ -189,6 +189,7 @@ def _greet(file: DevFile, path: Path, demo: bool) -> None:
     lines = [("API docs", f"{file.url}/docs"), ("Admin key", file.admin_key), ("Data, logs", f"{path} (dev.json)")]
     if demo:
         lines.insert(0, ("Live demo", f"{file.url}/demo/"))
+    lines.insert(-2, ("Console", f"{file.url}/console/"))
     click.echo("\n  Podium is running. Ctrl-C stops it.\n")
     for label, text in lines:
         click.echo(f"  {label:<11} {text}")

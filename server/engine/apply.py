@@ -19,6 +19,7 @@ from server.engine.inputs import (
     Erase,
     Event,
     Fill,
+    GivePoints,
     Input,
     RemoveStanding,
     Reward,
@@ -37,6 +38,8 @@ from server.features.users import rules as users
 from server.features.users.model import Profile
 from server.features.users.rules import NOTHING, Upsert
 
+BY_HAND = 0
+"""The cause of points that support gave."""
 _LATE_MS = leaderboards.LATE_DAYS * MS_PER_DAY
 
 
@@ -88,6 +91,10 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
         return _change_streak(turn, input_)
     if isinstance(input_, ChangePreferences):
         return _change_preferences(turn, input_)
+    if isinstance(input_, GivePoints):
+        turn.source = input_.id
+        turn.give(input_.system, input_.amount, BY_HAND)
+        return _end(turn)
     return _reward(turn, input_) if isinstance(input_, Reward) else _tick(turn, input_)
 
 
@@ -217,6 +224,10 @@ def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
             problem = ""
             if length := turn.streak_length:
                 turn.tell("streak_lost", length, wanted.track)
+        case "undo":
+            before, after = command.undone or (old, None)
+            new = before if after is not None and _same(old, after) else None
+            problem = "The streak has changed since; it can't be undone"
         case _ if pause is None:
             raise AssertionError("a pause is missing")
         case "pause":
@@ -232,9 +243,14 @@ def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
     turn.streaks = new
     turn.due_moved = True
     turn.periods += [StreakRecord(*step) for step in streaks.changed(old, new)]
-    if command.action in ("restore", "reset"):
+    if command.action in ("restore", "reset", "undo"):
         turn.rank_streak()
     return _end(turn)
+
+
+def _same(one: Streaks, other: Streaks) -> bool:
+    """Whether two streaks are, but for when they were last lengthened."""
+    return one.tracks == other.tracks and one.frozen == other.frozen
 
 
 def _change_preferences(turn: Turn, command: ChangePreferences) -> Applied:

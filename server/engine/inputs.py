@@ -18,7 +18,7 @@ from server.features.leaderboards.model import Standing
 from server.features.leaderboards.ranking import board_name
 from server.features.metrics.model import Metric
 from server.features.metrics.rules import check_value, to_units
-from server.features.streaks.model import Pause, Wishes
+from server.features.streaks.model import Pause, Streaks, Wishes
 from server.features.users import rules as users
 from server.features.users.rules import NOTHING, Upsert
 
@@ -109,12 +109,24 @@ class Fill(msgspec.Struct, frozen=True):
 
 class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
     """Give a freeze, put the lost streak back, end the streak, or pause it: ``pause`` is the one to add, or with
-    ``unpause`` the one to delete. 422 where there is nothing to do."""
+    ``unpause`` the one to delete. ``undo`` takes a change back: the streaks of ``undone`` before it, where they
+    still are as after it. 422 where there is nothing to do."""
 
     user: str
-    action: Literal["freeze", "restore", "reset", "pause", "unpause"]
+    action: Literal["freeze", "restore", "reset", "pause", "unpause", "undo"]
     received_ms: int
     pause: Pause | None = None
+    undone: tuple[Streaks, Streaks] | None = None
+
+
+class GivePoints(msgspec.Struct, frozen=True, gc=False):
+    """Give points of a system, by its number, or take some, by hand; ``id`` names the award."""
+
+    id: str
+    user: str
+    system: int
+    amount: int
+    received_ms: int
 
 
 class ChangePreferences(msgspec.Struct, frozen=True):
@@ -169,6 +181,7 @@ Input = (
     | Fill
     | ChangeStreak
     | ChangePreferences
+    | GivePoints
     | Complete
     | Tick
     | Reward

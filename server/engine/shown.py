@@ -112,15 +112,15 @@ def award(index: CatalogIndex, one: AwardRecord, moment: datetime, archived: Arc
     gone = cause is None
     if cause is None:
         cause = index.leaderboard_by_number.get(one.cause) or archived.get(one.cause)
-    if cause is None:
-        return None
     if isinstance(cause, Trigger):
         shown = trigger(index, cause, archived=gone)
+    elif cause is None and one.cause:
+        return None
     else:
-        made = iso(cause.created_ms)
+        made = iso(one.at_ms if cause is None else cause.created_ms)
         shown = PointsTrigger(
-            id=cause.id,
-            type="leaderboard",
+            id=one.id if cause is None else cause.id,
+            type="manual" if cause is None else "leaderboard",
             points=one.awarded,
             status="active",
             user_attributes=(),

@@ -13,7 +13,7 @@ from server.core.errors import Unauthorized
 from server.spaces.space import Principal, Space
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_EXPOSED = ("Retry-After",)
+_EXPOSED = ("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 PREFLIGHT_S = 600
 """Browsers ask again after this. What a list no longer allows is refused at once: each answer is checked too."""
 

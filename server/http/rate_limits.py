@@ -41,12 +41,12 @@ class Allowed(NamedTuple):
 
 
 class Buckets:
-    """Token buckets: ``rate`` more each second, at most ``BURST_S`` seconds' worth. A refused request costs
+    """Token buckets: ``rate`` more each second, at most ``burst_s`` seconds' worth. A refused request costs
     nothing."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, burst_s: float = BURST_S) -> None:
         self._rate = rate
-        self._most = max(1.0, rate * BURST_S)
+        self._most = max(1.0, rate * burst_s)
         self._spent: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def take(self, who: Hashable, now_ms: int) -> Allowed:

@@ -171,7 +171,7 @@ class Resource(Generic[T, C, U, R]):
                 tag,
                 "admin",
                 (201, 200, 400, 422, 503),
-                self._post,
+                self.post,
                 body=_of(list, self.create_type),
                 answer=_of(Created, self.row_type),
                 description="1 to 100 items; each is created or named in `issues`. 200 if none was created.",
@@ -224,7 +224,8 @@ class Resource(Generic[T, C, U, R]):
         item = self._find(catalog, request.path_params["id"], self._parent(request, catalog))
         return answer(self.row(item, catalog, today))
 
-    async def _post(self, request: Request) -> Response:
+    async def post(self, request: Request) -> Response:
+        """``POST``: create a batch."""
         items = await _read_batch(request)
         created: list[T] = []
         issues = _Issues()

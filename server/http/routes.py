@@ -20,7 +20,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 def routes(endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
     """One route for each endpoint, in this order."""
     return [
-        _Route(
+        EscapedRoute(
             endpoint.path,
             endpoint.asgi if endpoint.handler is None else guarded(endpoint.handler, endpoint.needs),
             methods=[endpoint.method],
@@ -30,7 +30,7 @@ def routes(endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
     ]
 
 
-class _Route(Route):
+class EscapedRoute(Route):
     """A route whose parameters may hold a slash, sent as %2F: user ids may."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

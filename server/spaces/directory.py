@@ -71,6 +71,17 @@ class Directory:
         self._used[principal.key_id] = self._clock()
         return principal
 
+    def knows_key(self, id_: str) -> bool:
+        """Whether a key of this id is still good."""
+        return any(principal.key_id == id_ for principal in self._principals.values())
+
+    def any_admin_key(self, space: Space) -> str:
+        """The id of an admin key of a space; ``Unavailable`` where none is known."""
+        for principal in self._principals.values():
+            if principal.space is space and "admin" in principal.capabilities:
+                return principal.key_id
+        raise Unavailable("there is no admin key yet")
+
     def enter(self, key: str | None, tenant: str | None) -> Principal:
         """Whose key this is; with ``multi_tenancy`` in the space of a tenant, named by its customer id.
 

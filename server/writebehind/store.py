@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -129,6 +130,11 @@ _INSERT_FACTS = """
 INSERT INTO user_facts (space_id, user_id, at_ms, kind, amount, subject)
 SELECT $1, r.* FROM unnest($2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[]) AS r
 """
+_COUNT_DAYS = """
+INSERT INTO space_days AS d (space_id, day, events) SELECT $1, r.* FROM unnest($2::date[], $3::bigint[]) AS r
+ON CONFLICT (space_id, day) DO UPDATE SET events = d.events + excluded.events
+"""
+_RECEIVED_AT = EVENT_COLUMNS.index("received_at")
 
 _LITERALS = frozenset(int(place) for place in re.findall(r"\$(\d+)::text::", _UPSERT))
 """Parameters that travel as the text of an array: the driver packs numbers and dates one by one, at 0.4 µs each.
@@ -139,6 +145,8 @@ async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None
     """Add a batch to every table."""
     if batch.events:
         await connection.copy_records_to_table("events", records=batch.events, columns=EVENT_COLUMNS)
+        days = Counter(event[_RECEIVED_AT].date() for event in batch.events)
+        await connection.execute(_COUNT_DAYS, space_id, list(days), list(days.values()))
     columns = (
         *(*batch.users, *batch.keys, *batch.metric_days, *batch.board_entries, *batch.rank_days),
         *(*batch.left, *batch.board_days, *batch.group_days),

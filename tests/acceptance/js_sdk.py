@@ -81,7 +81,7 @@ def needed(*packages: str) -> None:
     missing = [name for name in ("nodejs", "chromium") if name in packages and not _program(name)]
     missing += [
         f"{name} (npm install, in tests/acceptance/js)"
-        for name in ("centrifuge", "ws", "@trophyso/node")
+        for name in ("centrifuge", "ws", "@trophyso/node", "axe-core")
         if name in packages and not (FOLDER / "node_modules" / name).exists()
     ]
     if missing:

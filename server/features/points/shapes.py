@@ -19,10 +19,10 @@ Attributes = tuple[AttributeFilter, ...]
 
 class PointsTrigger(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What gave points. What its type doesn't need is absent. ``leaderboard``: the reward for a place in a run
-    that is final."""
+    that is final; ``manual``: by hand."""
 
     id: str
-    type: TriggerType | Literal["leaderboard"]
+    type: TriggerType | Literal["leaderboard", "manual"]
     points: int
     status: Literal["active", "inactive", "archived"]
     user_attributes: Attributes

@@ -1,4 +1,4 @@
-"""Tenants."""
+"""Last uses of keys, and the audit log by item."""
 
 from __future__ import annotations
 

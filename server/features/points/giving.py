@@ -1,0 +1,102 @@
+"""``/admin/v1/points/{systemId}/awards``: points that support gives, or takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.core import ids
+from server.core.errors import NotFound, RequestError, Unprocessable
+from server.engine.inputs import GivePoints
+from server.features.points.triggers import Amount
+from server.http import bodies
+from server.http.answers import answer
+from server.http.audit import auditing
+from server.http.auth import principal
+from server.http.bodies import read
+from server.http.endpoints import Endpoint
+from server.http.resource import BATCH_MAX, Issue, check_uuid
+from server.http.services import services
+from server.spaces.audit import Entry
+
+REASON_MAX = 1_000
+"""Characters of a reason."""
+
+
+class NewAward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Points for a user, negative ones to take; ``reason`` stands in the audit log."""
+
+    user_id: str
+    amount: Amount
+    reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX)]
+
+
+class GivenAward(msgspec.Struct, frozen=True, rename="camel"):
+    """What a user was given: less than asked for at the system's ``maxPoints``, and at 0."""
+
+    user_id: str
+    awarded: int
+    total: int
+
+
+class GivenAwards(msgspec.Struct, frozen=True):
+    """What was given, and what was not."""
+
+    given: list[GivenAward]
+    issues: list[Issue]
+
+
+_items = msgspec.json.Decoder(list[Any])
+
+
+async def post_awards(request: Request) -> Response:
+    """``POST /admin/v1/points/{systemId}/awards``."""
+    parts, space = services(request), principal(request).space
+    wanted = check_uuid("systemId", request.path_params["systemId"])
+    system = next((one for one in space.index.catalog.points if one.id == wanted), None)
+    if system is None:
+        raise NotFound("Points system not found by ID")
+    items = await read(request, _items)
+    if not 1 <= len(items) <= BATCH_MAX:
+        raise Unprocessable(f"The body must hold 1 to {BATCH_MAX} items")
+    given: list[GivenAward] = []
+    issues: list[Issue] = []
+    async with auditing(request) as entries:
+        for index, fields in enumerate(items):
+            try:
+                item: NewAward = bodies.convert(fields, NewAward, "The item")
+                user = ids.check_id("userId", item.user_id)
+                reason = ids.check_text("reason", item.reason, REASON_MAX)
+                if not item.amount:
+                    raise Unprocessable("amount must not be 0")
+                now_ms = parts.clock()
+                command = GivePoints(ids.new_uuid7(now_ms), user, system.number, item.amount, now_ms)
+                state, record = await parts.told(space, command)
+                awarded = sum(one.awarded for one in record.awards if not one.cause)
+                total = state.points.get(system.number, 0)
+                given.append(GivenAward(user, awarded, total))
+                told = {"pointsSystem": system.key, "awarded": awarded, "total": total, "reason": reason}
+                entries.append(Entry("give points", "points", user, None, told))
+            except RequestError as error:
+                issues.append(Issue("error", ids.printable(error.message), index))
+    return answer(GivenAwards(given, issues))
+
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="POST",
+        path="/admin/v1/points/{systemId}/awards",
+        summary="Give users points, or take some",
+        tag="Admin: points",
+        needs="admin",
+        statuses=(200, 400, 404, 413, 422, 503),
+        handler=post_awards,
+        body=list[NewAward],
+        answer=GivenAwards,
+        description="1 to 100 items. Boosts don't multiply them; levels and leaderboards follow.",
+    ),
+]

@@ -1,0 +1,249 @@
+"""What happened to a user, the newest first: ``/admin/v1/users/{id}/timeline`` and ``/admin/v1/events``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.postgres.pool import acquired
+from server.core import ids
+from server.core.errors import Unprocessable
+from server.core.periods import iso
+from server.engine.catalog import CatalogIndex
+from server.http import params
+from server.http.answers import answer
+from server.http.auth import principal
+from server.http.endpoints import Endpoint, Query
+from server.http.resource import check_uuid
+from server.http.services import services
+
+ROWS_MAX = 200
+"""Rows of a page."""
+KINDS = ("event", "points", "achievement", "streak", "level", "boost")
+_CURSOR_MAX = 2**62
+
+Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class TimelineRow(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Something that happened: ``what`` it was, of ``subject`` (the key or name of a metric, a points system, an
+    achievement, a boost), and how much. ``id`` is that of an event or an award."""
+
+    at: Instant
+    kind: str
+    what: str
+    subject: str = ""
+    amount: float | None = None
+    total: float | None = None
+    id: str = ""
+    corrects: str = ""
+    silent: bool = False
+
+
+class Timeline(msgspec.Struct, frozen=True, rename="camel"):
+    """Rows, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
+
+    rows: list[TimelineRow]
+    next_cursor: str | UnsetType = UNSET
+
+
+class EventRow(msgspec.Struct, frozen=True, rename="camel"):
+    """An event. ``corrects`` names the event that it undoes or corrects; a ``late`` one moved no repeating run."""
+
+    id: str
+    user_id: str
+    metric_key: str
+    value: float
+    at: Instant
+    late: bool
+    attributes: dict[str, str] | None
+    corrects: str | None
+
+
+class EventPage(msgspec.Struct, frozen=True, rename="camel"):
+    """Events, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
+
+    events: list[EventRow]
+    next_cursor: str | UnsetType = UNSET
+
+
+_EVENTS = """
+    (SELECT at_ms, 'event' AS kind, 'event' AS what, metric AS subject, units AS amount, NULL::bigint AS total,
+            id::text AS id, coalesce(corrects::text, '') AS corrects, false AS silent
+     FROM events WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 ORDER BY at_ms DESC LIMIT $4)"""
+_AWARDS = """
+    (SELECT at_ms, 'points', CASE cause WHEN 0 THEN 'by hand' ELSE 'award' END, system, awarded, total,
+            id::text, '', false
+     FROM point_awards WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 ORDER BY at_ms DESC LIMIT $4)"""
+_COMPLETIONS = """
+    (SELECT at_ms, 'achievement', 'completed', achievement, NULL::bigint, NULL::bigint, '', '', silent
+     FROM achievement_completions WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3
+     ORDER BY at_ms DESC LIMIT $4)"""
+_FACTS = """
+    (SELECT at_ms, CASE WHEN kind = 'level' THEN 'level' WHEN kind LIKE 'boost%' THEN 'boost' ELSE 'streak' END,
+            kind, CASE WHEN kind IN ('level', 'boost_started', 'boost_finished') THEN amount ELSE 0 END::integer,
+            amount, subject, '', '', false
+     FROM user_facts WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 AND kind = ANY ($5::text[])
+     ORDER BY at_ms DESC LIMIT $4)"""
+_FACT_KINDS = {
+    "streak": ("streak_lost", "freeze_used", "freeze_earned"),
+    "level": ("level",),
+    "boost": ("boost_started", "boost_finished"),
+}
+
+
+async def get_timeline(request: Request) -> Response:
+    """``GET /admin/v1/users/{id}/timeline``."""
+    space = principal(request).space
+    user = ids.check_id("id", request.path_params["id"])
+    limit = params.integer(request, "limit", 50, 1, ROWS_MAX)
+    cursor = params.integer(request, "cursor", _CURSOR_MAX, 0, _CURSOR_MAX)
+    wanted = _kinds(request)
+    tables = (("event", _EVENTS), ("points", _AWARDS), ("achievement", _COMPLETIONS))
+    parts = [text for kind, text in tables if kind in wanted]
+    facts = [name for kind, names in _FACT_KINDS.items() if kind in wanted for name in names]
+    # All parameters are named in each statement, whichever parts it has.
+    statement = " UNION ALL ".join([*parts, _FACTS]) + " ORDER BY 1 DESC, 2 LIMIT $4"
+    async with acquired(services(request).pool) as connection:
+        rows = await connection.fetch(statement, space.id, user, cursor, limit + 1, facts)
+    page = [_row(space.index, row) for row in rows[:limit]]
+    more = len(rows) > limit
+    # Of one millisecond all rows or none: whoever pages on misses nothing but what exceeds a page.
+    return answer(Timeline(page, str(rows[limit]["at_ms"]) if more and rows[limit]["at_ms"] < cursor else UNSET))
+
+
+def _kinds(request: Request) -> set[str]:
+    text = request.query_params.get("kinds")
+    if not text:
+        return set(KINDS)
+    wanted = set(text.split(","))
+    if not wanted <= set(KINDS):
+        raise Unprocessable(f"kinds must be some of {', '.join(KINDS)}")
+    return wanted
+
+
+def _row(index: CatalogIndex, row: Any) -> TimelineRow:
+    kind, number = row["kind"], row["subject"]
+    amount: float | None = row["amount"]
+    total: float | None = row["total"]
+    subject = ""
+    if kind == "event":
+        metric = index.metric_by_number.get(number)
+        subject = metric.name if metric is not None else f"metric {number}"
+        amount = metric.value(row["amount"]) if metric is not None else amount
+    elif kind == "points":
+        subject = next((one.name for one in index.catalog.points if one.number == number), f"points {number}")
+    elif kind == "achievement":
+        goals = index.catalog.achievements
+        subject = next((one.name for one in goals if one.number == number), f"achievement {number}")
+    elif kind == "level":
+        subject = next((one.name for one in index.catalog.levels if one.number == number), "none")
+        amount = total = None
+    elif kind == "boost":
+        subject = next((one.name for one in index.catalog.boosts if one.number == number), f"boost {number}")
+        amount = total = None
+    else:
+        total = None if row["what"] == "streak_lost" else total
+    return TimelineRow(
+        iso(row["at_ms"]), kind, row["what"], subject, amount, total, row["id"], row["corrects"], row["silent"]
+    )
+
+
+async def get_events(request: Request) -> Response:
+    """``GET /admin/v1/events``."""
+    space = principal(request).space
+    index = space.index
+    limit = params.integer(request, "limit", 100, 1, ROWS_MAX)
+    user = request.query_params.get("userId")
+    metric = request.query_params.get("metricId")
+    first, last = params.day(request, "from"), params.day(request, "to")
+    values: list[Any] = [space.id, limit + 1]
+    where = ["space_id = $1"]
+
+    def add(condition: str, value: Any) -> None:
+        values.append(value)
+        where.append(condition.format(f"${len(values)}"))
+
+    if user is not None:
+        add("user_id = {}", ids.check_id("userId", user))
+    if metric is not None:
+        known = index.metric_by_id.get(check_uuid("metricId", metric))
+        if known is None:
+            raise Unprocessable("metricId names no metric")
+        add("metric = {}", known.number)
+    if first is not None:
+        add("day >= {}", first)
+    if last is not None:
+        add("day <= {}", last)
+    if (cursor := request.query_params.get("cursor")) is not None:
+        add("id < {}", check_uuid("cursor", cursor))
+    # Ids rise with the time of arrival. One user's are few enough to be sorted; all are read along their index.
+    async with acquired(services(request).pool) as connection:
+        rows = await connection.fetch(
+            "SELECT id, user_id, metric, units, at_ms, late, attributes, corrects FROM events"  # noqa: S608
+            f" WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT $2",
+            *values,
+        )
+    page = []
+    for row in rows[:limit]:
+        of = index.metric_by_number.get(row["metric"])
+        page.append(
+            EventRow(
+                str(row["id"]),
+                row["user_id"],
+                of.key if of is not None else "",
+                of.value(row["units"]) if of is not None else float(row["units"]),
+                iso(row["at_ms"]),
+                row["late"],
+                row["attributes"],
+                None if row["corrects"] is None else str(row["corrects"]),
+            )
+        )
+    return answer(EventPage(page, page[-1].id if len(rows) > limit else UNSET))
+
+
+_TAG = "Admin: users"
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": ROWS_MAX}
+_DAY = {"type": "string", "format": "date"}
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/admin/v1/users/{id}/timeline",
+        summary="What happened to a user",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 400, 422, 503),
+        handler=get_timeline,
+        answer=Timeline,
+        query=(
+            Query("kinds", f"Some of {', '.join(KINDS)}, joined by commas; by default all."),
+            Query("limit", "Rows.", {**_LIMIT, "default": 50}),
+            Query("cursor", "`nextCursor` of the page before.", {"type": "integer"}),
+        ),
+        description="The newest first, as Postgres has it: as a rule 0.2 s behind.",
+    ),
+    Endpoint(
+        method="GET",
+        path="/admin/v1/events",
+        summary="List events",
+        tag="Admin: events",
+        needs="admin",
+        statuses=(200, 400, 422, 503),
+        handler=get_events,
+        answer=EventPage,
+        query=(
+            Query("userId", "Of one user."),
+            Query("metricId", "Of one metric."),
+            Query("from", "First local day.", _DAY),
+            Query("to", "Last local day.", _DAY),
+            Query("limit", "Events.", {**_LIMIT, "default": 100}),
+            Query("cursor", "`nextCursor` of the page before."),
+        ),
+        description="In the order in which they came in, the newest first. As Postgres has them.",
+    ),
+]

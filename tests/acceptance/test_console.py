@@ -1,0 +1,149 @@
+"""The console in headless Chromium: a support person's story, and every page by axe's rules (WCAG AA)."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.acceptance.browser import PATIENCE_MS, open_page
+from tests.acceptance.js_sdk import FOLDER, needed
+from tests.acceptance.stack import Board, Stack
+from tests.waiting import until
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+DAYS = 42
+LOST_AGO = 3
+PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 1}
+
+
+@asynccontextmanager
+async def console(stack: Stack, path: str = "/console/", **context: Any) -> AsyncIterator[Page]:
+    """A page of the console, signed in by its form."""
+    async with open_page(f"{stack.url}{path}", **context) as page:
+        await page.get_by_label("Password or admin key").fill(stack.admin_key)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("navigation")).to_be_visible()
+        yield page
+
+
+@asynccontextmanager
+async def lost_streak(stack: Stack) -> AsyncIterator[tuple[Board, str]]:
+    """A user who acted on 42 days in a row, and then not for three."""
+    began = datetime.now(UTC) - timedelta(days=60)
+    board = await stack.board(public=True, start=began.date().isoformat())
+    user = f"lea-{secrets.token_hex(3)}"
+    now = datetime.now(UTC).replace(hour=0, minute=30)
+    async with stack.http() as http:
+        before = (await http.get("/admin/v1/streaks/settings")).json()
+        settings = {"frequency": "daily", "metrics": [{"key": board.metric, "threshold": 1}]}
+        assert (await http.patch("/admin/v1/streaks/settings", json=settings)).status_code == 200
+        item = {"key": board.metric, "value": 10}
+        who = {"id": user, "name": "Léa <b>Martin</b>", "attributes": {}, "email": f"{user}@example.com"}
+        events = [
+            {**item, "user": who, "timestamp": (now - timedelta(days=ago)).isoformat()}
+            for ago in range(DAYS + LOST_AGO - 1, LOST_AGO - 1, -1)
+        ]
+
+        async def counted() -> bool:  # every process must know the streak's settings
+            answer = await http.get("/v1/users/" + user + "/streak", params={"historyPeriods": 60})
+            return answer.status_code == 200 and max(p["length"] for p in answer.json()["streakHistory"]) == DAYS
+
+        assert (await http.post("/admin/v1/metrics/events", json=events)).status_code == 202
+        await until(counted)
+        yield board, user
+        await http.patch("/admin/v1/streaks/settings", json={"metrics": before["metrics"]})
+
+
+async def test_a_user_writes_that_a_streak_is_lost(stack: Stack) -> None:
+    async with lost_streak(stack) as (board, user), console(stack, "/console/users") as page:
+        await expect(page).to_have_url(f"{stack.url}/console/users")
+        search = page.get_by_role("searchbox")
+        await search.fill(f"{user}@example")
+        await search.press("Enter")
+        await page.get_by_role("link", name="Léa <b>Martin</b>").click()
+        streak = page.locator("#streak")
+        await expect(streak.locator("[data-streak]")).to_have_text("0")
+        await expect(streak.locator("rect.day.met")).to_have_count(DAYS + 1)  # and the legend's
+        await expect(page.locator("#places")).to_contain_text("All time")
+        await streak.get_by_role("link", name="Restore streak").click()
+        await expect(page.locator("#preview")).to_have_text(f"The streak of 0 becomes one of {DAYS}.")
+        await page.get_by_role("button", name="Restore streak").press("Enter")
+        await expect(page.get_by_role("status")).to_contain_text(f"The streak is back: {DAYS}")
+        await expect(page.locator("[data-streak]")).to_have_text(str(DAYS))
+        await expect(page.locator("#audit")).to_contain_text("restore")
+
+        # An event, posted by the app, moves the page at once: no reload.
+        async with stack.http() as http:
+            body = {"user": {"id": user}, "value": 100_000}
+            answer = await http.post(f"/v1/metrics/{board.metric}/event", json=body)
+            assert answer.json()["currentStreak"]["length"] == DAYS + 1
+        await expect(page.locator("[data-streak]")).to_have_text(str(DAYS + 1), timeout=PATIENCE_MS)
+        await expect(page.locator(f"[data-rank='{board.key}']")).to_have_text("1")
+
+        # And the live board shows the user.
+        await page.goto(f"{stack.url}/console/leaderboards/{board.key}")
+        widget = page.locator("podium-leaderboard")
+        await expect(widget).to_contain_text("Léa <b>Martin</b>", timeout=PATIENCE_MS)
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        await page.goto(f"{stack.url}/console/users/{user}")
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_the_overview_moves(stack: Stack) -> None:
+    board = await stack.board()
+    async with console(stack) as page, stack.http() as http:
+        figure = page.locator("[data-figure=events]")
+        await expect(page.locator("[data-figure=rate]")).not_to_have_text("…", timeout=PATIENCE_MS)
+        before = await figure.text_content()
+        await http.post(f"/v1/metrics/{board.metric}/event", json={"user": {"id": "ann"}, "value": 1})
+        await expect(figure).not_to_have_text(before or "", timeout=PATIENCE_MS)
+        await expect(page.locator("[data-health]")).to_contain_text("ok redis")
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+async def test_every_page_passes_axe_and_fits(stack: Stack, look: str, tmp_path: Path) -> None:
+    needed("axe-core")
+    context: dict[str, Any] = {"bypass_csp": True, "locale": "en-US"}
+    context |= {"dark": {"color_scheme": "dark"}, "phone": PHONE}.get(look, {})
+    async with lost_streak(stack) as (board, user):
+        pages = {
+            "overview": "/console/",
+            "users": f"/console/users?search={user}",
+            "nobody": "/console/users?search=nobody-is-called-so",
+            "user": f"/console/users/{user}",
+            "action": f"/console/users/{user}/actions/restore",
+            "debug": f"/console/users/{user}/debug?board={board.key}",
+            "leaderboards": "/console/leaderboards",
+            "leaderboard": f"/console/leaderboards/{board.key}",
+            "analytics": f"/console/leaderboards/{board.key}/analytics",
+            "problem": "/console/users/nobody-is-called-so",
+        }
+        async with console(stack, **context) as page:
+            for name, path in pages.items():
+                await page.goto(stack.url + path)
+                for numbers in await page.locator("details").all():
+                    await numbers.evaluate("one => { one.open = true; }")
+                await page.add_script_tag(path=FOLDER / "node_modules" / "axe-core" / "axe.min.js")
+                found = await page.evaluate(
+                    "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+                )
+                problems = [
+                    (one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found["violations"]
+                ]
+                assert problems == [], (look, name, json.dumps(problems, indent=1))
+                wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert wide <= 0, (look, name, wide)
+                folder = Path(os.environ.get("PODIUM_SCREENSHOTS", tmp_path))
+                await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = false; })")
+                await page.screenshot(path=folder / f"console-{name}-{look}.png", full_page=True)

@@ -1,0 +1,100 @@
+// The console's pages: times in the viewer's own zone, sections that follow a user live, figures that move.
+
+import { LiveClient } from "/shared/live.js";
+
+const REFRESH_MS = 400; // after a change: events come in bursts, and one look at the page shows them all
+const POLL_MS = 2000;
+const SAMPLES = 120;
+const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** Show every instant in the viewer's zone; the text that the server sent, in UTC, becomes the title. */
+function localTimes(root = document) {
+  for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+    time.title = time.textContent;
+    time.textContent = zone.format(new Date(time.dateTime));
+  }
+}
+
+async function token(user = "") {
+  const answer = await fetch(`/console/token.json?user=${encodeURIComponent(user)}`, { cache: "no-store" });
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  return (await answer.json()).token;
+}
+
+/** Load the page anew and put its sections in the place of ours, but for one that is being used. */
+async function refresh() {
+  const answer = await fetch(location.href, { cache: "no-store" });
+  if (!answer.ok || answer.redirected) return;
+  const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const old of document.querySelectorAll("section[data-live]")) {
+    const section = next.getElementById(old.id);
+    if (!section || old.contains(document.activeElement)) continue;
+    localTimes(section);
+    if (old.innerHTML === section.innerHTML) continue;
+    const open = [...old.querySelectorAll("details")].map((one) => one.open);
+    [...section.querySelectorAll("details")].forEach((one, index) => { one.open = open[index] ?? false; });
+    old.replaceWith(document.adoptNode(section));
+  }
+}
+
+async function follow(user) {
+  let timer;
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(refresh, REFRESH_MS);
+  };
+  const url = new URL("/connection/websocket", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  const client = new LiveClient(url.href, { token: await token(user), getToken: () => token(user) });
+  // Postgres is a moment behind: the second look shows what the first did not.
+  const changed = () => { soon(); setTimeout(refresh, 4 * REFRESH_MS); };
+  client.subscribe(`user#${encodeURIComponent(user)}`, {}, { onSnapshot: () => {}, onPublication: changed });
+  client.connect();
+}
+
+function overview(root) {
+  const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+  const line = root.querySelector("#rate-chart .line");
+  const rates = [];
+  let last = JSON.parse(root.dataset.numbers);
+  const put = (name, value) => {
+    root.querySelector(`[data-figure=${name}]`).textContent = value === null ? "–" : number.format(value);
+  };
+  const look = async () => {
+    const answer = await fetch("/console/overview.json", { cache: "no-store" });
+    if (!answer.ok) return;
+    const now = await answer.json();
+    const rate = Math.max(0, (now.events - last.events) / Math.max(0.001, (now.atMs - last.atMs) / 1000));
+    last = now;
+    rates.push(rate);
+    if (rates.length > SAMPLES) rates.shift();
+    const most = Math.max(1, ...rates);
+    line.setAttribute("points", rates.map((one, at) =>
+      `${(640 - (rates.length - 1 - at) * (640 / (SAMPLES - 1))).toFixed(1)},${(154 - (one / most) * 148).toFixed(1)}`).join(" "));
+    put("rate", rate);
+    for (const name of ["events", "users", "logEntries", "flushLagS"]) put(name, now[name]);
+    for (const name of ["day", "week", "month"]) put(name, now.active[name]);
+    const health = root.querySelector("[data-health]");
+    const rows = [...Object.entries(now.health).map(([name, part]) => [part.status, name + (part.detail ? `: ${part.detail}` : "")]),
+      ...now.warnings.map((text) => ["missing", text])];
+    health.replaceChildren(...rows.map(([status, text]) => {
+      const item = document.createElement("li");
+      const mark = Object.assign(document.createElement("span"), { className: `state ${status}`, textContent: status });
+      item.append(mark, ` ${text}`);
+      return item;
+    }));
+  };
+  setInterval(() => { if (!document.hidden) look().catch(() => {}); }, POLL_MS);
+  look().catch(() => {});
+}
+
+localTimes();
+const user = document.querySelector("[data-user]");
+if (user) follow(user.dataset.user).catch(() => {}); // without the socket the page is as it was loaded
+const board = document.querySelector("podium-leaderboard[data-console]");
+if (board) {
+  board.getToken = () => token();
+  token().then((found) => board.setAttribute("token", found));
+}
+const figures = document.getElementById("overview");
+if (figures) overview(figures);
