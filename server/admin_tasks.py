@@ -16,7 +16,8 @@ from server.console import accounts
 from server.core.errors import StartError, Unavailable, Unprocessable
 from server.services import open_services
 from server.settings import Settings
-from server.spaces import store
+from server.spaces import audit, store
+from server.spaces.audit import Entry
 from server.spaces.origins import change_origins, check_origins
 from server.writebehind.rebuild import rebuild
 
@@ -44,7 +45,9 @@ async def create_key(database_url: str, name: str, space: str | None, capabiliti
     connection = await _connect(database_url)
     try:
         space_id = await _space_id(connection, space)
-        return await store.create_key(connection, space_id, name, tuple(capabilities))
+        key = await store.create_key(connection, space_id, name, tuple(capabilities))
+        await _record(connection, space_id, Entry("create", "key", _prefix(key), None, {"name": name}))
+        return key
     finally:
         await connection.close()
 
@@ -70,6 +73,7 @@ async def create_environment(database_url: str, name: str) -> str:
     try:
         async with connection.transaction():
             space_id = await store.create_space(connection, environment=name, now_ms=system_clock())
+            await _record(connection, space_id, Entry("create", "environment", name))
             return await store.create_key(connection, space_id, f"first key of {name}")
     except asyncpg.UniqueViolationError:
         raise StartError(f"there is an environment {name} already") from None
@@ -83,7 +87,10 @@ async def create_account(database_url: str, email: str, name: str, role: str, sp
         raise StartError("the e-mail must be like ana@example.com")
     connection = await _connect(database_url)
     try:
-        return await accounts.create(connection, await _space_id(connection, space), email, name, role)
+        space_id = await _space_id(connection, space)
+        password = await accounts.create(connection, space_id, email, name, role)
+        await _record(connection, space_id, Entry("create", "console account", email, None, {"role": role}))
+        return password
     except asyncpg.UniqueViolationError:
         raise StartError(f"there is an account {email} already") from None
     finally:
@@ -110,8 +117,10 @@ async def disable_account(database_url: str, email: str) -> None:
     """Disable a console account; ``StartError`` where there is none."""
     connection = await _connect(database_url)
     try:
-        if not await accounts.disable(connection, email):
+        space_id = await accounts.disable(connection, email)
+        if space_id is None:
             raise StartError(f"there is no account {email}")
+        await _record(connection, space_id, Entry("disable", "console account", email))
     finally:
         await connection.close()
 
@@ -140,7 +149,10 @@ async def revoke_key(database_url: str, prefix: str) -> None:
     connection = await _connect(database_url)
     try:
         async with connection.transaction():
-            await _revoke(connection, prefix)
+            row = await _revoke(connection, prefix)
+            await _record(
+                connection, row["space_id"], Entry("revoke", "key", _prefix(prefix), {"name": row["name"]})
+            )
             await store.announce(connection)
     finally:
         await connection.close()
@@ -152,6 +164,8 @@ async def rotate_key(database_url: str, prefix: str) -> str:
     try:
         async with connection.transaction():
             row = await _revoke(connection, prefix)
+            entry = Entry("rotate", "key", _prefix(prefix), {"name": row["name"]})
+            await _record(connection, row["space_id"], entry)
             if row["user_id"] is not None:
                 made = await store.create_application_key(
                     connection, row["space_id"], row["user_id"], row["capabilities"]
@@ -160,6 +174,15 @@ async def rotate_key(database_url: str, prefix: str) -> str:
             return await store.create_key(connection, row["space_id"], row["name"], row["capabilities"])
     finally:
         await connection.close()
+
+
+async def _record(connection: Connection, space_id: int, entry: Entry) -> None:
+    """A row of the audit log: whoever has the database's password did it."""
+    await audit.write(connection, space_id, "podium, at the command line", [entry])
+
+
+def _prefix(key: str) -> str:
+    return key.partition(".")[0]
 
 
 async def _revoke(connection: Connection, prefix: str) -> Any:

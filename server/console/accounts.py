@@ -47,14 +47,14 @@ async def create(connection: Connection | PoolConnection, space_id: int, email: 
     return password
 
 
-async def disable(connection: Connection | PoolConnection, email: str) -> bool:
-    """Disable an account; False where there is none."""
-    found = await connection.fetchval(
+async def disable(connection: Connection | PoolConnection, email: str) -> int | None:
+    """Disable an account; the space that it was for, None where there is none."""
+    found: int | None = await connection.fetchval(
         "UPDATE console_accounts SET disabled_at = now() WHERE lower(email) = lower($1) AND disabled_at IS NULL"
-        " RETURNING true",
+        " RETURNING space_id",
         email,
     )
-    return bool(found)
+    return found
 
 
 async def get(connection: PoolConnection, id_: str) -> Account | None:

@@ -38,7 +38,7 @@ def bars(points: Sequence[Point]) -> Markup:
             f'width="{step * 0.8:.1f}" height="{height:.1f}" rx="1">'
             f"<title>{escape(label)}: {value:,g}</title></rect>"
         )
-    return _svg("".join(shapes), WIDTH, HEIGHT, "chart")
+    return _svg("".join(shapes), WIDTH, HEIGHT, "chart", stretched=True) + _ends(points)
 
 
 def line(points: Sequence[Point]) -> Markup:
@@ -52,7 +52,7 @@ def line(points: Sequence[Point]) -> Markup:
         f"{i * step:.1f},{HEIGHT - 6 - (point.value - low) / span * (HEIGHT - 12):.1f}"
         for i, point in enumerate(points)
     )
-    return _svg(f'<polyline class="line" points="{at}"/>', WIDTH, HEIGHT, "chart")
+    return _svg(f'<polyline class="line" points="{at}"/>', WIDTH, HEIGHT, "chart", stretched=True) + _ends(points)
 
 
 def spark(values: Sequence[float], *, falling_is_good: bool = False) -> Markup:
@@ -70,6 +70,14 @@ def spark(values: Sequence[float], *, falling_is_good: bool = False) -> Markup:
     return _svg(f'<polyline class="line" points="{" ".join(points)}"/>', wide, high, "spark")
 
 
+def _ends(points: Sequence[Point]) -> Markup:
+    """What the first and the last value belong to, and the greatest, below a chart."""
+    most = max(point.value for point in points)
+    return Markup(
+        '<p class="ends" aria-hidden="true"><span>{}</span><span>at most {}</span><span>{}</span></p>'
+    ).format(points[0].label, f"{most:,g}", points[-1].label)
+
+
 class Day(NamedTuple):
     """A day of a calendar: ``kind`` is a class of the style sheet, ``text`` what it means."""
 
@@ -83,12 +91,12 @@ def calendar(days: Sequence[Day]) -> Markup:
     if not days:
         return Markup("")
     first = days[0].day - timedelta(days=days[0].day.weekday())
-    shapes, month = [], 0
+    shapes, month, named = [], first.month, -3
     for day, kind, text in days:
         column, row = divmod((day - first).days, WEEK)
         x, y = column * (CELL + GAP), row * (CELL + GAP) + 14
-        if day.month != month and row == 0:
-            month = day.month
+        if day.month != month and row == 0 and column - named > 2:  # else names would overlap
+            month, named = day.month, column
             shapes.append(f'<text class="month" x="{x}" y="10">{day:%b}</text>')
         shapes.append(
             f'<rect class="day {kind}" x="{x}" y="{y}" width="{CELL}" height="{CELL}" rx="2">'
@@ -98,9 +106,8 @@ def calendar(days: Sequence[Day]) -> Markup:
     return _svg("".join(shapes), columns * (CELL + GAP) + 12, WEEK * (CELL + GAP) + 14, "calendar")
 
 
-def _svg(inside: str, width: float, height: float, kind: str) -> Markup:
+def _svg(inside: str, width: float, height: float, kind: str, *, stretched: bool = False) -> Markup:
     # What is not ours in it has been escaped above.
-    return Markup(  # noqa: S704
-        f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'aria-hidden="true" focusable="false">{inside}</svg>'
-    )
+    fit = ' preserveAspectRatio="none"' if stretched else ""
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+    return Markup(f'<svg class="{kind}"{fit} {size} aria-hidden="true" focusable="false">{inside}</svg>')  # noqa: S704

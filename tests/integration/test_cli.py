@@ -59,3 +59,29 @@ async def test_keys(environment: dict[str, str]) -> None:
     assert key.strip().partition(".")[2] not in listed
     code, _, err = await podium(environment, "keys", "revoke", prefix)
     assert (code, f"there is no key {prefix}" in err) == (1, True)
+
+
+@pytest.mark.usefixtures("space_id")
+async def test_environments_and_accounts(environment: dict[str, str]) -> None:
+    code, key, _ = await podium(environment, "environments", "create", "staging")
+    assert (code, key.count(".")) == (0, 1)
+    code, listed, _ = await podium(environment, "environments", "list")
+    assert [line.split()[:2] for line in listed.splitlines()] == [
+        ["production", "default"],
+        ["staging", "default"],
+    ]
+    for name, word in (("staging", "already"), ("Bad Name", "small letters")):
+        code, _, err = await podium(environment, "environments", "create", name)
+        assert (code, word in err) == (1, True), name
+    code, password, _ = await podium(
+        environment, "users", "create", "--email", "ana@example.com", "--role", "viewer"
+    )
+    assert (code, len(password.strip()) >= 20) == (0, True)
+    for email, word in (("ANA@example.com", "already"), ("ana", "like ana@example.com")):
+        code, _, err = await podium(environment, "users", "create", "--email", email)
+        assert (code, word in err) == (1, True), email
+    assert (await podium(environment, "users", "disable", "Ana@example.com"))[0] == 0
+    code, listed, _ = await podium(environment, "users", "list")
+    assert (code, "viewer" in listed, "disabled" in listed, password.strip() in listed) == (0, True, True, False)
+    code, _, err = await podium(environment, "users", "disable", "ana@example.com")
+    assert (code, "there is no account" in err) == (1, True)

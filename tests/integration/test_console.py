@@ -19,6 +19,7 @@ from server.console.app import PAGES, console_routes
 from server.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
+from tests.integration.test_tenants import revive
 
 EVIL = "<script>alert('x')</script>'; DROP TABLE users; -- \u05d0"
 
@@ -328,3 +329,21 @@ async def test_events_and_timelines_are_paged(
         ("/admin/v1/users/ann/timeline", {"kinds": "x"}),
     ):
         assert (await http.get(path, params=query)).status_code in (400, 422), (path, query)
+
+
+async def test_an_admin_key_looks_at_one_tenant(
+    http: httpx.AsyncClient, console_url: str, admin_key: str, services: Services, clock: SettableClock
+) -> None:
+    services.directory.multi_tenancy = True
+    await make(http, "tenants", {"customerId": "acme", "name": "Acme"}, {"customerId": "bolt", "name": "Bolt"})
+    await revive(services, clock)
+    await http.put("/v1/users/ann", json={"name": "Ann"}, headers={"Tenant-ID": "acme"})
+    async with httpx.AsyncClient(base_url=console_url) as client:
+        for tenant, status in (("", 403), ("nobody", 403), ("acme", 303)):
+            form = {"secret": admin_key, "tenant": tenant}
+            answer = await client.post("/console/sign-in", data=form, headers={"Origin": console_url})
+            assert answer.status_code == status, tenant
+        assert (await client.get("/console/users/ann")).status_code == 200
+        form = {"secret": admin_key, "tenant": "bolt"}
+        await client.post("/console/sign-in", data=form, headers={"Origin": console_url})
+        assert (await client.get("/console/users/ann")).status_code == 404

@@ -9,9 +9,14 @@ const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle
 
 /** Show every instant in the viewer's zone; the text that the server sent, in UTC, becomes the title. */
 function localTimes(root = document) {
+  const theirs = document.querySelector("[data-zone]")?.dataset.zone;
+  const there = theirs && theirs !== zone.resolvedOptions().timeZone
+    ? new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit", timeZone: theirs })
+    : null;
   for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+    const instant = new Date(time.dateTime);
     time.title = time.textContent;
-    time.textContent = zone.format(new Date(time.dateTime));
+    time.textContent = zone.format(instant) + (there ? ` (there ${there.format(instant)})` : "");
   }
 }
 

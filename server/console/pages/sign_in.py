@@ -13,7 +13,7 @@ from server.console import accounts
 from server.console.render import page
 from server.console.sessions import session_of, sign_in, sign_out
 from server.core.addresses import neighbourhood
-from server.core.errors import Unauthorized
+from server.core.errors import Forbidden, Unauthorized, Unprocessable
 from server.http.rate_limits import Buckets
 from server.http.services import services
 
@@ -58,9 +58,11 @@ async def post_sign_in(request: Request) -> Response:
         sign_in(done, request, spaces[account.space_id], "account", account.id, account.name, account.role)
         return done
     try:
-        found = parts.directory.authenticate(secret)
+        found = parts.directory.enter(secret, form.get("tenant", "").strip())
     except Unauthorized:
         return _form(request, 403, _WRONG)
+    except (Unprocessable, Forbidden) as error:
+        return _form(request, 403, error.message)
     if "admin" not in found.capabilities or found.user is not None:
         return _form(request, 403, "That key is good, but it is no admin key.")
     sign_in(done, request, found.space, "key", found.key_id, found.name, "admin")
@@ -76,7 +78,10 @@ async def post_sign_out(_: Request) -> Response:
 
 def _form(request: Request, status: int = 200, problem: str = "") -> Response:
     asked = request.query_params.get("next", "")
-    return page(request, "sign_in.html", status, problem=problem, next=asked, demo=_is_demo(request))
+    tenants = services(request).directory.multi_tenancy
+    return page(
+        request, "sign_in.html", status, problem=problem, next=asked, demo=_is_demo(request), tenants=tenants
+    )
 
 
 def _next(asked: str) -> str:

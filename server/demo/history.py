@@ -1,0 +1,49 @@
+"""Two months in which the demo's people wrote, so that the console has something to show on the first day."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from server.clock import Clock, system_clock
+from server.core.errors import StartError
+from server.core.periods import at
+from server.demo.catalog import METRIC, PEOPLE, Person
+
+DAYS = 60
+LEA = Person("lea", "Léa Moreau")
+"""Who wrote on 42 days in a row, and missed the last three: the streak to restore."""
+LEAS_DAYS, LOST_AGO = 42, 3
+_BATCH = 1_000
+
+
+async def make_history(url: str, key: str, clock: Clock = system_clock) -> None:
+    """The events of the past, where there are none. ``StartError`` if the server refuses."""
+    async with httpx.AsyncClient(base_url=url, headers={"X-API-KEY": key}, timeout=60) as client:
+        if (await client.get(f"/v1/users/{LEA.id}")).status_code != 404:
+            return
+        events = sorted(_events(clock()), key=lambda event: str(event["timestamp"]))
+        for first in range(0, len(events), _BATCH):
+            answer = await client.post("/admin/v1/metrics/events", json=events[first : first + _BATCH])
+            if answer.status_code != 202:
+                raise StartError(f"the demo's history cannot be made: {answer.text[:200]}")
+
+
+def _events(now_ms: int) -> list[dict[str, Any]]:
+    dice = random.Random(1)  # noqa: S311 - for show, and the same each time
+    yesterday = at(now_ms).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    events = []
+    for person in (*PEOPLE, LEA):
+        steady = dice.uniform(0.6, 0.98)
+        for ago in range(DAYS):
+            writes = LOST_AGO - 1 <= ago < LOST_AGO - 1 + LEAS_DAYS if person is LEA else dice.random() < steady
+            if writes:
+                when = yesterday - timedelta(days=ago, minutes=dice.randint(0, 500))
+                words = round(dice.expovariate(1 / 300)) + 100
+                user = {"id": person.id, "name": person.name}
+                event = {"key": METRIC, "user": user, "value": words, "timestamp": when.isoformat()}
+                events.append({**event, "idempotencyKey": f"history {ago}"})
+    return events
