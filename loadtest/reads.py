@@ -152,6 +152,7 @@ async def _measure(stack: Stack, users: int) -> None:
         base_url=stack.url, headers={"X-API-KEY": stack.key}, timeout=60, follow_redirects=False
     ) as http:
         await _console(stack, http, users)
+        await _row(http, "(the client and /healthz)", ["/healthz"] * READS)
         click.echo(f"GETs of a user, {READS} each of other users (reach p50 3 ms, p99 15 ms)")
         for name, path in _OF_USER.items():
             await _row(http, name, [path(user_id(dice.randrange(users))) for _ in range(READS)])

@@ -223,7 +223,7 @@ def _heat(streak: dict[str, Any], today: date) -> list[Day]:
         elif period["usedPause"] or any(first <= day <= last for first, last in paused):
             kind, text = "paused", "paused"
         elif length and length == before:
-            kind, text = "off", "day off"
+            kind, text = ("none", "not yet") if day == today else ("off", "day off")
         elif before and day < today:
             kind, text = "lost", f"lost at {before}"
         else:
