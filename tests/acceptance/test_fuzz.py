@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
@@ -27,6 +29,8 @@ pytestmark = pytest.mark.xdist_group("stack")
 
 SMALL, LARGE = 12, 1_000
 """Requests to each operation and of each kind: as documented and to what exists, or neither."""
+USER = "fuzzed"
+"""Nobody that another test knows: what is sent about a user is done."""
 ENDLESS = {"/v1/leaderboards/{key}/live"}
 """A good answer never ends; its bad queries are in test_live_sse.py."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -45,7 +49,7 @@ def board(stack: Stack) -> Board:
     async def make() -> Board:
         made = await stack.board()
         async with stack.http() as http:
-            await post(http, made.metric, "ann", 1)
+            await post(http, made.metric, USER, 1)
         return made
 
     return asyncio.run(make())
@@ -62,6 +66,7 @@ def test_operation(
     board: Board,
     schema: Any,
     other_key: str,
+    session: requests.Session,
     method: str,
     path: str,
     mode: GenerationMode,
@@ -69,7 +74,7 @@ def test_operation(
 ) -> None:
     operation = schema[path][method]
     key = board.key if "leaderboards" in path else board.metric
-    existing = {"key": key, "id": "ann" if "users" in path else board.metric_id}
+    existing = {"key": key, "id": USER if "users" in path else board.metric_id}
     names = {name: value for name, value in existing.items() if f"{{{name}}}" in path}
     paths = names if mode is GenerationMode.POSITIVE else None
 
@@ -82,10 +87,18 @@ def test_operation(
         suppress_health_check=list(HealthCheck),
     )
     def fuzz(case: schemathesis.Case) -> None:
-        answer = case.call(headers={"X-API-KEY": other_key if "catalog" in path else stack.admin_key})
+        key = other_key if "catalog" in path else stack.admin_key
+        answer = case.call(session=session, headers={"X-API-KEY": key})
         case.validate_response(answer, checks=CHECKS)
 
     fuzz()
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Connections that stay open."""
+    with requests.Session() as session:
+        yield session
 
 
 @pytest.fixture(scope="module")
