@@ -70,6 +70,7 @@ from server.services import Services, open_services
 from server.settings import Settings
 from server.telemetry import metrics
 from server.telemetry.health import log_state, readiness
+from server.warm import keep_warm
 
 log = structlog.get_logger(__name__)
 
@@ -151,15 +152,19 @@ def create_app(settings: Settings) -> Starlette:
             app.state.services, app.state.hub = services, hub
             app.state.socket, app.state.streams = socket, streams
             _say_goodbye_first(socket, streams)
-            gauges = asyncio.create_task(_report(hub), name="gauges")
+            background = [
+                asyncio.create_task(_report(hub), name="gauges"),
+                asyncio.create_task(keep_warm(services), name="warm"),
+            ]
             # Thousands of cached states make a full collection long, and they hold no cycles: collect seldom.
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
             log.info("web_started", port=settings.port)
             yield
-            gauges.cancel()
-            with suppress(asyncio.CancelledError):
-                await gauges
+            for task in background:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await socket.close_all()
             await hub.stop()
         log.info("web_stopped")
@@ -170,7 +175,7 @@ def create_app(settings: Settings) -> Starlette:
     web = web_folder()
     mimetypes.add_type("text/javascript", ".js")
     pages: list[BaseRoute] = [
-        *routes(ENDPOINTS),
+        *routes(ENDPOINTS, metrics.answered),
         WebSocketRoute(SOCKET_PATH, Raw(live)),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),

@@ -137,7 +137,7 @@ class Services:
 async def open_services(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Services]:
     """Open the parts and keep the directory up to date; a store that is away now may come later."""
     redis = RedisClient(settings.redis_url)
-    pool = await open_pool(settings.database_url)
+    pool = await open_pool(settings.database_url, proxied=bool(settings.database_direct_url))
     directory = Directory(pool, redis, settings.direct_url, clock)
     directory.multi_tenancy = settings.multi_tenancy
     with suppress(Unavailable):

@@ -40,7 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^($|postgres(ql)?://)",
-            description="The same database past a pooling proxy, for LISTEN. Empty: `PODIUM_DATABASE_URL`.",
+            description="Must be set where `PODIUM_DATABASE_URL` leads to a pooling proxy: the same database past "
+            "it, for LISTEN; prepared statements are then not kept. Empty: there is no proxy.",
         ),
     ] = ""
     host: Annotated[str, Meta(description="Address that `podium web` listens on.")] = "127.0.0.1"

@@ -56,6 +56,10 @@ class Memo:
         found: T = await asyncio.shield(task)
         return found
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether a value is kept."""
+        return key in self._kept
+
     async def _compute(self, key: Hashable, compute: Callable[[], Awaitable[T]]) -> T:
         began_s = stopwatch_s()
         value = await compute()

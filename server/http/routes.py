@@ -10,19 +10,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from server.clock import stopwatch_s
 from server.http.auth import authorize
 from server.http.endpoints import Endpoint
 from server.http.errors import answer_error
 
 Handler = Callable[[Request], Awaitable[Response]]
+Observe = Callable[[str, str, float], None]
+"""Told of each answer: method, path as the API document has it, seconds that it took."""
 
 
-def routes(endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
-    """One route for each endpoint, in this order."""
+def routes(endpoints: Sequence[Endpoint], observe: Observe = lambda *_: None) -> list[BaseRoute]:
+    """One route for each endpoint, in this order. Endpoints that speak ASGI themselves are not observed."""
     return [
         EscapedRoute(
             endpoint.path,
-            endpoint.asgi if endpoint.handler is None else guarded(endpoint.handler, endpoint.needs),
+            endpoint.asgi if endpoint.handler is None else _guarded(endpoint, endpoint.handler, observe),
             methods=[endpoint.method],
             include_in_schema=False,
         )
@@ -43,14 +46,17 @@ class EscapedRoute(Route):
         return match, child
 
 
-def guarded(handler: Handler, needs: str) -> Handler:
+def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
     """The handler behind authentication; whatever it raises becomes an answer."""
 
     async def guard(request: Request) -> Response:
+        began_s = stopwatch_s()
         try:
-            authorize(request, needs)
+            authorize(request, endpoint.needs)
             return await handler(request)
         except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
             return answer_error(error, request.method, request.url.path)
+        finally:
+            observe(endpoint.method, endpoint.path, stopwatch_s() - began_s)
 
     return guard

@@ -26,6 +26,12 @@ CALL = Histogram(
     "A commit call to Redis and back",
     buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.2, 1.0),
 )
+ANSWER = Histogram(
+    "podium_answer_seconds",
+    "From a request's arrival at its endpoint to its answer; not of single events, whose time is the rank update",
+    ["method", "path"],
+    buckets=(0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.03, 0.1, 0.2, 0.5, 2.0),
+)
 SOCKETS = Gauge("podium_sockets", "Open WebSocket connections", multiprocess_mode="livesum")
 FRAMES = Gauge("podium_frames_sent", "Frames sent to viewers since the start", multiprocess_mode="livesum")
 REFUSED = Gauge(
@@ -51,6 +57,11 @@ class CommitObserver:
         EVENTS.inc(events)
         for wait_s in waits_s:
             RANK_UPDATE.observe(wait_s)
+
+
+def answered(method: str, path: str, seconds: float) -> None:
+    """See http.routes.Observe."""
+    ANSWER.labels(method, path).observe(seconds)
 
 
 def exposition() -> tuple[bytes, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
+from typing import NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -21,9 +23,10 @@ from server.http import params, summaries
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
-from server.http.services import services
+from server.http.services import Services, services
 from server.http.summaries import asked_summary
 from server.http.users import named_user
+from server.spaces.space import Space
 
 AWARDS_MAX = 100
 """Awards of one answer."""
@@ -63,12 +66,19 @@ async def get_boosts(request: Request) -> Response:
     return answer([one for one in boosts if finished or one.status != "finished"])
 
 
-async def get_summary(request: Request) -> Response:
-    """``GET /v1/points/{key}/summary``."""
-    parts, space, system = services(request), principal(request).space, _system(request)
-    attributes = _attributes(request)
+class Spread(NamedTuple):
+    """Users by points: ``counts[i + 1]`` of them have ``firsts[i]`` to ``firsts[i] + width - 1``, of ``users``."""
 
-    async def count() -> tuple[int, list[int], list[int], int]:
+    width: int
+    firsts: list[int]
+    counts: list[int]
+    users: int
+
+
+async def spread(parts: Services, space: Space, system: PointsSystem, attributes: Mapping[str, str]) -> Spread:
+    """How the points of the users with these attributes are spread; of a large space as it was a while ago."""
+
+    async def count() -> Spread:
         async with acquired(parts.pool) as connection:
             most = await store.highest(connection, space.id, system.number, attributes)
             top = RANGES
@@ -77,10 +87,31 @@ async def get_summary(request: Request) -> Response:
             width = top // RANGES
             firsts = [1 + width * i for i in range(RANGES)]
             counts = await store.spread(connection, space.id, system.number, attributes, firsts)
-            return width, firsts, counts, await store.count_users(connection, space.id, attributes)
+            return Spread(width, firsts, counts, await store.count_users(connection, space.id, attributes))
 
-    asked = ("points", space.id, system.number, *sorted(attributes.items()))
-    width, firsts, counts, users = await parts.memo.get(asked, count)
+    return await parts.memo.get(("points", space.id, system.number, *sorted(attributes.items())), count)
+
+
+async def level_counts(parts: Services, space: Space, system: PointsSystem) -> list[int]:
+    """How many users are below the first level, and on each; of a large space as it was a while ago."""
+    thresholds = [one.points for one in space.index.points.levels[system.number]]
+
+    async def count() -> list[int]:
+        async with acquired(parts.pool) as connection:
+            counts = await store.spread(connection, space.id, system.number, {}, thresholds)
+            if thresholds[0] == 0:  # who never had any is there too
+                counts[1] += await store.count_users(connection, space.id, {}) - sum(counts)
+            return counts
+
+    return await parts.memo.get(("levels", space.id, system.number, *thresholds), count)
+
+
+async def get_summary(request: Request) -> Response:
+    """``GET /v1/points/{key}/summary``."""
+    parts, space, system = services(request), principal(request).space, _system(request)
+    attributes = _attributes(request)
+
+    width, firsts, counts, users = await spread(parts, space, system, attributes)
     ranges = [shapes.PointsRange(0, 0, max(0, users - sum(counts[1:])))]
     ranges += [
         shapes.PointsRange(first, first + width - 1, count)
@@ -95,16 +126,7 @@ async def get_level_summary(request: Request) -> Response:
     levels = space.index.points.levels[system.number]
     if not levels:
         raise Unprocessable("The points system has no levels")
-    thresholds = [one.points for one in levels]
-
-    async def count() -> list[int]:
-        async with acquired(parts.pool) as connection:
-            counts = await store.spread(connection, space.id, system.number, {}, thresholds)
-            if thresholds[0] == 0:  # who never had any is there too
-                counts[1] += await store.count_users(connection, space.id, {}) - sum(counts)
-            return counts
-
-    counts = await parts.memo.get(("levels", space.id, system.number, *thresholds), count)
+    counts = await level_counts(parts, space, system)
     return answer(
         [shapes.LevelUsers(shapes.level(one), count) for one, count in zip(levels, counts[1:], strict=True)]
     )

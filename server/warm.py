@@ -1,0 +1,49 @@
+"""Counts of whole spaces that take long in a large one, made before anybody asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from server.console.pages.overview import active_users
+from server.core.errors import Unavailable
+from server.features.achievements.api import completions
+from server.features.points.api import level_counts, spread
+from server.http.services import Services
+from server.spaces.space import Space
+
+PAUSE_S = 1.0
+"""Between two looks for new catalogs: a new system or level is counted this soon."""
+
+log = structlog.get_logger(__name__)
+
+
+async def keep_warm(services: Services) -> None:
+    """Count in every space at the start, and anew where its catalog changed; what the memo keeps of it is
+    answered at once from then on (http/memo.py). Runs until it is cancelled."""
+    warmed: dict[int, int] = {}
+    while True:
+        for space in list(services.directory.spaces.values()):
+            version = space.index.catalog.version
+            if space.archived or warmed.get(space.id) == version:
+                continue
+            try:
+                await warm(services, space)
+            except Unavailable:
+                continue  # whoever asks is told; the next look tries again
+            except Exception as error:
+                log.error("not_warmed", space=space.public_id, exc_info=error)
+            warmed[space.id] = version
+        await asyncio.sleep(PAUSE_S)
+
+
+async def warm(services: Services, space: Space) -> None:
+    """Count in a space. ``Unavailable`` where Postgres is away."""
+    await active_users(services, space)
+    if space.index.catalog.achievements:
+        await completions(services, space)
+    for system in space.index.catalog.points:
+        await spread(services, space, system, {})
+        if space.index.points.levels[system.number]:
+            await level_counts(services, space, system)
