@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from loadtest.histogram import Histogram, quantile
 from server.services import Services
@@ -38,28 +41,41 @@ class Scrape(NamedTuple):
 
 async def scrape(url: str) -> Scrape:
     """Read ``/metrics``."""
-    async with httpx.AsyncClient() as client:
-        text = (await client.get(url + "/metrics", timeout=10)).raise_for_status().text
-    families = {family.name: family for family in text_string_to_metric_families(text)}
-
-    def histogram(name: str) -> Histogram:
-        bounds, counts, total = [], [], 0.0
-        for sample in families[name].samples:
-            if sample.name.endswith("_bucket"):
-                bound = sample.labels["le"]
-                bounds.append(inf if bound == "+Inf" else float(bound))
-                counts.append(sample.value)
-            elif sample.name.endswith("_sum"):
-                total = sample.value
-        return Histogram(tuple(bounds), tuple(counts), total)
-
+    families = await _families(url)
     events = sum(s.value for s in families["podium_events"].samples if s.name == "podium_events_total")
     return Scrape(
         events,
-        histogram("podium_rank_update_seconds"),
-        histogram("podium_commit_call_seconds"),
-        histogram("podium_batch_inputs"),
+        _histogram(families["podium_rank_update_seconds"].samples),
+        _histogram(families["podium_commit_call_seconds"].samples),
+        _histogram(families["podium_batch_inputs"].samples),
     )
+
+
+async def answers(url: str) -> dict[str, Histogram]:
+    """How long the server took for GETs since its start, by the path as the API document has it."""
+    by_path: dict[str, list[Sample]] = {}
+    for sample in (await _families(url))["podium_answer_seconds"].samples:
+        if sample.labels["method"] == "GET":
+            by_path.setdefault(sample.labels["path"], []).append(sample)
+    return {path: _histogram(samples) for path, samples in by_path.items()}
+
+
+async def _families(url: str) -> dict[str, Metric]:
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(url + "/metrics", timeout=10)).raise_for_status().text
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def _histogram(samples: Iterable[Sample]) -> Histogram:
+    bounds, counts, total = [], [], 0.0
+    for sample in samples:
+        if sample.name.endswith("_bucket"):
+            bound = sample.labels["le"]
+            bounds.append(inf if bound == "+Inf" else float(bound))
+            counts.append(sample.value)
+        elif sample.name.endswith("_sum"):
+            total = sample.value
+    return Histogram(tuple(bounds), tuple(counts), total)
 
 
 async def function_us(redis: Any) -> float:

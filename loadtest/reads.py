@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from loadtest.game import _make_game, _until_swept, _with_streak
 from loadtest.generators import user_id
+from loadtest.probes import answers
 from loadtest.seed import seed
 from loadtest.stack import Stack, open_stack
 from server.backends.embedded.temporary import temporary_folder
@@ -151,48 +152,54 @@ async def _measure(stack: Stack, users: int) -> None:
     async with httpx.AsyncClient(
         base_url=stack.url, headers={"X-API-KEY": stack.key}, timeout=60, follow_redirects=False
     ) as http:
-        await _console(stack, http, users)
-        await _row(http, "(the client and /healthz)", ["/healthz"] * READS)
-        click.echo(f"GETs of a user, {READS} each of other users (reach p50 3 ms, p99 15 ms)")
-        for name, path in _OF_USER.items():
-            await _row(http, name, [path(user_id(dice.randrange(users))) for _ in range(READS)])
-        click.echo(f"lists and summaries of the space, {SLOW_READS} each (reach 200 ms)")
-        for name, whole in _OF_SPACE.items():
-            await _row(http, name, [whole] * SLOW_READS)
+        signed_in = await http.post("/console/sign-in", data={"secret": stack.key}, headers={"Origin": stack.url})
+        if signed_in.status_code != 303:
+            raise click.ClickException(f"sign-in: {signed_in.status_code} {signed_in.text[:200]}")
+        await _table(http, f"page of the console, {SLOW_READS} reads", SLOW_READS, _console(dice, users))
+        of_user = {
+            name: [path(user_id(dice.randrange(users))) for _ in range(READS)] for name, path in _OF_USER.items()
+        }
+        await _table(http, f"of one user, {READS} reads of other users", READS, of_user)
+        of_space = {name: [path] * SLOW_READS for name, path in _OF_SPACE.items()}
+        await _table(http, f"of the whole space, {SLOW_READS} reads", SLOW_READS, of_space)
 
 
-async def _console(stack: Stack, http: httpx.AsyncClient, users: int) -> None:
-    """The console's pages, signed in with the key."""
-    from server.console.app import PAGES  # it may not be there yet in what this is compared with
-
-    signed_in = await http.post("/console/sign-in", data={"secret": stack.key}, headers={"Origin": stack.url})
-    if signed_in.status_code != 303:
-        raise click.ClickException(f"sign-in: {signed_in.status_code} {signed_in.text[:200]}")
-    dice = random.Random(2)
-    click.echo(f"pages of the console ({len(PAGES)} kinds), {SLOW_READS} each (reach 300 ms)")
-    paths: dict[str, list[str]] = {
+def _console(dice: random.Random, users: int) -> dict[str, list[str]]:
+    """The console's pages."""
+    return {
         "overview": ["/console/"] * SLOW_READS,
         "search": [f"/console/users?search=writer%20{dice.randrange(1_000)}" for _ in range(SLOW_READS)],
         "user": [f"/console/users/{user_id(dice.randrange(users))}" for _ in range(SLOW_READS)],
+        "debug": [f"/console/users/{user_id(dice.randrange(users))}/debug" for _ in range(SLOW_READS)],
+        "restore a streak": [
+            f"/console/users/{user_id(dice.randrange(users))}/actions/restore" for _ in range(SLOW_READS)
+        ],
         "leaderboards": ["/console/leaderboards"] * SLOW_READS,
         "leaderboard": ["/console/leaderboards/all-time"] * SLOW_READS,
+        "analytics": ["/console/leaderboards/all-time/analytics"] * SLOW_READS,
     }
-    for name, wanted in paths.items():
-        await _row(http, name, wanted)
 
 
-async def _row(http: httpx.AsyncClient, name: str, paths: list[str]) -> None:
-    first_ms, _ = await _get(http, paths[0])
-    took, size = [], 0
-    for path in paths:
-        ms, size = await _get(http, path)
-        took.append(ms)
-    took.sort()
-    p99 = took[min(len(took) - 1, len(took) * 99 // 100)]
-    click.echo(
-        f"  {name:28} p50 {statistics.median(took):7.2f} ms, p99 {p99:7.2f} ms,"
-        f" first {first_ms:7.1f} ms, {size:,} bytes"
-    )
+async def _table(http: httpx.AsyncClient, title: str, reads: int, rows: dict[str, list[str]]) -> None:
+    """Markdown: times in the server by its own histogram ``podium_answer_seconds``; shares are exact, quantiles
+    interpolated. *First* and *client* are the client's times."""
+    click.echo(f"\n| {title} | p50 ms | p99 ms | within 3 ms | within 15 ms | first ms | client p50 ms | bytes |")
+    click.echo("|---|---|---|---|---|---|---|---|")
+    for name, paths in rows.items():
+        first_ms, _ = await _get(http, paths[0])
+        before = await answers(str(http.base_url))
+        took, size = [], 0
+        for path in paths:
+            ms, size = await _get(http, path)
+            took.append(ms)
+        after = await answers(str(http.base_url))
+        grown = (now.since(before[path]) if path in before else now for path, now in after.items())
+        seen = next(one for one in grown if one.count == reads)
+        click.echo(
+            f"| {name} | {seen.quantile(0.5) * 1000:.1f} | {seen.quantile(0.99) * 1000:.1f}"
+            f" | {seen.share_below(0.003):.0%} | {seen.share_below(0.015):.0%} | {first_ms:.0f}"
+            f" | {statistics.median(took):.1f} | {size:,} |"
+        )
 
 
 async def _get(http: httpx.AsyncClient, path: str) -> tuple[float, int]:

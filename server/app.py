@@ -182,7 +182,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/metrics", _metrics),
         *docs_routes(),
         openapi_route(ENDPOINTS),
-        *console_routes(web),
+        *console_routes(web, metrics.answered),
         Route(catalog_api.SCHEMA_PATH, catalog_api.get_schema),
         Route("/widget/podium-leaderboard.js", Widget(web, FOR_ALL_PAGES).answer),
         Mount("/shared", _PublicScripts(directory=web / "shared")),

@@ -18,13 +18,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from server.backends.redis.client import AWAY
+from server.clock import stopwatch_s
 from server.console.accounts import Role
 from server.console.pages import actions, boards, overview, sign_in, users
 from server.console.pages.page import Page
 from server.console.render import page
 from server.console.sessions import principal_of, session_of
 from server.core.errors import PodiumError, RequestError, Unavailable
-from server.http.routes import EscapedRoute
+from server.http.routes import EscapedRoute, Observe
 from server.http.services import services
 
 FORM_S = 3_600
@@ -36,15 +37,27 @@ PAGES: tuple[Page, ...] = (*overview.PAGES, *users.PAGES, *actions.PAGES, *board
 """All but those that need nobody signed in."""
 
 
-def console_routes(web: Path) -> list[BaseRoute]:
+def console_routes(web: Path, observe: Observe = lambda *_: None) -> list[BaseRoute]:
     """``/console`` and what it needs."""
     return [
         Route("/console", lambda _: RedirectResponse("/console/")),
         Mount("/console/static", StaticFiles(directory=web / "console")),
         Route("/console/sign-in", _guarded(sign_in.get_sign_in), methods=["GET"]),
         Route("/console/sign-in", _guarded(sign_in.post_sign_in), methods=["POST"]),
-        *(EscapedRoute(one.path, _signed_in(one), methods=[one.method]) for one in PAGES),
+        *(EscapedRoute(one.path, _observed(one, observe), methods=[one.method]) for one in PAGES),
     ]
+
+
+def _observed(one: Page, observe: Observe) -> Callable[[Request], Awaitable[Response]]:
+    handler = _signed_in(one)
+
+    async def handle(request: Request) -> Response:
+        began_s = stopwatch_s()
+        response = await handler(request)
+        observe(one.method, one.path, stopwatch_s() - began_s)
+        return response
+
+    return handle
 
 
 def _signed_in(one: Page) -> Callable[[Request], Awaitable[Response]]:

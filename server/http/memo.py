@@ -13,8 +13,9 @@ from server.clock import stopwatch_s
 
 T = TypeVar("T")
 
-COSTLY_S = 0.05
-"""What takes less is computed each time: a small space always shows what is."""
+COSTLY_S = 0.005
+"""What takes less is computed each time: a small space always shows what is. What takes just this long is kept for
+0.25 s, about as long as Postgres is behind anyway."""
 KEPT_TIMES = 50
 """What is costly is kept this many times as long as it took: at most 2 % of a core of Postgres goes into it."""
 KEPT_MAX = 1_000

@@ -31,7 +31,9 @@ async def warming(services: Services) -> AsyncIterator[None]:
         await task
 
 
-async def test_summaries_are_counted_before_they_are_asked_for(http: httpx.AsyncClient, services: Services) -> None:
+async def test_summaries_are_counted_before_they_are_asked_for(
+    http: httpx.AsyncClient, services: Services
+) -> None:
     levels = [{"name": "Start", "key": "start", "points": 0}]
     trigger = {"type": "user_creation", "points": 5, "status": "active"}
     await make(http, "points", {"name": "XP", "key": "xp", "levels": levels, "triggers": [trigger]})
