@@ -92,7 +92,7 @@ def debian_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     url = f"unix://{socket_path}"
     options = ["--port", "0", "--unixsocket", str(socket_path), "--save", "", "--loglevel", "warning"]
     with subprocess.Popen([program, *options], cwd=socket_path.parent, stdout=subprocess.DEVNULL) as server:
-        asyncio.run(until(socket_path.exists))
+        asyncio.run(until(lambda: _answers(url)))
         yield url
         server.terminate()
 
@@ -206,6 +206,14 @@ async def _execute(url: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def _database(url: str, name: str) -> str:

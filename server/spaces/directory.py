@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from server.backends.postgres.pool import CONNECT_TIMEOUT_S, Pool, acquired
 from server.backends.redis.client import AWAY as REDIS_AWAY
 from server.backends.redis.client import RedisClient
+from server.backends.redis.keys import ANNOUNCE
 from server.clock import Clock
 from server.core.errors import Forbidden, Unauthorized, Unavailable, Unprocessable
 from server.engine.catalog import Catalog, CatalogIndex
@@ -191,6 +192,10 @@ class Directory:
                 found = await pipeline.execute()
             for space, (epoch, version) in zip(spaces, found, strict=True):
                 space.epoch = epoch.decode() if epoch is not None else None
+                if epoch is None:
+                    # Nobody can commit, and so announce it: a worker that has nothing to flush would only look
+                    # at its next visit.
+                    await self._redis.raw.publish(ANNOUNCE, space.public_id)
                 if epoch is not None and int(version or 0) < space.index.version:
                     await self._redis.call("catalog", space.keys.meta, space.index.version)
         except (*REDIS_AWAY, Unavailable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -95,14 +96,19 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """One for all faults: each of them must leave it whole."""
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One for all faults: each of them must leave it whole. The logs outlive it where a test has failed."""
+    failed = request.session.testsfailed
     with temporary_folder() as folder:
         running = Cluster(folder)
         try:
             yield running
         finally:
             running.stop()
+            if request.session.testsfailed > failed:
+                kept = tmp_path_factory.mktemp("cluster")
+                for command in ("web", "worker"):
+                    shutil.copy(running.log(command), kept)
 
 
 class Load:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from server.backends.redis.client import CONNECTIONS, RedisClient
+from server.core.errors import Unavailable
 
 
 async def test_calls_wait_for_a_connection(redis_client: RedisClient) -> None:
@@ -13,3 +17,18 @@ async def test_calls_wait_for_a_connection(redis_client: RedisClient) -> None:
     assert int(await redis_client.raw.get("calls")) == calls
     clients = await redis_client.raw.client_list()
     assert 1 < len(clients) <= CONNECTIONS + 1
+
+
+async def test_a_socket_that_was_closed_a_moment_ago_is_redis_being_away(redis_client: RedisClient) -> None:
+    """uvloop then raises a RuntimeError from the transport."""
+    pool = redis_client.raw.connection_pool
+    connection = await pool.get_connection()
+
+    def closed(_: Any) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    connection._writer.writelines = closed
+    await pool.release(connection)
+    with pytest.raises(Unavailable):
+        await redis_client.call("load", "{x}:meta", "epoch", "ann")
+    assert await redis_client.raw.ping()

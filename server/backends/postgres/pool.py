@@ -80,6 +80,11 @@ async def acquired(pool: Pool) -> AsyncIterator[PoolConnection]:
     """A connection for one request; ``Unavailable`` where Postgres is away."""
     try:
         async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-            yield connection
+            try:
+                yield connection
+            except AWAY:
+                # Else the pool would try to roll back what broke off, on a connection that is as good as gone.
+                connection.terminate()
+                raise
     except AWAY as error:
         raise Unavailable("Postgres is away") from error

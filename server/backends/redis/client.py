@@ -26,6 +26,18 @@ AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoad
 """What the client raises when Redis is away or loading its file."""
 
 
+class _Closed:
+    """Over a connection class of redis-py: what uvloop says of a socket that was just closed, as its error."""
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send; ``ConnectionError`` where there is nothing to send on any more."""
+        parent: Any = super()
+        try:
+            await parent.send_packed_command(command, check_health)
+        except RuntimeError as error:  # "unable to perform operation on <TCPTransport closed=True …>"
+            raise exceptions.ConnectionError(str(error)) from error
+
+
 class RedisClient:
     """One connection pool to one Redis. Every method raises ``Unavailable`` where Redis is away."""
 
@@ -43,6 +55,7 @@ class RedisClient:
             decode_responses=False,
             protocol=2,
         )
+        pool.connection_class = type("Connection", (_Closed, pool.connection_class), {})
         self.raw: Any = aioredis.Redis.from_pool(pool)
 
     async def call(self, function: str, meta: str, *args: str | bytes | int) -> Any:
