@@ -30,12 +30,12 @@ WITHOUT_OPTIONS = {"users.get", "users.getPreferences", "users.allMetrics"}
 
 
 class NodeSdk:
-    """The SDK in a process of its own; ``done`` and ``refused`` are the methods that were."""
+    """The SDK in a process of its own; ``done`` are the methods that were, ``refused`` says how they were."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.done: set[str] = set()
-        self.refused: set[str] = set()
+        self.refused: dict[str, str] = {}
 
     async def say(self, line: dict[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -60,7 +60,9 @@ class NodeSdk:
         answer = await self._call(method, *args)
         if "status" not in answer:
             assert answer["value"]["issues"], (method, answer)
-        self.refused.add(method)
+        else:
+            assert answer["status"], (method, answer)  # 0: the SDK could not read the answer
+        self.refused[method] = str(answer.get("status", "issue"))
         return int(answer.get("status", 0))
 
 
@@ -103,10 +105,10 @@ async def test_each_method(
         await _effects(sdk, services, clock)
         await _refusals(sdk)
     assert sdk.done == METHODS
-    assert sdk.refused == METHODS - {"leaderboards.all"}  # it takes nothing that could be wrong but the key
+    assert set(sdk.refused) == METHODS - {"leaderboards.all"}  # it takes nothing that could be wrong but the key
     async with node_sdk(base_url, "bad.key") as stranger:
         assert await stranger.refuse("leaderboards.all") == 401
-    compatibility.check("Node, `@trophyso/node` 1.0", sdk.done)
+    compatibility.check("Node, `@trophyso/node` 1.0", {**sdk.refused, **stranger.refused}.items())
 
 
 async def _effects(sdk: NodeSdk, services: Services, clock: SettableClock) -> None:
@@ -177,5 +179,6 @@ async def _refusals(sdk: NodeSdk) -> None:
     assert await refuse("achievements.complete", "nothing", {"user": {"id": "ann"}}) == 404
     assert await refuse("streaks.list", {"userIds": ","}) == 422
     assert await refuse("streaks.rankings", {"limit": 0}) == 422
+    assert await refuse("admin.streaks.freezes.create", {"freezes": [{"userId": "nobody"}]}) == 0
     assert await refuse("admin.streaks.freezes.create", {"freezes": []}) == 422
     assert await refuse("admin.streaks.restore", {"users": [{"id": "nobody"}]}) == 0

@@ -76,10 +76,18 @@ class NewPauses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pauses: list[NewPause]
 
 
+class StreakIssue(Issue, frozen=True, kw_only=True, omit_defaults=True):
+    """Why nothing was done to a user. ``level`` and ``reason`` are ``severity`` and ``message`` again: the Node
+    SDK reads those, the Python SDK these."""
+
+    level: Literal["error", "warning"]
+    reason: str
+
+
 class GivenFreezes(msgspec.Struct, frozen=True):
     """Who could not be given a freeze."""
 
-    issues: list[Issue]
+    issues: list[StreakIssue]
 
 
 class PauseRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -96,21 +104,21 @@ class CreatedPauses(msgspec.Struct, frozen=True):
     """What was created, and what was not."""
 
     created: list[PauseRow]
-    issues: list[Issue]
+    issues: list[StreakIssue]
 
 
 class Restored(msgspec.Struct, frozen=True, rename="camel"):
     """Whose streak is back."""
 
     restored_users: list[str]
-    issues: list[Issue]
+    issues: list[StreakIssue]
 
 
 class Reset(msgspec.Struct, frozen=True, rename="camel"):
     """Whose streak is at 0."""
 
     reset_users: list[str]
-    issues: list[Issue]
+    issues: list[StreakIssue]
 
 
 _users = msgspec.json.Decoder(Users)
@@ -139,7 +147,7 @@ async def post_reset(request: Request) -> Response:
 
 async def _each(
     request: Request, users: list[str], action: Literal["freeze", "restore", "reset"]
-) -> tuple[list[str], list[Issue]]:
+) -> tuple[list[str], list[StreakIssue]]:
     """Do it to every user; to whom it was done, and why not to the others."""
     parts, space = services(request), principal(request).space
     done, issues = [], []
@@ -151,10 +159,24 @@ async def _each(
                 entries.append(Entry(action, "streak", user, _told(space, before), _told(space, after)))
                 done.append(user)
             except NotFound as error:
-                issues.append(Issue("error", ids.printable(error.message), user_id=ids.printable(user)))
+                issues.append(_issue("error", error, user))
             except RequestError as error:
-                issues.append(Issue("warning", ids.printable(error.message), user_id=ids.printable(user)))
+                issues.append(_issue("warning", error, user))
     return done, issues
+
+
+def _issue(
+    severity: Literal["error", "warning"], error: RequestError, user: str, index: int | None = None
+) -> StreakIssue:
+    message = ids.printable(error.message)
+    return StreakIssue(
+        severity,
+        message,
+        msgspec.UNSET if index is None else index,
+        user_id=ids.printable(user),
+        level=severity,
+        reason=message,
+    )
 
 
 def _told(space: Space, state: UserState | None) -> dict[str, int] | None:
@@ -184,7 +206,7 @@ async def post_pauses(request: Request) -> Response:
                 created.append(row)
                 entries.append(Entry("pause", "streak", user, None, msgspec.to_builtins(row)))
             except RequestError as error:
-                issues.append(Issue("error", ids.printable(error.message), at))
+                issues.append(_issue("error", error, one.user_id, at))
     return answer(CreatedPauses(created, issues), 201 if created else 200)
 
 
