@@ -148,12 +148,7 @@ async def _gather(*asked: Any) -> list[Any]:
 def _timeline_query(request: Request) -> dict[str, Any]:
     kinds = [kind for kind in request.query_params.getlist("kinds") for kind in kind.split(",")]
     good = [kind for kind in kinds if kind in timeline.KINDS]
-    cursor = request.query_params.get("cursor")
-    return {
-        "kinds": ",".join(good) or None,
-        "cursor": cursor if cursor is not None and cursor.isdigit() and len(cursor) < 19 else None,
-        "limit": 25,
-    }
+    return {"kinds": ",".join(good) or None, "cursor": request.query_params.get("cursor"), "limit": 25}
 
 
 def _range(aggregation: str, today: date) -> dict[str, str]:

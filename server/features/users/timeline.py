@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -23,15 +24,16 @@ from server.http.services import services
 
 ROWS_MAX = 200
 """Rows of a page."""
-KINDS = ("event", "points", "achievement", "streak", "level", "boost")
-_CURSOR_MAX = 2**62
+KINDS = ("event", "points", "achievement", "streak", "level", "boost", "support")
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,6})\Z")
+_END = 2**62
 
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class TimelineRow(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Something that happened: ``what`` it was, of ``subject`` (the key or name of a metric, a points system, an
-    achievement, a boost), and how much. ``id`` is that of an event or an award."""
+    achievement, a boost; of what support did, who did it), and how much. ``id`` is an event's or an award's."""
 
     at: Instant
     kind: str
@@ -71,24 +73,31 @@ class EventPage(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: str | UnsetType = UNSET
 
 
-_EVENTS = """
-    (SELECT at_ms, 'event' AS kind, 'event' AS what, metric AS subject, units AS amount, NULL::bigint AS total,
-            id::text AS id, coalesce(corrects::text, '') AS corrects, false AS silent
-     FROM events WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 ORDER BY at_ms DESC LIMIT $4)"""
-_AWARDS = """
-    (SELECT at_ms, 'points', CASE cause WHEN 0 THEN 'by hand' ELSE 'award' END, system, awarded, total,
-            id::text, '', false
-     FROM point_awards WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 ORDER BY at_ms DESC LIMIT $4)"""
-_COMPLETIONS = """
-    (SELECT at_ms, 'achievement', 'completed', achievement, NULL::bigint, NULL::bigint, '', '', silent
-     FROM achievement_completions WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3
-     ORDER BY at_ms DESC LIMIT $4)"""
+_COLUMNS = "at_ms, kind, what, subject, amount, total, id, corrects, silent"
+# Each part is ordered as the whole is, so that its first rows are those that the whole may need.
+_PARTS = {
+    "event": """
+        SELECT at_ms, 'event', 'event', metric, units, NULL::bigint, id::text, coalesce(corrects::text, ''), false
+        FROM events WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3""",
+    "points": """
+        SELECT at_ms, 'points', CASE cause WHEN 0 THEN 'by hand' ELSE 'award' END, system, awarded, total,
+               id::text, '', false
+        FROM point_awards WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3""",
+    "achievement": """
+        SELECT at_ms, 'achievement', 'completed', achievement, NULL::bigint, NULL::bigint, achievement::text, '',
+               silent
+        FROM achievement_completions WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3""",
+    "support": """
+        SELECT (extract(epoch FROM at) * 1000)::bigint, 'support', action, 0, NULL::bigint, NULL::bigint,
+               lpad(id::text, 20, '0'), actor, false
+        FROM audit_log WHERE space_id = $1 AND item = $2 AND (extract(epoch FROM at) * 1000)::bigint <= $3""",
+}
 _FACTS = """
-    (SELECT at_ms, CASE WHEN kind = 'level' THEN 'level' WHEN kind LIKE 'boost%' THEN 'boost' ELSE 'streak' END,
-            kind, CASE WHEN kind IN ('level', 'boost_started', 'boost_finished') THEN amount ELSE 0 END::integer,
-            amount, subject, '', '', false
-     FROM user_facts WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 AND kind = ANY ($5::text[])
-     ORDER BY at_ms DESC LIMIT $4)"""
+        SELECT at_ms,
+               CASE WHEN kind = 'level' THEN 'level' WHEN kind LIKE 'boost%' THEN 'boost' ELSE 'streak' END, kind,
+               CASE WHEN kind IN ('level', 'boost_started', 'boost_finished') THEN amount ELSE 0 END::integer,
+               amount, subject, kind, '', false
+        FROM user_facts WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 AND kind = ANY ($5::text[])"""
 _FACT_KINDS = {
     "streak": ("streak_lost", "freeze_used", "freeze_earned"),
     "level": ("level",),
@@ -101,19 +110,39 @@ async def get_timeline(request: Request) -> Response:
     space = principal(request).space
     user = ids.check_id("id", request.path_params["id"])
     limit = params.integer(request, "limit", 50, 1, ROWS_MAX)
-    cursor = params.integer(request, "cursor", _CURSOR_MAX, 0, _CURSOR_MAX)
+    from_ms, skip = _cursor(request)
     wanted = _kinds(request)
-    tables = (("event", _EVENTS), ("points", _AWARDS), ("achievement", _COMPLETIONS))
-    parts = [text for kind, text in tables if kind in wanted]
     facts = [name for kind, names in _FACT_KINDS.items() if kind in wanted for name in names]
     # All parameters are named in each statement, whichever parts it has.
-    statement = " UNION ALL ".join([*parts, _FACTS]) + " ORDER BY 1 DESC, 2 LIMIT $4"
+    parts = [*(text for kind, text in _PARTS.items() if kind in wanted), _FACTS]
+    some = " UNION ALL ".join(f"({part} ORDER BY 1 DESC, 7 DESC LIMIT $4)" for part in parts)
     async with acquired(services(request).pool) as connection:
-        rows = await connection.fetch(statement, space.id, user, cursor, limit + 1, facts)
-    page = [_row(space.index, row) for row in rows[:limit]]
-    more = len(rows) > limit
-    # Of one millisecond all rows or none: whoever pages on misses nothing but what exceeds a page.
-    return answer(Timeline(page, str(rows[limit]["at_ms"]) if more and rows[limit]["at_ms"] < cursor else UNSET))
+        rows = await connection.fetch(
+            f"SELECT * FROM ({some}) AS rows ({_COLUMNS}) ORDER BY at_ms DESC, kind, id DESC LIMIT $4",  # noqa: S608
+            space.id,
+            user,
+            from_ms,
+            skip + limit + 1,
+            facts,
+        )
+    found = rows[skip : skip + limit]
+    page = [_row(space.index, row) for row in found]
+    if len(rows) <= skip + limit:
+        return answer(Timeline(page, UNSET))
+    # Many rows may be of one millisecond (an import): the cursor says how many of them have been shown.
+    last_ms = found[-1]["at_ms"]
+    shown = sum(row["at_ms"] == last_ms for row in rows[: skip + limit])
+    return answer(Timeline(page, f"{last_ms}-{shown}"))
+
+
+def _cursor(request: Request) -> tuple[int, int]:
+    """Where a page begins: an instant, and how many of its rows were shown before."""
+    text = request.query_params.get("cursor")
+    if text is None:
+        return _END, 0
+    if (found := _CURSOR.match(text)) is None:
+        raise Unprocessable("cursor must be the nextCursor of a page")
+    return int(found[1]), int(found[2])
 
 
 def _kinds(request: Request) -> set[str]:
@@ -146,10 +175,13 @@ def _row(index: CatalogIndex, row: Any) -> TimelineRow:
     elif kind == "boost":
         subject = next((one.name for one in index.catalog.boosts if one.number == number), f"boost {number}")
         amount = total = None
+    elif kind == "support":
+        return TimelineRow(iso(row["at_ms"]), kind, row["what"], row["corrects"])
     else:
         total = None if row["what"] == "streak_lost" else total
+    id_ = row["id"] if kind in ("event", "points") else ""
     return TimelineRow(
-        iso(row["at_ms"]), kind, row["what"], subject, amount, total, row["id"], row["corrects"], row["silent"]
+        iso(row["at_ms"]), kind, row["what"], subject, amount, total, id_, row["corrects"], row["silent"]
     )
 
 
@@ -223,7 +255,7 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             Query("kinds", f"Some of {', '.join(KINDS)}, joined by commas; by default all."),
             Query("limit", "Rows.", {**_LIMIT, "default": 50}),
-            Query("cursor", "`nextCursor` of the page before.", {"type": "integer"}),
+            Query("cursor", "`nextCursor` of the page before."),
         ),
         description="The newest first, as Postgres has it: as a rule 0.2 s behind.",
     ),
