@@ -3,43 +3,91 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from server.services import Services
 from tests.integration.test_boards import flush, make
 from tests.integration.test_points import write
 
 
-async def test_users_are_found(http: httpx.AsyncClient, services: Services) -> None:
+async def found(http: httpx.AsyncClient, **query: object) -> list[str]:
+    """The ids on all pages."""
+    users: list[str] = []
+    while True:
+        answer = await http.get("/admin/v1/users", params=query)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        users += [user["id"] for user in page["users"]]
+        if "nextCursor" not in page:
+            return users
+        query["cursor"] = page["nextCursor"]
+
+
+@pytest.fixture
+async def people(http: httpx.AsyncClient, services: Services) -> list[str]:
+    """Their ids, in order."""
     await make(http, "attributes", {"name": "Plan", "key": "plan", "type": "user"})
-    people = {
+    fields = {
         "u1": {"name": "Ann Lee", "email": "ann@example.com", "attributes": {"plan": "pro"}},
         "u2": {"name": "anna", "email": "a_b%c@example.com"},
         "u3": {"name": "نور", "attributes": {"plan": "pro"}},
+        "u4": {"name": "Özil  Mésut Ann-Marie"},
+        "u5": {"name": "ИВАН Петров"},
+        "u6": {"name": "\u202eevil " + "word " * 40},
         "ann": {"name": "Zed"},
+        " pad ": {"name": "Ada"},
         "x'; DROP TABLE users; --": {"name": "<b>Bobby</b>"},
     }
-    for user, fields in people.items():
-        assert (await http.post("/v1/users", json={"id": user, **fields})).status_code == 201
+    for user, profile in fields.items():
+        assert (await http.post("/v1/users", json={"id": user, **profile})).status_code == 201
     await flush(services)
+    return sorted(fields)
 
-    async def find(**query: object) -> list[str]:
-        answer = await http.get("/admin/v1/users", params=query)
-        assert answer.status_code == 200, answer.text
-        return [user["id"] for user in answer.json()["users"]]
 
-    assert await find() == sorted(people)
-    assert await find(search="ann") == ["ann", "u1", "u2"]
-    assert await find(search="ANN@") == ["u1"]
-    assert await find(search="a_b%") == ["u2"]
-    assert await find(search="%") == []
-    assert await find(search="نو") == ["u3"]
-    assert await find(search="x';") == ["x'; DROP TABLE users; --"]
-    assert await find(attribute="plan:pro") == ["u1", "u3"]
-    assert await find(attribute="plan:pro", search="ann") == ["u1"]
-    first = (await http.get("/admin/v1/users", params={"limit": 2, "search": "ann"})).json()
-    assert [user["id"] for user in first["users"]] == ["ann", "u1"]
-    assert await find(search="ann", cursor=first["nextCursor"]) == ["u2"]
-    for query in ({"limit": 0}, {"attribute": "plan"}, {"attribute": "x:y"}, {"search": "a" * 300}):
+FOUND: list[tuple[dict[str, str], list[str]]] = [
+    ({"search": "ann"}, ["ann", "u1", "u4", "u2"]),
+    ({"search": "ANN@"}, ["u1"]),
+    ({"search": "a_b%"}, ["u2"]),
+    ({"search": "%"}, []),
+    ({"search": "نو"}, ["u3"]),
+    ({"search": "özil"}, ["u4"]),
+    ({"search": "OZIL mes"}, ["u4"]),
+    ({"search": "mesut  Ann"}, ["u4"]),
+    ({"search": "иван"}, ["u5"]),
+    ({"search": "ПЕТР"}, ["u5"]),
+    ({"search": " pad"}, [" pad "]),
+    ({"search": "x';"}, ["x'; DROP TABLE users; --"]),
+    ({"search": "lee"}, ["u1"]),
+    ({"search": "ee"}, []),
+    ({"attribute": "plan:pro"}, ["u1", "u3"]),
+    ({"attribute": "plan:pro", "search": "ann"}, ["u1"]),
+]
+
+
+async def test_users_are_found(http: httpx.AsyncClient, people: list[str]) -> None:
+    for query, ids in FOUND:
+        assert await found(http, **query) == ids, query
+    for limit in (1, 2, 3):
+        assert await found(http, limit=limit) == people
+        assert await found(http, limit=limit, search="ann") == ["ann", "u1", "u4", "u2"]
+
+
+async def test_a_new_name_replaces_the_old_one(
+    http: httpx.AsyncClient, services: Services, people: list[str]
+) -> None:
+    await http.patch("/v1/users/u1", json={"name": "Bea"})
+    await http.delete("/admin/v1/users", params={"ids": "u2"})
+    await flush(services)
+    assert await found(http, search="ann") == ["ann", "u4", "u1"]  # u1 by the e-mail
+    assert await found(http, search="lee") == []
+    assert await found(http, search="bea") == ["u1"]
+
+
+async def test_what_cannot_be_searched_for(http: httpx.AsyncClient) -> None:
+    for query in (
+        *({"limit": 0}, {"attribute": "plan"}, {"attribute": "x:y"}, {"search": "a" * 300}),
+        *({"cursor": "x"}, {"cursor": "WzEsIDJd"}, {"cursor": "é"}),
+    ):
         refused = await http.get("/admin/v1/users", params=query)
         assert (refused.status_code, list(refused.json())) == (422, ["error"]), query
 

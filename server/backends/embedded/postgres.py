@@ -38,6 +38,9 @@ SETTINGS = {
     "log_timezone": "UTC",
 }
 
+# The same on every machine, and lower() knows more letters than A to Z.
+LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+
 # Only this machine, only with the password.
 ACCESS_RULES = f"host all all {HOST}/32 scram-sha-256\n"
 
@@ -166,7 +169,7 @@ def _make_cluster(folder: DataFolder, cluster: Cluster, binaries: Path, account:
             shutil.chown(data, account.uid, account.gid)
     except OSError as error:
         raise EmbeddedError(f"Cannot create {data}: {error.strerror}.") from error
-    options = ["-U", NAME, "--encoding=UTF8", "--locale=C", "--auth=trust", "--no-instructions"]
+    options = ["-U", NAME, "--encoding=UTF8", *LOCALE, "--auth=trust", "--no-instructions"]
     _run(folder, [str(binaries / "initdb"), "-D", str(data), *options], account)
     # The password goes through a pipe, never over a command line; nobody can connect before these rules.
     (data / "pg_hba.conf").write_text(ACCESS_RULES)

@@ -18,7 +18,7 @@ from server.console.charts import Day, Point, bars, calendar, line, spark
 from server.console.pages.page import Page
 from server.console.render import page
 from server.core import ids
-from server.core.errors import NotFound
+from server.core.errors import NotFound, RequestError
 from server.core.periods import local_time, zone
 from server.engine.state import UserState
 from server.features.achievements import api as achievements
@@ -48,10 +48,10 @@ async def get_users(request: Request) -> Response:
     asked = {name: request.query_params.get(name) for name in ("search", "attribute", "cursor")}
     problem = ""
     found: dict[str, Any] = {"users": []}
-    if asked["attribute"] and ":" not in asked["attribute"]:
-        problem = "An attribute is searched for as key:value, for example plan:pro."
-    else:
+    try:
         found = await ask(request, people.get_users, query={**asked, "limit": 50})
+    except RequestError as error:
+        problem = error.message
     status = 422 if problem else 200
     return page(request, "users.html", status, asked=asked, found=found, problem=problem)
 
