@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from server.backends.redis.client import AWAY
 from server.clock import stopwatch_s
 from server.console.accounts import Role
-from server.console.pages import actions, boards, overview, sign_in, users
+from server.console.pages import actions, boards, debug, overview, sign_in, user, users
 from server.console.pages.page import Page
 from server.console.render import page
 from server.console.sessions import principal_of, session_of
@@ -33,7 +33,7 @@ FORM_S = 3_600
 
 log = structlog.get_logger(__name__)
 
-PAGES: tuple[Page, ...] = (*overview.PAGES, *users.PAGES, *actions.PAGES, *boards.PAGES)
+PAGES: tuple[Page, ...] = (*overview.PAGES, *users.PAGES, *user.PAGES, *debug.PAGES, *actions.PAGES, *boards.PAGES)
 """All but those that need nobody signed in."""
 
 

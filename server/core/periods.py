@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -47,6 +47,11 @@ def local_day(instant_ms: int, tz: tzinfo) -> date:
 def instant(moment: datetime) -> int:
     """The instant in ms of an aware datetime."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def day_begins(day: date, tz: tzinfo) -> int:
+    """The instant in ms at which a local day begins; 0 for one before 1970."""
+    return max(0, instant(datetime.combine(day, time.min, tz)))
 
 
 def iso(instant_ms: int) -> str:

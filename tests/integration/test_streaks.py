@@ -261,3 +261,14 @@ async def test_without_settings_nobody_has_a_streak(http: httpx.AsyncClient) -> 
         "end"
         in (await http.post("/admin/v1/streaks/pauses", json={"pauses": [bad]})).json()["issues"][0]["message"]
     )
+
+
+async def test_a_pause_has_its_limits(http: httpx.AsyncClient) -> None:
+    await http.put("/v1/users/ann", json={})
+    pauses = [
+        {"userId": "ann", "start": "2026-12-01", "end": end} for end in ("2036-12-01", "2040-01-01", "9999-12-31")
+    ]
+    answer = await http.post("/admin/v1/streaks/pauses", json={"pauses": pauses})
+    assert answer.status_code == 201
+    assert len(answer.json()["created"]) == 1
+    assert [(one["index"], one["userId"]) for one in answer.json()["issues"]] == [(1, "ann"), (2, "ann")]

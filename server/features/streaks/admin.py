@@ -26,12 +26,15 @@ from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
 from server.http.resource import Deleted, DeletedItem, Issue, check_uuid
 from server.http.services import services
+from server.http.times import check_days
 from server.spaces.audit import Entry
 from server.spaces.space import Space
 from server.spaces.states import read_state
 
 USERS_MAX = 100
 """Users, or pauses, of one request."""
+PAUSE_MAX_DAYS = 10 * 366
+"""From the first to the last day of a pause."""
 PATIENCE_S, LOOK_S = 5.0, 0.1
 """A pause that was just made is waited for: as long, and looked for so often."""
 
@@ -198,8 +201,9 @@ async def post_pauses(request: Request) -> Response:
             try:
                 user = ids.check_id("userId", one.user_id)
                 start, end = parse_day("start", one.start), parse_day("end", one.end)
-                if end < start:
-                    raise Unprocessable("end must not lie before start")
+                check_days(start, end)
+                if (end - start).days > PAUSE_MAX_DAYS:
+                    raise Unprocessable(f"end must lie at most {PAUSE_MAX_DAYS:,} days after start")
                 pause = Pause(ids.new_uuid7(parts.clock()), start.toordinal(), end.toordinal())
                 await parts.commit(space, ChangeStreak(user, "pause", parts.clock(), pause))
                 row = PauseRow(pause.id, user, start, end)

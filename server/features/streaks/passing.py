@@ -13,7 +13,7 @@ import msgspec
 
 from server.features.streaks.calendar import last_day, period_of
 from server.features.streaks.model import Streaks
-from server.features.streaks.rules import Rules, is_held, length_of, waited, with_freezes
+from server.features.streaks.rules import Rules, length_of, next_unheld, waited, with_freezes
 
 
 class Passing(NamedTuple):
@@ -32,9 +32,8 @@ def passings(rules: Rules, streaks: Streaks, until: int) -> Iterator[Passing]:
     frequency, track = rules.frequency, streaks.tracks[rules.track]
     length = length_of(track)
     if length and rules.thresholds:
-        for missed in range(track.stretches[-1].last + 1, period_of(frequency, until)):
-            if is_held(rules, streaks, missed):
-                continue
+        missed, end = track.stretches[-1].last, period_of(frequency, until)
+        while (missed := next_unheld(rules, streaks, rules.track, missed + 1, end)) < end:
             day = last_day(frequency, missed) + 1
             # A freeze is used at the midnight that ends the period; one that is earned then comes first.
             streaks = yield from _earned(rules, streaks, day)
@@ -54,8 +53,7 @@ def next_passing(rules: Rules, streaks: Streaks, today: int) -> int | None:
     then, _, alive = waited(rules, streaks, period_of(frequency, today), today)
     if rules.thresholds and alive and length_of(track):
         due = max(track.stretches[-1].last + 1, period_of(frequency, today))
-        while is_held(rules, then, due):
-            due += 1
+        due = next_unheld(rules, then, rules.track, due)
         days.append(last_day(frequency, due) + 1)
     wanted = rules.freezes
     if wanted is not None and wanted.auto_earn_interval and then.freezes is not None:

@@ -168,9 +168,7 @@ def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
     if not length_of(track) or not rules.thresholds or not alive:
         return Standing(0, None, None, None, None, freezes, tuple(used))
     newest = track.stretches[-1]
-    due = max(newest.last + 1, period)
-    while _is_held(rules, then, rules.track, due):
-        due += 1
+    due = next_unheld(rules, then, rules.track, max(newest.last + 1, period))
     at = max(period, newest.last)
     return Standing(
         newest.length,
@@ -266,6 +264,22 @@ def is_held(rules: Rules, streaks: Streaks, period: int) -> bool:
     return _is_held(rules, streaks, rules.track, period)
 
 
+def next_unheld(rules: Rules, streaks: Streaks, index: int, period: int, until: int | None = None) -> int:
+    """The first period, from ``period`` up to ``until``, that nothing holds; ``index`` says of which frequency."""
+    frequency = FREQUENCIES[index]
+    while until is None or period < until:
+        first, last = first_day(frequency, period), last_day(frequency, period)
+        # Pauses may be years long: their days are not walked through.
+        ends = [pause.end for pause in streaks.pauses if pause.start <= last and pause.end >= first]
+        if ends:
+            period = period_of(frequency, max(ends)) + 1
+        elif _is_held(rules, streaks, index, period):
+            period += 1
+        else:
+            return period
+    return until if until is not None else period
+
+
 def _with_track(streaks: Streaks, index: int, track: Track) -> Streaks:
     tracks = list(streaks.tracks)
     tracks[index] = track
@@ -336,9 +350,8 @@ def waited(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Streak
     used: list[int] = []
     alive = True
     if length_of(track):
-        for missed in range(track.stretches[-1].last + 1, until):
-            if _is_held(rules, streaks, index, missed):
-                continue
+        missed = track.stretches[-1].last
+        while (missed := next_unheld(rules, streaks, index, missed + 1, until)) < until:
             # A freeze is used at the midnight that ends the period; one that is earned then comes first.
             streaks = with_freezes(rules, streaks, last_day(frequency, missed) + 1)
             alive = (streaks.freezes or 0) > 0
@@ -356,7 +369,7 @@ def _join(
     """The track with one period more that was met: at its end, before it, or where two stretches meet."""
 
     def hang_together(before: int, after: int) -> bool:
-        return all(_is_held(rules, streaks, index, missed) for missed in range(before + 1, after))
+        return next_unheld(rules, streaks, index, before + 1, after) == after
 
     resets = [one.last for one in track.stretches if not one.length]
     since = max((last for last in resets if last <= period), default=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
-from server.core.periods import instant, local_day, zone
+from server.core.periods import day_begins, local_day, zone
 from server.engine import shown
 from server.engine.catalog import CatalogIndex
 from server.engine.state import UserState
@@ -169,7 +169,7 @@ async def get_wrapped(request: Request) -> Response:
 
 
 def _begins(day: date, state: UserState) -> int:
-    return max(0, instant(datetime.combine(day, time.min, zone(state.profile.tz))))
+    return day_begins(day, zone(state.profile.tz))
 
 
 def _activity(

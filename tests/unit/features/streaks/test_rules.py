@@ -300,3 +300,44 @@ def test_freezes_are_what_a_diary_says(writes: list[bool], start: int, more: int
             length += 1
             life.write(number)
         assert (life.length(number), life.on(number).freezes) == (length, freezes), number
+
+
+@given(
+    frequency=st.sampled_from(FREQUENCIES),
+    days_off=st.frozensets(st.integers(0, 6), max_size=6),
+    pauses=st.lists(st.tuples(st.integers(-20, 400), st.integers(0, 200)), max_size=4),
+    frozen=st.frozensets(st.integers(0, 30), max_size=5),
+    start=st.integers(0, 60),
+    span=st.none() | st.integers(0, 90),
+)
+def test_the_next_period_that_nothing_holds(
+    frequency: Frequency,
+    days_off: frozenset[int],
+    pauses: list[tuple[int, int]],
+    frozen: frozenset[int],
+    start: int,
+    span: int | None,
+) -> None:
+    wanted, first = plain(frequency, days_off=days_off), period_of(frequency, Life.day(start))
+    track = wanted.track
+    held = Streaks(
+        pauses=tuple(Pause(str(at), Life.day(at), Life.day(at + long)) for at, long in pauses),
+        frozen=tuple((track, first + one) for one in frozen),
+    )
+    until = None if span is None else first + span
+    walked = first
+    while (until is None or walked < until) and rules.is_held(wanted, held, walked):
+        walked += 1
+    assert rules.next_unheld(wanted, held, track, first, until) == walked
+
+
+@pytest.mark.parametrize("frequency", FREQUENCIES)
+def test_a_pause_of_centuries(frequency: Frequency) -> None:
+    """Its days are not walked through: every event and every read of the user would be slow."""
+    life = Life(plain(frequency)).write(0)
+    end = date(2999, 12, 31).toordinal()
+    life.streaks = rules.paused(life.streaks, Pause("long", Life.day(1), end))
+    found = life.on(300)
+    assert found.length == 1
+    assert found.expires == last_day(frequency, period_of(frequency, end) + 1)
+    assert life.write(301).length(301) == 2

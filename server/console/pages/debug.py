@@ -1,0 +1,107 @@
+"""The state of a user as it is stored, and why a score is what it is."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.backends.redis.client import AWAY
+from server.console.ask import ask
+from server.console.pages.page import Page
+from server.console.pages.users import state_of
+from server.console.render import page
+from server.core.errors import NotFound, Unavailable
+from server.core.periods import iso
+from server.features.leaderboards import moderation
+from server.features.points import api as points
+from server.features.users import timeline
+from server.http.services import services
+
+ENTRIES, LOOKED_AT = 20, 500
+"""Log entries of the user that are shown, and the newest of the space among which they are looked for."""
+EVENTS = 10
+WHY_MAX = 100
+_LEAST_DAY = 700_000
+"""Ordinal of a day in 1917: a smaller number is no day."""
+
+
+async def get_debug(request: Request) -> Response:
+    """``/console/users/{id}/debug``."""
+    user, state = await state_of(request)
+    parts, space = services(request), request.state.space
+    try:
+        found = await parts.redis.raw.xrevrange(space.keys.log, count=LOOKED_AT)
+        token = await parts.redis.raw.hget(space.keys.user(user), "t")
+    except AWAY as error:
+        raise Unavailable("Redis is away") from error
+    entries = [
+        (log_id.decode(), item[3])
+        for log_id, fields in found
+        for item in msgspec.msgpack.decode(fields[b"e"])
+        if item[0] == user
+    ]
+    newest = await ask(request, timeline.get_events, query={"userId": user, "limit": EVENTS})
+    key = request.query_params.get("board")
+    return page(
+        request,
+        "debug.html",
+        id=user,
+        raw=_json(named(state)),
+        token="" if token is None else token.decode(),
+        format=state.format,
+        version=space.index.version,
+        entries=entries[:ENTRIES],
+        newest=_json(newest["events"]),
+        boards=space.index.catalog.leaderboards,
+        board=key,
+        why=await _why(request, user, key) if key else None,
+    )
+
+
+async def _why(request: Request, user: str, key: str) -> dict[str, Any]:
+    """What a user's score on a leaderboard is made of: ``rows`` of (instant, amount, what), ``note``."""
+    index = request.state.space.index
+    board = index.leaderboard_by_key.get(key)
+    if board is None:
+        raise NotFound(f"There is no leaderboard {key}")
+    if board.rank_by == "metric":
+        path = {"id": board.id, "userId": user}
+        events = await ask(request, moderation.get_events, path, {"limit": WHY_MAX})
+        rows = [(one["at"], one["value"], one["id"]) for one in events]
+        note = f"Events of the present run, the newest {WHY_MAX} at most; operator {board.operator}."
+    elif board.rank_by == "points":
+        system = next(one for one in index.catalog.points if one.id == board.points_system_id)
+        shown = await ask(request, points.get_user_points, {"id": user, "key": system.key}, {"awards": WHY_MAX})
+        rows = [(one["date"], one["awarded"], one["trigger"]["type"]) for one in shown["awards"]]
+        note = f"Awards of {system.name}, the newest {WHY_MAX} at most; a run counts those of its days."
+    else:
+        rows, note = [], "It ranks by the streak: see the calendar on the user's page."
+    return {"rows": rows, "sum": sum(amount for _, amount, _ in rows), "note": note}
+
+
+def named(value: Any, name: str = "") -> Any:
+    """A state as people read it: fields of records by name, instants and days as dates beside their numbers."""
+    if isinstance(value, msgspec.Struct):
+        return {field: named(getattr(value, field), field) for field in value.__struct_fields__}
+    if isinstance(value, dict):
+        return {str(key): named(one, name) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [named(one, name) for one in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        if name.endswith("_ms") and value:
+            return f"{value} ({iso(value)})"
+        if name.endswith(("_day", "_on", "start", "end")) and _LEAST_DAY < value <= date.max.toordinal():
+            return f"{value} ({date.fromordinal(value)})"
+    return value
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+PAGES = (Page("/console/users/{id}/debug", get_debug, role="support"),)

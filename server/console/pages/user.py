@@ -1,0 +1,205 @@
+"""Everything about one user on one page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from datetime import date, timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.console.ask import ask
+from server.console.charts import Day, Point, bars, calendar, line
+from server.console.pages.page import Page
+from server.console.pages.places import places_of
+from server.console.pages.users import state_of
+from server.console.render import page
+from server.core.periods import day_begins, local_time, parse_day, zone
+from server.features.achievements import api as achievements
+from server.features.metrics import api as metrics
+from server.features.points import api as points
+from server.features.settings import admin as settings
+from server.features.streaks import api as streaks
+from server.features.users import api as users
+from server.features.users import timeline
+from server.http.services import services
+
+HEAT_DAYS = 371
+"""53 weeks."""
+CHART_DAYS = 30
+CHARTS = 12
+"""Metrics that have a chart: those that the user has most of. The others are a line each."""
+AT_ONCE = 4
+"""Questions under way for one page: it must not take all of the pool's connections."""
+TIMELINE_ROWS = 25
+AUDIT_ROWS = 20
+AGGREGATIONS = {"daily": CHART_DAYS - 1, "weekly": 7 * 26, "monthly": 365}
+"""Days that a metric's chart goes back."""
+
+
+async def get_user(request: Request) -> Response:
+    """``/console/users/{id}``."""
+    user, state = await state_of(request)
+    parts, space = services(request), request.state.space
+    now = local_time(parts.clock(), zone(state.profile.tz))
+    here = {"id": user}
+    aggregation = request.query_params.get("aggregation", "daily")
+    if aggregation not in AGGREGATIONS:
+        aggregation = "daily"
+    shown, streak, goals, places, totals, happened, changes, *systems = await _few(
+        ask(request, users.get_user, here),
+        ask(request, streaks.get_streak, here, {"historyPeriods": HEAT_DAYS}),
+        ask(request, achievements.get_user_achievements, here, {"includeIncomplete": "true"}),
+        places_of(request, user, now.date()),
+        ask(request, metrics.get_metrics, here),
+        ask(request, timeline.get_timeline, here, _timeline_query(request, state.profile.tz)),
+        ask(request, settings.get_audit_log, query={"item": user, "limit": AUDIT_ROWS}),
+        *(_points(request, user, one.key, one.id, now.date()) for one in space.index.catalog.points),
+    )
+    touched = [metric for metric in totals if metric["current"]]
+    charted = touched[:CHARTS]
+    charts = await _few(*(_metric(request, user, metric, aggregation, now.date()) for metric in charted))
+    track = state.streaks.tracks[space.index.streaks.track] if state.streaks is not None else None
+    best = track.best if track is not None else 0
+    days = _heat(streak, now.date())
+    chosen = _kinds(request)
+    return page(
+        request,
+        "user.html",
+        user=shown,
+        tz=state.profile.tz,
+        now=now,
+        streak=streak,
+        best=best,
+        days=days,
+        heat=calendar(days) if streak["frequency"] == "daily" else "",
+        systems=systems,
+        achievements=[_goal(one, totals, best) for one in _completed_first(goals)],
+        places=places,
+        charts=charts,
+        others=touched[CHARTS:],
+        aggregation=aggregation,
+        aggregations=AGGREGATIONS,
+        timeline=happened,
+        kinds=timeline.KINDS,
+        chosen=chosen,
+        until=request.query_params.get("until", ""),
+        audit=changes["rows"],
+        more_audit="nextCursor" in changes,
+    )
+
+
+async def _few(*asked: Awaitable[Any]) -> list[Any]:
+    """All answers, a few questions at a time."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(question: Awaitable[Any]) -> Any:
+        async with gate:
+            return await question
+
+    return list(await asyncio.gather(*(one(question) for question in asked)))
+
+
+def _kinds(request: Request) -> list[str]:
+    asked = [kind for kinds in request.query_params.getlist("kinds") for kind in kinds.split(",")]
+    return [kind for kind in timeline.KINDS if kind in asked]
+
+
+def _timeline_query(request: Request, tz: str | None) -> dict[str, Any]:
+    cursor = request.query_params.get("cursor")
+    until = request.query_params.get("until")
+    if until and not cursor:
+        after = parse_day("until", until) + timedelta(days=1)
+        cursor = f"{max(0, day_begins(after, zone(tz)) - 1)}-0"
+    return {"kinds": ",".join(_kinds(request)) or None, "cursor": cursor, "limit": TIMELINE_ROWS}
+
+
+async def _metric(
+    request: Request, user: str, metric: dict[str, Any], aggregation: str, today: date
+) -> dict[str, Any]:
+    """A metric with its chart."""
+    start = today - timedelta(days=AGGREGATIONS[aggregation])
+    query = {"aggregation": aggregation, "startDate": start.isoformat(), "endDate": today.isoformat()}
+    rows = await ask(request, metrics.get_summary, {"id": user, "key": metric["key"]}, query)
+    return {**metric, "rows": rows, "chart": bars([Point(row["date"], row["change"]) for row in rows])}
+
+
+async def _points(request: Request, user: str, key: str, system: str, today: date) -> dict[str, Any]:
+    """What a user has of a points system: total, level and the next one, awards, boosts, a chart."""
+    here = {"id": user, "key": key}
+    start = today - timedelta(days=CHART_DAYS - 1)
+    query = {"aggregation": "daily", "startDate": start.isoformat(), "endDate": today.isoformat()}
+    shown = await ask(request, points.get_user_points, here, {"awards": 20})
+    days = await ask(request, points.get_event_summary, here, query)
+    boosts = await ask(request, points.get_user_boosts, here)
+    levels = request.state.space.index.catalog.levels
+    above = [level for level in levels if level.system_id == system and level.points > shown["total"]]
+    following = min(above, key=lambda level: level.points, default=None)
+    base = shown["level"]["points"] if shown["level"] else 0
+    progress = None
+    if following is not None:
+        span = max(1, following.points - base)
+        progress = max(0, min(100, round(100 * (shown["total"] - base) / span)))
+    return {
+        **shown,
+        "key": key,
+        "boosts": boosts,
+        "days": days,
+        "chart": line([Point(row["date"], row["total"]) for row in days]),
+        "next": None if following is None else {"name": following.name, "points": following.points},
+        "progress": progress,
+    }
+
+
+def _completed_first(goals: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(goals, key=lambda one: one["achievedAt"] or "", reverse=True)
+
+
+def _goal(one: dict[str, Any], totals: list[dict[str, Any]], best: int) -> dict[str, Any]:
+    """An achievement with what it asks for in words, and how far the user is where one number says it."""
+    kind, at = one["trigger"], None
+    if kind == "metric":
+        how = f"{one['metricValue']:,g} {one['metricName']}"
+        if not one["eventAttributes"]:
+            at = next((metric["current"] for metric in totals if metric["id"] == one["metricId"]), 0.0)
+        wanted = one["metricValue"]
+    elif kind == "streak":
+        how, at, wanted = f"a streak of {one['streakLength']}", best, one["streakLength"]
+    elif kind == "achievement":
+        how, wanted = f"{len(one['achievementIds'])} other achievements", 0
+    elif kind == "anniversary":
+        how, wanted = f"{one['anniversaryYears']} years after signing up", 0
+    else:
+        how, wanted = "completed by the app", 0
+    return {**one, "how": how, "at": at if not one["achievedAt"] else None, "wanted": wanted}
+
+
+def _heat(streak: dict[str, Any], today: date) -> list[Day]:
+    """The periods of the past as a calendar shows them, the oldest first."""
+    periods = sorted(streak["streakHistory"], key=lambda one: str(one["periodStart"]))
+    paused = [(date.fromisoformat(pause["start"]), date.fromisoformat(pause["end"])) for pause in streak["pauses"]]
+    days, before = [], 0
+    for period in periods:
+        day, length = date.fromisoformat(period["periodStart"]), period["length"]
+        if day > today:
+            continue
+        if length > before:
+            kind, text = "met", f"extended to {length}"
+        elif period["usedFreeze"]:
+            kind, text = "frozen", f"a freeze held {length}"
+        elif period["usedPause"] or any(first <= day <= last for first, last in paused):
+            kind, text = "paused", "paused"
+        elif length and length == before:
+            kind, text = ("none", "not yet") if day == today else ("off", "day off")
+        elif before and day < today:
+            kind, text = "lost", f"lost at {before}"
+        else:
+            kind, text = "none", "nothing"
+        days.append(Day(day, kind, text))
+        before = length
+    return days
+
+
+PAGES = (Page("/console/users/{id}", get_user),)
