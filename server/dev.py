@@ -29,7 +29,7 @@ from server.backends.embedded.folder import port_problem
 from server.backends.redis.client import RedisClient
 from server.core.errors import StartError
 from server.demo import traffic
-from server.demo.history import make_history
+from server.demo.history import first_day, make_history
 from server.demo.setup import make_catalog, make_game
 from server.spaces import store
 
@@ -92,8 +92,8 @@ async def _run(folder: DataFolder, port: int, demo: bool, workers: int, redis_ur
     with _child(folder, "worker", environment) as worker, _child(folder, "web", environment) as web:
         await _until_ready(folder, url, [worker, web])
         if demo:
-            await make_catalog(url, file.admin_key)
-            await make_game(url, file.admin_key)
+            await make_catalog(url, file.admin_key, first_day())
+            await make_game(url, file.admin_key, first_day())
             await make_history(url, file.admin_key)
         _greet(file, folder.path, demo)
         await _watch(folder, [worker, web], traffic.play(url, file.admin_key) if demo else None)

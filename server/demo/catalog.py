@@ -14,13 +14,15 @@ class Person(NamedTuple):
 
     id: str
     name: str
+    city: str = ""
+    tz: str | None = None
 
 
 YOU = Person("you", "You")
 """Whom the demo page writes as."""
 
 PEOPLE = tuple(
-    Person(f"writer-{i}", name)
+    Person(f"writer-{i}", name, "London" if i % 2 else "New York")
     for i, name in enumerate(
         [
             "Ana Souza",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from server.core.periods import at
 from server.demo.catalog import METRIC, PEOPLE, Person
 
 DAYS = 60
-LEA = Person("lea", "Léa Moreau")
+LEA = Person("lea", "Léa Moreau", "London", "Europe/Paris")
 """Who wrote on 42 days in a row, and then not for more days than there are freezes: the streak to restore."""
 LEAS_DAYS, LOST_AGO = 42, 8
 _BATCH = 1_000
@@ -32,6 +32,21 @@ async def make_history(url: str, key: str, clock: Clock = system_clock) -> None:
                 raise StartError(f"the demo's history cannot be made: {answer.text[:200]}")
 
 
+def first_day(clock: Clock = system_clock) -> date:
+    """The Monday on or before the first day of the history: what the demo's leaderboards begin with."""
+    day = at(clock()).date() - timedelta(days=DAYS)
+    return day - timedelta(days=day.weekday())
+
+
+def _profile(person: Person) -> dict[str, Any]:
+    """The user of an event."""
+    user: dict[str, Any] = {"id": person.id, "name": person.name, "email": f"{person.id}@example.com"}
+    user["attributes"] = {"city": person.city, "plan": "pro" if len(person.name) % 3 else "free"}
+    if person.tz is not None:
+        user |= {"tz": person.tz, "deviceTokens": [f"demo-phone-of-{person.id}"]}
+    return user
+
+
 def _events(now_ms: int) -> list[dict[str, Any]]:
     dice = random.Random(1)  # noqa: S311 - for show, and the same each time
     yesterday = at(now_ms).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=1)
@@ -43,7 +58,7 @@ def _events(now_ms: int) -> list[dict[str, Any]]:
             if writes:
                 when = yesterday - timedelta(days=ago, minutes=dice.randint(0, 500))
                 words = round(dice.expovariate(1 / 300)) + 100
-                user = {"id": person.id, "name": person.name}
+                user = _profile(person)
                 event = {"key": METRIC, "user": user, "value": words, "timestamp": when.isoformat()}
                 events.append({**event, "idempotencyKey": f"history {ago}"})
     return events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import httpx
@@ -10,8 +11,9 @@ from server.core.errors import StartError
 from server.demo.catalog import BOARDS, METRIC
 
 
-async def make_catalog(url: str, key: str) -> None:
-    """The metric and the two leaderboards, where they are missing. ``StartError`` if the server refuses."""
+async def make_catalog(url: str, key: str, since: date | None = None) -> None:
+    """The metric and the two leaderboards, where they are missing; they begin on a day, today unless it is given.
+    ``StartError`` if the server refuses."""
     async with httpx.AsyncClient(base_url=f"{url}/admin/v1", headers={"X-API-KEY": key}, timeout=10) as client:
         metric = await _ensure(client, "metrics", {"key": METRIC, "name": "Words written", "units": "words"})
         for board, name in BOARDS.items():
@@ -23,14 +25,16 @@ async def make_catalog(url: str, key: str) -> None:
                 "status": "active",
                 "public": True,
             }
+            if since is not None:
+                body["start"] = since.isoformat()
             if board == "daily":
                 body |= {"runUnit": "day", "runInterval": 1}
             await _ensure(client, "leaderboards", body)
 
 
-async def make_game(url: str, key: str) -> None:
-    """A streak, points with levels and a boost on weekends, and achievements, where they are missing.
-    ``StartError`` if the server refuses."""
+async def make_game(url: str, key: str, since: date) -> None:
+    """A streak, points with levels and a boost on weekends, achievements, and leaderboards of cities, streaks and
+    each week's points, where they are missing. ``StartError`` if the server refuses."""
     async with httpx.AsyncClient(base_url=f"{url}/admin/v1", headers={"X-API-KEY": key}, timeout=10) as client:
         found = (await client.get("/metrics", params={"limit": 100})).raise_for_status().json()
         metric = next(item["id"] for item in found if item["key"] == METRIC)
@@ -47,10 +51,13 @@ async def make_game(url: str, key: str) -> None:
             for name, words in goals.items()
         ]
         new.append({"name": "A week in a row", "trigger": "streak", "streakLength": 7, "status": "active"})
+        new.append({"name": "Beta reader", "key": "beta-reader", "trigger": "api", "status": "active"})
         missing = [item for item in new if all(item["name"] != other["name"] for other in known)]
         if missing:
             (await client.post("/achievements", json=missing)).raise_for_status()
-        await _ensure(
+        city = await _ensure(client, "attributes", {"key": "city", "name": "City", "type": "user"})
+        await _ensure(client, "attributes", {"key": "plan", "name": "Plan", "type": "user"})
+        points = await _ensure(
             client,
             "points",
             {
@@ -74,6 +81,14 @@ async def make_game(url: str, key: str) -> None:
                 "boosts": [{"name": "Weekends", "start": "2026-01-01", "multiplier": 2, "weekdays": [6, 0]}],
             },
         )
+        board = {"status": "active", "public": True, "start": since.isoformat()}
+        by_words = {**board, "rankBy": "metric", "metricId": metric}
+        cities = {**by_words, "key": "cities", "name": "London vs New York", "groupBy": city["id"]}
+        await _ensure(client, "leaderboards", {**cities, "aggregate": "average"})
+        weekly = {**board, "key": "weekly-xp", "name": "Experience, this week", "rankBy": "points"}
+        week = {"pointsSystemId": points["id"], "runUnit": "day", "runInterval": 7}
+        await _ensure(client, "leaderboards", {**weekly, **week})
+        await _ensure(client, "leaderboards", {**board, "key": "streaks", "name": "Streaks", "rankBy": "streak"})
 
 
 async def _ensure(client: httpx.AsyncClient, kind: str, body: dict[str, Any]) -> dict[str, Any]:

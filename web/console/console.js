@@ -1,14 +1,11 @@
-// The console's pages: times in the viewer's own zone, sections that follow a user live, figures that move.
+// The console's pages: times in the viewer's own zone, figures that move.
 
-import { LiveClient } from "/shared/live.js";
-
-const REFRESH_MS = 400; // after a change: events come in bursts, and one look at the page shows them all
 const POLL_MS = 2000;
 const SAMPLES = 120;
 const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /** Show every instant in the viewer's zone; the text that the server sent, in UTC, becomes the title. */
-function localTimes(root = document) {
+export function localTimes(root = document) {
   const theirs = document.querySelector("[data-zone]")?.dataset.zone;
   const there = theirs && theirs !== zone.resolvedOptions().timeZone
     ? new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit", timeZone: theirs })
@@ -20,41 +17,11 @@ function localTimes(root = document) {
   }
 }
 
-async function token(user = "") {
+/** A live token: of a user, or of the console itself. */
+export async function token(user = "") {
   const answer = await fetch(`/console/token.json?user=${encodeURIComponent(user)}`, { cache: "no-store" });
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   return (await answer.json()).token;
-}
-
-/** Load the page anew and put its sections in the place of ours, but for one that is being used. */
-async function refresh() {
-  const answer = await fetch(location.href, { cache: "no-store" });
-  if (!answer.ok || answer.redirected) return;
-  const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const old of document.querySelectorAll("section[data-live]")) {
-    const section = next.getElementById(old.id);
-    if (!section || old.contains(document.activeElement)) continue;
-    localTimes(section);
-    if (old.innerHTML === section.innerHTML) continue;
-    const open = [...old.querySelectorAll("details")].map((one) => one.open);
-    [...section.querySelectorAll("details")].forEach((one, index) => { one.open = open[index] ?? false; });
-    old.replaceWith(document.adoptNode(section));
-  }
-}
-
-async function follow(user) {
-  let timer;
-  const soon = () => {
-    clearTimeout(timer);
-    timer = setTimeout(refresh, REFRESH_MS);
-  };
-  const url = new URL("/connection/websocket", location.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  const client = new LiveClient(url.href, { token: await token(user), getToken: () => token(user) });
-  // Postgres is a moment behind: the second look shows what the first did not.
-  const changed = () => { soon(); setTimeout(refresh, 4 * REFRESH_MS); };
-  client.subscribe(`user#${encodeURIComponent(user)}`, {}, { onSnapshot: () => {}, onPublication: changed });
-  client.connect();
 }
 
 function overview(root) {
@@ -94,8 +61,6 @@ function overview(root) {
 }
 
 localTimes();
-const user = document.querySelector("[data-user]");
-if (user) follow(user.dataset.user).catch(() => {}); // without the socket the page is as it was loaded
 const board = document.querySelector("podium-leaderboard[data-console]");
 if (board) {
   board.getToken = () => token();

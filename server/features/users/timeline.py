@@ -80,7 +80,7 @@ _PARTS = {
         SELECT at_ms, 'event', 'event', metric, units, NULL::bigint, id::text, coalesce(corrects::text, ''), false
         FROM events WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3""",
     "points": """
-        SELECT at_ms, 'points', CASE cause WHEN 0 THEN 'by hand' ELSE 'award' END, system, awarded, total,
+        SELECT at_ms, 'points', cause::text, system, awarded, total,
                id::text, '', false
         FROM point_awards WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3""",
     "achievement": """
@@ -156,7 +156,7 @@ def _kinds(request: Request) -> set[str]:
 
 
 def _row(index: CatalogIndex, row: Any) -> TimelineRow:
-    kind, number = row["kind"], row["subject"]
+    kind, number, what = row["kind"], row["subject"], row["what"]
     amount: float | None = row["amount"]
     total: float | None = row["total"]
     subject = ""
@@ -166,6 +166,7 @@ def _row(index: CatalogIndex, row: Any) -> TimelineRow:
         amount = metric.value(row["amount"]) if metric is not None else amount
     elif kind == "points":
         subject = next((one.name for one in index.catalog.points if one.number == number), f"points {number}")
+        what = _cause(index, int(row["what"]))
     elif kind == "achievement":
         goals = index.catalog.achievements
         subject = next((one.name for one in goals if one.number == number), f"achievement {number}")
@@ -176,13 +177,23 @@ def _row(index: CatalogIndex, row: Any) -> TimelineRow:
         subject = next((one.name for one in index.catalog.boosts if one.number == number), f"boost {number}")
         amount = total = None
     elif kind == "support":
-        return TimelineRow(iso(row["at_ms"]), kind, row["what"], row["corrects"])
+        return TimelineRow(iso(row["at_ms"]), kind, what, row["corrects"])
     else:
-        total = None if row["what"] == "streak_lost" else total
+        total = None if what == "streak_lost" else total
     id_ = row["id"] if kind in ("event", "points") else ""
     return TimelineRow(
-        iso(row["at_ms"]), kind, row["what"], subject, amount, total, id_, row["corrects"], row["silent"]
+        iso(row["at_ms"]), kind, what, subject, amount, total, id_, row["corrects"], row["silent"]
     )
+
+
+def _cause(index: CatalogIndex, number: int) -> str:
+    """What points were given for: the type of a trigger, ``reward``, ``by hand``; of what is no more, ``award``."""
+    if not number:
+        return "by hand"
+    trigger = index.points.triggers.get(number)
+    if trigger is not None:
+        return trigger.type
+    return "reward" if number in index.leaderboard_by_number else "award"
 
 
 async def get_events(request: Request) -> Response:
