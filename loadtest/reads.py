@@ -13,6 +13,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import click
 import httpx
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 from loadtest.game import _make_game, _until_swept, _with_streak
 from loadtest.generators import user_id
-from loadtest.probes import answers
+from loadtest.probes import answers, until_flushed
 from loadtest.seed import seed
 from loadtest.stack import Stack, open_stack
 from server.backends.embedded.temporary import temporary_folder
@@ -31,6 +32,7 @@ READS = 300
 SLOW_READS = 20
 """Of endpoints about the whole space."""
 DAYS = 20
+VETERAN_DAYS = 3_650
 
 _HISTORY = {
     "metric_days": """
@@ -162,6 +164,7 @@ async def _measure(stack: Stack, users: int) -> None:
         await _table(http, f"of one user, {READS} reads of other users", READS, of_user)
         of_space = {name: [path] * SLOW_READS for name, path in _OF_SPACE.items()}
         await _table(http, f"of the whole space, {SLOW_READS} reads", SLOW_READS, of_space)
+        await _veteran(stack, http)
 
 
 def _console(dice: random.Random, users: int) -> dict[str, list[str]]:
@@ -178,6 +181,55 @@ def _console(dice: random.Random, users: int) -> dict[str, list[str]]:
         "leaderboard": ["/console/leaderboards/all-time"] * SLOW_READS,
         "analytics": ["/console/leaderboards/all-time/analytics"] * SLOW_READS,
     }
+
+
+async def _veteran(stack: Stack, http: httpx.AsyncClient) -> None:
+    """Pages about somebody with ten years of daily events and 200 leaderboards, in an environment of its own."""
+    made = (await http.post("/admin/v1/environments", json={"key": "veteran"})).json()
+    headers = {"X-API-KEY": made["apiKey"]}
+    async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=300, follow_redirects=False) as own:
+        for _ in range(100):
+            if (await own.get("/admin/v1/metrics")).status_code == 200:
+                break
+            await asyncio.sleep(0.2)
+        metric = (await _created(own, "metrics", [{"key": "words", "name": "Words"}]))[0]["id"]
+        streak = {"metrics": [{"key": "words", "threshold": 1}]}
+        (await own.patch("/admin/v1/streaks/settings", json=streak)).raise_for_status()
+        trigger = {"type": "metric", "metricId": metric, "metricThreshold": 1, "points": 1, "status": "active"}
+        await _created(own, "points", [{"key": "xp", "name": "XP", "triggers": [trigger]}])
+        board = {"rankBy": "metric", "metricId": metric, "status": "active", "start": _day(VETERAN_DAYS)}
+        yearly = {"runUnit": "year", "runInterval": 1}
+        boards = [
+            {**board, **(yearly if at % 4 == 0 else {}), "key": f"b{at}", "name": f"Board {at}"}
+            for at in range(200)
+        ]
+        for first in (0, 100):
+            await _created(own, "leaderboards", boards[first : first + 100])
+        noon = [f"{_day(ago)}T12:00:00Z" for ago in range(VETERAN_DAYS, 0, -1)]
+        events = [{"key": "words", "user": {"id": "vera"}, "value": 1, "timestamp": at} for at in noon]
+        for first in tqdm(range(0, len(events), 100), desc="ten years", unit="batch"):
+            answer = await own.post("/admin/v1/metrics/events", json=events[first : first + 100])
+            if answer.status_code != 202:
+                raise click.ClickException(answer.text[:200])
+        space = next(one for one in stack.services.directory.spaces.values() if one.environment == "veteran")
+        await until_flushed(stack.services, space)
+        form = {"secret": made["apiKey"]}
+        await own.post("/console/sign-in", data=form, headers={"Origin": stack.url})
+        pages = {
+            "user": ["/console/users/vera"] * SLOW_READS,
+            "… by month": ["/console/users/vera?aggregation=monthly"] * SLOW_READS,
+            "debug": ["/console/users/vera/debug"] * SLOW_READS,
+            "leaderboards": ["/console/leaderboards"] * SLOW_READS,
+        }
+        await _table(own, f"ten years and 200 leaderboards, {SLOW_READS} reads", SLOW_READS, pages)
+
+
+async def _created(http: httpx.AsyncClient, kind: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    answer = (await http.post(f"/admin/v1/{kind}", json=items)).json()
+    if answer["issues"]:
+        raise click.ClickException(str(answer["issues"])[:200])
+    created: list[dict[str, Any]] = answer["created"]
+    return created
 
 
 async def _table(http: httpx.AsyncClient, title: str, reads: int, rows: dict[str, list[str]]) -> None:

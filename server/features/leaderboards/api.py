@@ -29,7 +29,7 @@ from server.features.leaderboards.lookup import (
 )
 from server.features.leaderboards.model import MAX_PARTICIPANTS
 from server.features.leaderboards.ranking import member, shown_rank
-from server.features.leaderboards.runs import run_on
+from server.features.leaderboards.runs import Run, is_final, run_on
 from server.features.leaderboards.shapes import ListedLeaderboard, RankedLeaderboard, UserLeaderboard, UserPlace
 from server.http import params
 from server.http.answers import answer
@@ -132,19 +132,23 @@ async def get_user_leaderboards(request: Request) -> Response:
     state = await user_state(request, user)
     if state is None:
         raise NotFound(f"User not found: {user}")
-    space, now_ms = principal(request).space, services(request).clock()
-    places = []
+    parts, space = services(request), principal(request).space
+    stands: list[tuple[Found, Run, str]] = []
     for board in space.index.catalog.leaderboards:
-        found = find(space, board, now_ms)
+        found = find(space, board, parts.clock())
         run = run_on(board, today(request, state)) if found is not None else None
         own = own_board(found, run, state) if found is not None and run is not None else None
-        if found is None or run is None or own is None or own not in state.boards:
-            continue
-        place = await Reader(request, found, run, own).place(user)
+        if found is not None and run is not None and own in state.boards:
+            stands.append((found, run, str(own)))
+    live = [(own, found.board.tie_rule) for found, run, own in stands if not is_final(found.board, run)]
+    known = await store.read_standings(parts.redis, space, user, live)
+    places = []
+    for found, run, own in stands:
+        place = known.get(own) or await Reader(request, found, run, own).place(user)
         if place is not None:
             places.append(
                 UserPlace(
-                    **shapes.fields(board, found.source),
+                    **shapes.fields(found.board, found.source),
                     status=found.status,
                     run=run_info(request, found, run),
                     rank=shown_rank(place.rank, found.most),

@@ -137,14 +137,26 @@ async def read_places(
     redis: RedisClient, space: Space, board: str, tie_rule: TieRule, users: Sequence[str]
 ) -> dict[str, Place]:
     """Where users stand; those are missing of whom Redis doesn't know that they are on the board."""
-    found: dict[str, Place] = {}
-    for i in range(0, len(users), PLACES_AT_ONCE):
-        chunk = users[i : i + PLACES_AT_ONCE]
-        asked = [part for user in chunk for part in (user, board, TIES[tie_rule])]
-        places = await redis.call("standing", space.keys.meta, *asked)
-        for user, (rank, stored, text) in zip(chunk, places, strict=True):
-            if rank:
-                found[user] = Place(rank, units(stored), read_label(text.decode()))
+    places = await _standing(redis, space, [(user, board, tie_rule) for user in users])
+    return {user: place for user, place in zip(users, places, strict=True) if place is not None}
+
+
+async def read_standings(
+    redis: RedisClient, space: Space, user: str, boards: Sequence[tuple[str, TieRule]]
+) -> dict[str, Place]:
+    """Where one user stands, by board; those are missing of which Redis doesn't know that the user is on them."""
+    places = await _standing(redis, space, [(user, board, tie_rule) for board, tie_rule in boards])
+    return {board: place for (board, _), place in zip(boards, places, strict=True) if place is not None}
+
+
+async def _standing(
+    redis: RedisClient, space: Space, asked: Sequence[tuple[str, str, TieRule]]
+) -> list[Place | None]:
+    found: list[Place | None] = []
+    for i in range(0, len(asked), PLACES_AT_ONCE):
+        chunk = [part for user, board, rule in asked[i : i + PLACES_AT_ONCE] for part in (user, board, TIES[rule])]
+        for rank, stored, text in await redis.call("standing", space.keys.meta, *chunk):
+            found.append(Place(rank, units(stored), read_label(text.decode())) if rank else None)
     return found
 
 

@@ -181,13 +181,11 @@ def _row(index: CatalogIndex, row: Any) -> TimelineRow:
     else:
         total = None if what == "streak_lost" else total
     id_ = row["id"] if kind in ("event", "points") else ""
-    return TimelineRow(
-        iso(row["at_ms"]), kind, what, subject, amount, total, id_, row["corrects"], row["silent"]
-    )
+    return TimelineRow(iso(row["at_ms"]), kind, what, subject, amount, total, id_, row["corrects"], row["silent"])
 
 
 def _cause(index: CatalogIndex, number: int) -> str:
-    """What points were given for: the type of a trigger, ``reward``, ``by hand``; of what is no more, ``award``."""
+    """What points were given for: the type of a trigger, ``reward``, ``by hand``; ``award`` of what is no more."""
     if not number:
         return "by hand"
     trigger = index.points.triggers.get(number)
