@@ -1,19 +1,32 @@
 """Charts as SVG, made here: no script, no colour but the page's own. Pure.
 
-Each is a picture for the eye (``aria-hidden``); the page puts the same numbers into a table behind it.
+Each is a picture for the eye (``aria-hidden``); the page puts the same numbers into a table behind it. The shapes
+stretch with the page; what is written stands beside them as HTML and keeps its size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
+from math import ceil, floor, log10
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 160
+BAR_MAX = 48.0
+"""A bar is at most this wide: a single value must not look like a wall."""
+STEPS = 4
+"""About as many steps has the axis of values."""
+LABELS = 5
+"""At most as many points are named below a chart; on a phone every second of them."""
 CELL, GAP = 11, 2
 WEEK = 7
+YEAR_COLUMNS = 4
+"""Columns that the name of a month takes with its year; without it a month is never shorter."""
+LEFT, TOP = 26, 14
+"""Room of a calendar for the names of weekdays and months."""
 
 
 class Point(NamedTuple):
@@ -23,36 +36,63 @@ class Point(NamedTuple):
     value: float
 
 
+class _Axis(NamedTuple):
+    """Round values from ``low`` to ``high``, ``step`` apart."""
+
+    low: float
+    high: float
+    step: float
+
+    def y(self, value: float) -> float:
+        return (self.high - value) / (self.high - self.low) * HEIGHT
+
+    def ticks(self) -> list[float]:
+        count = round((self.high - self.low) / self.step)
+        return [self.high - i * self.step for i in range(count + 1)]
+
+
 def bars(points: Sequence[Point]) -> Markup:
-    """A bar for each value, from 0."""
+    """A bar for each value, from 0 up or down."""
     if not points:
         return Markup("")
-    most = max(1e-9, *(abs(point.value) for point in points))
-    step = WIDTH / len(points)
+    values = [point.value for point in points]
+    if not any(values):
+        return _only_zeros()
+    axis = _axis(min(0, *values), max(0, *values), whole=_are_whole(values))
+    room = WIDTH / len(points)
+    width = min(BAR_MAX, room * 0.8)
+    zero = axis.y(0)
     shapes = []
     for at, (label, value) in enumerate(points):
-        height = max(1.0, abs(value) / most * (HEIGHT - 8)) if value else 0.0
-        kind = "bar down" if value < 0 else "bar"
+        # A value that is there can be seen.
+        height = max(1.0, abs(axis.y(value) - zero)) if value else 0.0
+        kind, y = ("bar down", zero) if value < 0 else ("bar", zero - height)
         shapes.append(
-            f'<rect class="{kind}" x="{at * step + step * 0.1:.1f}" y="{HEIGHT - height:.1f}" '
-            f'width="{step * 0.8:.1f}" height="{height:.1f}" rx="1">'
-            f"<title>{escape(label)}: {value:,g}</title></rect>"
+            f'<rect class="{kind}" x="{(at + 0.5) * room - width / 2:.1f}" y="{y:.1f}" '
+            f'width="{width:.1f}" height="{height:.1f}"><title>{escape(label)}: {text(value)}</title></rect>'
         )
-    return _svg("".join(shapes), WIDTH, HEIGHT, "chart", stretched=True) + _ends(points)
+    return _plot("".join(shapes), axis, points)
 
 
 def line(points: Sequence[Point]) -> Markup:
-    """A line through the values, from the least to the greatest."""
+    """A line through the values. It begins at 0, unless nothing could be seen of it then; the chart says so."""
     if len(points) < 2:
         return Markup("")
-    low, high = min(point.value for point in points), max(point.value for point in points)
-    span = (high - low) or 1
+    values = [point.value for point in points]
+    if not any(values):
+        return _only_zeros()
+    low, high = min(values), max(values)
+    # Values far from 0 that hardly differ: from 0 on they would be a straight line.
+    far = low > 0 and high - low < low / 2
+    axis = _axis(low if far else min(0, low), high if far else max(0, high), whole=_are_whole(values))
     step = WIDTH / (len(points) - 1)
-    at = " ".join(
-        f"{i * step:.1f},{HEIGHT - 6 - (point.value - low) / span * (HEIGHT - 12):.1f}"
-        for i, point in enumerate(points)
-    )
-    return _svg(f'<polyline class="line" points="{at}"/>', WIDTH, HEIGHT, "chart", stretched=True) + _ends(points)
+    at = " ".join(f"{i * step:.1f},{axis.y(value):.1f}" for i, value in enumerate(values))
+    chart = _plot(f'<polyline class="line" points="{at}"/>', axis, points)
+    if axis.low > 0:
+        chart += Markup('<p class="hint" aria-hidden="true">The axis begins at {}, not at 0.</p>').format(
+            text(axis.low)
+        )
+    return chart
 
 
 def spark(values: Sequence[float], *, falling_is_good: bool = False) -> Markup:
@@ -70,12 +110,72 @@ def spark(values: Sequence[float], *, falling_is_good: bool = False) -> Markup:
     return _svg(f'<polyline class="line" points="{" ".join(points)}"/>', wide, high, "spark")
 
 
-def _ends(points: Sequence[Point]) -> Markup:
-    """What the first and the last value belong to, and the greatest, below a chart."""
-    most = max(point.value for point in points)
+def text(value: float) -> str:
+    """A number with all the digits that people read, up to three behind the point: 1,234.5; 0.00025."""
+    if value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:,.3f}".rstrip("0") if abs(value) >= 0.1 else f"{value:.2g}"
+
+
+def _short(value: float) -> str:
+    """A value of the axis: 250,000; 1.5 M; 2 bn."""
+    for size, name in ((1e12, " tn"), (1e9, " bn"), (1e6, " M")):
+        if abs(value) >= size:
+            return f"{value / size:,.3f}".rstrip("0").rstrip(".") + name
+    return text(value)
+
+
+def _axis(low: float, high: float, *, whole: bool) -> _Axis:
+    """Round values around ``low`` and ``high``; of whole numbers only whole ones."""
+    span = (high - low) or abs(high) or 1.0
+    size = 10.0 ** floor(log10(span / STEPS))
+    step = next(size * by for by in (1, 2, 5, 10) if size * by >= span / STEPS * 0.999)
+    if whole:
+        step = max(1.0, step)
+    first, last = floor(low / step), ceil(high / step)
+    return _Axis(first * step, max(last, first + 1) * step, step)
+
+
+def _are_whole(values: Sequence[float]) -> bool:
+    return all(value == round(value) for value in values)
+
+
+def _plot(shapes: str, axis: _Axis, points: Sequence[Point]) -> Markup:
+    """Shapes between the values of the axis and what the points belong to."""
+    ticks = axis.ticks()
+    lines = "".join(
+        f'<line class="{"zero" if abs(tick) < axis.step / 2 else "grid-line"}" '
+        f'x1="0" x2="{WIDTH}" y1="{axis.y(tick):.1f}" y2="{axis.y(tick):.1f}"/>'
+        for tick in ticks
+    )
+    svg = _svg(lines + shapes, WIDTH, HEIGHT, "plot", stretched=True)
+    names = Markup("").join(Markup("<span>{}</span>").format(points[at].label) for at in _named(len(points)))
+    few = " one" if len(points) == 1 else ""
     return Markup(
-        '<p class="ends" aria-hidden="true"><span>{}</span><span>at most {}</span><span>{}</span></p>'
-    ).format(points[0].label, f"{most:,g}", points[-1].label)
+        '<div class="plotted" aria-hidden="true"><div class="values">{}</div>{}<div class="names{}">{}</div></div>'
+    ).format(
+        Markup("").join(Markup("<span>{}</span>").format(_short(_rounded(tick, axis.step))) for tick in ticks),
+        svg,
+        few,
+        names,
+    )
+
+
+def _rounded(tick: float, step: float) -> float:
+    """A value of the axis without what adding up fractions left behind (0.30000000000000004)."""
+    return round(tick, max(0, 1 - floor(log10(step)))) + 0.0
+
+
+def _named(count: int) -> list[int]:
+    """The points that are named: the first, the last, and some between that are equally far apart."""
+    for labels in (LABELS, 3):
+        if count >= labels:
+            return [round(i * (count - 1) / (labels - 1)) for i in range(labels)]
+    return list(range(count))
+
+
+def _only_zeros() -> Markup:
+    return Markup('<p class="hint">All values are 0.</p>')
 
 
 class Day(NamedTuple):
@@ -86,24 +186,45 @@ class Day(NamedTuple):
     text: str
 
 
-def calendar(days: Sequence[Day]) -> Markup:
-    """Days as columns of weeks, from Monday down."""
+def calendar(days: Sequence[Day], today: date | None = None) -> Markup:
+    """Days as columns of weeks, from Monday down; ``today`` is marked where it is among them."""
     if not days:
         return Markup("")
     first = days[0].day - timedelta(days=days[0].day.weekday())
-    shapes, month, named = [], first.month, -3
-    for day, kind, text in days:
+    shapes = [
+        f'<text class="weekday" x="0" y="{row * (CELL + GAP) + TOP + CELL - 2}">{name}</text>'
+        for row, name in ((0, "Mon"), (2, "Wed"), (4, "Fri"))
+    ]
+    shapes += [
+        f'<text class="month" x="{column * (CELL + GAP) + LEFT}" y="10">{name}</text>'
+        for column, name in _months(days, first)
+    ]
+    for day, kind, meaning in days:
         column, row = divmod((day - first).days, WEEK)
-        x, y = column * (CELL + GAP), row * (CELL + GAP) + 14
-        if day.month != month and row == 0 and column - named > 2:  # else names would overlap
-            month, named = day.month, column
-            shapes.append(f'<text class="month" x="{x}" y="10">{day:%b}</text>')
+        x, y = column * (CELL + GAP) + LEFT, row * (CELL + GAP) + TOP
+        now = " today" if day == today else ""
         shapes.append(
-            f'<rect class="day {kind}" x="{x}" y="{y}" width="{CELL}" height="{CELL}" rx="2">'
-            f"<title>{day.isoformat()}: {escape(text)}</title></rect>"
+            f'<rect class="day {kind}{now}" x="{x}" y="{y}" width="{CELL}" height="{CELL}" rx="2">'
+            f"<title>{day.isoformat()}{', today' if now else ''}: {escape(meaning)}</title></rect>"
         )
     columns = (days[-1].day - first).days // WEEK + 1
-    return _svg("".join(shapes), columns * (CELL + GAP) + 12, WEEK * (CELL + GAP) + 14, "calendar")
+    return _svg("".join(shapes), columns * (CELL + GAP) + LEFT + 36, WEEK * (CELL + GAP) + TOP, "calendar")
+
+
+def _months(days: Sequence[Day], first: date) -> list[tuple[int, str]]:
+    """The columns in which a month is named, with the year where it is another: the first column, and the first
+    Monday of each month; no name reaches into the next one."""
+    found = [(0, days[0].day)]
+    for before, one in pairwise(day.day for day in days if day.day == days[0].day or day.day.weekday() == 0):
+        if one.month != before.month or one.year != before.year:
+            found.append(((one - first).days // WEEK, one))
+    if len(found) > 1 and found[1][0] < YEAR_COLUMNS:
+        del found[0]
+    year, named = 0, []
+    for column, day in found:
+        named.append((column, f"{day:%b %Y}" if day.year != year else f"{day:%b}"))
+        year = day.year
+    return named
 
 
 def _svg(inside: str, width: float, height: float, kind: str, *, stretched: bool = False) -> Markup:

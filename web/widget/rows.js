@@ -96,7 +96,7 @@ class Row {
   flash() {
     if (stillness.matches || this.#flash?.playState === "running") return;
     const colour = { up: "var(--_up)", down: "var(--_down)" }[this.element.dataset.move] ?? "var(--_accent)";
-    const tint = `color-mix(in srgb, ${colour} 28%, var(--_bg))`;
+    const tint = `color-mix(in srgb, ${colour} var(--_tint), var(--_bg))`;
     this.#flash = this.element.animate([{ backgroundColor: tint, offset: 0 }], FLASH);
   }
 

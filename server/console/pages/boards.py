@@ -1,192 +1,242 @@
-"""Leaderboards: the list, a live one with movers, groups and runs, its analytics, final standings as CSV."""
+"""Leaderboards: the list, and one of them with its live ranking, movers, groups and runs."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 
 from server.backends.postgres.pool import acquired
+from server.backends.redis.client import AWAY
 from server.console.ask import ask
-from server.console.charts import Point, bars
+from server.console.pages import board_analytics, standings
+from server.console.pages.board_runs import (
+    asked_group,
+    board_of_path,
+    decimal,
+    final_runs,
+    group_label,
+    groups_of_run,
+    open_runs,
+    today_at_home,
+)
 from server.console.pages.page import Page
 from server.console.render import page
-from server.core.errors import NotFound
-from server.core.periods import local_day, parse_day
-from server.features.leaderboards import analytics, api, lists
+from server.core.errors import Unavailable
+from server.features.leaderboards import lists, store
+from server.features.leaderboards.lookup import Found, Reader, board_of, find, run_info
 from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.ranking import board_name, group_values
 from server.features.leaderboards.rules import status_on
-from server.features.leaderboards.runs import run_name, run_on
+from server.features.leaderboards.runs import Run, is_final, run_name, run_on, select_run, within
+from server.http import params
 from server.http.services import services
 
+SHOWN = 100
+"""Rows of a ranking, and of the list of leaderboards, on a page."""
 MOVERS, MOVED_AMONG = 10, 1_000
 """Top movers that are shown, and the first places among which they are looked for."""
-RUNS = 30
-CSV_CHUNK = 1_000
-"""Rows of a download that are held at a time."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets take a cell that begins so for a formula."""
+SEARCHED_FROM = 20
+"""With more leaderboards than these there is a field to search them."""
 
 
 async def get_boards(request: Request) -> Response:
     """``/console/leaderboards``."""
     index = request.state.space.index
-    today = local_day(services(request).clock(), index.home)
-    boards = [
-        {"key": board.key, "name": board.name, "status": status_on(board, today), "board": board}
-        for board in index.catalog.leaderboards
-    ]
-    return page(request, "boards.html", boards=boards)
+    asked = request.query_params.get("search", "").strip()
+    offset = params.integer(request, "offset", 0, 0, 1_000_000)
+    every = index.catalog.leaderboards
+    found = [board for board in every if _is_meant(request, board, asked.casefold())]
+    shown = found[offset : offset + SHOWN]
+    today = today_at_home(request)
+    counts, finals = await _participants(request, shown, today), await _final_counts(request, shown)
+    return page(
+        request,
+        "boards.html",
+        boards=[
+            {
+                "board": board,
+                "status": status_on(board, today),
+                "source": index.source_of(board),
+                "participants": counts.get(board.number),
+                "run": run_on(board, today),
+                "finals": finals.get(board.number, 0),
+            }
+            for board in shown
+        ],
+        asked=asked,
+        searched=len(every) > SEARCHED_FROM or bool(asked),
+        every=len(every),
+        count=len(found),
+        offset=offset,
+        step=SHOWN,
+    )
+
+
+def _is_meant(request: Request, board: Leaderboard, asked: str) -> bool:
+    """Whether what is searched for is in a leaderboard's name or key, or in those of what it ranks by."""
+    source = request.state.space.index.source_of(board)
+    return any(asked in text.casefold() for text in (board.name, board.key, source.name, source.key))
+
+
+async def _participants(request: Request, boards: list[Leaderboard], today: date) -> dict[int, int]:
+    """Participants of the current runs, or of the last ones, by the leaderboard's number: Redis knows how many
+    stand on a board; those that are broken down have many, which Postgres counts."""
+    parts, space = services(request), request.state.space
+    if space.epoch is None:
+        raise Unavailable("Redis is being rebuilt")
+    found: dict[int, int] = {}
+    runs = [(board, run) for board in boards if (run := run_on(board, within(board, today))) is not None]
+    plain = [(board, run) for board, run in runs if not board.breakdown_attributes and not is_final(board, run)]
+    try:
+        async with parts.redis.raw.pipeline(transaction=False) as pipeline:
+            for board, run in plain:
+                pipeline.zcard(space.keys.board(board_name(board.number, run_name(board, run))))
+            counts = await pipeline.execute()
+    except AWAY as error:
+        raise Unavailable("Redis is away") from error
+    found.update(zip((board.number for board, _ in plain), counts, strict=True))
+    for board, run in runs:
+        if board.number not in found:
+            count = _counting(request, board, run_name(board, run))
+            found[board.number] = await parts.memo.get(("participants", space.id, board.number, run), count)
+    return found
+
+
+def _counting(request: Request, board: Leaderboard, run: str) -> Any:
+    async def count() -> int:
+        async with acquired(services(request).pool) as connection:
+            counted: int = await connection.fetchval(
+                "SELECT coalesce((SELECT participants FROM final_runs"
+                "                 WHERE space_id = $1 AND leaderboard = $2 AND run = $3),"
+                "                (SELECT count(*) FROM board_entries"
+                "                 WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND (grp > '') = $4))",
+                request.state.space.id,
+                board.number,
+                run,
+                bool(board.breakdown_attributes),
+            )
+            return counted
+
+    return count
+
+
+async def _final_counts(request: Request, boards: list[Leaderboard]) -> dict[int, int]:
+    """Final runs by the leaderboard's number."""
+    async with acquired(services(request).pool) as connection:
+        rows = await connection.fetch(
+            "SELECT leaderboard, count(*) FROM final_runs"
+            " WHERE space_id = $1 AND leaderboard = ANY ($2::integer[]) GROUP BY leaderboard",
+            request.state.space.id,
+            [board.number for board in boards],
+        )
+    return dict(map(tuple, rows))
 
 
 async def get_board(request: Request) -> Response:
-    """``/console/leaderboards/{key}``."""
-    board = _board(request)
-    space = request.state.space
-    today = local_day(services(request).clock(), space.index.home)
-    shown: dict[str, Any] = {"participants": 0, "rankings": []}
-    status = status_on(board, today)
-    groups: list[Any] = []
-    if status != "inactive":
-        shown = await ask(request, api.get_leaderboard, {"key": board.key}, {"limit": 100})
-        if board.group_by is not None:
-            groups = (await ask(request, lists.get_groups, {"key": board.key}, {"limit": 100}))["rankings"]
-    movers = await _movers(request, board, shown) if status == "active" else []
+    """``/console/leaderboards/{key}``; ``?run=`` is any day of a run, ``?group=`` a group's name."""
+    board, space, today = board_of_path(request), request.state.space, today_at_home(request)
+    found = find(space, board, services(request).clock())
+    run = select_run(board, params.day(request, "run"), today)
+    name = run_name(board, run)
     async with acquired(services(request).pool) as connection:
-        runs = await connection.fetch(
-            "SELECT run, participants FROM final_runs WHERE space_id = $1 AND leaderboard = $2"
-            " ORDER BY run DESC LIMIT $3",
-            space.id,
-            board.number,
-            RUNS,
-        )
-    names = {row["userId"]: row["userName"] for row in shown["rankings"]}
+        finals = await final_runs(connection, space.id, board)
+        if "run" in request.query_params and await store.has_standings(
+            connection, space.id, board_name(board.number, name)
+        ):
+            return RedirectResponse(f"/console/leaderboards/{quote(board.key)}/runs/{name or 'all'}", 303)
+        groups = await groups_of_run(connection, space.id, board, name, final=name in {one.name for one in finals})
+    group = asked_group(request, board, groups)
+    seen = _NOTHING if found is None else await _seen(request, found, run, group)
     return page(
         request,
         "board.html",
         board=board,
-        phase=status,
-        shown=shown,
-        groups=groups,
-        movers=movers,
-        names=names,
-        runs=[(row["run"], _day(row["run"]), row["participants"]) for row in runs],
+        source=space.index.source_of(board),
+        phase=status_on(board, today),
+        run=run,
+        today=today,
+        seen=seen,
+        groups=[(one, group_label(board, one)) for one in groups],
+        group=group,
+        label=group_label(board, group),
+        live_group="&".join(
+            f"{quote(key)}={quote(value, safe='')}"
+            for key, value in zip(board.breakdown_attributes, group_values(group), strict=False)
+        ),
+        opened=open_runs(board, today, finals),
+        finals=finals,
     )
 
 
-async def _movers(request: Request, board: Leaderboard, shown: dict[str, Any]) -> list[Any]:
-    """Who rose the most today, among the first places."""
-    if board.breakdown_attributes:
-        return []
-    space = request.state.space
-    rows = shown["rankings"]
-    if shown["participants"] > len(rows):
-        more = await ask(request, api.get_leaderboard, {"key": board.key}, {"limit": MOVED_AMONG})
-        rows = more["rankings"]
-    today = local_day(services(request).clock(), space.index.home)
-    run = run_on(board, today)
-    if run is None or not rows:
-        return []
+class _Seen(NamedTuple):
+    """What a page shows of a run; ``movers`` is None where there is nothing to compare with."""
+
+    state: str
+    participants: int
+    rows: list[dict[str, Any]]
+    movers: list[dict[str, Any]] | None
+    ranked_groups: list[dict[str, Any]]
+
+
+_NOTHING = _Seen("", 0, [], [], [])
+
+
+async def _seen(request: Request, found: Found, run: Run, group: str) -> _Seen:
+    board = found.board
+    state = run_info(request, found, run).state
+    if board.breakdown_attributes and not group:
+        return _NOTHING._replace(state=state)
+    reader = Reader(request, found, run, board_of(found, run, group or None))
+    current = state == "live" and (board.breakdown_attributes or not group)
+    ranking = await reader.page(0, MOVED_AMONG if current else SHOWN)
+    ranked: list[dict[str, Any]] = []
+    if board.group_by is not None:
+        query = {"limit": SHOWN, "run": run.start.isoformat()}
+        ranked = (await ask(request, lists.get_groups, {"key": board.key}, query))["rankings"]
+    return _Seen(
+        state,
+        ranking.participants,
+        [
+            {"rank": row.rank, "user": row.user, "name": row.label.name, "value": decimal(row.units, found.scale)}
+            for row in ranking.rows[:SHOWN]
+        ],
+        await _movers(request, found, run, ranking) if current else [],
+        ranked,
+    )
+
+
+async def _movers(request: Request, found: Found, run: Run, ranking: store.Page) -> list[dict[str, Any]] | None:
+    """Who rose the most today, among the first places: from the place that a user had before the first change of
+    the day to the one of now. None on a run's first day, on which nobody had a place before."""
+    today = today_at_home(request)
+    if run.start == today:
+        return None
     async with acquired(services(request).pool) as connection:
-        found = await connection.fetch(
-            "SELECT user_id, previous_rank, rank, previous_rank - rank AS rose FROM rank_days"
-            " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND user_id = ANY ($4::text[]) AND day = $5"
-            " AND previous_rank <> rank ORDER BY rose DESC, rank LIMIT $6",
-            space.id,
-            board.number,
-            run_name(board, run),
-            [row["userId"] for row in rows],
+        rows = await connection.fetch(
+            "SELECT user_id, previous_rank FROM rank_days WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
+            " AND user_id = ANY ($4::text[]) AND day = $5 AND previous_rank IS NOT NULL",
+            request.state.space.id,
+            found.board.number,
+            run_name(found.board, run),
+            [row.user for row in ranking.rows],
             today,
-            MOVERS,
         )
-    names = {row["userId"]: row["userName"] for row in rows}
-    return [{**row, "name": names.get(row["user_id"]) or row["user_id"]} for row in found]
-
-
-async def get_analytics(request: Request) -> Response:
-    """``/console/leaderboards/{key}/analytics``."""
-    board = _board(request)
-
-    async def count() -> Any:
-        return await ask(request, analytics.get_analytics, {"id": board.id})
-
-    found = await services(request).memo.get(("analytics", request.state.space.id, board.number), count)
-
-    def recent(rows: list[Any]) -> list[Point]:
-        return [Point(row["date"], row["count"]) for row in rows[-60:]]
-
-    spread = [Point(f"{row['from']:,.0f} to {row['to']:,.0f}", row["users"]) for row in found["distribution"]]
-    charts = [
-        ("Active users a day", recent(found["activeUsers"])),
-        ("Rank changes a day", recent(found["rankChanges"])),
-        ("How scores are distributed", spread),
+    before: dict[str, int] = dict(map(tuple, rows))
+    risen = [row for row in ranking.rows if before.get(row.user, 0) > row.rank]
+    risen.sort(key=lambda row: row.rank - before[row.user])
+    return [
+        {"user": row.user, "name": row.label.name, "before": before[row.user], "rank": row.rank}
+        for row in risen[:MOVERS]
     ]
-    return page(
-        request,
-        "analytics.html",
-        board=board,
-        participants=found["participants"],
-        charts=[(title, points, bars(points)) for title, points in charts],
-    )
-
-
-async def get_csv(request: Request) -> Response:
-    """``/console/leaderboards/{key}/runs/{run}.csv``: final standings."""
-    board, run = _board(request), request.path_params["run"]
-    space, pool = request.state.space, services(request).pool
-
-    async def rows() -> AsyncIterator[str]:
-        yield _line(("rank", "group", "user", "name", "value"))
-        scale = space.index.source_of(board).scale
-        async with acquired(pool) as connection, connection.transaction(readonly=True):
-            cursor = connection.cursor(
-                "SELECT s.rank, s.grp, s.user_id, u.name, s.value FROM run_standings s"
-                " LEFT JOIN users u ON u.space_id = s.space_id AND u.id = s.user_id"
-                " WHERE s.space_id = $1 AND s.leaderboard = $2 AND s.run = $3 ORDER BY s.grp, s.place",
-                space.id,
-                board.number,
-                "" if run == "all" else run,
-                prefetch=CSV_CHUNK,
-            )
-            lines = []
-            async for rank, group, user, name, value in cursor:
-                lines.append(_line((rank, group, user, name or "", f"{value / scale:g}")))
-                if len(lines) == CSV_CHUNK:
-                    yield "".join(lines)
-                    lines = []
-            yield "".join(lines)
-
-    name = f"{board.key}-{run}.csv".encode("ascii", "ignore").decode().replace('"', "")
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return StreamingResponse(rows(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _line(values: tuple[Any, ...]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow(
-        ["'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value for value in values]
-    )
-    return out.getvalue()
-
-
-def _board(request: Request) -> Leaderboard:
-    board: Leaderboard | None = request.state.space.index.leaderboard_by_key.get(request.path_params["key"])
-    if board is None:
-        raise NotFound(f"There is no leaderboard {request.path_params['key']}")
-    return board
-
-
-def _day(run: str) -> str:
-    return parse_day("run", f"{run[:4]}-{run[4:6]}-{run[6:8]}").isoformat() if run else "all of it"
 
 
 PAGES = (
     Page("/console/leaderboards", get_boards),
     Page("/console/leaderboards/{key}", get_board),
-    Page("/console/leaderboards/{key}/analytics", get_analytics),
-    Page("/console/leaderboards/{key}/runs/{run}.csv", get_csv),
+    *standings.PAGES,
+    *board_analytics.PAGES,
 )
