@@ -51,8 +51,8 @@ class _Axis(NamedTuple):
         return [self.high - i * self.step for i in range(count + 1)]
 
 
-def bars(points: Sequence[Point]) -> Markup:
-    """A bar for each value, from 0 up or down."""
+def bars(points: Sequence[Point], names: Sequence[str] | None = None) -> Markup:
+    """A bar for each value, from 0 up or down. ``names`` are written below them, where the labels are too long."""
     if not points:
         return Markup("")
     values = [point.value for point in points]
@@ -71,7 +71,7 @@ def bars(points: Sequence[Point]) -> Markup:
             f'<rect class="{kind}" x="{(at + 0.5) * room - width / 2:.1f}" y="{y:.1f}" '
             f'width="{width:.1f}" height="{height:.1f}"><title>{escape(label)}: {text(value)}</title></rect>'
         )
-    return _plot("".join(shapes), axis, points)
+    return _plot("".join(shapes), axis, names or [point.label for point in points])
 
 
 def line(points: Sequence[Point]) -> Markup:
@@ -87,7 +87,7 @@ def line(points: Sequence[Point]) -> Markup:
     axis = _axis(low if far else min(0, low), high if far else max(0, high), whole=_are_whole(values))
     step = WIDTH / (len(points) - 1)
     at = " ".join(f"{i * step:.1f},{axis.y(value):.1f}" for i, value in enumerate(values))
-    chart = _plot(f'<polyline class="line" points="{at}"/>', axis, points)
+    chart = _plot(f'<polyline class="line" points="{at}"/>', axis, [point.label for point in points])
     if axis.low > 0:
         chart += Markup('<p class="hint" aria-hidden="true">The axis begins at {}, not at 0.</p>').format(
             text(axis.low)
@@ -111,17 +111,16 @@ def spark(values: Sequence[float], *, falling_is_good: bool = False) -> Markup:
 
 
 def text(value: float) -> str:
-    """A number with all the digits that people read, up to three behind the point: 1,234.5; 0.00025."""
-    if value == round(value):
-        return f"{value:,.0f}"
-    return f"{value:,.3f}".rstrip("0") if abs(value) >= 0.1 else f"{value:.2g}"
+    """A number with the digits that people read, three behind the point, of small ones six: 1,234.5; 0.00025."""
+    shown = f"{value:,.{3 if abs(value) >= 0.1 else 6}f}"
+    return shown.rstrip("0").rstrip(".")
 
 
-def _short(value: float) -> str:
-    """A value of the axis: 250,000; 1.5 M; 2 bn."""
+def short(value: float) -> str:
+    """A number in little room, with three digits at least: 250,000; 1.25 M; 2 bn."""
     for size, name in ((1e12, " tn"), (1e9, " bn"), (1e6, " M")):
         if abs(value) >= size:
-            return f"{value / size:,.3f}".rstrip("0").rstrip(".") + name
+            return f"{value / size:,.2f}".rstrip("0").rstrip(".") + name
     return text(value)
 
 
@@ -140,30 +139,32 @@ def _are_whole(values: Sequence[float]) -> bool:
     return all(value == round(value) for value in values)
 
 
-def _plot(shapes: str, axis: _Axis, points: Sequence[Point]) -> Markup:
-    """Shapes between the values of the axis and what the points belong to."""
-    ticks = axis.ticks()
+def _plot(shapes: str, axis: _Axis, labels: Sequence[str]) -> Markup:
+    """Shapes between the values of the axis and what they belong to."""
     lines = "".join(
         f'<line class="{"zero" if abs(tick) < axis.step / 2 else "grid-line"}" '
         f'x1="0" x2="{WIDTH}" y1="{axis.y(tick):.1f}" y2="{axis.y(tick):.1f}"/>'
-        for tick in ticks
+        for tick in axis.ticks()
     )
     svg = _svg(lines + shapes, WIDTH, HEIGHT, "plot", stretched=True)
-    names = Markup("").join(Markup("<span>{}</span>").format(points[at].label) for at in _named(len(points)))
-    few = " one" if len(points) == 1 else ""
+    names = Markup("").join(Markup("<span>{}</span>").format(labels[at]) for at in _named(len(labels)))
+    few = " one" if len(labels) == 1 else ""
     return Markup(
         '<div class="plotted" aria-hidden="true"><div class="values">{}</div>{}<div class="names{}">{}</div></div>'
     ).format(
-        Markup("").join(Markup("<span>{}</span>").format(_short(_rounded(tick, axis.step))) for tick in ticks),
+        Markup("").join(Markup("<span>{}</span>").format(value) for value in _written(axis)),
         svg,
         few,
         names,
     )
 
 
-def _rounded(tick: float, step: float) -> float:
-    """A value of the axis without what adding up fractions left behind (0.30000000000000004)."""
-    return round(tick, max(0, 1 - floor(log10(step)))) + 0.0
+def _written(axis: _Axis) -> list[str]:
+    """The values of an axis: without what adding up fractions left behind (0.30000000000000004), and in full where
+    they would look the same in short."""
+    ticks = [round(tick, max(0, 1 - floor(log10(axis.step)))) + 0.0 for tick in axis.ticks()]
+    in_short = [short(tick) for tick in ticks]
+    return in_short if len(set(in_short)) == len(ticks) else [text(tick) for tick in ticks]
 
 
 def _named(count: int) -> list[int]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
 from server.console.ask import ask
-from server.console.charts import Point, bars, line, text
+from server.console.charts import Point, bars, line, short, text
 from server.console.pages.board_runs import board_of_path, final_runs, open_runs, today_at_home
 from server.console.pages.page import Page
 from server.console.render import page
@@ -53,12 +53,13 @@ async def get_analytics(request: Request) -> Response:
         Point(" to ".join(text(value) for value in dict.fromkeys((row["from"], row["to"]))), row["users"])
         for row in found["distribution"]
     ]
+    steps = [f"from {short(row['from'])}" for row in found["distribution"]]
     active, changes = by_day("activeUsers"), by_day("rankChanges")
     charts = [
         ("Participants", ("Day", "Users"), joined, line(joined) or bars(joined), _JOINED),
         ("Active users", ("Day", "Users"), active, bars(active), _ACTIVE),
         ("Rank changes", ("Day", "Changes"), changes, bars(changes), _CHANGES),
-        ("Score distribution", ("Score", "Users"), spread, bars(spread), _SPREAD),
+        ("Score distribution", ("Score", "Users"), spread, bars(spread, steps), _SPREAD),
     ]
     return page(
         request,

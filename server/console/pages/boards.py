@@ -36,7 +36,9 @@ from server.http import params
 from server.http.services import services
 
 SHOWN = 100
-"""Rows of a ranking, and of the list of leaderboards, on a page."""
+"""Rows of a ranking on the page."""
+BOARDS_SHOWN = 50
+"""Leaderboards on a page of their list."""
 MOVERS, MOVED_AMONG = 10, 1_000
 """Top movers that are shown, and the first places among which they are looked for."""
 SEARCHED_FROM = 20
@@ -50,7 +52,7 @@ async def get_boards(request: Request) -> Response:
     offset = params.integer(request, "offset", 0, 0, 1_000_000)
     every = index.catalog.leaderboards
     found = [board for board in every if _is_meant(request, board, asked.casefold())]
-    shown = found[offset : offset + SHOWN]
+    shown = found[offset : offset + BOARDS_SHOWN]
     today = today_at_home(request)
     counts, finals = await _participants(request, shown, today), await _final_counts(request, shown)
     return page(
@@ -72,7 +74,7 @@ async def get_boards(request: Request) -> Response:
         every=len(every),
         count=len(found),
         offset=offset,
-        step=SHOWN,
+        step=BOARDS_SHOWN,
     )
 
 
