@@ -21,6 +21,8 @@ STEPS = 4
 """About as many steps has the axis of values."""
 LABELS = 5
 """At most as many points are named below a chart; on a phone every second of them."""
+MANY = 20
+"""Points among which half of one is not seen."""
 CELL, GAP = 11, 2
 WEEK = 7
 YEAR_COLUMNS = 4
@@ -118,9 +120,9 @@ def text(value: float) -> str:
 
 def short(value: float) -> str:
     """A number in little room, with three digits at least: 250,000; 1.25 M; 2 bn."""
-    for size, name in ((1e12, " tn"), (1e9, " bn"), (1e6, " M")):
+    for size, name in ((1e12, "tn"), (1e9, "bn"), (1e6, "M")):
         if abs(value) >= size:
-            return f"{value / size:,.2f}".rstrip("0").rstrip(".") + name
+            return f"{value / size:,.2f}".rstrip("0").rstrip(".") + f"\N{NO-BREAK SPACE}{name}"
     return text(value)
 
 
@@ -168,11 +170,12 @@ def _written(axis: _Axis) -> list[str]:
 
 
 def _named(count: int) -> list[int]:
-    """The points that are named: the first, the last, and some between that are equally far apart."""
-    for labels in (LABELS, 3):
-        if count >= labels:
+    """The points that are named: the first, the last, and some between where they are equally far apart, as the
+    names are; among many points nobody sees a fraction of one."""
+    for labels in (LABELS, 3, 2):
+        if count >= labels and (count >= MANY or (count - 1) % (labels - 1) == 0):
             return [round(i * (count - 1) / (labels - 1)) for i in range(labels)]
-    return list(range(count))
+    return [0]
 
 
 def _only_zeros() -> Markup:

@@ -53,7 +53,8 @@ async def get_analytics(request: Request) -> Response:
         Point(" to ".join(text(value) for value in dict.fromkeys((row["from"], row["to"]))), row["users"])
         for row in found["distribution"]
     ]
-    steps = [f"from {short(row['from'])}" for row in found["distribution"]]
+    begins = [row["from"] for row in found["distribution"]]
+    steps = [short(round(value) if abs(value) >= 1_000 else value) for value in begins]
     active, changes = by_day("activeUsers"), by_day("rankChanges")
     charts = [
         ("Participants", ("Day", "Users"), joined, line(joined) or bars(joined), _JOINED),
@@ -82,7 +83,7 @@ async def get_analytics(request: Request) -> Response:
 _JOINED = "How many had scored in this run by the end of each day; those who left since are among them."
 _ACTIVE = "Users whose score changed on the day."
 _CHANGES = "How often a score's change moved its user to another place."
-_SPREAD = "Users by their score, from the least to the greatest, in equally wide steps."
+_SPREAD = "Users by score, in equally wide steps from the least to the greatest; named by where they begin."
 
 
 async def _joined(request: Request, board: Leaderboard, run: Run, first: date, last: date) -> list[Point]:

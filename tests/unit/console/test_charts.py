@@ -40,8 +40,8 @@ def rects(chart: str) -> list[tuple[str, float, float, float]]:
         ((112, 31), ["150", "100", "50", "0"]),
         ((0.3, 0.1), ["0.3", "0.2", "0.1", "0"]),
         ((0.0004,), ["0.0004", "0.0003", "0.0002", "0.0001", "0"]),
-        ((250_000, 999_999), ["1 M", "500,000", "0"]),
-        ((12_345_678,), ["15 M", "10 M", "5 M", "0"]),
+        ((250_000, 999_999), ["1\xa0M", "500,000", "0"]),
+        ((12_345_678,), ["15\xa0M", "10\xa0M", "5\xa0M", "0"]),
         ((-42.5, 60), ["100", "50", "0", "-50"]),
         ((-7, -3), ["0", "-2", "-4", "-6", "-8"]),
     ],
@@ -79,7 +79,9 @@ def test_nothing_makes_no_chart() -> None:
 
 def test_first_last_and_some_between_are_named() -> None:
     assert names(bars(points(*range(1, 31)))) == ["day 0", "day 7", "day 14", "day 22", "day 29"]
-    assert names(bars(points(1, 2, 3, 4))) == ["day 0", "day 2", "day 3"]
+    assert names(bars(points(1, 2, 3))) == ["day 0", "day 1", "day 2"]
+    assert names(bars(points(*range(1, 8)))) == ["day 0", "day 3", "day 6"]
+    assert names(bars(points(1, 2, 3, 4))) == ["day 0", "day 3"]
     assert names(bars(points(1, 2))) == ["day 0", "day 1"]
     assert names(bars(points(1, 2), ["a", "b"])) == ["a", "b"]
 
@@ -103,6 +105,7 @@ def test_a_line_begins_at_0_or_says_so() -> None:
     assert "begins at" not in near
     assert axis(far)[-1] == "1,000,000"
     assert "The axis begins at 1,000,000, not at 0." in far
+    assert axis(line(points(1_000.5, 1_001.5)))[-2:] == ["1,001", "1,000.5"]
     assert axis(line(points(-5, 5)))[-1] == "-5"
 
 
@@ -115,7 +118,12 @@ def test_numbers_keep_their_digits() -> None:
         "70",
         "0",
     ]
-    assert [short(value) for value in (999_999, 1_250_000, 2e9, -3e12)] == ["999,999", "1.25 M", "2 bn", "-3 tn"]
+    assert [short(value) for value in (0.25, 999_999, 1_250_000, -3e12)] == [
+        "0.25",
+        "999,999",
+        "1.25\xa0M",
+        "-3\xa0tn",
+    ]
 
 
 def test_a_spark_may_fall_to_the_top() -> None:
