@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -54,7 +54,12 @@ async def get_boards(request: Request) -> Response:
     found = [board for board in every if _is_meant(request, board, asked.casefold())]
     shown = found[offset : offset + BOARDS_SHOWN]
     today = today_at_home(request)
-    counts, finals = await _participants(request, shown, today), await _final_counts(request, shown)
+    counts, problem = {}, ""
+    try:
+        counts = await _participants(request, shown, today)
+    except Unavailable as error:  # the list is of use without them
+        problem = f"{error}: how many take part can't be told now."
+    finals = await _final_counts(request, shown)
     return page(
         request,
         "boards.html",
@@ -69,6 +74,7 @@ async def get_boards(request: Request) -> Response:
             }
             for board in shown
         ],
+        problem=problem,
         asked=asked,
         searched=len(every) > SEARCHED_FROM or bool(asked),
         every=len(every),
@@ -149,7 +155,9 @@ async def get_board(request: Request) -> Response:
         if "run" in request.query_params and await store.has_standings(
             connection, space.id, board_name(board.number, name)
         ):
-            return RedirectResponse(f"/console/leaderboards/{quote(board.key)}/runs/{name or 'all'}", 303)
+            path = f"/console/leaderboards/{quote(board.key)}/runs/{name or 'all'}"
+            asked = {"group": request.query_params.get("group", "")}
+            return RedirectResponse(f"{path}?{urlencode(asked)}", 303)
         groups = await groups_of_run(connection, space.id, board, name, final=name in {one.name for one in finals})
     group = asked_group(request, board, groups)
     seen = _NOTHING if found is None else await _seen(request, found, run, group)

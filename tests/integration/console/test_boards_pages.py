@@ -240,6 +240,19 @@ async def test_many_boards_can_be_searched(
     await see(console, "", 422, offset=-1)
 
 
+async def test_the_list_is_there_without_redis(
+    console: httpx.AsyncClient,
+    services: Services,
+    board: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await board("a")
+    monkeypatch.setattr(services.directory.production, "epoch", None)
+    shown = await see(console, "")
+    assert "Redis is being rebuilt: how many take part can't be told now." in shown.replace("&#39;", "'")
+    assert rows(shown, "Leaderboards")[0][3] == "–"
+
+
 def few_runs(html: str) -> str:
     return rows(html, "Leaderboards")[0][4]
 
