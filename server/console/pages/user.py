@@ -74,7 +74,7 @@ async def get_user(request: Request) -> Response:
         streak=streak,
         best=best,
         days=days,
-        heat=calendar(days) if streak["frequency"] == "daily" else "",
+        heat=calendar(days, now.date()) if streak["frequency"] == "daily" else "",
         systems=systems,
         achievements=[_goal(one, totals, best) for one in _completed_first(goals)],
         places=places,
