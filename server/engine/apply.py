@@ -32,7 +32,7 @@ from server.features.leaderboards import rules as leaderboards
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
 from server.features.settings.model import is_control
-from server.features.streaks import rules as streaks
+from server.features.streaks import changing as streaks
 from server.features.streaks.model import Streaks
 from server.features.users import rules as users
 from server.features.users.model import Profile
@@ -225,8 +225,9 @@ def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
             if length := turn.streak_length:
                 turn.tell("streak_lost", length, wanted.track)
         case "undo":
-            before, after = command.undone or (old, None)
-            new = before if after is not None and _same(old, after) else None
+            if command.undone is None:
+                raise AssertionError("what to undo is missing")
+            new = streaks.undone(old, *command.undone)
             problem = "The streak has changed since; it can't be undone"
         case _ if pause is None:
             raise AssertionError("a pause is missing")
@@ -235,22 +236,21 @@ def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
             problem = "start must not lie before today in the user's zone"
             turn.pauses.append(PauseRecord(pause.id, pause.start, pause.end))
         case _:
+            left = pause.end >= pause.start
             new = streaks.unpaused(old, pause.id)
+            new = streaks.paused(new, pause) if left else new
             problem = ""
-            turn.pauses.append(PauseRecord(pause.id, pause.start, 0))
+            turn.pauses.append(PauseRecord(pause.id, pause.start, pause.end if left else 0))
     if new is None:
         raise Unprocessable(problem)
     turn.streaks = new
     turn.due_moved = True
-    turn.periods += [StreakRecord(*step) for step in streaks.changed(old, new)]
+    steps = streaks.taken_back(*command.undone) if command.undone is not None else streaks.changed(old, new)
+    turn.periods += [StreakRecord(*step) for step in steps]
     if command.action in ("restore", "reset", "undo"):
+        turn.lost = not turn.streak_length
         turn.rank_streak()
     return _end(turn)
-
-
-def _same(one: Streaks, other: Streaks) -> bool:
-    """Whether two streaks are, but for when they were last lengthened."""
-    return one.tracks == other.tracks and one.frozen == other.frozen
 
 
 def _change_preferences(turn: Turn, command: ChangePreferences) -> Applied:

@@ -108,9 +108,9 @@ class Fill(msgspec.Struct, frozen=True):
 
 
 class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
-    """Give a freeze, put the lost streak back, end the streak, or pause it: ``pause`` is the one to add, or with
-    ``unpause`` the one to delete. ``undo`` takes a change back: the streaks of ``undone`` before it, where they
-    still are as after it. 422 where there is nothing to do."""
+    """Give a freeze, put the lost streak back, end the streak, or pause it: ``pause`` is the one to add, with
+    ``unpause`` the one to delete, or what is left of it where it has days. ``undo`` takes a change back that made
+    the second of ``undone`` of the first. 422 where there is nothing to do."""
 
     user: str
     action: Literal["freeze", "restore", "reset", "pause", "unpause", "undo"]

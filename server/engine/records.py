@@ -30,17 +30,18 @@ class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StreakRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A period of a streak as it is now: index of its frequency, number (streaks/calendar.py), length at its end,
-    and whether a freeze held it."""
+    """A period of a streak as it is now: index of its frequency, number (streaks/calendar.py), length at its end
+    (0: it is none any more), whether a freeze held it, and whether support put back a streak as of it."""
 
     track: int
     period: int
     length: int
     frozen: bool = False
+    restored: bool = False
 
 
 class PauseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A pause as written, days as ordinals; ``end`` 0 where it was deleted."""
+    """A pause as written, or with fewer days than before, as ordinals; ``end`` 0 where it was deleted."""
 
     id: str
     start: int
@@ -48,10 +49,12 @@ class PauseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StreakChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an input did to the streak: periods that came or changed, pauses made or deleted."""
+    """What an input did to the streak: periods that came, changed or went, pauses made, shortened or deleted.
+    ``lost`` says after a command whether the streak stands at 0; None where the rest says it."""
 
     periods: list[StreakRecord]
     pauses: list[PauseRecord] = []
+    lost: bool | None = None
 
 
 class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):

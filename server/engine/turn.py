@@ -80,6 +80,8 @@ class Turn:
         self.facts: list[FactRecord] = []
         self.periods: list[StreakRecord] = []
         self.pauses: list[PauseRecord] = []
+        self.lost: bool | None = None
+        """After a command whether the streak stands at 0."""
         self.due_moved = is_new
         """Whether the moment may have moved at which time next brings something."""
         self._pending: list[tuple[TriggerRule, int]] = []
@@ -388,7 +390,7 @@ class Turn:
             )
             for board, new in shown.items()
         ]
-        change = StreakChange(self.periods, self.pauses) if self.periods or self.pauses else None
+        change = StreakChange(self.periods, self.pauses, self.lost) if self.periods or self.pauses else None
         return LogRecord(event, boards, change, self.awards, self.completions, self.facts)
 
 

@@ -55,7 +55,8 @@ class Batch(NamedTuple):
     - ``left``: leaderboard, run, group, user; boards that a user left and has not come back to
     - ``board_days``: leaderboard, run, day, rank changes
     - ``group_days``: leaderboard, run, group, day, rank, score (as in Redis), members; the last of the day
-    - ``streak_periods``: user, frequency's index, period, length, frozen; the last of each period
+    - ``streak_periods``: user, frequency's index, period, length, frozen, restored; the last of each period
+    - ``gone_periods``: user, frequency's index, period; those that are none any more
     - ``streak_pauses``: id, user, first day, last day, deleted
     - ``user_streaks``: frequency's index, user, length, longest; the last of each user
     - ``point_awards``: id, user, system, cause, awarded, total, at_ms, day, boosts (as array text), event id
@@ -75,6 +76,7 @@ class Batch(NamedTuple):
     board_days: Columns
     group_days: Columns
     streak_periods: Columns
+    gone_periods: Columns
     streak_pauses: Columns
     user_streaks: Columns
     point_awards: Columns
@@ -104,7 +106,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     keys: dict[tuple[str, int, str], tuple[str, int]] = {}
     days: dict[tuple[str, int, int], int] = {}
     boards = _Boards()
-    periods: dict[tuple[str, int, int], tuple[int, bool]] = {}
+    periods: dict[tuple[str, int, int], tuple[int, bool, bool]] = {}
     pauses: dict[str, tuple[Any, ...]] = {}
     gained = _Gained()
     streaks: dict[tuple[str, int], bool] = {}  # by user and frequency's index: whether it was lost
@@ -119,7 +121,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
             boards.add(user, day, record.boards, item.ranks, item.groups)
         if record.streak is not None:
             for step in record.streak.periods:
-                periods[user, step.track, step.period] = step.length, step.frozen
+                periods[user, step.track, step.period] = step.length, step.frozen, step.restored
                 streaks[user, step.track] = False
             for pause in record.streak.pauses:
                 pauses[pause.id] = user, _day(pause.start), _day(pause.end or pause.start), not pause.end
@@ -128,6 +130,8 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
             for fact in record.facts:
                 if fact.kind == "streak_lost":
                     streaks[user, fact.subject] = True
+        if record.streak is not None and record.streak.lost is not None:
+            streaks.update({(user, step.track): record.streak.lost for step in record.streak.periods})
         if event is None:
             continue
         metric, day = event.metric, event.day
@@ -162,7 +166,8 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         _columns(boards.left.values(), 4),
         _columns([(*key, changes) for key, changes in boards.changes.items()], 4),
         _columns(boards.groups.values(), 7),
-        _columns([(*key, *lived) for key, lived in periods.items()], 5),
+        _columns([(*key, *lived) for key, lived in periods.items() if lived[0]], 6),
+        _columns([key for key, lived in periods.items() if not lived[0]], 3),
         _columns([(id_, *pause) for id_, pause in pauses.items()], 5),
         _streak_columns(states, streaks),
         _columns(gained.awards.values(), 10),

@@ -84,14 +84,22 @@ ON CONFLICT (space_id, leaderboard, run, grp, day) DO UPDATE SET
 
 # Apart, as most batches have none: a streak is lengthened once a day.
 _UPSERT_PERIODS = """
-INSERT INTO streak_periods (space_id, user_id, track, period, length, frozen)
-SELECT $1, r.* FROM unnest($2::text[], $3::smallint[], $4::integer[], $5::integer[], $6::boolean[]) AS r
-ON CONFLICT (space_id, user_id, track, period) DO UPDATE SET length = excluded.length, frozen = excluded.frozen
+INSERT INTO streak_periods AS p (space_id, user_id, track, period, length, frozen, restored)
+SELECT $1, r.* FROM unnest($2::text[], $3::smallint[], $4::integer[], $5::integer[], $6::boolean[], $7::boolean[])
+    AS r
+ON CONFLICT (space_id, user_id, track, period) DO UPDATE SET
+    length = excluded.length, frozen = excluded.frozen,
+    restored = excluded.restored OR p.restored AND p.length = excluded.length
+"""
+_DELETE_PERIODS = """
+DELETE FROM streak_periods p USING unnest($2::text[], $3::smallint[], $4::integer[]) AS r (user_id, track, period)
+WHERE p.space_id = $1 AND p.user_id = r.user_id AND p.track = r.track AND p.period = r.period
 """
 _UPSERT_PAUSES = """
-INSERT INTO streak_pauses (space_id, id, user_id, first_day, last_day, deleted)
+INSERT INTO streak_pauses AS p (space_id, id, user_id, first_day, last_day, deleted)
 SELECT $1, r.* FROM unnest($2::uuid[], $3::text[], $4::date[], $5::date[], $6::boolean[]) AS r
-ON CONFLICT (space_id, id) DO UPDATE SET deleted = excluded.deleted
+ON CONFLICT (space_id, id) DO UPDATE SET deleted = excluded.deleted,
+    last_day = CASE WHEN excluded.deleted THEN p.last_day ELSE excluded.last_day END
 """
 
 _UPSERT_STREAKS = """
@@ -155,6 +163,8 @@ async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None
     await connection.execute(_UPSERT, space_id, *values)
     if batch.streak_periods[0]:
         await connection.execute(_UPSERT_PERIODS, space_id, *batch.streak_periods)
+    if batch.gone_periods[0]:
+        await connection.execute(_DELETE_PERIODS, space_id, *batch.gone_periods)
     if batch.streak_pauses[0]:
         await connection.execute(_UPSERT_PAUSES, space_id, *batch.streak_pauses)
     if batch.user_streaks[0]:

@@ -29,13 +29,24 @@ from server.engine.state import UserState, decode_state, encode_state
 from server.features.achievements.model import Achievement
 from server.features.metrics.model import Metric
 from server.features.points.model import Boost, Level, PointsSystem, Trigger
-from server.features.streaks.model import NONE, Freezes, MetricThreshold, Pause, StreakSettings, Wishes
+from server.features.streaks.history import history
+from server.features.streaks.model import (
+    NONE,
+    Freezes,
+    MetricThreshold,
+    Pause,
+    Streaks,
+    StreakSettings,
+    Wishes,
+)
 from server.features.streaks.rules import standing
 from server.features.users.model import Attribute
 from server.features.users.rules import NOTHING, Upsert
 
 FOLDER = Path(__file__).parent
 PROFILE = {"tz", "name", "email"}
+HISTORY = 30
+"""Periods of a history, of which a story names the last ones."""
 
 Scheduler = Callable[[int, int, int], int | None]
 """From due moment, last tick and now: when the scheduler ticks the user before now, None for not at all."""
@@ -78,6 +89,8 @@ class Player:
         self.records: list[Applied] = []
         self.records_seen = 0
         self.events: list[Event] = []
+        self.lived: dict[int, tuple[int, bool, bool]] = {}
+        self.restore: tuple[Streaks, Streaks] = (NONE, NONE)
         self._scheduler = scheduler
         self._user = story.get("user", {})
         self._tz = zone(self._user.get("tz"))
@@ -102,10 +115,25 @@ class Player:
             self.apply(Tick("ann", at_ms))
 
     def apply(self, input_: Input) -> None:
+        before = self.state
         applied = apply(self.index, self.state, input_)
         # What goes to Redis is the blob: nothing may live in the object only.
         self.state = decode_state(encode_state(applied.state))
         self.records.append(applied)
+        self._live(applied)
+        if isinstance(input_, ChangeStreak) and input_.action == "restore":
+            assert before is not None
+            self.restore = before.streaks or NONE, self.state.streaks or NONE
+
+    def _live(self, applied: Applied) -> None:
+        """What Postgres would hold of the streak's periods."""
+        if applied.record.streak is not None:
+            track = self.index.streaks.track
+            for one in applied.record.streak.periods:
+                if one.track == track:
+                    self.lived[one.period] = one.length, one.frozen, one.restored
+                    if not one.length:
+                        del self.lived[one.period]
 
     def step(self, step: dict[str, Any]) -> None:
         """Do what a step says."""
@@ -140,6 +168,8 @@ class Player:
         for action in ("freeze", "restore", "reset"):
             if step.get(action):
                 yield ChangeStreak("ann", action, now_ms)
+        if step.get("takeBack"):
+            yield ChangeStreak("ann", "undo", now_ms, undone=self.restore)
         if "pause" in step:
             start, end = (one.toordinal() for one in step["pause"])
             yield ChangeStreak("ann", "pause", now_ms, Pause(f"p{now_ms}", start, end))
@@ -196,6 +226,14 @@ class Player:
         today = local_day(now_ms, zone(state.profile.tz)).toordinal()
         rules = index.streak_rules(state.wishes)
         streak = standing(rules, state.streaks or NONE, today)
+        if name == "history":
+            lived = dict(sorted(self.lived.items()))
+            rows = history(rules, state.streaks or NONE, today, HISTORY, lived)
+            held = {"frozen": "used_freeze", "paused": "used_pause", "restored": "restored"}
+            return [
+                " ".join([str(row.length), *(word for word, field in held.items() if getattr(row, field))])
+                for row in rows
+            ]
         return streak.freezes if name == "freezes" else streak.length
 
     def take_records(self) -> list[Applied]:

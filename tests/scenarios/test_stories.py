@@ -70,6 +70,8 @@ def tell(player: Player, step: dict[str, Any], story: str) -> None:
         seen = player.seen(name, now_ms)
         if isinstance(wanted, dict):
             seen = {key: seen[key] for key in wanted}
+        if isinstance(wanted, list) and name == "history":
+            seen, wanted = seen[-len(wanted) :], [str(one) for one in wanted]
         assert seen == wanted, f"{name} in {where}"
     if "awards" in step:
         systems = {system.number: system.key for system in player.index.catalog.points}

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import NotFound, RequestError, Unprocessable
-from server.core.periods import parse_day
+from server.core.periods import local_day, parse_day, zone
 from server.engine.inputs import ChangeStreak
 from server.engine.state import UserState
 from server.features.streaks import store
+from server.features.streaks.changing import past_of
 from server.features.streaks.model import Pause
 from server.http import params
 from server.http.answers import answer
@@ -218,17 +219,41 @@ async def delete_pauses(request: Request) -> Response:
     """``DELETE /admin/v1/streaks/pauses``."""
     parts, space = services(request), principal(request).space
     deleted, issues = [], []
+    keep_past = params.boolean(request, "keepPast")
     async with auditing(request) as entries:
         for id_ in params.ids(request, "ids", USERS_MAX):
             try:
                 pause = Pause(check_uuid("ids", id_), 1, 0)
                 user = await _owner(request, pause.id)
-                await parts.commit(space, ChangeStreak(user, "unpause", parts.clock(), pause))
+                now_ms = parts.clock()
+                state = await read_state(parts.redis, parts.pool, space, user)
+                before = None if state is None else _pause_of(state, pause.id)
+                if keep_past and state is not None and before is not None:
+                    today = local_day(now_ms, zone(state.profile.tz)).toordinal()
+                    pause = past_of(before, today)
+                await parts.commit(space, ChangeStreak(user, "unpause", now_ms, pause))
                 deleted.append(DeletedItem(pause.id))
-                entries.append(Entry("unpause", "streak", user, {"id": pause.id, "userId": user}))
+                left = _days(user, pause) if pause.end >= pause.start else None
+                entries.append(Entry("unpause", "streak", user, _days(user, before or pause), left))
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
     return answer(Deleted(deleted, issues))
+
+
+def _pause_of(state: UserState, id_: str) -> Pause | None:
+    return (
+        next((one for one in state.streaks.pauses if one.id == id_), None) if state.streaks is not None else None
+    )
+
+
+def _days(user: str, pause: Pause) -> dict[str, str]:
+    """A pause for the audit log."""
+    return {
+        "id": pause.id,
+        "userId": user,
+        "start": date.fromordinal(pause.start).isoformat(),
+        "end": date.fromordinal(max(1, pause.end)).isoformat(),
+    }
 
 
 async def _owner(request: Request, id_: str) -> str:
@@ -287,10 +312,18 @@ ENDPOINTS: list[Endpoint] = [
         summary="Delete pauses",
         tag=_TAG,
         needs="admin",
-        statuses=(200, 422, 503),
+        statuses=(200, 400, 422, 503),
         handler=delete_pauses,
         answer=Deleted,
-        query=(Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),),
+        query=(
+            Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),
+            Query(
+                "keepPast",
+                "true ends a pause that has begun: its days before today stay paused. Else they no longer hold the "
+                "streak.",
+                {"type": "boolean", "default": False},
+            ),
+        ),
     ),
     Endpoint(
         method="POST",

@@ -46,7 +46,7 @@ async def get_streak(request: Request) -> Response:
     asked = rules.periods(wanted.frequency, today, number)
     async with acquired(parts.pool) as connection:
         rows = await store.read_periods(connection, space.id, user, wanted.track, asked.start, asked.stop - 1)
-    lived = {row.period: (row.length, row.frozen) for row in rows}
+    lived = {row.period: (row.length, row.frozen, row.restored) for row in rows}
     return answer(
         shapes.UserStreak(
             **shapes.base(wanted, found),

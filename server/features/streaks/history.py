@@ -13,10 +13,11 @@ from server.features.streaks.shapes import StreakPeriod
 
 
 def history(
-    wanted: Rules, streaks: Streaks, today: int, number: int, lived: Mapping[int, tuple[int, bool]]
+    wanted: Rules, streaks: Streaks, today: int, number: int, lived: Mapping[int, tuple[int, bool, bool]]
 ) -> list[StreakPeriod]:
-    """The last ``number`` periods up to today's, oldest first. ``lived`` are the periods that were met or frozen,
-    with the length at their end and whether they were frozen; and the last one before the first."""
+    """The last ``number`` periods up to today's, oldest first. ``lived`` are the periods that were met, frozen
+    or restored, with the length at their end, whether they were frozen and whether restored; and the last one
+    before the first."""
     frequency = wanted.frequency
     shown = []
     now = rules.standing(wanted, streaks, today)
@@ -28,9 +29,9 @@ def history(
             length = 0
     for period in periods:
         frozen = period in now.frozen
-        paused = False
+        paused = restored = False
         if period in lived:
-            length, was_frozen = lived[period]
+            length, was_frozen, restored = lived[period]
             frozen = frozen or was_frozen
         elif not frozen and period != periods[-1]:
             paused = length > 0 and rules.is_paused(streaks, frequency, period)
@@ -43,6 +44,7 @@ def history(
                 length=now.length if period == periods[-1] else length,
                 used_freeze=frozen,
                 used_pause=paused,
+                restored=restored,
             )
         )
     return shown

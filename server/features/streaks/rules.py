@@ -18,7 +18,6 @@ from server.features.streaks.model import (
     Freezes,
     Frequency,
     Mode,
-    Pause,
     Streaks,
     StreakSettings,
     Stretch,
@@ -43,12 +42,14 @@ _HangTogether = Callable[[int, int], bool]
 
 
 class Step(NamedTuple):
-    """A period of a streak as it is now: index of its frequency, length at its end, whether a freeze held it."""
+    """A period of a streak as it is now: index of its frequency, length at its end (0: it is none any more),
+    whether a freeze held it, and whether support put back a streak as of it."""
 
     track: int
     period: int
     length: int
     frozen: bool = False
+    restored: bool = False
 
 
 class Rules(NamedTuple):
@@ -181,70 +182,9 @@ def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
     )
 
 
-def given(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
-    """The streaks with one freeze more; None where the user has as many as may be."""
-    if rules.freezes is None:
-        return None
-    streaks = settled(rules, streaks, today)
-    if (streaks.freezes or 0) >= rules.freezes.max_count:
-        return None
-    return _replace(streaks, freezes=(streaks.freezes or 0) + 1)
-
-
 def settled(rules: Rules, streaks: Streaks, today: int) -> Streaks:
     """The streaks with what the days until today brought written down: freezes earned and used."""
     return waited(rules, streaks, period_of(rules.frequency, today), today)[0]
-
-
-def restored(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
-    """The streaks with the longest one that was lost within the window put back, as if it had reached the period
-    before today's; None where there is none that is longer than the present one."""
-    streaks = settled(rules, streaks, today)
-    index, frequency = rules.track, rules.frequency
-    track, period = streaks.tracks[index], period_of(frequency, today)
-    now = standing(rules, streaks, today)
-    window = period_of(frequency, _restore_from(frequency, today))
-    lost = [stretch for stretch in track.stretches[: None if not now.length else -1] if stretch.last >= window]
-    best = max(lost, key=lambda stretch: stretch.length, default=None)
-    if best is None or best.length <= now.length:
-        return None
-    met_today = now.length > 0 and track.stretches[-1].last >= period
-    length = best.length + (1 if met_today and best.last < period else 0)
-    back = Stretch(best.first, period if met_today else max(best.last, period - 1), length)
-    kept = tuple(stretch for stretch in track.stretches if stretch.last < best.first)
-    return _with_track(streaks, index, Track((*kept, back), max(track.best, length), track.met))
-
-
-def reset(rules: Rules, streaks: Streaks) -> Streaks:
-    """The streaks without the current one; what was lost before may still be restored, this one too."""
-    track = streaks.tracks[rules.track]
-    if not track.stretches:
-        return streaks
-    end = track.stretches[-1].last
-    gone = Stretch(end, end, 0)
-    return _with_track(streaks, rules.track, Track((*track.stretches, gone), track.best))
-
-
-def paused(streaks: Streaks, pause: Pause) -> Streaks:
-    """The streaks with one pause more."""
-    return _replace(streaks, pauses=(*streaks.pauses, pause))
-
-
-def unpaused(streaks: Streaks, id_: str) -> Streaks:
-    """The streaks without a pause."""
-    return _replace(streaks, pauses=tuple(pause for pause in streaks.pauses if pause.id != id_))
-
-
-def changed(before: Streaks, after: Streaks) -> list[Step]:
-    """The periods that a command changed: those that freezes were used for, and the end of a stretch put back."""
-    steps = []
-    for index, period in after.frozen:
-        if (index, period) not in before.frozen:
-            steps.append(Step(index, period, length_of(after.tracks[index]), frozen=True))
-    for index, (old, new) in enumerate(zip(before.tracks, after.tracks, strict=True)):
-        if new.stretches[-1:] != old.stretches[-1:] and length_of(new):
-            steps.append(Step(index, new.stretches[-1].last, length_of(new)))
-    return steps
 
 
 def periods(frequency: Frequency, today: int, number: int) -> range:
@@ -278,19 +218,6 @@ def next_unheld(rules: Rules, streaks: Streaks, index: int, period: int, until: 
         else:
             return period
     return until if until is not None else period
-
-
-def _with_track(streaks: Streaks, index: int, track: Track) -> Streaks:
-    tracks = list(streaks.tracks)
-    tracks[index] = track
-    return _replace(streaks, tracks=(tracks[0], tracks[1], tracks[2]))
-
-
-def _restore_from(frequency: Frequency, today: int) -> int:
-    if frequency == "daily":
-        return today - RESTORE_DAYS
-    year = period_of("monthly", today) // 12
-    return first_day("monthly", (year if frequency == "weekly" else year - 1) * 12)
 
 
 def _gained(streaks: Streaks, metric: int, units: int, periods_: tuple[int, ...], newest: int) -> _Gains:

@@ -28,14 +28,16 @@ class Streak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     freeze_auto_earn_amount: int | UnsetType = UNSET
 
 
-class StreakPeriod(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
-    """A period of the past: the length at its end, and what held it if it was not met."""
+class StreakPeriod(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False, omit_defaults=True):
+    """A period of the past: the length at its end, and what held it if it was not met. ``restored`` is there where
+    support put a lost streak back as of it: the user need not have acted."""
 
     period_start: date
     period_end: date
     length: int
     used_freeze: bool
     used_pause: bool
+    restored: bool = False
 
 
 class StreakPause(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ class Lived(NamedTuple):
 
     period: int
     length: int
-    frozen: bool
+    frozen: bool = False
+    restored: bool = False
 
 
 async def read_periods(
@@ -21,10 +22,10 @@ async def read_periods(
     """The periods from ``first`` to ``last`` that were met or frozen, and the one before them, oldest first."""
     rows = await connection.fetch(
         """
-        (SELECT period, length, frozen FROM streak_periods
+        (SELECT period, length, frozen, restored FROM streak_periods
          WHERE space_id = $1 AND user_id = $2 AND track = $3 AND period < $4 ORDER BY period DESC LIMIT 1)
         UNION ALL
-        SELECT period, length, frozen FROM streak_periods
+        SELECT period, length, frozen, restored FROM streak_periods
         WHERE space_id = $1 AND user_id = $2 AND track = $3 AND period BETWEEN $4 AND $5
         ORDER BY period
         """,

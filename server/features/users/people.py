@@ -166,7 +166,7 @@ _TABLES = {
     " WHERE space_id = $1 AND user_id = $2 ORDER BY day LIMIT $3",
     "runStandings": "SELECT leaderboard, run, grp, rank, value, reached_ms FROM run_standings"
     " WHERE space_id = $1 AND user_id = $2 LIMIT $3",
-    "streakPeriods": "SELECT track, period, length, frozen FROM streak_periods"
+    "streakPeriods": "SELECT track, period, length, frozen, restored FROM streak_periods"
     " WHERE space_id = $1 AND user_id = $2 ORDER BY track, period LIMIT $3",
     "streakPauses": "SELECT id, first_day, last_day, deleted FROM streak_pauses"
     " WHERE space_id = $1 AND user_id = $2 LIMIT $3",

@@ -5,8 +5,18 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
-from server.engine.records import BoardRecord, EventRecord, LogItem, LogRecord, encode_record
+from server.engine.records import (
+    BoardRecord,
+    EventRecord,
+    FactRecord,
+    LogItem,
+    LogRecord,
+    StreakChange,
+    StreakRecord,
+    encode_record,
+)
 from server.engine.state import UserState, encode_state
+from server.features.streaks.model import Streaks, Stretch, Track
 from server.features.users.model import Profile
 from server.writebehind.batches import Item, collect, read_entry
 
@@ -114,10 +124,35 @@ def test_collect_skips_boards_that_only_show_a_new_name() -> None:
 def test_collect_nothing_has_all_columns() -> None:
     batch = collect(9, [])
     widths = [len(columns) for columns in batch[1:]]
-    assert widths == [10, 5, 4, 7, 8, 4, 4, 7, 5, 5, 4, 10, 4, 3, 4, 5]
+    assert widths == [10, 5, 4, 7, 8, 4, 4, 7, 6, 3, 5, 4, 10, 4, 3, 4, 5]
     assert all(column == () for columns in batch[1:] for column in columns)
 
 
 def test_collect_refuses_ranks_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="3 ranks for 2 boards"):
         collect(9, [item("ann", "t1", event(), [BoardRecord("2:", 1, 1), BoardRecord("4:", 1, 1)], [0, 1, ""])])
+
+
+def streak_item(change: StreakChange, facts: list[FactRecord], length: int = 3) -> Item:
+    track = Track((Stretch(10, 12, length),), 5)
+    state = UserState(Profile(1, 2), streaks=Streaks(tracks=(track, Track(), Track())))
+    record = LogRecord(None, [], change, facts=facts)
+    return Item("5-1", 0, LogItem("ann", "t", encode_state(state), encode_record(record), []))
+
+
+def test_periods_come_and_go() -> None:
+    put_back = StreakChange(
+        [StreakRecord(0, 20, 3, restored=True), StreakRecord(0, 21, 3, frozen=True)], lost=False
+    )
+    # Time that is carried first tells of the loss that the same command puts right.
+    lost = [FactRecord("streak_lost", NOW_MS, 3, 0)]
+    batch = collect(9, [streak_item(put_back, lost)])
+    assert rows(batch.streak_periods) == [("ann", 0, 20, 3, False, True), ("ann", 0, 21, 3, True, False)]
+    assert rows(batch.gone_periods) == []
+    assert rows(batch.user_streaks) == [(0, "ann", 3, 5)]
+
+    taken_back = StreakChange([StreakRecord(0, 20, 0)], lost=True)
+    batch = collect(9, [streak_item(put_back, []), streak_item(taken_back, [])])
+    assert rows(batch.streak_periods) == [("ann", 0, 21, 3, True, False)]
+    assert rows(batch.gone_periods) == [("ann", 0, 20)]
+    assert rows(batch.user_streaks) == [(0, "ann", 0, 5)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.features.streaks import rules
+from server.features.streaks import changing, rules
 from server.features.streaks.calendar import first_day, last_day, period_of
 from server.features.streaks.model import FREQUENCIES, NONE, Freezes, Frequency, Mode, Pause, Streaks
 from server.features.streaks.rules import Rules, standing
@@ -115,11 +115,11 @@ def test_days_off_hold_a_streak_and_may_extend_it() -> None:
 
 def test_a_pause_holds_a_streak() -> None:
     life = Life(plain()).write(0, 1)
-    life.streaks = rules.paused(life.streaks, Pause("p", Life.day(2), Life.day(11)))
+    life.streaks = changing.paused(life.streaks, Pause("p", Life.day(2), Life.day(11)))
     assert [life.length(day) for day in (2, 11, 12, 13)] == [2, 2, 2, 0]
     assert life.on(2).expires == Life.day(12)
     assert life.write(12).length(12) == 3
-    life.streaks = rules.unpaused(life.streaks, "p")
+    life.streaks = changing.unpaused(life.streaks, "p")
     assert life.length(12) == 3  # what was counted stays
 
 
@@ -133,7 +133,7 @@ def test_freezes_are_used_one_a_day_and_then_it_ends() -> None:
 
 def test_a_pause_comes_before_a_day_off_before_a_freeze() -> None:
     life = Life(plain(freezes=Freezes(1, 1), days_off=frozenset({2}))).write(0)
-    life.streaks = rules.paused(life.streaks, Pause("p", Life.day(2), Life.day(2)))
+    life.streaks = changing.paused(life.streaks, Pause("p", Life.day(2), Life.day(2)))
     assert life.on(4).freezes == 0  # Tuesday off, Wednesday paused, Thursday frozen
     assert (life.length(4), life.length(5)) == (1, 0)
     assert life.write(4).on(4).freezes == 0
@@ -144,9 +144,9 @@ def test_freezes_are_earned_up_to_the_most() -> None:
     assert [life.on(day).freezes for day in (6, 7, 14)] == [0, 2, 3]  # though the streak was lost
     life = Life(plain(freezes=Freezes(0, 3, 2, 1))).write(*range(9))
     assert life.on(8).freezes == 3
-    assert rules.given(life.rules, life.streaks, Life.day(8)) is None
+    assert changing.given(life.rules, life.streaks, Life.day(8)) is None
     fewer = Life(plain(freezes=Freezes(0, 3))).write(0)
-    more = rules.given(fewer.rules, fewer.streaks, Life.day(0))
+    more = changing.given(fewer.rules, fewer.streaks, Life.day(0))
     assert more is not None
     assert standing(fewer.rules, more, Life.day(2)).length == 1
 
@@ -174,7 +174,7 @@ def test_a_late_event_gives_a_freeze_back() -> None:
 
 def test_a_freeze_that_comes_back_is_not_one_too_many() -> None:
     life = Life(plain(freezes=Freezes(1, 1))).write(0, 2)
-    more = rules.given(life.rules, life.streaks, Life.day(2))
+    more = changing.given(life.rules, life.streaks, Life.day(2))
     assert more is not None
     life.streaks = more
     assert (life.write(1).length(2), life.on(2).freezes) == (3, 1)
@@ -190,17 +190,17 @@ def test_an_event_that_is_too_late_changes_no_streak() -> None:
 def test_a_lost_streak_is_restored() -> None:
     life = Life(plain()).write(*range(42), 44, 45)
     assert life.length(45) == 2
-    back = rules.restored(life.rules, life.streaks, Life.day(45))
+    back = changing.restored(life.rules, life.streaks, Life.day(45))
     assert back is not None
     again = Life(life.rules, back)
     again.newest = Life.day(45)
     assert (again.length(45), again.on(45).started) == (43, Life.day(0))  # and today's
     assert again.write(46).length(46) == 44
-    assert rules.restored(life.rules, again.streaks, Life.day(46)) is None
+    assert changing.restored(life.rules, again.streaks, Life.day(46)) is None
 
     # Not written since, it is back up to yesterday, and ends tonight.
     lost = Life(plain()).write(*range(42))
-    back = rules.restored(lost.rules, lost.streaks, Life.day(60))
+    back = changing.restored(lost.rules, lost.streaks, Life.day(60))
     assert back is not None
     assert standing(lost.rules, back, Life.day(60)).length == 42
     assert standing(lost.rules, back, Life.day(61)).length == 0
@@ -208,22 +208,53 @@ def test_a_lost_streak_is_restored() -> None:
 
 def test_the_longest_within_the_window_is_restored() -> None:
     life = Life(plain()).write(*range(5), *range(10, 22), *range(30, 33), 40)
-    back = rules.restored(life.rules, life.streaks, Life.day(40))
+    back = changing.restored(life.rules, life.streaks, Life.day(40))
     assert back is not None
     assert standing(life.rules, back, Life.day(40)).length == 13
-    assert rules.restored(life.rules, life.streaks, Life.day(150)) is None
-    assert rules.restored(plain(), NONE, Life.day(0)) is None
+    assert changing.restored(life.rules, life.streaks, Life.day(150)) is None
+    assert changing.restored(plain(), NONE, Life.day(0)) is None
 
 
 def test_reset_and_restore_are_each_others_way_back() -> None:
     life = Life(plain()).write(0, 1, 2)
-    life.streaks = rules.reset(life.rules, life.streaks)
+    life.streaks = changing.reset(life.rules, life.streaks)
     assert life.length(2) == 0
-    back = rules.restored(life.rules, life.streaks, Life.day(3))
+    back = changing.restored(life.rules, life.streaks, Life.day(3))
     assert back is not None
     assert standing(life.rules, back, Life.day(3)).length == 3
     assert life.write(2).length(2) == 1  # the day counts again
-    assert rules.reset(life.rules, NONE) is NONE
+    assert changing.reset(life.rules, NONE) is NONE
+
+
+def test_a_restore_is_taken_back() -> None:
+    life = Life(plain(freezes=Freezes(0, 3))).write(*range(5))
+    before = life.streaks
+    after = changing.restored(life.rules, before, Life.day(9))
+    assert after is not None
+    assert [(step.period, step.length, step.restored) for step in changing.changed(before, after)] == [
+        (Life.day(8), 5, True)
+    ]
+    assert changing.taken_back(before, after) == [rules.Step(0, Life.day(8), 0)]
+    # What came since stays: a freeze, a pause, gains that met no threshold.
+    more = changing.given(life.rules, after, Life.day(9))
+    assert more is not None
+    now = changing.paused(more, Pause("p", Life.day(9), Life.day(10)))
+    back = changing.undone(now, before, after)
+    assert back is not None
+    assert (back.tracks, back.freezes, back.pauses) == (before.tracks, 1, now.pauses)
+    assert changing.undone(back, before, after) is None
+    life.streaks = after
+    assert changing.undone(life.write(9).streaks, before, after) is None
+
+
+def test_what_was_ended_and_put_back_is_not_called_restored() -> None:
+    """The periods were lived: only what nobody did is marked."""
+    life = Life(plain()).write(0, 1, 2)
+    ended = changing.reset(life.rules, life.streaks)
+    back = changing.restored(life.rules, ended, Life.day(3))
+    assert back is not None
+    assert changing.changed(ended, back) == [rules.Step(0, Life.day(2), 3)]
+    assert changing.taken_back(ended, back) == [rules.Step(0, Life.day(2), 3)]
 
 
 events = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7), st.integers(0, 2)), max_size=40)
@@ -248,7 +279,7 @@ def test_length_and_start_are_what_the_calendar_says(
 ) -> None:
     life = Life(plain(frequency, thresholds={WORDS: threshold}, days_off=days_off))
     for number, (start, days) in enumerate(pauses):
-        life.streaks = rules.paused(life.streaks, Pause(str(number), Life.day(start), Life.day(start + days)))
+        life.streaks = changing.paused(life.streaks, Pause(str(number), Life.day(start), Life.day(start + days)))
     gains: dict[int, int] = {}
     today = 0
     for after, late, units in lived:
