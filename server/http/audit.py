@@ -29,4 +29,4 @@ async def auditing(request: Request) -> AsyncIterator[list[Entry]]:
     finally:
         if entries:
             async with acquired(pool) as connection:
-                await audit.write(connection, who.space.id, who.actor, entries)
+                await audit.write(connection, who.space.id, who.actor, entries, who.reason)

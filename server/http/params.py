@@ -61,6 +61,14 @@ def ids(request: Request, name: str, most: int) -> list[str]:
     return found
 
 
+def exact_ids(request: Request, name: str, most: int) -> list[str]:
+    """The list ``name``, of 1 to ``most`` ids, each once, by repeated keys only: a comma is part of an id."""
+    found = list(dict.fromkeys(request.query_params.getlist(name)))
+    if not 1 <= len(found) <= most:
+        raise Unprocessable(f"{name} must name 1 to {most:,} ids")
+    return found
+
+
 def attributes(request: Request, known: Collection[str]) -> dict[str, str]:
     """The query's ``userAttributes``: pairs ``key:value``, joined by commas, of attributes that are known."""
     found: dict[str, str] = {}

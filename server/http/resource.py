@@ -183,7 +183,7 @@ class Resource(Generic[T, C, U, R]):
                 tag,
                 "admin",
                 (200, 400, 422, 503),
-                self._patch,
+                self.patch,
                 body=_of(list, self.update_type),
                 answer=_of(Updated, self.row_type),
                 description="1 to 100 items; each is changed or named in `issues`.",
@@ -195,7 +195,7 @@ class Resource(Generic[T, C, U, R]):
                 tag,
                 "admin",
                 (200, 422, 503),
-                self._delete,
+                self.delete,
                 answer=Deleted,
                 query=(named,),
                 description="Deleted items are archived: what was recorded stays, and their keys are free again.",
@@ -239,7 +239,8 @@ class Resource(Generic[T, C, U, R]):
         rows = [row(item, context.catalog, context.today) for item in created]
         return answer(Created(rows, issues.found), 201 if created else 200)
 
-    async def _patch(self, request: Request) -> Response:
+    async def patch(self, request: Request) -> Response:
+        """``PATCH``: change a batch."""
         items = await _read_batch(request)
         updated: list[T] = []
         issues = _Issues()
@@ -255,7 +256,8 @@ class Resource(Generic[T, C, U, R]):
         rows = [self.row(item, context.catalog, context.today) for item in updated]
         return answer(Updated(rows, issues.found))
 
-    async def _delete(self, request: Request) -> Response:
+    async def delete(self, request: Request) -> Response:
+        """``DELETE``: archive a batch."""
         named = params.ids(request, "ids", BATCH_MAX)
         deleted: list[DeletedItem] = []
         issues = _Issues()

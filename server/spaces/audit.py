@@ -11,7 +11,7 @@ from server.backends.postgres.pool import Connection, PoolConnection
 
 class Entry(NamedTuple):
     """One change. ``item`` is what was changed: the id of an item, of a user; ``before`` and ``after`` are JSON
-    values, None where there was nothing."""
+    values, None where there was nothing. They name in ``userId`` whose the item is, where it is one user's."""
 
     action: str
     kind: str
@@ -21,9 +21,15 @@ class Entry(NamedTuple):
 
 
 async def write(
-    connection: Connection | PoolConnection, space_id: int, actor: str, entries: Iterable[Entry]
+    connection: Connection | PoolConnection,
+    space_id: int,
+    actor: str,
+    entries: Iterable[Entry],
+    reason: str = "",
 ) -> None:
-    """Add entries to the log of a space."""
+    """Add entries to the log of a space; a reason stands in ``after``."""
+    if reason:
+        entries = [one._replace(after={**(one.after or {}), "reason": reason}) for one in entries]
     await connection.executemany(
         "INSERT INTO audit_log (space_id, actor, action, kind, item, before, after)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7)",

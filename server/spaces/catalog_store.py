@@ -124,6 +124,7 @@ async def _store(
             )
             for change in editor.changes
         ],
+        actor.reason,
     )
     await connection.execute(
         "UPDATE spaces SET catalog_version = $2, next_number = $3 WHERE id = $1",

@@ -41,7 +41,7 @@ class Principal:
     """Who sent a request: the space that the key belongs to, the key's id and name, and what it may do.
 
     Capabilities: ``admin`` (everything), ``read``, ``events:write``. ``user`` is the one that an application key
-    acts for.
+    acts for. ``reason`` is why, in words for the audit log, where somebody gave one.
     """
 
     space: Space
@@ -49,6 +49,7 @@ class Principal:
     name: str
     capabilities: frozenset[str]
     user: str | None = None
+    reason: str = ""
 
     @property
     def actor(self) -> str:

@@ -102,7 +102,7 @@ async def test_nothing_of_an_erased_user_stays(
     tables |= {"point_awards", "point_days", "user_points", "achievement_completions", "api_keys", "audit_log"}
     assert tables | {"catalog_items", "catalog_versions"} <= holding
 
-    answer = (await http.delete("/admin/v1/users", params={"ids": f"{USER},nobody"})).json()
+    answer = (await http.delete("/admin/v1/users", params={"ids": [USER, "nobody"]})).json()
     assert answer["deleted"] == [{"id": USER}]
     assert [(issue["id"], issue["message"]) for issue in answer["issues"]] == [
         ("nobody", "User not found: nobody")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -29,6 +29,9 @@ from server.http.resource import check_uuid
 from server.http.services import Services, services
 from server.spaces.audit import Entry
 from server.spaces.space import Space
+
+if TYPE_CHECKING:  # leaderboards import no other feature
+    from server.features.metrics.model import Metric
 
 USERS_MAX = 100
 """Users of one request."""
@@ -148,44 +151,71 @@ _new_value = msgspec.json.Decoder(NewValue)
 async def _correct(request: Request, value: float | None) -> Response:
     parts, space = services(request), principal(request).space
     id_ = check_uuid("id", request.path_params["id"])
-    event = await _event(parts, space, id_)
-    metric = space.index.metric_by_number.get(event["metric"])
-    if metric is None:
-        raise Unprocessable("the event's metric has been deleted")
+    event = await read_event(parts, space, id_)
+    user, metric = event["user_id"], metric_of(space, event)
     for _ in range(TRIES):
-        token, state, counted = await _settled(parts, space, event)
+        found = await settled(parts, space, event)
+        counted = found.counted
         if counted is None:
             raise NotFound("Event not found by ID: it was deleted")
-        units = (0 if value is None else units_of(metric, value)) - counted
+        counts = None if value is None else units_of(metric, value)
         async with acquired(parts.pool) as connection:
-            standings = await _reread(connection, space, event, state, None if value is None else counted + units)
-        correction = Correction(
-            id=ids.new_uuid7(parts.clock()),
-            user=event["user_id"],
-            metric=metric.number,
-            units=units,
-            at_ms=event["at_ms"],
-            day=event["day"],
-            late=event["late"],
-            corrects=id_,
-            received_ms=parts.clock(),
-            standings=standings,
-            read_at=token,
-            attributes=event["attributes"],
-        )
+            standings = await _reread(connection, space, event, found.state, counts)
+        command = correction(event, counted, counts, parts.clock(), found.token, standings)
         try:
             async with auditing(request) as entries:
-                await parts.commit(space, correction)
-                before = {"userId": event["user_id"], "value": metric.value(counted)}
-                after = None if value is None else {**before, "value": metric.value(counted + units)}
-                entries.append(Entry("delete" if value is None else "update", "event", id_, before, after))
-            return answer(Corrected(id_, [event["user_id"]]))
+                state = await parts.commit(space, command)
+                of = {"userId": user, "metric": metric.key}
+                total = state.totals.get(metric.number, 0)
+                was = {"value": metric.value(counted), "total": metric.value(total - command.units)}
+                now = {"value": None if counts is None else metric.value(counts), "total": metric.value(total)}
+                action = "delete" if counts is None else "update"
+                entries.append(Entry(action, "event", id_, {**of, **was}, {**of, **now}))
+            return answer(Corrected(id_, [user]))
         except Conflict:
             continue
     raise Unavailable("the user's score keeps changing, try again")
 
 
-async def _event(parts: Services, space: Space, id_: str) -> Any:
+class Settled(NamedTuple):
+    """A user's token and state once Postgres holds all that was posted, and what still counts of an event in whole
+    units: None where it was deleted. ``corrected``: its value is not the one that it came with."""
+
+    token: str
+    state: UserState
+    counted: int | None
+    corrected: bool
+
+
+def metric_of(space: Space, event: Any) -> Metric:
+    """The metric of an event's row; 422 where it is gone."""
+    metric = space.index.metric_by_number.get(event["metric"])
+    if metric is None:
+        raise Unprocessable("the event's metric has been deleted")
+    return metric
+
+
+def correction(
+    event: Any, counted: int, counts: int | None, now_ms: int, token: str, standings: dict[str, Standing | None]
+) -> Correction:
+    """The command by which an event, of which ``counted`` units count, counts so many; None: it is undone."""
+    return Correction(
+        id=ids.new_uuid7(now_ms),
+        user=event["user_id"],
+        metric=event["metric"],
+        units=(counts or 0) - counted,
+        at_ms=event["at_ms"],
+        day=event["day"],
+        late=event["late"],
+        corrects=str(event["id"]),
+        received_ms=now_ms,
+        standings=standings,
+        read_at=token,
+        attributes=event["attributes"],
+    )
+
+
+async def read_event(parts: Services, space: Space, id_: str) -> Any:
     """The row of an event; one that was just posted is waited for. 404 where there is none."""
     waited_s = 0.0
     while True:
@@ -204,9 +234,8 @@ async def _event(parts: Services, space: Space, id_: str) -> Any:
         waited_s += LOOK_S
 
 
-async def _settled(parts: Services, space: Space, event: Any) -> tuple[str, UserState, int | None]:
-    """The user's token and state once Postgres holds all that was posted, and what still counts of the event in
-    whole units: None where it was deleted."""
+async def settled(parts: Services, space: Space, event: Any) -> Settled:
+    """What an event counts as of its user's newest state; waited for until Postgres holds all of it."""
     waited_s = 0.0
     while True:
         async with acquired(parts.pool) as connection:
@@ -230,8 +259,9 @@ async def _settled(parts: Services, space: Space, event: Any) -> tuple[str, User
             await parts.thaw(space, [event["user_id"]])
         elif user is not None and token == user["token"]:
             units = sum(row["units"] for row in rows)
-            deleted = units == 0 and any(row["correction"] for row in rows)
-            return token, decode_state(user["state"]), None if deleted else units
+            corrected = any(row["correction"] for row in rows)
+            counted = None if corrected and units == 0 else units
+            return Settled(token, decode_state(user["state"]), counted, corrected)
         if waited_s >= PATIENCE_S:
             raise Unavailable("the user's events are on their way to Postgres, try again")
         await asyncio.sleep(LOOK_S)

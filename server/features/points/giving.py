@@ -79,8 +79,9 @@ async def post_awards(request: Request) -> Response:
                 awarded = sum(one.awarded for one in record.awards if not one.cause)
                 total = state.points.get(system.number, 0)
                 given.append(GivenAward(user, awarded, total))
+                before = {"pointsSystem": system.key, "total": total - awarded}
                 told = {"pointsSystem": system.key, "awarded": awarded, "total": total, "reason": reason}
-                entries.append(Entry("give points", "points", user, None, told))
+                entries.append(Entry("give points", "points", user, before, told))
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), index))
     return answer(GivenAwards(given, issues))

@@ -319,8 +319,8 @@ ENDPOINTS: list[Endpoint] = [
             Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),
             Query(
                 "keepPast",
-                "true ends a pause that has begun: its days before today stay paused. Else they no longer hold the "
-                "streak.",
+                "true ends a pause that has begun: its days before today stay paused. Else they no longer hold "
+                "the streak.",
                 {"type": "boolean", "default": False},
             ),
         ),

@@ -47,7 +47,7 @@ async def delete_users(request: Request) -> Response:
     deleted: list[DeletedItem] = []
     issues: list[Issue] = []
     async with auditing(request) as entries:
-        for user in params.ids(request, "ids", USERS_MAX):
+        for user in params.exact_ids(request, "ids", USERS_MAX):
             try:
                 await erase_user(parts, who, ids.check_id("ids", user))
                 entries.append(Entry("erase", "user", erased_name(user)))
@@ -99,7 +99,9 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 422, 503),
         handler=delete_users,
         answer=Deleted,
-        query=(Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),),
+        query=(
+            Query("ids", "1 to 100 ids, each in a parameter of its own: a comma is part of an id.", required=True),
+        ),
         description="Everything, everywhere: the user leaves all leaderboards, final ones too, and what was kept "
         "is deleted, with application keys and boosts of the user's own. In the audit log the SHA-256 of the id "
         "stays. An event that comes later makes a new user. Postgres follows as a rule within 0.2 s.",

@@ -54,6 +54,13 @@ def test_day_that_is_none(text: str) -> None:
         params.day(request(f"run={text}"), "run")
 
 
+def test_exact_ids() -> None:
+    assert params.exact_ids(request("ids=a%2Cb&ids=+c&ids=a%2Cb"), "ids", 2) == ["a,b", " c"]
+    for query in ("", "ids=a&ids=b&ids=c"):
+        with pytest.raises(Unprocessable, match=r"^ids must name 1 to 2 ids$"):
+            params.exact_ids(request(query), "ids", 2)
+
+
 def test_choice() -> None:
     assert params.choice(request("by=daily"), "by", ("daily", "weekly")) == "daily"
 
