@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from server.console.ask import ask
 from server.console.charts import Day, Point, bars, calendar, line
+from server.console.notices import notice_of
 from server.console.pages.page import Page
 from server.console.pages.places import places_of
 from server.console.pages.users import state_of
@@ -68,6 +69,7 @@ async def get_user(request: Request) -> Response:
     return page(
         request,
         "user.html",
+        notice=await notice_of(request),
         user=shown,
         tz=state.profile.tz,
         now=now,
@@ -186,7 +188,7 @@ def _heat(streak: dict[str, Any], today: date) -> list[Day]:
         if day > today:
             continue
         if length > before:
-            kind, text = "met", f"extended to {length}"
+            kind, text = "met", f"{'restored' if period.get('restored') else 'extended'} to {length}"
         elif period["usedFreeze"]:
             kind, text = "frozen", f"a freeze held {length}"
         elif period["usedPause"] or any(first <= day <= last for first, last in paused):

@@ -19,6 +19,7 @@ from server.engine.state import UserState
 from server.features.streaks import store
 from server.features.streaks.changing import past_of
 from server.features.streaks.model import Pause
+from server.features.streaks.rules import standing
 from server.http import params
 from server.http.answers import answer
 from server.http.audit import auditing
@@ -159,8 +160,10 @@ async def _each(
         for user in users:
             try:
                 before = await read_state(parts.redis, parts.pool, space, ids.check_id("id", user))
-                after = await parts.commit(space, ChangeStreak(user, action, parts.clock()))
-                entries.append(Entry(action, "streak", user, _told(space, before), _told(space, after)))
+                now_ms = parts.clock()
+                after = await parts.commit(space, ChangeStreak(user, action, now_ms))
+                told = _told(space, before, now_ms), _told(space, after, now_ms)
+                entries.append(Entry(action, "streak", user, *told))
                 done.append(user)
             except NotFound as error:
                 issues.append(_issue("error", error, user))
@@ -183,13 +186,13 @@ def _issue(
     )
 
 
-def _told(space: Space, state: UserState | None) -> dict[str, int] | None:
-    """A user's streak for the audit log."""
+def _told(space: Space, state: UserState | None, now_ms: int) -> dict[str, int] | None:
+    """A user's streak, as it stands, for the audit log."""
     if state is None or state.streaks is None:
         return None
-    track = state.streaks.tracks[space.index.streaks.track]
-    length = track.stretches[-1].length if track.stretches else 0
-    return {"length": length, "longest": track.best, "freezes": state.streaks.freezes or 0}
+    wanted = space.index.streak_rules(state.wishes)
+    now = standing(wanted, state.streaks, local_day(now_ms, zone(state.profile.tz)).toordinal())
+    return {"length": now.length, "longest": state.streaks.tracks[wanted.track].best, "freezes": now.freezes}
 
 
 async def post_pauses(request: Request) -> Response:
@@ -202,9 +205,7 @@ async def post_pauses(request: Request) -> Response:
             try:
                 user = ids.check_id("userId", one.user_id)
                 start, end = parse_day("start", one.start), parse_day("end", one.end)
-                check_days(start, end)
-                if (end - start).days > PAUSE_MAX_DAYS:
-                    raise Unprocessable(f"end must lie at most {PAUSE_MAX_DAYS:,} days after start")
+                check_pause(start, end)
                 pause = Pause(ids.new_uuid7(parts.clock()), start.toordinal(), end.toordinal())
                 await parts.commit(space, ChangeStreak(user, "pause", parts.clock(), pause))
                 row = PauseRow(pause.id, user, start, end)
@@ -213,6 +214,13 @@ async def post_pauses(request: Request) -> Response:
             except RequestError as error:
                 issues.append(_issue("error", error, one.user_id, at))
     return answer(CreatedPauses(created, issues), 201 if created else 200)
+
+
+def check_pause(start: date, end: date) -> None:
+    """422 if a pause can't have these days."""
+    check_days(start, end)
+    if (end - start).days > PAUSE_MAX_DAYS:
+        raise Unprocessable(f"end must lie at most {PAUSE_MAX_DAYS:,} days after start")
 
 
 async def delete_pauses(request: Request) -> Response:
@@ -319,8 +327,8 @@ ENDPOINTS: list[Endpoint] = [
             Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),
             Query(
                 "keepPast",
-                "true ends a pause that has begun: its days before today stay paused. Else they no longer hold "
-                "the streak.",
+                "true ends a pause that has begun: its days before today stay paused. Else they no longer "
+                "hold the streak.",
                 {"type": "boolean", "default": False},
             ),
         ),

@@ -1,0 +1,113 @@
+"""What support does to a user: each action shows what it will do, asks, and is done by the API's own endpoint."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from server.console import notices
+from server.console.pages.actions import erasing, events, points, streaks
+from server.console.pages.actions.action import REASON_MAX, Action, Asked, Field, Opened
+from server.console.pages.page import Page
+from server.console.pages.users import state_of
+from server.console.render import page
+from server.core import ids
+from server.core.errors import NotFound, RequestError, Unprocessable
+
+ACTIONS = (*streaks.ACTIONS, *points.ACTIONS, *events.ACTIONS, *erasing.ACTIONS)
+_BY_NAME = {action.name: action for action in ACTIONS}
+LOOK, EDIT = "look", "edit"
+"""What the button ``step`` of a form asks for, but to do it: to see what it will do, or to type anew."""
+
+
+async def get_action(request: Request) -> Response:
+    """The form of an action, with what it will do."""
+    asked, action = await _asked(request, {})
+    try:
+        opened = await action.open(asked)
+    except Unprocessable as nothing:
+        return _page(asked, action, None, problem=nothing.message)
+    return _page(asked, action, opened)
+
+
+async def post_action(request: Request) -> Response:
+    """See what it will do, or do it; then back to the user, with what came of it."""
+    form = request.state.form
+    asked, action = await _asked(request, {**form, "reason": form.get("reason", "").strip()})
+    try:
+        opened = await action.open(asked)
+    except Unprocessable as nothing:
+        return _page(asked, action, None, 422, problem=nothing.message)
+    step = asked.form.get("step")
+    if step == EDIT:
+        return _page(asked, action, opened)
+    try:
+        _check((*opened.fields, action.reason), asked)
+        if step == LOOK and action.look is not None:
+            seen = replace(opened, preview=await action.look(asked))
+            return _page(asked, action, seen, confirm=True)
+        request.state.principal = replace(request.state.principal, reason=asked.form["reason"])
+        notice = await action.do(asked)
+    except RequestError as error:
+        return _page(asked, action, opened, 422, problem=error.message)
+    if action.name == "erase":
+        return RedirectResponse("/console/users?erased=1", 303)
+    return RedirectResponse(await notices.leave(request, asked.user, notice), 303)
+
+
+async def _asked(request: Request, form: dict[str, str]) -> tuple[Asked, Action]:
+    user, state = await state_of(request)
+    action = _BY_NAME.get(request.path_params["action"])
+    if action is None:
+        raise NotFound("There is no such action")
+    if not request.state.session.may(action.role):
+        raise NotFound(f"This needs the role {action.role}")
+    return Asked(request, user, state, form), action
+
+
+def _check(fields: Sequence[Field], asked: Asked) -> None:
+    """422 naming the first field that lacks what it needs."""
+    for field in fields:
+        typed = asked.form.get(field.name, "")
+        if field.required and not typed:
+            raise Unprocessable(f"{field.label} is missing")
+        if field.options and typed not in [value for value, _ in field.options]:
+            raise Unprocessable(f"{field.label} must be one of those that are offered")
+    ids.check_text("Reason", asked.form["reason"], REASON_MAX)
+
+
+def _page(
+    asked: Asked,
+    action: Action,
+    opened: Opened | None,
+    status: int = 200,
+    *,
+    problem: str = "",
+    confirm: bool = False,
+) -> Response:
+    """The page of an action; without ``opened`` there is nothing to do, and no button."""
+    fields = (*opened.fields, action.reason) if opened is not None else ()
+    shown: dict[str, Any] = {
+        "action": action,
+        "id": asked.user,
+        "opened": opened,
+        "fields": fields,
+        "values": {field.name: asked.form.get(field.name, field.value) for field in fields},
+        "two_steps": action.look is not None,
+        "confirm": confirm,
+        "problem": problem,
+        "reason_max": REASON_MAX,
+        "form": secrets.token_urlsafe(16),
+    }
+    return page(asked.request, "action.html", status, **shown)
+
+
+PAGES = (
+    Page("/console/users/{id}/actions/{action}", get_action, role="support"),
+    Page("/console/users/{id}/actions/{action}", post_action, "POST", role="support"),
+)
