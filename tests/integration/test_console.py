@@ -124,7 +124,6 @@ async def test_every_page_is_there_and_safe(
         "/console/users/ann?aggregation=weekly&kinds=event&cursor=9999999999999-1",
         *("/console/users/ann/debug?board=all", "/console/users/ann/export.json", "/console/leaderboards"),
         *("/console/leaderboards/all", "/console/leaderboards/all/analytics", "/console/token.json?user=ann"),
-        "/console/leaderboards/all/runs/all.csv",
         *(
             f"/console/users/ann/actions/{name}"
             for name in ("restore", "points", "boost", "event", "erase", "pause")

@@ -367,7 +367,7 @@ def test_a_pause_of_centuries(frequency: Frequency) -> None:
     """Its days are not walked through: every event and every read of the user would be slow."""
     life = Life(plain(frequency)).write(0)
     end = date(2999, 12, 31).toordinal()
-    life.streaks = rules.paused(life.streaks, Pause("long", Life.day(1), end))
+    life.streaks = changing.paused(life.streaks, Pause("long", Life.day(1), end))
     found = life.on(300)
     assert found.length == 1
     assert found.expires == last_day(frequency, period_of(frequency, end) + 1)
