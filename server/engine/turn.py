@@ -67,6 +67,7 @@ class Turn:
         self.streaks: Streaks = old.streaks or NONE
         self.totals = old.totals
         self.points = old.points
+        self.taken = old.taken
         self.achieved = old.achieved
         self.counts = old.counts
         self.wishes = old.wishes
@@ -280,13 +281,16 @@ class Turn:
                 boosts[system] = rules.boosting(self.user, system, attributes, self.moment)
             total = self.points.get(system, 0)
             try:
-                given = points.award(rules, total, rule, times, boosts[system], may_block=may_block)
+                taken = self.taken.get(rule.number, 0)
+                given = points.award(rules, total, rule, times, boosts[system], taken=taken, may_block=may_block)
             except OutOfPoints:
                 name = rules.systems[system].name
                 raise Unprocessable(f"Out of points: {name} would fall below 0") from None
             if given is not None:
                 gained[system] = gained.get(system, 0) + given.awarded
                 self._award(given)
+                if rule.points < 0 and rule.trigger.type == "metric":
+                    self.taken = {**self.taken, rule.number: taken - given.awarded}
         self._pending = []
         self._follow(gained, late=late, only_held=only_held)
 
@@ -349,6 +353,7 @@ class Turn:
             boards=boards,
             streaks=self.streaks if self.streaks is not NONE else self.old.streaks,
             points=self.points,
+            taken=self.taken,
             achieved=self.achieved,
             counts=self.counts,
             wishes=self.wishes,

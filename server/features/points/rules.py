@@ -154,10 +154,12 @@ def award(
     times: int,
     boosting: Boosting | None = None,
     *,
+    taken: int = 0,
     may_block: bool = False,
 ) -> Award | None:
-    """What a trigger that fired ``times`` (negative: what it gave is taken back) gives to a user who has
-    ``total``; None for nothing.
+    """What a trigger that fired ``times`` (negative: what it gave is taken back, what it took given back) gives
+    to a user who has ``total``; None for nothing. ``taken`` is what it really took, which is less than it asked
+    for where the points didn't suffice: no more comes back.
 
     ``OutOfPoints`` where a deduction ``may_block`` and the total doesn't suffice.
     """
@@ -165,6 +167,8 @@ def award(
     boosts: tuple[int, ...] = ()
     if boosting is not None and amount > 0 and rule.points > 0:
         amount, boosts = boosted(amount, boosting), boosting.numbers
+    elif amount > 0 > rule.points:
+        amount = min(amount, taken)
     if may_block and amount < 0 and rule.trigger.block_if_out_of_points and total + amount < 0:
         raise OutOfPoints
     given = limited(rules.systems[rule.system], total, amount)

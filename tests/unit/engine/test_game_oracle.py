@@ -120,6 +120,7 @@ class Oracle:
         self.accepted: list[tuple[datetime, Wrote]] = []
         self.plan: str | None = None
         self.points = {"xp": 0, "coins": 0}
+        self.taken = {"xp": 0, "coins": 0}
         self.achieved: list[str] = []
         self.awards: list[tuple[str, int]] = []
         self.made: date | None = None
@@ -163,6 +164,12 @@ class Oracle:
             if system == "xp":
                 self.gained[day] = self.gained.get(day, 0) + total - self.points[system]
             self.points[system] = total
+
+    def take(self, system: str, amount: int, day: date) -> None:
+        """What a system's one taking trigger asks for; negative: what it gives back of what it took."""
+        before = self.points[system]
+        self.give(system, -max(amount, -self.taken[system]), day)
+        self.taken[system] += before - self.points[system]
 
     def boosted(self, amount: int, today: date) -> int:
         october = date(2026, 10, 3) <= today <= date(2026, 10, 6)
@@ -214,7 +221,10 @@ class Oracle:
             if times:
                 amount = points * times
                 gains = system == "xp" and points > 0 and amount > 0
-                self.give(system, self.boosted(amount, today) if gains else amount, today)
+                if points < 0:
+                    self.take(system, -amount, today)
+                else:
+                    self.give(system, self.boosted(amount, today) if gains else amount, today)
         return True
 
     def boards(self, today: date) -> dict[str, int]:
