@@ -125,9 +125,14 @@ class Turn:
         boards: dict[str, Any] = {**self.boards, **changes}
         self.boards = {board: standing for board, standing in boards.items() if standing is not None}
 
-    def score(self, source: int, units: int, *, late: bool = False, only_held: bool = False) -> None:
-        """Count on every board that a source moves; ``only_held``: the user comes onto none."""
+    def score(
+        self, source: int, units: int, *, late: bool = False, only_held: bool = False, only_current: bool = False
+    ) -> None:
+        """Count on every board that a source moves; ``only_held``: the user comes onto none; ``only_current``:
+        only on those by the present streak."""
         boards = self.index.open_boards(source, self.day)
+        if only_current:
+            boards = tuple(board for board in boards if board.leaderboard.scoring == "current")
         if not boards:
             return
         changes = leaderboards.score_changes(
@@ -213,9 +218,10 @@ class Turn:
         self.score(STREAK, after)
 
     def rank_streak(self) -> None:
-        """Bring the boards by streak to what a command made of it."""
+        """Bring the boards by the present streak to what a command made of it; what a repeating run ranks is only
+        ever reached by lengthening the streak in it."""
         if any(board.leaderboard.scoring == "current" for board in self.index.open_boards(STREAK, self.day)):
-            self.score(STREAK, self.streak_length)
+            self.score(STREAK, self.streak_length, only_current=True)
 
     def complete(self, goal: Goal, *, silent: bool = False) -> None:
         """Complete an achievement, and what is made of it."""

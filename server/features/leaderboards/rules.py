@@ -143,6 +143,8 @@ def _scored(board: Leaderboard, old: Standing | None, at_ms: int, units: int) ->
             raise Unprocessable("the score on a leaderboard would be too large to count exactly")
         return Standing(value, max(at_ms, old.reached_ms))
     if scoring == "best":
+        if board.rank_by == "streak" and not units:
+            return old  # a streak that was lost is none, even where less is better
         if old is None:
             return Standing(units, at_ms)
         better = units > old.value if board.order == "desc" else units < old.value
