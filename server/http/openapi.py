@@ -83,7 +83,7 @@ def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[s
     parameters += [_parameter(header, "header") for header in endpoint.headers]
     statuses = [*endpoint.statuses]
     if endpoint.needs:
-        statuses += [status for status in (401, 403, 429) if status not in statuses]
+        statuses += [status for status in (401, 403, 422, 429) if status not in statuses]  # 422: of Tenant-ID, too
     if body is not None and 413 not in statuses:
         statuses.append(413)
     operation: dict[str, Any] = {

@@ -247,7 +247,7 @@ class Resource(Generic[T, C, U, R]):
         async with self._editing(request) as context:
             for index, fields in enumerate(items):
                 id_ = fields.get("id") if isinstance(fields, dict) else None
-                with issues.of(id_=id_) if isinstance(id_, str) else issues.of(index=index):
+                with issues.of(id_=ids.printable(id_)) if isinstance(id_, str) else issues.of(index=index):
                     change = self._convert(fields, self.update_type)
                     before = self._find(context.catalog, change.id, context.parent)
                     after = self.update(context, before, change)
@@ -263,7 +263,7 @@ class Resource(Generic[T, C, U, R]):
         issues = _Issues()
         async with self._editing(request) as context:
             for id_ in named:
-                with issues.of(id_=id_):
+                with issues.of(id_=ids.printable(id_)):
                     item = self._find(context.catalog, id_, context.parent)
                     if self.check_archive is not None:
                         self.check_archive(context.catalog, item)

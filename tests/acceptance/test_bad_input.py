@@ -71,10 +71,10 @@ EVENTS: list[tuple[bytes, int, str]] = [
     (b'{"user":{"id":"mallory"},"value":NaN}', 400, "JSON"),
     (b'{"user":{"id":"mallory"},"value":Infinity}', 400, "JSON"),
     (b'{"user":{"id":"mallory"},"value":-Infinity}', 400, "JSON"),
-    (b'{"user":{"id":"mallory"},"value":1e999}', 400, ""),
+    (b'{"user":{"id":"mallory"},"value":1e999}', 422, "value"),
     (_event(value=1e308), 422, "value"),
     (_event(value=-1e308), 422, "value"),
-    (b'{"user":{"id":"mallory"},"value":' + b"9" * 400 + b"}", 400, ""),
+    (b'{"user":{"id":"mallory"},"value":' + b"9" * 400 + b"}", 422, "value"),
     (_event(value=1e16), 422, "value"),
     (_event(user={"id": ""}), 422, "user.id"),
     (_event(user={"id": "x" * 1_000}), 422, "user.id"),
@@ -110,8 +110,7 @@ async def test_lone_surrogate(http: httpx.AsyncClient, board: Board, field: str)
     answer = await http.post(
         f"/v1/metrics/{board.metric}/event", content=_event(user={"id": "mallory", field: "\ud800"})
     )
-    assert answer.status_code in (400, 422)
-    assert answer.json()["error"]
+    _refused(answer, 422, f"user.{field}")
 
 
 @pytest.mark.usefixtures("neighbour")

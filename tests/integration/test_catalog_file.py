@@ -202,7 +202,7 @@ async def test_environments_and_copies(
     key = made.json()["apiKey"]
     assert (made.json()["name"], made.json()["priority"]) == ("Staging", 2)
     assert (await http.post("/admin/v1/environments", json={"key": "staging"})).status_code == 422
-    assert (await http.post("/admin/v1/environments", json={"key": "../x"})).status_code == 400
+    assert (await http.post("/admin/v1/environments", json={"key": "../x"})).status_code == 422
     listed = (await http.get("/admin/v1/environments")).json()
     assert [one["key"] for one in listed] == ["production", "staging"]
 

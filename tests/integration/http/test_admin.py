@@ -403,7 +403,7 @@ _LEADERBOARD_ISSUES: list[Any] = [
     ),
     ({"metricId": UNKNOWN}, "Metric not found by ID: metricId names none"),
     ({"metricId": "words"}, "metricId must be a valid UUID"),
-    ({"start": "soon"}, "start: invalid RFC3339 encoded date"),
+    ({"start": "soon"}, "start must be a date, YYYY-MM-DD"),
     ({"start": "1969-12-31"}, "start must lie in the years 1970 to 2999"),
     ({"start": "9999-12-31"}, "start must lie in the years 1970 to 2999"),
     ({"end": "9999-12-31"}, "end must lie in the years 1970 to 2999"),

@@ -163,7 +163,7 @@ def test_read_csv_names_what_is_wrong_and_goes_on(row: str, wrong: str) -> None:
         ),
         (
             '{"user":"ann","metric":"words","value":1,"attributes":{"app":1}}',
-            "attributes[...]: expected str, got int",
+            "attributes.app: expected str, got int",
         ),
         ("[" * 100_000, "The line is not a JSON object"),
     ],
