@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from server.core.errors import Forbidden
+from server.core.errors import Forbidden, Unprocessable
+from server.http.params import listed
 from server.http.services import services
 from server.spaces.space import Principal
 
@@ -21,13 +22,28 @@ def authorize(request: Request, capability: str) -> Principal:
     if request.url.path.startswith(_OF_ENVIRONMENTS):
         found = directory.authenticate(key)
     else:
-        found = directory.enter(key, request.headers.get("tenant-id"))
+        found = directory.enter(key, _tenant(request))
     if capability and not found.may(capability):
         raise Forbidden(f"This key may not do this: it lacks the capability {capability}")
     if found.user is not None:
         _check_user(request, found)
     request.state.principal = found
     return found
+
+
+def _tenant(request: Request) -> str | None:
+    for name, value in request.headers.raw:
+        if name == b"tenant-id":
+            return header_text("Tenant-ID", value)
+    return None
+
+
+def header_text(name: str, value: bytes) -> str:
+    """The text of a header that may hold any; 422 if it is not UTF-8."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Unprocessable(f"{name} must be UTF-8") from None
 
 
 def _check_user(request: Request, found: Principal) -> None:
@@ -37,8 +53,8 @@ def _check_user(request: Request, found: Principal) -> None:
     named = [request.path_params[name] for name in ("userId",) if name in request.path_params]
     if request.url.path.startswith("/v1/users/") and "id" in request.path_params:
         named.append(request.path_params["id"])
-    for name in ("userId", "userIds"):
-        named += [user for text in request.query_params.getlist(name) for user in text.split(",") if user]
+    named += [user for user in request.query_params.getlist("userId") if user]
+    named += listed(request, "userIds")
     for user in named:
         found.check_user(user)
 

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server.core.errors import Forbidden, Unprocessable
+from server.core.errors import Forbidden
 from server.http.answers import answer
-from server.http.auth import principal
+from server.http.auth import header_text, principal
 from server.http.bodies import decode, read, receive_body
 from server.http.endpoints import Endpoint, Query
 from server.http.errors import answer_error
@@ -52,9 +52,9 @@ class PostEvent:
             if name == b"x-api-key":
                 api_key = value.decode("latin-1")
             elif name == b"idempotency-key":
-                idempotency_key = _header_text(value)
+                idempotency_key = header_text("Idempotency-Key", value)
             elif name == b"tenant-id":
-                tenant = _header_text(value)
+                tenant = header_text("Tenant-ID", value)
         who = services.directory.enter(api_key, tenant)
         if not who.may("events:write"):
             raise Forbidden("this key may not write events")
@@ -65,13 +65,6 @@ class PostEvent:
         event = from_request(space.index, scope["path_params"]["key"], request, idempotency_key, services.clock())
         response = await services.intake(space).event(event)
         return 202 if response.idempotent_replayed is True else 201, encode_answer(response)
-
-
-def _header_text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise Unprocessable("Idempotency-Key and Tenant-ID must be UTF-8") from None
 
 
 class BatchResponse(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -92,6 +92,23 @@ async def test_which_tenant_must_be_said(http: httpx.AsyncClient, services: Serv
     assert (await http.get("/v1/leaderboards", headers=acme)).status_code == 200
 
 
+@pytest.mark.usefixtures("two")
+async def test_a_tenant_is_named_in_any_script_everywhere(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock
+) -> None:
+    await make(http, "tenants", {"customerId": "Ärger ✓", "name": "Ärger"})
+    await revive(services, clock)
+    headers = {b"Tenant-ID": "Ärger ✓".encode()}
+    made = await http.post("/admin/v1/metrics", json=[{"name": "W", "key": "w"}], headers=headers)
+    listed = (await http.get("/admin/v1/metrics", headers=headers)).json()
+    assert [one["id"] for one in listed] == [made.json()["created"][0]["id"]]
+    event = {"user": {"id": "ann"}, "value": 1}
+    assert (await http.post("/v1/metrics/w/event", json=event, headers=headers)).status_code == 201
+    for method, path in (("GET", "/v1/leaderboards"), ("POST", "/v1/metrics/w/event")):
+        answer = await http.request(method, path, headers={b"Tenant-ID": "Ärger".encode("latin-1")})
+        assert (answer.status_code, answer.json()["error"]) == (422, "Tenant-ID must be UTF-8")
+
+
 async def test_without_tenancy_the_header_is_ignored(http: httpx.AsyncClient) -> None:
     await make(http, "tenants", {"customerId": "acme", "name": "Acme"})
     for headers in ({}, {"Tenant-ID": "acme"}, {"Tenant-ID": "nobody"}):
