@@ -71,12 +71,18 @@ def parse_day(field: str, text: str) -> date:
 
 def parse_instant(field: str, text: str) -> int:
     """The instant in ms of an ISO 8601 time with an offset; 422 naming ``field`` if it is none."""
+    moment = parse_moment(field, text)
+    if moment < _EPOCH:
+        raise Unprocessable(f"{field} must not lie before 1970")
+    return instant(moment)
+
+
+def parse_moment(field: str, text: str) -> datetime:
+    """The aware datetime of an ISO 8601 time with an offset; 422 naming ``field`` if it is none."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise Unprocessable(f"{field} must be an ISO 8601 time like 2026-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
         raise Unprocessable(f"{field} must carry an offset, like 2026-01-31T12:00:00Z")
-    if moment < _EPOCH:
-        raise Unprocessable(f"{field} must not lie before 1970")
-    return instant(moment)
+    return moment

@@ -185,6 +185,8 @@ async def post_preview(request: Request) -> Response:
     body = await read(request, _preview)
     _check_multiplier(body.multiplier)
     filters = named(catalog, "userAttributes", body.user_attributes)
+    if body.user_id is not None:
+        ids.check_id("userId", body.user_id)
     if body.user_id is not None and filters:
         raise Unprocessable("userAttributes can't be used together with userId")
     today = local_day(parts.clock(), space.index.home)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 
 import msgspec
 
 from server.core import ids
 from server.core.errors import Unprocessable
-from server.core.periods import at, local_day, parse_day, parse_instant, zone
+from server.core.periods import at, local_day, parse_day, parse_moment, zone
 from server.features.users.model import Profile
 
 EMAIL_MAX = 320
@@ -51,6 +51,8 @@ def check(upsert: Upsert, known: frozenset[str], now_ms: int) -> None:
         if len(upsert.device_tokens) > DEVICE_TOKENS_MAX:
             raise Unprocessable(f"deviceTokens must hold at most {DEVICE_TOKENS_MAX} tokens")
         for token in upsert.device_tokens:
+            if not token:
+                raise Unprocessable("deviceTokens must not hold an empty token")
             ids.check_text("deviceTokens", token, DEVICE_TOKEN_MAX)
     if isinstance(upsert.attributes, dict):
         check_attributes(upsert.attributes, known)
@@ -69,9 +71,12 @@ def check_attributes(attributes: dict[str, str | None] | dict[str, str], known: 
 
 def sign_up_day(text: str) -> date:
     """The day of a ``signUpDate``: a date, or a date-time as its UTC day; 422 if it is neither."""
-    if len(text) == 10:
+    if len(text) <= len("2026-01-31"):
         return parse_day("signUpDate", text)
-    return at(parse_instant("signUpDate", text)).date()
+    try:
+        return parse_moment("signUpDate", text).astimezone(UTC).date()
+    except OverflowError:
+        raise Unprocessable("signUpDate must lie in the years 1 to 9999") from None
 
 
 def apply(profile: Profile | None, upsert: Upsert, now_ms: int, *, control: bool = False) -> Profile:

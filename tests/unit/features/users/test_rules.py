@@ -54,6 +54,13 @@ def test_sign_up_is_a_day_not_after_the_users_today() -> None:
         apply(None, upsert(signUpDate="2026-11-24"), NOW_MS)
 
 
+@pytest.mark.parametrize("sign_up", ["1800-01-01", "1800-01-01T00:00:00Z", "1799-12-31T23:30:00-01:00"])
+def test_a_sign_up_may_lie_before_1970_as_a_date_or_a_time(sign_up: str) -> None:
+    given = upsert(signUpDate=sign_up)
+    check(given, KNOWN, NOW_MS)
+    assert apply(None, given, NOW_MS).sign_up == "1800-01-01"
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -63,7 +70,12 @@ def test_sign_up_is_a_day_not_after_the_users_today() -> None:
         ({"tz": "Nowhere"}, "tz"),
         ({"signUpDate": "2026-02-30"}, "signUpDate"),
         ({"signUpDate": "2027-01-01"}, "signUpDate"),
+        ({"signUpDate": "9999-12-31T23:59:59-23:00"}, "signUpDate must lie in the years"),
+        ({"signUpDate": "0001-01-01T00:00:00+23:00"}, "signUpDate must lie in the years"),
+        ({"signUpDate": "20260101"}, "signUpDate must be a date like 2026-01-31"),
+        ({"signUpDate": "2026-01-01T12:00:00"}, "signUpDate must carry an offset"),
         ({"deviceTokens": ["t"] * 21}, "deviceTokens"),
+        ({"deviceTokens": ["t", ""]}, "deviceTokens"),
         ({"attributes": {"citty": "x"}}, "Invalid attribute keys: citty"),
         ({"attributes": {"city": "x" * 1_001}}, "attributes.city"),
     ],
