@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from server.clock import stopwatch_s
+from server.core.errors import Unprocessable
 from server.http.auth import authorize
 from server.http.endpoints import Endpoint
 from server.http.errors import answer_error
@@ -46,12 +47,23 @@ class EscapedRoute(Route):
         return match, child
 
 
+def check_utf8(scope: Scope) -> None:
+    """422 where the path or the query is not UTF-8 once it is decoded: different ids would become the same."""
+    for name, part in (("path", scope.get("raw_path", b"")), ("query", scope.get("query_string", b""))):
+        if b"%" in part:
+            try:
+                unquote_to_bytes(part).decode()
+            except UnicodeDecodeError:
+                raise Unprocessable(f"The {name} must be percent-encoded UTF-8") from None
+
+
 def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
     """The handler behind authentication; whatever it raises becomes an answer."""
 
     async def guard(request: Request) -> Response:
         began_s = stopwatch_s()
         try:
+            check_utf8(request.scope)
             authorize(request, endpoint.needs)
             return await handler(request)
         except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
