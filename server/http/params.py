@@ -9,8 +9,11 @@ from datetime import date
 from starlette.requests import Request
 
 from server.core.errors import BadRequest, Unprocessable
-from server.core.ids import printable
+from server.core.ids import ATTRIBUTE_VALUE_MAX, KEY_MAX, check_text, printable
 from server.core.periods import parse_day
+
+COMMAS = "A comma that no known key and colon follow belongs to the value."
+"""Of ``attributes``, for the document."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
 
@@ -52,10 +55,17 @@ def choice(request: Request, name: str, options: tuple[str, ...]) -> str:
     return text
 
 
+def listed(request: Request, name: str) -> list[str]:
+    """The list ``name``: a single value is split at commas; of a repeated key each value is taken whole."""
+    given = request.query_params.getlist(name)
+    if len(given) == 1:
+        given = given[0].split(",")
+    return [one for one in given if one]
+
+
 def ids(request: Request, name: str, most: int) -> list[str]:
-    """The list ``name``, of 1 to ``most`` ids, each once: repeated keys, commas, or both."""
-    given = ",".join(request.query_params.getlist(name)).split(",")
-    found = list(dict.fromkeys(id_ for id_ in given if id_))
+    """The list ``name`` (``listed``), of 1 to ``most`` ids, each once."""
+    found = list(dict.fromkeys(listed(request, name)))
     if not 1 <= len(found) <= most:
         raise Unprocessable(f"{name} must name 1 to {most:,} ids")
     return found
@@ -70,14 +80,25 @@ def exact_ids(request: Request, name: str, most: int) -> list[str]:
 
 
 def attributes(request: Request, known: Collection[str]) -> dict[str, str]:
-    """The query's ``userAttributes``: pairs ``key:value``, joined by commas, of attributes that are known."""
+    """The query's ``userAttributes``: pairs ``key:value``, joined by commas, of attributes that are known.
+
+    A comma that no known key and colon follow belongs to the value: ``city:Paris, FR,plan:pro``.
+    """
     found: dict[str, str] = {}
+    last = ""
     text = request.query_params.get("userAttributes")
-    for pair in text.split(",") if text else ():
-        key, colon, value = pair.partition(":")
-        if not colon or not value or key in found:
+    for part in text.split(",") if text else ():
+        key, colon, value = part.partition(":")
+        if last and not (colon and key in known):
+            found[last] += f",{part}"
+            continue
+        if not colon or key in found:
             raise Unprocessable("userAttributes must be like key:value,key:value")
         if key not in known:
-            raise Unprocessable(f"Invalid attribute keys: {printable(key[:100])}")
-        found[key] = value
+            raise Unprocessable(f"Invalid attribute keys: {printable(key[:KEY_MAX])}")
+        found[key], last = value, key
+    for value in found.values():
+        if not value:
+            raise Unprocessable("userAttributes must be like key:value,key:value")
+        check_text("userAttributes", value, ATTRIBUTE_VALUE_MAX)
     return found

@@ -151,7 +151,9 @@ class Resource(Generic[T, C, U, R]):
             Query("limit", "Rows of the page.", _integer(1, BATCH_MAX, LIST_DEFAULT)),
             Query("skip", "Rows before the page.", _integer(0, None, 0)),
         )
-        named = Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True)
+        named = Query(
+            "ids", "1 to 100 ids: repeated (each is taken whole), or one value joined by commas.", required=True
+        )
         return [
             Endpoint(
                 "GET",

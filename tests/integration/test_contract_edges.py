@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.integration.test_boards import make
 
@@ -66,3 +67,70 @@ async def test_a_lone_surrogate_is_422_wherever_it_stands(http: httpx.AsyncClien
     answer = (await http.patch("/admin/v1/metrics", content=items)).json()
     assert answer["updated"] == []
     assert [one["message"] for one in answer["issues"]] == [f"id {NOT_TEXT}", f"name {NOT_TEXT}"]
+
+
+@pytest.mark.parametrize("sign_up", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00"])
+async def test_a_sign_up_at_the_end_of_the_calendar(http: httpx.AsyncClient, sign_up: str) -> None:
+    await make(http, "metrics", {"name": "Words", "key": "words"})
+    await make(http, "achievements", {"name": "Hero", "trigger": "api", "key": "hero", "status": "active"})
+    user = {"id": "ann", "signUpDate": sign_up}
+    event = {"user": user, "value": 1}
+    for method, path, body in (
+        ("PUT", "/v1/users/ann", {"signUpDate": sign_up}),
+        ("POST", "/v1/metrics/words/event", event),
+        ("POST", "/admin/v1/metrics/events", [{"key": "words", **event}]),
+        ("POST", "/v1/achievements/hero/complete", {"user": user}),
+    ):
+        assert "signUpDate must lie in the years" in await refusal(http, method, path, 422, json=body), path
+
+
+async def test_what_no_query_may_hold(http: httpx.AsyncClient) -> None:
+    [plan] = await make(http, "attributes", {"name": "Plan", "key": "plan", "type": "user"})
+    [system] = await make(http, "points", {"name": "XP", "key": "xp"})
+    board = {"name": "A", "key": "a", "rankBy": "streak", "breakdownAttributes": [plan["id"]], "status": "active"}
+    await make(http, "leaderboards", board)
+    for path in ("/v1/points/xp/summary", "/v1/achievements", "/v1/leaderboards/a"):
+        said = await refusal(http, "GET", f"{path}?userAttributes=plan:%00", 422)
+        assert said == f"userAttributes {NOT_TEXT}"
+    preview = {"multiplier": 2, "userId": "a\0"}
+    said = await refusal(http, "POST", f"/admin/v1/points/{system['id']}/boosts/preview", 422, json=preview)
+    assert said == "userId must not contain control characters"
+
+
+async def test_a_group_with_a_comma_can_be_asked_for(http: httpx.AsyncClient) -> None:
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    city, plan = await make(
+        http, "attributes", *({"name": key, "key": key, "type": "user"} for key in ("city", "plan"))
+    )
+    board = {"name": "A", "key": "a", "rankBy": "metric", "metricId": words["id"], "status": "active"}
+    await make(http, "leaderboards", {**board, "breakdownAttributes": [city["id"], plan["id"]]})
+    user = {"id": "ann", "attributes": {"city": "Paris, FR", "plan": "pro"}}
+    assert (await http.post("/v1/metrics/words/event", json={"user": user, "value": 1})).status_code == 201
+    for text in ("city:Paris, FR,plan:pro", "plan:pro,city:Paris, FR"):
+        rows = (await http.get("/v1/leaderboards/a", params={"userAttributes": text})).json()["rankings"]
+        assert [row["userId"] for row in rows] == ["ann"], text
+
+
+async def test_an_id_with_a_comma_can_be_asked_for(http: httpx.AsyncClient) -> None:
+    made = await make(http, "application-api-keys", {"userId": "a,b"}, {"userId": "a"})
+    comma, plain = ({"X-API-KEY": key["key"]} for key in made)
+    for user in ("a,b", "a", "b"):
+        await http.put(f"/v1/users/{user}", json={})
+    [board] = await make(http, "leaderboards", {"name": "A", "key": "a", "rankBy": "streak", "status": "active"})
+    for headers, status in ((comma, 200), (plain, 403)):
+        answer = await http.get(f"/v1/leaderboards/{board['key']}", params={"userId": "a,b"}, headers=headers)
+        assert answer.status_code == status
+    path = "/v1/streaks?userIds=a%2Cb&userIds="
+    assert [row["userId"] for row in (await http.get(path, headers=comma)).json()] == ["a,b"]
+    assert (await http.get(path, headers=plain)).status_code == 403
+
+
+async def test_ids_that_are_not_utf8_are_nobody(http: httpx.AsyncClient) -> None:
+    await http.put("/v1/users/b%EF%BF%BDd", json={"name": "Real"})  # U+FFFD itself is a character like any
+    for path in ("/v1/users/b%ffd", "/v1/users/b%fed", "/v1/users/b%2f%ffd"):
+        assert (
+            await refusal(http, "PUT", path, 422, json={"name": "X"}) == "The path must be percent-encoded UTF-8"
+        )
+    said = await refusal(http, "DELETE", "/admin/v1/users?ids=b%ffd", 422)
+    assert said == "The query must be percent-encoded UTF-8"
+    assert (await http.get("/v1/users/b%EF%BF%BDd")).json()["name"] == "Real"

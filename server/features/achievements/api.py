@@ -136,7 +136,9 @@ def _completion_id(one: Achievement, user: str) -> str:
 
 
 _TAG = "Achievements"
-_ATTRIBUTES = Query("userAttributes", "Those that a user with these could earn: `key:value`, joined by commas.")
+_ATTRIBUTES = Query(
+    "userAttributes", "Those that a user with these could earn: `key:value`, joined by commas. " + params.COMMAS
+)
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint(

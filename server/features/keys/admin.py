@@ -117,6 +117,12 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 422, 503),
         handler=delete_keys,
         answer=Deleted,
-        query=(Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),),
+        query=(
+            Query(
+                "ids",
+                "1 to 100 ids: repeated (each is taken whole), or one value joined by commas.",
+                required=True,
+            ),
+        ),
     ),
 ]

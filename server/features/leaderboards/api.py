@@ -207,7 +207,8 @@ RUN = Query(
 
 GROUP = Query(
     "userAttributes",
-    "The group, like `city:London,team:red`; needed on leaderboards that are broken down, and only there.",
+    "The group, like `city:London,team:red`; needed on leaderboards that are broken down, and only there. "
+    + params.COMMAS,
 )
 
 ENDPOINTS: list[Endpoint] = [

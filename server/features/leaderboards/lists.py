@@ -230,7 +230,11 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_friends,
         answer=shapes.Friends,
         query=(
-            Query("ids", "1 to 1,000 user ids: repeated, or joined by commas.", required=True),
+            Query(
+                "ids",
+                "1 to 1,000 user ids: repeated (each is taken whole), or one value joined by commas.",
+                required=True,
+            ),
             GROUP,
             RUN,
         ),

@@ -110,12 +110,9 @@ def asked_group(request: Request, found: Found) -> str | None:
         return None
     if not text:
         raise Unprocessable(f"userAttributes is required: a value for each of {', '.join(keys)}")
-    given: dict[str, str] = {}
-    for pair in text.split(","):
-        key, colon, value = pair.partition(":")
-        if not colon or key not in keys or key in given or not value:
-            raise Unprocessable(f"userAttributes must be like {','.join(f'{key}:value' for key in keys)}")
-        given[key] = value
+    given = params.attributes(request, principal(request).space.index.user_attributes)
+    if not given.keys() <= set(keys):
+        raise Unprocessable(f"userAttributes must be like {','.join(f'{key}:value' for key in keys)}")
     if len(given) < len(keys):
         raise Unprocessable(f"userAttributes is required: a value for each of {', '.join(keys)}")
     return group_name(tuple(given[key] for key in keys))

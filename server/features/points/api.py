@@ -244,7 +244,7 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404, 422, 503),
         handler=get_summary,
         answer=list[shapes.PointsRange],
-        query=(Query("userAttributes", "Only users with these: `key:value`, joined by commas."),),
+        query=(Query("userAttributes", "Only users with these: `key:value`, joined by commas. " + params.COMMAS),),
         description="Eleven ranges: 0, and ten equal ones up to the highest total, rounded up to a power of ten. "
         + _BEHIND,
     ),

@@ -140,7 +140,13 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 422, 503),
         handler=get_streaks,
         answer=list[shapes.ListedStreak],
-        query=(Query("userIds", f"1 to {USERS_MAX} user ids: repeated, or joined by commas.", required=True),),
+        query=(
+            Query(
+                "userIds",
+                f"1 to {USERS_MAX} user ids: repeated (each is taken whole), or one value joined by commas.",
+                required=True,
+            ),
+        ),
         description="Longest first. Users who are not known are left out.",
     ),
     Endpoint(

@@ -243,7 +243,13 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 422, 503),
         handler=delete_tenants,
         answer=Deleted,
-        query=(Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),),
+        query=(
+            Query(
+                "ids",
+                "1 to 100 ids: repeated (each is taken whole), or one value joined by commas.",
+                required=True,
+            ),
+        ),
         description="Requests for an archived tenant are refused with 403; its data stay.",
     ),
     Endpoint(

@@ -71,9 +71,50 @@ def test_choice_of_none(query: str) -> None:
         params.choice(request(query), "by", ("daily", "weekly"))
 
 
-@pytest.mark.parametrize("query", ["ids=a&ids=b&ids=c", "ids=a,b,c", "ids=a,b&ids=c", "ids=a,,b&ids=&ids=c,a"])
+@pytest.mark.parametrize(
+    "query", ["ids=a&ids=b&ids=c", "ids=a,b,c", "ids=a,,b,c,a", "ids=a&ids=b&ids=&ids=c&ids=a"]
+)
 def test_ids(query: str) -> None:
     assert params.ids(request(query), "ids", 3) == ["a", "b", "c"]
+
+
+def test_an_id_with_a_comma_is_taken_whole_where_the_key_is_repeated() -> None:
+    assert params.ids(request("ids=a%2Cb&ids=c"), "ids", 3) == ["a,b", "c"]
+    assert params.ids(request("ids=a%2Cb&ids="), "ids", 3) == ["a,b"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {}),
+        ("city:Oslo", {"city": "Oslo"}),
+        ("city:Oslo,plan:pro", {"city": "Oslo", "plan": "pro"}),
+        ("city:Paris%2C%20FR", {"city": "Paris, FR"}),
+        ("city:Paris%2C%20FR,plan:pro", {"city": "Paris, FR", "plan": "pro"}),
+        ("plan:pro,city:a,b:c,", {"plan": "pro", "city": "a,b:c,"}),
+        ("city:at:home", {"city": "at:home"}),
+    ],
+)
+def test_attributes(query: str, found: dict[str, str]) -> None:
+    assert params.attributes(request(f"userAttributes={query}"), {"city", "plan"}) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("city", "must be like"),
+        ("city:", "must be like"),
+        (",city:Oslo", "must be like"),
+        ("city:,plan:pro", "must be like"),
+        ("city:Oslo,city:Rome", "must be like"),
+        ("town:Oslo", "Invalid attribute keys: town"),
+        ("city:%00", "userAttributes must not contain U"),
+        (f"city:{'x' * 1001}", "userAttributes must have at most"),
+    ],
+)
+def test_attributes_that_are_none(query: str, said: str) -> None:
+    with pytest.raises(Unprocessable, match=said):
+        params.attributes(request(f"userAttributes={query}"), {"city", "plan"})
 
 
 @pytest.mark.parametrize("query", ["", "ids=", "ids=,", "ids=a,b,c,d"])
