@@ -189,8 +189,14 @@ def place(template: EventLeaderboard, placing: Placing, scale: int) -> EventLead
         template,
         rank=shown_rank(placing.after, most),
         previous_rank=shown_rank(placing.before, most),
-        threshold=0 if placing.threshold is None else placing.threshold // scale,
+        threshold=0 if placing.threshold is None else _entering(placing.threshold, scale),
     )
+
+
+def _entering(units: int, scale: int) -> int:
+    """The integer nearest to the last score that counts which is as good: rounded up, where less is better (a
+    negative ``scale``) down."""
+    return -(-units // scale) if scale > 0 else units // scale
 
 
 def with_group(

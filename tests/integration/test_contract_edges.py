@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from server.core.periods import local_day
+from tests.conftest import SettableClock
 from tests.integration.test_boards import make
 
 NOT_TEXT = "must not contain U+0000 or lone surrogates"
@@ -134,3 +137,87 @@ async def test_ids_that_are_not_utf8_are_nobody(http: httpx.AsyncClient) -> None
     said = await refusal(http, "DELETE", "/admin/v1/users?ids=b%ffd", 422)
     assert said == "The query must be percent-encoded UTF-8"
     assert (await http.get("/v1/users/b%EF%BF%BDd")).json()["name"] == "Real"
+
+
+async def issues(http: httpx.AsyncClient, method: str, kind: str, item: dict[str, Any]) -> list[str]:
+    """What one item is refused with."""
+    answer = (await http.request(method, f"/admin/v1/{kind}", json=[item])).json()
+    return [issue["message"] for issue in answer["issues"]]
+
+
+async def test_an_active_leaderboard_does_not_end_in_the_past(
+    http: httpx.AsyncClient, clock: SettableClock
+) -> None:
+    board = {"name": "A", "key": "a", "rankBy": "streak", "start": "2026-01-01", "status": "active"}
+    [made] = await make(http, "leaderboards", board)
+    today = local_day(clock.now_ms, UTC)
+    yesterday = (today - timedelta(days=1)).isoformat()
+    for more in ({}, {"status": "finished"}):
+        [said] = await issues(http, "PATCH", "leaderboards", {"id": made["id"], "end": yesterday, **more})
+        assert said.startswith("end must not lie before today")
+        assert "runs/end" in said
+    assert (await http.get(f"/admin/v1/leaderboards/{made['id']}")).json()["status"] == "active"
+    assert await issues(http, "PATCH", "leaderboards", {"id": made["id"], "end": today.isoformat()}) == []
+
+
+async def test_what_would_have_no_effect_is_refused(http: httpx.AsyncClient) -> None:
+    [city] = await make(http, "attributes", {"name": "City", "key": "city", "type": "user"})
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    board = {"name": "A", "key": "a", "rankBy": "metric", "metricId": words["id"]}
+    for times in (("09:00", "09:00"), ("09:00", "09:00:00"), (None, "00:00")):
+        item = {**board, "startTime": times[0], "endTime": times[1]}
+        [said] = await issues(http, "POST", "leaderboards", item)
+        assert said.startswith("endTime must not equal startTime"), times
+    for fields in ({"aggregateTop": 3}, {"aggregate": "max"}, {"minMembers": 2}, {"keepOnLeave": True}):
+        assert await issues(http, "POST", "leaderboards", {**board, **fields}) == [
+            f"{next(iter(fields))} needs groupBy"
+        ]
+    usual = {"aggregate": "sum", "aggregateTop": 10, "minMembers": 1, "keepOnLeave": False}
+    [plain] = await make(http, "leaderboards", {**board, **usual})
+    assert await issues(http, "PATCH", "leaderboards", {"id": plain["id"], "aggregateTop": 3}) == [
+        "aggregateTop needs groupBy"
+    ]
+    [grouped] = await make(
+        http, "leaderboards", {**board, "key": "b", "groupBy": city["id"], "aggregate": "top", "aggregateTop": 3}
+    )
+    # Without groups there is nothing left of them, also where they come back.
+    assert await issues(http, "PATCH", "leaderboards", {"id": grouped["id"], "groupBy": None}) == []
+    assert await issues(http, "PATCH", "leaderboards", {"id": grouped["id"], "groupBy": city["id"]}) == []
+    row = (await http.get(f"/admin/v1/leaderboards/{grouped['id']}")).json()
+    assert (row["aggregate"], row["aggregateTop"]) == ("sum", 10)
+
+
+async def test_a_leaderboard_that_has_not_begun_has_empty_analytics(
+    http: httpx.AsyncClient, clock: SettableClock
+) -> None:
+    start = (local_day(clock.now_ms, UTC) + timedelta(days=3)).isoformat()
+    board = {"name": "A", "key": "a", "rankBy": "streak", "start": start, "status": "active"}
+    [made] = await make(http, "leaderboards", board)
+    path = f"/admin/v1/leaderboards/{made['id']}/analytics"
+    nothing = {"participants": 0, "activeUsers": [], "rankChanges": [], "distribution": []}
+    assert (await http.get(path)).json() == nothing
+    said = await refusal(http, "GET", f"{path}?from=2026-02-02&to=2026-02-01", 422)
+    assert said == "from must not lie after to"
+
+
+@pytest.mark.parametrize(
+    ("order", "scores", "threshold"), [("desc", (12, 11, 10.7), 11), ("asc", (9, 10, 10.7), 10)]
+)
+async def test_a_threshold_is_an_integer_that_enters(
+    http: httpx.AsyncClient, order: str, scores: tuple[float, ...], threshold: int
+) -> None:
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    board = {"name": "A", "key": "a", "rankBy": "metric", "metricId": words["id"], "status": "active"}
+    await make(http, "leaderboards", {**board, "order": order, "maxParticipants": 3})
+
+    async def post(user: str, value: float) -> dict[str, Any]:
+        event = {"user": {"id": user}, "value": value}
+        shown: dict[str, Any] = (await http.post("/v1/metrics/words/event", json=event)).json()["leaderboards"][
+            "a"
+        ]
+        return shown
+
+    for user, value in zip("abc", scores, strict=True):
+        told = await post(user, value)
+    assert told["threshold"] == threshold
+    assert (await post("d", threshold))["rank"] == 3

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.core.periods import iso
 from server.services import Services
 from server.writebehind.finals import Finals
 from server.writebehind.rebuild import rebuild
@@ -135,13 +136,17 @@ async def test_a_run_is_ended_by_hand(
     await score(http, clock, "a", 5)
     ended = await http.post(f"/admin/v1/leaderboards/{daily}/runs/end")
     assert (ended.status_code, ended.json()["status"]) == (200, "active")
+    ended_at = iso(clock.now_ms)
     assert await score(http, clock, "a", 3) == {}
     assert (await http.post(f"/admin/v1/leaderboards/{daily}/runs/end")).status_code == 422
     await flush(services)
     assert await finals.round() == 1
     found = await get(http, "today", run=MONDAY)
     assert (places(found["rankings"]), found["run"]["state"]) == ([(1, "a", 5)], "final")
+    assert found["run"]["finalAt"] == ended_at
     clock.now_ms += DAY_MS
+    assert (await get(http, "today", run=MONDAY))["run"]["finalAt"] == ended_at
+    assert (await get(http, "today"))["run"]["finalAt"] == "2026-11-25T12:00:00.000Z"
     assert (await score(http, clock, "a", 4))["today"]["rank"] == 1
     unknown = await http.post(f"/admin/v1/leaderboards/{daily[:-4]}0000/runs/end")
     assert unknown.status_code == 404

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Collection
+from datetime import date, time
 from typing import Annotated, Any
 
 import msgspec
@@ -26,7 +27,7 @@ from server.features.leaderboards.model import (
     TieRule,
 )
 from server.features.leaderboards.rules import ShownStatus, status_on
-from server.features.leaderboards.runs import is_final, run_on
+from server.features.leaderboards.runs import is_final, run_name, run_on
 from server.http.answers import answer
 from server.http.endpoints import Endpoint
 from server.http.filters import AttributeFilterItem, Filters, attribute_key, named, shown
@@ -46,6 +47,8 @@ REWARDS_MAX = 20
 """Ranges of places that are rewarded."""
 REWARDED_MAX = 100_000
 """Last place that may be rewarded."""
+ENDED_MAX = 100
+"""Runs that were ended by hand of which a leaderboard knows when that was."""
 AGGREGATE_TOP_MAX = 100
 """Members of a group that its mean may take (contract.md, section 17)."""
 
@@ -75,6 +78,8 @@ _ONLY_INACTIVE = (
     *("group_by", "aggregate", "aggregate_top", "min_members", "keep_on_leave"),
 )
 """Fields by which scores were counted, ranked and named: fixed once the leaderboard was active."""
+_UNGROUPED = {"aggregate": "sum", "aggregate_top": 10, "min_members": 1, "keep_on_leave": False}
+"""What only leaderboards with ``groupBy`` have, as it is without one."""
 _LATER: dict[str, tuple[Any, ...]] = {"breakdownAttribute": ()}
 
 
@@ -215,7 +220,7 @@ def _create(context: Context, item: CreateLeaderboard) -> Leaderboard:
             "created_ms": context.now_ms,
         }
     )
-    return _checked(context, _with_status(board, status, context.today))
+    return _checked(context, _with_status(board, status, context.today), fields)
 
 
 def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) -> Leaderboard:
@@ -228,14 +233,26 @@ def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) ->
     if "run_unit" in fields and fields["run_unit"] is None:
         fields.setdefault("run_interval", None)
     _name_attributes(context, fields)
+    if before.group_by is not None and "group_by" in fields and fields["group_by"] is None:
+        fields = _UNGROUPED | fields
     after = msgspec.structs.replace(before, **fields)
     if before.status != "inactive":
         _check_fixed(before, after, _ONLY_INACTIVE, "while the leaderboard is inactive")
     if status_on(before, context.today) == "finished":
         _check_fixed(before, after, ("end",), "until the leaderboard is finished")
+    _check_end(before, after, context.today)
     if status is not None:
         after = _with_status(after, status, context.today)
-    return _checked(context, after)
+    return _checked(context, after, fields)
+
+
+def _check_end(before: Leaderboard, after: Leaderboard, today: date) -> None:
+    """422 if an active leaderboard is to end in the past: what was scored since would be part of its last run."""
+    if after.end is not None and after.end < today and status_on(before, today) == "active":
+        raise Unprocessable(
+            "end must not lie before today while the leaderboard is active: "
+            "POST /admin/v1/leaderboards/{id}/runs/end ends the current run at once"
+        )
 
 
 def _name_sources(context: Context, fields: dict[str, Any]) -> None:
@@ -312,7 +329,8 @@ def _with_status(board: Leaderboard, wanted: ShownStatus, today: date) -> Leader
     return msgspec.structs.replace(board, status=status)
 
 
-def _checked(context: Context, board: Leaderboard) -> Leaderboard:
+def _checked(context: Context, board: Leaderboard, named: Collection[str]) -> Leaderboard:
+    """The leaderboard; 422 if there can't be such, or if one of the fields that were ``named`` has no effect."""
     check_name(board.name)
     ids.check_key("key", board.key)
     if board.description is not None:
@@ -323,6 +341,11 @@ def _checked(context: Context, board: Leaderboard) -> Leaderboard:
         missing, present = ("runUnit", "runInterval") if board.run_unit is None else ("runInterval", "runUnit")
         raise Unprocessable(f"{missing} is required with {present}")
     _check_attributes(context, board)
+    _check_times(board)
+    if board.group_by is None:
+        for field, usual in _UNGROUPED.items():
+            if field in named and getattr(board, field) != usual:
+                raise Unprocessable(f"{_wire_name(field)} needs groupBy")
     context.check_key(LEADERBOARD, board)
     return board
 
@@ -344,6 +367,14 @@ def _check_source(context: Context, board: Leaderboard) -> None:
         raise Unprocessable("operator can only be chosen with rankBy metric")
     if board.rank_by == "streak" and (board.start_time is not None or board.end_time is not None):
         raise Unprocessable("startTime and endTime can't be used with rankBy streak")
+
+
+def _check_times(board: Leaderboard) -> None:
+    start, end = (
+        None if text is None else time.fromisoformat(text) for text in (board.start_time, board.end_time)
+    )
+    if end is not None and end == (start or time.min):
+        raise Unprocessable("endTime must not equal startTime: no event would count")
 
 
 def _check_attributes(context: Context, board: Leaderboard) -> None:
@@ -418,21 +449,22 @@ async def end_run(request: Request) -> Response:
         board = context.editor.get(LEADERBOARD, id_)
         if board is None:
             raise NotFound("Leaderboard not found by ID")
-        after = _ended(board, context.today)
+        after = _ended(board, context.today, context.now_ms)
         context.editor.update(LEADERBOARD, board, after)
     return answer(_row(after, context.catalog, context.today))
 
 
-def _ended(board: Leaderboard, today: date) -> Leaderboard:
+def _ended(board: Leaderboard, today: date, now_ms: int) -> Leaderboard:
     """The leaderboard without its current run: that is final now, and the next one comes when it would have."""
     if status_on(board, today) != "active":
         raise Unprocessable("only the run of an active leaderboard can be ended")
     run = run_on(board, today)
     if run is None or is_final(board, run):
         raise Unprocessable("the current run has been ended already")
+    ended_ms = dict([*board.ended_ms.items(), (run_name(board, run), now_ms)][-ENDED_MAX:])
     if board.run_unit is None:
-        return msgspec.structs.replace(board, end=today, final_until=today, status="finished")
-    return msgspec.structs.replace(board, final_until=run.end)
+        return msgspec.structs.replace(board, end=today, final_until=today, status="finished", ended_ms=ended_ms)
+    return msgspec.structs.replace(board, final_until=run.end, ended_ms=ended_ms)
 
 
 RESOURCE = Resource(

@@ -52,7 +52,8 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
     (rules.status_on). ``number`` is small, unique in the space and never reused. Attributes are named by key.
 
     Runs that end on or before ``final_until`` are final. ``created_ms`` is the instant of creation: for a day
-    from then on past runs still take events (contract.md, section 16: event time).
+    from then on past runs still take events (contract.md, section 16: event time). ``ended_ms`` has, by the names
+    of runs that were ended by hand, when they were.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
     min_members: int = 1
     keep_on_leave: bool = False
     rewards: tuple[Reward, ...] = ()
+    ended_ms: dict[str, int] = {}
 
     @property
     def attribute_keys(self) -> frozenset[str]:
