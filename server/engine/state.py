@@ -58,7 +58,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     def achieved_ms(self, achievement: int) -> int | None:
         """The instant at which an achievement, by its number, was completed; None if it was not."""
         seconds = self.achieved.get(achievement)
-        return None if seconds is None else self.profile.created_ms // 1000 * 1000 + seconds * 1000
+        return None if seconds is None else self.profile.created_ms + seconds * 1000
 
 
 _encoder = msgspec.json.Encoder()

@@ -225,10 +225,11 @@ class Turn:
 
     def complete(self, goal: Goal, *, silent: bool = False) -> None:
         """Complete an achievement, and what is made of it."""
-        # Whole seconds: a state of many achievements stays small.
-        at_s = self.at_ms // 1000
-        self.achieved = {**self.achieved, goal.number: at_s - self.profile.created_ms // 1000}
-        self.completions.append(CompletionRecord(goal.number, at_s * 1000, silent))
+        # Whole seconds since the user was created, and not before that: a state of many achievements stays small.
+        created_ms = self.profile.created_ms
+        since_s = (self.at_ms - created_ms) // 1000
+        self.achieved = {**self.achieved, goal.number: since_s}
+        self.completions.append(CompletionRecord(goal.number, created_ms + since_s * 1000, silent))
         self._pending += [(rule, 1) for rule in self.index.points.on_achievement.get(goal.number, ())]
         for whole in self.index.achievements.composed(self.achieved, self.profile.attributes):
             if whole.number not in self.achieved:

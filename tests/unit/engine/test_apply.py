@@ -14,6 +14,7 @@ from server.engine.apply import Applied, apply
 from server.engine.catalog import Catalog, CatalogIndex
 from server.engine.inputs import ChangeUser, Event, check_event
 from server.engine.state import UserState, decode_state, encode_state
+from server.features.achievements.model import Achievement
 from server.features.leaderboards.model import Leaderboard
 from server.features.metrics.model import Metric
 from server.features.users.model import Attribute
@@ -153,3 +154,16 @@ def test_totals_and_boards_equal_adding_up_the_events(history: list[tuple[int, i
     assert written == runs
     kept_from = local_day(newest_ms, zone(tz)) - timedelta(days=7)
     assert {b for b in runs if b[2:] >= f"{kept_from:%Y%m%d}"} <= set(state.boards)
+
+
+def test_an_achievement_is_not_older_than_its_user() -> None:
+    hero = Achievement(
+        id="h", number=6, key="hero", name="Hero", trigger="metric", status="active", metric_id="m", metric_value=1
+    )
+    index = CatalogIndex(Catalog(1, metrics=(METRIC,), achievements=(hero,)))
+    applied = apply(index, None, event(1, received_ms=NOW_MS + 789))
+    [done] = applied.record.completions
+    assert done.at_ms == applied.state.achieved_ms(6) == applied.state.profile.created_ms == NOW_MS + 789
+    made = apply(index, None, event(0, received_ms=NOW_MS + 789)).state
+    later = apply(index, made, event(1, received_ms=NOW_MS + 3_500))
+    assert later.record.completions[0].at_ms == later.state.achieved_ms(6) == NOW_MS + 2_789
