@@ -11,6 +11,8 @@ from server.spaces.space import Principal
 
 _OF_ENVIRONMENTS = ("/admin/v1/tenants", "/admin/v1/environments")
 """Paths that no tenant has for itself."""
+_AUDIT_LOG = "/admin/v1/audit-log"
+"""Also an environment has one: what was done to its tenants is there."""
 
 
 def authorize(request: Request, capability: str) -> Principal:
@@ -19,10 +21,11 @@ def authorize(request: Request, capability: str) -> Principal:
     ``Unauthorized`` without a good key, ``Forbidden`` if it lacks the capability ("" asks for none).
     """
     directory, key = services(request).directory, request.headers.get("x-api-key")
-    if request.url.path.startswith(_OF_ENVIRONMENTS):
-        found = directory.authenticate(key)
+    path = request.url.path
+    if path.startswith(_OF_ENVIRONMENTS):
+        found = directory.enter_environment(key)
     else:
-        found = directory.enter(key, _tenant(request))
+        found = directory.enter(key, tenant(request), own=path == _AUDIT_LOG)
     if capability and not found.may(capability):
         raise Forbidden(f"This key may not do this: it lacks the capability {capability}")
     if found.user is not None:
@@ -31,7 +34,8 @@ def authorize(request: Request, capability: str) -> Principal:
     return found
 
 
-def _tenant(request: Request) -> str | None:
+def tenant(request: Request) -> str | None:
+    """The customer id in the header Tenant-ID."""
     for name, value in request.headers.raw:
         if name == b"tenant-id":
             return header_text("Tenant-ID", value)

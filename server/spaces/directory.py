@@ -44,6 +44,7 @@ class Directory:
         self._clock = clock
         self._by_id: dict[int, Space] = {}
         self._principals: dict[bytes, Principal] = {}
+        self._key_ids: frozenset[str] = frozenset()
         self._keys_version: tuple[int, int] | None = None
         self.multi_tenancy = False
         self._tenants: dict[tuple[str, str], Space] = {}
@@ -74,7 +75,7 @@ class Directory:
 
     def knows_key(self, id_: str) -> bool:
         """Whether a key of this id is still good."""
-        return any(principal.key_id == id_ for principal in self._principals.values())
+        return id_ in self._key_ids
 
     def any_admin_key(self, space: Space) -> str:
         """The id of an admin key of a space; ``Unavailable`` where none is known."""
@@ -83,23 +84,34 @@ class Directory:
                 return principal.key_id
         raise Unavailable("there is no admin key yet")
 
-    def enter(self, key: str | None, tenant: str | None) -> Principal:
-        """Whose key this is; with ``multi_tenancy`` in the space of a tenant, named by its customer id.
+    def enter(self, key: str | None, tenant: str | None, *, own: bool = False) -> Principal:
+        """Whose key this is; with ``multi_tenancy`` in the space of a tenant, named by its customer id. Who names
+        none is let into the key's ``own`` space where that is asked for.
 
         Besides what ``authenticate`` raises: ``Unprocessable`` without a tenant that is known, ``Forbidden`` for
-        one that is archived.
+        one that is archived, and for a key of a user whom no tenant has.
         """
         found = self.authenticate(key)
-        own = found.space
-        if self.multi_tenancy and own.tenant == NO_TENANT:
-            if not tenant:
+        space = found.space
+        if self.multi_tenancy and space.tenant == NO_TENANT:
+            if found.user is not None:
+                raise Forbidden("The user of this key belongs to no tenant")
+            if tenant:
+                named = self._tenants.get((space.environment, tenant))
+                if named is None:
+                    raise Unprocessable("Tenant-ID names no tenant")
+                found = replace(found, space=named)
+            elif not own:
                 raise Unprocessable("Tenant-ID is required")
-            space = self._tenants.get((own.environment, tenant))
-            if space is None:
-                raise Unprocessable("Tenant-ID names no tenant")
-            found = replace(found, space=space)
         if found.space.archived:
             raise Forbidden("The tenant is archived")
+        return found
+
+    def enter_environment(self, key: str | None) -> Principal:
+        """Whose key this is, for what belongs to a whole environment: ``Forbidden`` for a tenant's own key."""
+        found = self.authenticate(key)
+        if found.space.tenant != NO_TENANT:
+            raise Forbidden("This key is one tenant's: it may not do this for the environment")
         return found
 
     async def refresh(self) -> None:
@@ -179,6 +191,7 @@ class Directory:
                     for key in await store.load_keys(connection)
                     if key.space_id in self._by_id  # else the space is newer than our list of them
                 }
+                self._key_ids = frozenset(principal.key_id for principal in self._principals.values())
                 self._keys_version = version
         self.checked_ms = self._clock()
 
