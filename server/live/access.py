@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import jwt
 import msgspec
 
-from server.core.errors import Unauthorized
+from server.core.errors import Forbidden, Unauthorized
 from server.live.channels import allows
 from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
 from server.spaces.space import NO_TENANT, Principal, Space
@@ -19,6 +19,9 @@ WRITE_EVENTS = "events:write"
 """The capability of keys and tokens to post events."""
 ALGORITHM = "HS256"
 """The only one that tokens are signed with."""
+ARCHIVED = "the tenant is archived"
+REVOKED = "the key was revoked"
+"""Why a connection ends whose grant has lapsed."""
 
 
 class Spaces(Protocol):
@@ -34,12 +37,19 @@ class Spaces(Protocol):
     def authenticate(self, key: str | None) -> Principal:
         """Whose key this is; ``Unauthorized`` if it is none."""
 
+    def enter(self, key: str | None, tenant: str | None) -> Principal:
+        """The same, where tenants are on in the space of the one that is named by its customer id."""
+
+    def knows_key(self, id_: str) -> bool:
+        """Whether a key of this id is still good."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a connection may do. ``user`` is None for servers and for anonymous viewers.
 
-    ``patterns`` limit the channels, None does not. Instants in ms; ``expires_ms`` None means never.
+    ``patterns`` limit the channels, None does not. Instants in ms; ``expires_ms`` None means never. ``key`` is the
+    id of the key that was shown, None without one.
     """
 
     space: Space
@@ -49,6 +59,15 @@ class Grant:
     writes: bool = False
     patterns: tuple[str, ...] | None = None
     expires_ms: int | None = None
+    key: str | None = None
+
+    def lapsed(self, spaces: Spaces) -> str | None:
+        """Why the connection may not go on, None while it may: who came in may have lost the right since."""
+        if self.space.archived:
+            return ARCHIVED
+        if self.key is not None and not spaces.knows_key(self.key):
+            return REVOKED
+        return None
 
     @property
     def is_server(self) -> bool:
@@ -75,33 +94,56 @@ class _Claims(msgspec.Struct, frozen=True):
     nbf: int | float = 0
 
 
-def grant(spaces: Spaces, token: str, space_id: str | None, now_ms: int) -> Grant:
-    """What a connection with this token, or with none, may do; ``space_id`` is the one that its URL names.
+def is_key(token: str) -> bool:
+    """Whether this is an API key, and no user's token."""
+    return token.count(".") != 2
+
+
+def grant(spaces: Spaces, token: str, space_id: str | None, now_ms: int, tenant: str | None = None) -> Grant:
+    """What a connection with this token, or with none, may do; ``space_id`` is the one that its URL names,
+    ``tenant`` the customer id that it names.
 
     A token that is expired is error 109, any other bad one ends the connection with 3500.
     """
     if not token:
-        if space_id is None:
-            return Grant(spaces.production, anonymous=True)
-        space = spaces.spaces.get(space_id)
+        space = spaces.production if space_id is None else spaces.spaces.get(space_id)
         if space is None:
             raise CommandError(ErrorCode.BAD_REQUEST, "space is not known")
+        if space.archived:
+            raise Close(CloseCode.INVALID_TOKEN, ARCHIVED)
         return Grant(space, anonymous=True)
-    if token.count(".") == 2:
+    if not is_key(token):
         return _user(spaces.spaces, token, now_ms)
     try:
-        principal = spaces.authenticate(token)
+        return _of_named_space(spaces, token, space_id) or of_key(spaces, token, tenant)
     except Unauthorized:
         raise Close(CloseCode.INVALID_TOKEN, "invalid token") from None
-    space = principal.space
-    if space_id is not None and principal.user is None and space.tenant == NO_TENANT:
-        # A key of an environment with tenants: the URL names the tenant's space.
-        named = spaces.spaces.get(space_id)
-        if named is not None and named.environment == space.environment and named.tenant != NO_TENANT:
-            space = named
-    if space.archived:
-        raise Close(CloseCode.INVALID_TOKEN, "the tenant is archived")
-    return Grant(space, principal.user, reads=principal.may("read"), writes=principal.may(WRITE_EVENTS))
+    except Forbidden as error:
+        raise Close(CloseCode.INVALID_TOKEN, error.message) from None
+
+
+def of_key(spaces: Spaces, key: str, tenant: str | None) -> Grant:
+    """What a connection with an API key may do; raises what HTTP answers (``enter``)."""
+    return _granted(spaces.enter(key, tenant))
+
+
+def _of_named_space(spaces: Spaces, key: str, space_id: str | None) -> Grant | None:
+    """What a key of an environment may do in the space of a tenant that the URL names by its public id."""
+    named = spaces.spaces.get(space_id) if space_id is not None else None
+    principal = spaces.authenticate(key)
+    own = principal.space
+    if named is None or principal.user is not None or own.tenant != NO_TENANT:
+        return None
+    if named.environment != own.environment or named.tenant == NO_TENANT:
+        return None
+    if named.archived:
+        raise Forbidden(ARCHIVED)
+    return _granted(replace(principal, space=named))
+
+
+def _granted(who: Principal) -> Grant:
+    may = who.may
+    return Grant(who.space, who.user, reads=may("read"), writes=may(WRITE_EVENTS), key=who.key_id)
 
 
 def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:

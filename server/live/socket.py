@@ -80,19 +80,21 @@ class LiveSocket:
         self.posts = {"event": post_event, "events": post_events}
         self.door = door
         self.later = later
-        self.expiring: set[Connection] = set()
-        """Connections whose token ends some time."""
         self._tasks: dict[Connection, asyncio.Task[None] | None] = {}
         self._stopping = False
-        hub.on_tick.append(self._close_expired)
+        hub.on_tick.append(self._check)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qs(scope["query_string"].decode("latin-1"))
         direct = scope.get("extensions", {}).get(DIRECT)
         space_id = query.get("space", [None])[0]
+        tenant = query.get("tenant", [None])[0]
+        if tenant is None and b"tenant-id" in headers:
+            tenant = headers[b"tenant-id"].encode("latin-1").decode("utf-8", "replace")
         visit = self.door.enter((scope.get("client") or ("",))[0])
-        connection = Connection(self, visit, direct, space_id, headers.get(b"origin"), headers.get(b"host"))
+        origin, host = headers.get(b"origin"), headers.get(b"host")
+        connection = Connection(self, visit, direct, space_id, tenant, origin, host)
         self._tasks[connection] = asyncio.current_task()
         self.hub.stats.sockets += 1
         try:
@@ -116,10 +118,10 @@ class LiveSocket:
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_S)
 
-    def _close_expired(self) -> None:
+    def _check(self) -> None:
         now_ms = self.clock()
-        for connection in list(self.expiring):
-            connection.expire(now_ms)
+        for connection in list(self._tasks):
+            connection.check(now_ms)
 
 
 class Connection:
@@ -131,12 +133,14 @@ class Connection:
         visit: Visit | None,
         direct: Direct | None,
         space_id: str | None,
+        tenant: str | None,
         origin: str | None,
         host: str | None,
     ) -> None:
         self._server = server
         self._visit = visit
         self._space_id = space_id
+        self._tenant = tenant
         self._origin = origin
         self._host = host
         self._later = server.later or asyncio.get_running_loop().call_later
@@ -204,10 +208,15 @@ class Connection:
         self._server.hub.stats.refused += 1
         self.close(CloseCode.CONNECTION_LIMIT, f"too many {limit}")
 
-    def expire(self, now_ms: int) -> None:
-        """Close if the token has run out."""
-        if self._grant is not None and self._grant.expires_ms is not None and self._grant.expires_ms <= now_ms:
+    def check(self, now_ms: int) -> None:
+        """Close if the token has run out, the key was revoked or the tenant is archived."""
+        grant = self._grant
+        if grant is None:
+            return
+        if grant.expires_ms is not None and grant.expires_ms <= now_ms:
             self.close(CloseCode.EXPIRED, "connection expired")
+        elif (reason := grant.lapsed(self._server.spaces)) is not None:
+            self.close(CloseCode.INVALID_TOKEN, reason)
 
     # Reading
 
@@ -259,6 +268,9 @@ class Connection:
         grant = self._grant
         if grant is None:
             raise AssertionError("the session lets nothing pass before connect")
+        # The next tick may be a second away: until then nothing is read or written either.
+        if (reason := grant.lapsed(self._server.spaces)) is not None:
+            raise Close(CloseCode.INVALID_TOKEN, reason)
         match command.method:
             case "subscribe":
                 await self._subscribe(command, grant)
@@ -280,7 +292,7 @@ class Connection:
 
     def _connect(self, command: Command) -> None:
         token = protocol.body(command, ConnectRequest).token
-        grant = access.grant(self._server.spaces, token, self._space_id, self._server.clock())
+        grant = access.grant(self._server.spaces, token, self._space_id, self._server.clock(), self._tenant)
         if not access.origin_allowed(grant.space, self._origin, self._host):
             raise Close(CloseCode.FORCED, "origin not allowed")
         if self._visit is not None:
@@ -312,7 +324,6 @@ class Connection:
         self._grant = grant
         ttl_s = 0
         if grant.expires_ms is not None:
-            self._server.expiring.add(self)
             ttl_s = max(1, (grant.expires_ms - self._server.clock()) // 1000)
         first = command.method == "connect"
         result = ConnectResult(
@@ -378,7 +389,6 @@ class Connection:
         for watch in self._watches.values():
             watch.end(self)
         self._watches.clear()
-        self._server.expiring.discard(self)
 
     def _catch_up(self) -> None:
         for watch in self._watches.values():

@@ -21,6 +21,7 @@ from server.core.errors import (
     Unprocessable,
 )
 from server.http import params
+from server.http.auth import tenant
 from server.http.errors import answer_error
 from server.http.transport import ABORT
 from server.live import access, protocol
@@ -74,6 +75,7 @@ class Stream:
     """One client."""
 
     def __init__(self, channel: str, grant: Grant, abort: Callable[[], None] | None) -> None:
+        self.grant = grant
         self._head = protocol.publication_head(channel)
         self._expires_ms = grant.expires_ms
         self._abort = abort
@@ -253,8 +255,10 @@ class LiveStreams:
                 raise Unauthorized("Authorization must be Bearer and a token")
         if not token:
             token = request.query_params.get("token", "")
-            if token and token.count(".") != 2:  # addresses end up in logs: no place for a key
+            if token and access.is_key(token):  # addresses end up in logs: no place for a key
                 raise Unauthorized("token must be a realtime token")
+        if token and access.is_key(token):
+            return access.of_key(self._spaces, token, tenant(request))
         return access.grant(self._spaces, token, request.query_params.get("space"), self._clock())
 
     def _too_many(self, whose: str) -> TooManyRequests:
@@ -264,12 +268,16 @@ class LiveStreams:
     def _tick(self) -> None:
         now_ms = self._clock()
         for stream in list(self._streams):
+            if stream.grant.lapsed(self._spaces) is not None:
+                stream.end()  # the client comes back, and is told why it may not
             stream.tick(now_ms)
 
 
 def _http_error(error: Exception) -> Exception:
     """What the socket protocol says, as HTTP says it."""
     if isinstance(error, Close):
+        if error.reason == access.ARCHIVED:
+            return Forbidden("The tenant is archived")
         return Unauthorized("The key or token is not valid")
     if not isinstance(error, CommandError):
         return error

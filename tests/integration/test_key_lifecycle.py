@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
+from server.http.endpoints import Raw
+from server.live.hub import Hub
+from server.live.limits import Door
+from server.live.sse import LiveStreams
 from server.services import Services
 from server.spaces import store
 from tests.conftest import SettableClock
@@ -80,3 +86,30 @@ async def test_the_log_of_the_environment(
     }
     assert len((await http.get("/admin/v1/audit-log")).json()["rows"]) == 1
     assert (await http.get("/admin/v1/audit-log", headers={"Tenant-ID": "nobody"})).status_code == 422
+
+
+async def test_a_live_stream_needs_the_tenant_as_any_request_does(
+    http: httpx.AsyncClient, services: Services, acme: dict[str, str], admin_key: str
+) -> None:
+    """404 is the leaderboard that nobody made: the tenant was found. test_revoked.py has streams that open."""
+    hub = Hub(services.redis, services.clock, services.thaw, services.describe, services.standings)
+    streams = LiveStreams(hub, services.directory, services.clock, Door())
+    app = Starlette(routes=[Route("/v1/leaderboards/{key}/live", Raw(streams))])
+    space = next(one for one in services.directory.spaces.values() if one.tenant == "acme")
+    own, bound = {"X-API-KEY": admin_key}, await key_of_tenant(services, "acme")
+
+    async def status(headers: dict[str, str], **query: str) -> int:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://podium") as client:
+            answer = await client.get("/v1/leaderboards/all/live", headers=headers, params=query)
+        assert list(answer.json()) == ["error"]
+        return answer.status_code
+
+    assert await status(own) == await status(own, space=space.public_id) == 422
+    assert await status({**own, "Tenant-ID": "nobody"}) == 422
+    assert await status({**own, "Tenant-ID": "acme"}) == await status(bound) == 404
+    assert await status({}, space=space.public_id) == 404
+    assert await status({"X-API-KEY": "no.key"}) == 401
+    await http.delete("/admin/v1/tenants", params={"ids": acme["id"]})
+    assert await status({**own, "Tenant-ID": "acme"}) == await status(bound) == 403
+    assert await status({}, space=space.public_id) == 403

@@ -93,16 +93,24 @@ class Posts:
 
 
 class OneSpace:
-    """Knows one space and one key."""
+    """Knows one space and the keys in ``users``, by whom they act for."""
 
     def __init__(self, space: Space) -> None:
+        self.users: dict[str, str | None] = {ADMIN_KEY: None}
         self.production = space
         self.spaces = {space.public_id: space}
 
     def authenticate(self, key: str | None) -> Principal:
-        if key != ADMIN_KEY:
+        if key not in self.users:
             raise Unauthorized("unknown key")
-        return Principal(self.production, "k", "test", frozenset({"admin"}))
+        return Principal(self.production, f"id of {key}", "test", frozenset({"admin"}), self.users[key])
+
+    def enter(self, key: str | None, tenant: str | None) -> Principal:
+        """``tenant`` says nothing: there is none."""
+        return self.authenticate(key)
+
+    def knows_key(self, id_: str) -> bool:
+        return any(id_ == f"id of {key}" for key in self.users)
 
 
 async def _nobody_is_cold(_: Space, users: list[str]) -> None:
@@ -128,7 +136,7 @@ class Live:
         self.hub = Hub(redis, clock, self.thaw, self.describe, self.standings, hub_later)
         self.proxies = proxies
         door = Door(limits or Limits())
-        spaces = OneSpace(space)
+        self.spaces = spaces = OneSpace(space)
         self.sockets = LiveSocket(self.hub, spaces, clock, self.posts.event, self.posts.events, door, self.timers)
         self.streams = LiveStreams(self.hub, spaces, clock, door)
         self.url = ""

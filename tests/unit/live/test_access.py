@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import jwt
 import pytest
 
-from server.core.errors import Unauthorized
+from server.core.errors import Forbidden, Unauthorized, Unprocessable
 from server.engine.catalog import Catalog, CatalogIndex
 from server.live import access
 from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
@@ -37,6 +38,20 @@ class Known:
         if key not in capabilities:
             raise Unauthorized("no")
         return Principal(self.production, "k", "n", frozenset(capabilities[key]))
+
+    def enter(self, key: str | None, tenant: str | None) -> Principal:
+        found = self.authenticate(key)
+        if tenant is None:
+            return found
+        for space in self.spaces.values():
+            if (space.environment, space.tenant) == ("production", tenant):
+                if space.archived:
+                    raise Forbidden("The tenant is archived")
+                return replace(found, space=space)
+        raise Unprocessable("Tenant-ID names no tenant")
+
+    def knows_key(self, id_: str) -> bool:
+        return id_ == "k"
 
 
 def with_tenants() -> Known:
@@ -92,6 +107,28 @@ def test_a_key_enters_the_tenant_that_the_url_names() -> None:
     for archived in ("app.admin", token({**CLAIMS, "aud": "space-2"}, "b" * 32)):
         with pytest.raises(Close):
             access.grant(known, archived, "space-2", NOW_MS)
+
+
+def test_a_key_enters_the_tenant_that_the_handshake_names() -> None:
+    known = with_tenants()
+    assert access.grant(known, "app.admin", None, NOW_MS, "acme").space.public_id == "space-2"
+    with pytest.raises(Unprocessable):
+        access.grant(known, "app.admin", None, NOW_MS, "nobody")
+    known.spaces["space-2"].archived = True
+    with pytest.raises(Close):
+        access.grant(known, "app.admin", None, NOW_MS, "acme")
+
+
+def test_a_grant_lapses_with_its_key_and_with_its_tenant() -> None:
+    known = with_tenants()
+    grants = [access.grant(known, shown, None, NOW_MS) for shown in ("app.admin", token(CLAIMS), "")]
+    assert [grant.lapsed(known) for grant in grants] == [None, None, None]
+    gone = replace(grants[0], key="gone")
+    assert gone.lapsed(known) == access.REVOKED
+    known.production.archived = True
+    assert [grant.lapsed(known) for grant in grants] == [access.ARCHIVED] * 3
+    with pytest.raises(Close):
+        access.grant(known, "", None, NOW_MS)
 
 
 def test_an_application_key_is_its_user() -> None:
