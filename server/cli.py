@@ -108,7 +108,7 @@ def keys() -> None:
     "--can",
     "capabilities",
     multiple=True,
-    type=click.Choice(["admin", "read", "events:write"]),
+    type=click.Choice(["admin", "read", "events:write", "achievements:complete"]),
     default=["admin"],
     show_default=True,
     help="What the key may do; can be given more than once.",

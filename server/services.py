@@ -12,7 +12,7 @@ import msgspec
 from server.backends.postgres.pool import Pool, acquired, open_pool
 from server.backends.redis.client import RedisClient
 from server.clock import Clock, system_clock
-from server.core.errors import Forbidden, Unavailable
+from server.core.errors import Forbidden, Unavailable, Unprocessable
 from server.engine.inputs import Input
 from server.engine.records import LogItem, LogRecord
 from server.engine.state import UserState
@@ -24,7 +24,7 @@ from server.http.bodies import decode
 from server.http.memo import Memo
 from server.intake.answers import encode_answer, logged_response
 from server.intake.batcher import Batcher
-from server.intake.requests import BatchItem, SocketEvent, from_batch, from_item
+from server.intake.requests import BatchItem, SocketEvent, check_own, from_batch, from_item
 from server.intake.service import Intake
 from server.intake.states import States
 from server.live.window import Row
@@ -71,6 +71,8 @@ class Services:
         event = from_item(space.index, request, self.clock())
         if only_user is not None and event.user != only_user:
             raise Forbidden("user: this token may write only for its own user")
+        if only_user is not None:
+            check_own(event)
         return encode_answer(await self.intake(space).event(event))
 
     async def post_events(self, space: Space, data: bytes, only_user: str | None) -> bytes:
@@ -79,6 +81,11 @@ class Services:
         events = from_batch(space.index, items, self.clock())
         if only_user is not None and any(event.user != only_user for event in events):
             raise Forbidden("user: this token may write only for its own user")
+        for place, event in enumerate(events if only_user is not None else ()):
+            try:
+                check_own(event)
+            except Unprocessable as error:
+                raise Unprocessable(f"[{place}]: {error}") from None
         accepted, refused = await self.intake(space).events(events)
         answer: dict[str, object] = {"accepted": accepted}
         if refused:

@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from server.clock import stopwatch_s
 from server.core.errors import Unprocessable
+from server.http import own
 from server.http.auth import authorize
 from server.http.endpoints import Endpoint
 from server.http.errors import answer_error
@@ -64,7 +65,9 @@ def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
         began_s = stopwatch_s()
         try:
             check_utf8(request.scope)
-            authorize(request, endpoint.needs)
+            who = authorize(request, endpoint.needs)
+            if who.user is not None and endpoint.body is not None:
+                request = await own.checked(request)
             return await handler(request)
         except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
             return answer_error(error, request.method, request.url.path)

@@ -17,7 +17,7 @@ from server.http.bodies import decode, read, receive_body
 from server.http.endpoints import Endpoint, Query
 from server.http.errors import answer_error
 from server.intake.answers import EventResponse, encode_answer
-from server.intake.requests import BatchItem, EventRequest, from_batch, from_request
+from server.intake.requests import BatchItem, EventRequest, check_own, from_batch, from_request
 from server.intake.service import Refusal
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class PostEvent:
         if who.user is not None:
             who.check_user(request.user.id)
         event = from_request(space.index, scope["path_params"]["key"], request, idempotency_key, services.clock())
+        if who.user is not None:
+            check_own(event)
         response = await services.intake(space).event(event)
         return 202 if response.idempotent_replayed is True else 201, encode_answer(response)
 

@@ -8,7 +8,8 @@ from server.core.errors import NotFound, RequestError, Unprocessable
 from server.core.ids import new_uuid7
 from server.core.periods import parse_instant
 from server.engine.catalog import CatalogIndex
-from server.engine.inputs import Event, check_event
+from server.engine.inputs import FUTURE_MS, Event, check_event
+from server.features.users.own import check_upsert
 from server.features.users.rules import NOTHING, Upsert
 
 
@@ -105,6 +106,14 @@ def from_item(index: CatalogIndex, item: BatchItem | SocketEvent, received_ms: i
     )
     check_event(index, event)
     return event
+
+
+def check_own(event: Event) -> None:
+    """422 naming the field of an event that its user's own key or token may not send: another time than now, or
+    what is not the user's to set (features/users/own.py)."""
+    if event.timestamp_ms is not None and abs(event.timestamp_ms - event.received_ms) > FUTURE_MS:
+        raise Unprocessable("timestamp must lie within 5 minutes of now with a user's own key or token")
+    check_upsert(event.upsert)
 
 
 BATCH_MAX = 1_000

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from server.core.errors import Unprocessable
+from server.core.periods import iso
 from server.http.endpoints import Raw
 from server.live.hub import Hub
 from server.live.limits import Door
@@ -113,3 +117,105 @@ async def test_a_live_stream_needs_the_tenant_as_any_request_does(
     await http.delete("/admin/v1/tenants", params={"ids": acme["id"]})
     assert await status({**own, "Tenant-ID": "acme"}) == await status(bound) == 403
     assert await status({}, space=space.public_id) == 403
+
+
+HELD = ({"tz": "Pacific/Kiritimati"}, {"attributes": {"city": "Rome"}}, {"signUpDate": "2020-01-01"}, {"tz": None})
+"""What a user's own key may not say of the user."""
+
+
+@pytest.fixture
+async def game(http: httpx.AsyncClient) -> None:
+    """A metric of at most 10 a day, a user attribute, an achievement that a call completes."""
+    await make(http, "metrics", {"name": "Words", "key": "words", "maxPerDay": 10})
+    await make(http, "attributes", {"name": "City", "key": "city", "type": "user"})
+    await make(http, "achievements", {"name": "Hero", "trigger": "api", "key": "hero", "status": "active"})
+
+
+async def own_key(http: httpx.AsyncClient, *capabilities: str) -> dict[str, str]:
+    """The header with an application key of Ada."""
+    item = {"userId": "ada", "capabilities": ["read", *capabilities]}
+    return {"X-API-KEY": (await make(http, "application-api-keys", item))[0]["key"]}
+
+
+def now_and(clock: SettableClock, minutes: float) -> str:
+    return iso(clock.now_ms + int(minutes * 60_000))
+
+
+async def test_a_players_own_key_cannot_get_round_the_limit_of_a_day(
+    http: httpx.AsyncClient, clock: SettableClock, game: None
+) -> None:
+    path, key = "/v1/metrics/words/event", await own_key(http, "events:write")
+
+    async def post(value: float, who: dict[str, object] | None = None, **fields: object) -> tuple[int, str]:
+        body = {"user": {"id": "ada", **(who or {})}, "value": value, **fields}
+        answer = await http.post(path, json=body, headers=key)
+        return answer.status_code, answer.json().get("error", "")
+
+    assert (await post(10, {"name": "Ada", "email": "ada@example.com"}, timestamp=now_and(clock, -4)))[0] == 201
+    assert "maxPerDay" in (await post(1))[1]
+    for minutes in (-6, -24 * 60, 5):
+        status, said = await post(1, timestamp=now_and(clock, minutes))
+        assert status == 422
+        assert ("timestamp" if minutes < 0 else "maxPerDay") in said
+    for fields in HELD:
+        status, said = await post(1, fields)
+        assert (status, said.startswith(f"user.{next(iter(fields))} ")) == (422, True), said
+    # The app's own server may.
+    body = {"user": {"id": "ada", **HELD[0]}, "value": 1, "timestamp": now_and(clock, -48 * 60)}
+    assert (await http.post(path, json=body)).status_code == 201
+
+
+async def test_what_of_a_profile_is_the_users_own(http: httpx.AsyncClient, game: None) -> None:
+    key = await own_key(http, "events:write")
+    for method, path, body in (
+        ("POST", "/v1/users", {"id": "ada"}),
+        ("PUT", "/v1/users/ada", {}),
+        ("PATCH", "/v1/users/ada", {}),
+    ):
+        good = await http.request(method, path, json={**body, "name": f"A {method}"}, headers=key)
+        assert (good.status_code // 100, good.json()["name"]) == (2, f"A {method}")
+        for fields in HELD:
+            # Whatever stands beside it: a body that this check could not read must not pass it.
+            for more in ({}, {"user": 5}, {"user": {"tz": []}}):
+                answer = await http.request(method, path, json={**body, **fields, **more}, headers=key)
+                said = answer.json()["error"]
+                assert (answer.status_code, said.startswith(f"{next(iter(fields))} ")) == (422, True), said
+        bad = await http.request(method, path, content=b'{"tz": "\xff"', headers=key)
+        assert bad.status_code == 400
+    answer = await http.put("/v1/users/ada", json=HELD[0])
+    assert answer.json()["tz"] == HELD[0]["tz"]
+    wishes = {"notifications": {"recap": ["email"]}, "streak": {"enabled": False}}
+    assert (await http.patch("/v1/users/ada/preferences", json=wishes, headers=key)).status_code == 200
+
+
+async def test_completing_an_achievement_needs_more_than_writing_events(
+    http: httpx.AsyncClient, services: Services, space_id: int, game: None
+) -> None:
+    path, body = "/v1/achievements/hero/complete", {"user": {"id": "ada"}}
+    async with services.pool.acquire() as connection:
+        server = {"X-API-KEY": await store.create_key(connection, space_id, "server", ["read", "events:write"])}
+    await services.directory.refresh()
+    for key in (await own_key(http, "events:write"), server):
+        refused = await http.post(path, json=body, headers=key)
+        assert (refused.status_code, "achievements:complete" in refused.json()["error"]) == (403, True)
+    key = await own_key(http, "achievements:complete")
+    for fields in HELD:
+        bad = await http.post(path, json={"user": {"id": "ada", **fields}}, headers=key)
+        assert (bad.status_code, bad.json()["error"].startswith(f"user.{next(iter(fields))} ")) == (422, True)
+    assert (await http.post(path, json={"user": {"id": "bob"}}, headers=key)).status_code == 403
+    assert (await http.post(path, json=body, headers=key)).status_code == 201
+    assert (await http.post("/v1/metrics/words/event", json={**body, "value": 1}, headers=key)).status_code == 403
+
+
+async def test_a_users_token_is_held_to_the_same(services: Services, clock: SettableClock, game: None) -> None:
+    """The rpcs: ``only_user`` is the user of a token or of an application key."""
+    space = services.directory.production
+    old = {"key": "words", "user": "ada", "value": 1, "timestamp": now_and(clock, -6)}
+    moved = {"key": "words", "user": {"id": "ada", "tz": "Asia/Tokyo"}, "value": 1}
+    for event, said in ((old, "timestamp "), (moved, "user.tz ")):
+        with pytest.raises(Unprocessable, match=said):
+            await services.post_event(space, json.dumps(event).encode(), "ada")
+        batch = json.dumps([{**moved, "user": {"id": "ada"}}, {**event, "user": moved["user"]}]).encode()
+        with pytest.raises(Unprocessable, match=r"^\[1\]: "):
+            await services.post_events(space, batch, "ada")
+        assert b'"total":' in await services.post_event(space, json.dumps(event).encode(), None)

@@ -23,11 +23,12 @@ from server.http.services import services
 from server.spaces import audit, store
 from server.spaces.audit import Entry
 
-Capability = Literal["read", "events:write"]
+Capability = Literal["read", "events:write", "achievements:complete"]
 
 
 class NewApplicationKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A key for a user. It may read; with ``events:write`` it may also post that user's events."""
+    """A key for a user. It may read; with ``events:write`` it may also post that user's events, with
+    ``achievements:complete`` complete achievements with the trigger ``api``."""
 
     user_id: str
     capabilities: Annotated[tuple[Capability, ...], Meta(min_length=1)] = ("read",)
