@@ -21,6 +21,9 @@ from server.spaces.audit import Entry
 from server.spaces.origins import change_origins, check_origins
 from server.writebehind.rebuild import rebuild
 
+_ACTOR = "podium, at the command line"
+"""Who that is in the audit log: whoever has the database's password."""
+
 
 async def migrate_and_prepare(database_url: str) -> str:
     """Migrate, make the first space if there is none; a sentence about it."""
@@ -45,8 +48,10 @@ async def create_key(database_url: str, name: str, space: str | None, capabiliti
     connection = await _connect(database_url)
     try:
         space_id = await _space_id(connection, space)
-        key = await store.create_key(connection, space_id, name, tuple(capabilities))
-        await _record(connection, space_id, Entry("create", "key", _prefix(key), None, {"name": name}))
+        async with connection.transaction():
+            key = await store.create_key(connection, space_id, name, tuple(capabilities))
+            what = {"name": name, "capabilities": list(capabilities)}
+            await _record(connection, space_id, Entry("create", "key", store.key_prefix(key), None, what))
         return key
     finally:
         await connection.close()
@@ -66,17 +71,15 @@ async def list_spaces(database_url: str) -> list[str]:
 
 
 async def create_environment(database_url: str, name: str) -> str:
-    """A new environment; its first admin key, shown once. ``StartError`` where it is there already."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
+    """A new environment; its first admin key, shown once. ``StartError`` where it is there already, or one too
+    many."""
+    if not re.fullmatch(store.ENVIRONMENT_PATTERN, name):
         raise StartError("the name must be like staging: small letters, digits, hyphens")
     connection = await _connect(database_url)
     try:
-        async with connection.transaction():
-            space_id = await store.create_space(connection, environment=name, now_ms=system_clock())
-            await _record(connection, space_id, Entry("create", "environment", name))
-            return await store.create_key(connection, space_id, f"first key of {name}")
-    except asyncpg.UniqueViolationError:
-        raise StartError(f"there is an environment {name} already") from None
+        return (await store.create_environment(connection, name, _ACTOR, system_clock())).key
+    except Unprocessable as error:
+        raise StartError(f"{name}: {error.message}") from None
     finally:
         await connection.close()
 
@@ -89,7 +92,8 @@ async def create_account(database_url: str, email: str, name: str, role: str, sp
     try:
         space_id = await _space_id(connection, space)
         password = await accounts.create(connection, space_id, email, name, role)
-        await _record(connection, space_id, Entry("create", "console account", email, None, {"role": role}))
+        what = {"name": name, "role": role}
+        await _record(connection, space_id, Entry("create", "console account", email, None, what))
         return password
     except asyncpg.UniqueViolationError:
         raise StartError(f"there is an account {email} already") from None
@@ -120,7 +124,8 @@ async def disable_account(database_url: str, email: str) -> None:
         space_id = await accounts.disable(connection, email)
         if space_id is None:
             raise StartError(f"there is no account {email}")
-        await _record(connection, space_id, Entry("disable", "console account", email))
+        before, after = {"disabled": False}, {"disabled": True}
+        await _record(connection, space_id, Entry("disable", "console account", email, before, after))
     finally:
         await connection.close()
 
@@ -131,9 +136,11 @@ async def list_keys(database_url: str, space: str | None) -> list[str]:
     try:
         space_id = await _space_id(connection, space)
         rows = await connection.fetch(
-            "SELECT prefix, capabilities, created_at, used_at, revoked_at, name"
+            "SELECT prefix, capabilities, created_at, used_at, revoked_at,"
+            " CASE WHEN user_id IS NULL THEN name ELSE $2 || ' of ' || user_id END"
             " FROM api_keys LEFT JOIN key_uses ON key_id = id WHERE space_id = $1 ORDER BY created_at, prefix",
             space_id,
+            store.APPLICATION_KEY,
         )
     finally:
         await connection.close()
@@ -150,9 +157,8 @@ async def revoke_key(database_url: str, prefix: str) -> None:
     try:
         async with connection.transaction():
             row = await _revoke(connection, prefix)
-            await _record(
-                connection, row["space_id"], Entry("revoke", "key", _prefix(prefix), {"name": row["name"]})
-            )
+            entry = Entry("revoke", "key", store.key_prefix(prefix), _told(row))
+            await _record(connection, row["space_id"], entry)
             await store.announce(connection)
     finally:
         await connection.close()
@@ -164,35 +170,38 @@ async def rotate_key(database_url: str, prefix: str) -> str:
     try:
         async with connection.transaction():
             row = await _revoke(connection, prefix)
-            entry = Entry("rotate", "key", _prefix(prefix), {"name": row["name"]})
-            await _record(connection, row["space_id"], entry)
+            space_id, may = row["space_id"], row["capabilities"]
             if row["user_id"] is not None:
-                made = await store.create_application_key(
-                    connection, row["space_id"], row["user_id"], row["capabilities"]
-                )
-                return made.key
-            return await store.create_key(connection, row["space_id"], row["name"], row["capabilities"])
+                key = (await store.create_application_key(connection, space_id, row["user_id"], may)).key
+            else:
+                key = await store.create_key(connection, space_id, row["name"], may)
+            after = {**_told(row), "prefix": store.key_prefix(key)}
+            entry = Entry("rotate", "key", store.key_prefix(prefix), _told(row), after)
+            await _record(connection, space_id, entry)
+            return key
     finally:
         await connection.close()
 
 
 async def _record(connection: Connection, space_id: int, entry: Entry) -> None:
-    """A row of the audit log: whoever has the database's password did it."""
-    await audit.write(connection, space_id, "podium, at the command line", [entry])
+    """A row of the audit log."""
+    await audit.write(connection, space_id, _ACTOR, [entry])
 
 
-def _prefix(key: str) -> str:
-    return key.partition(".")[0]
+def _told(key: Any) -> dict[str, object]:
+    """A key's row as the audit log has it. Of a user's key the user's id, by which the eraser finds it."""
+    what = {"prefix": key["prefix"], "capabilities": key["capabilities"]}
+    return {**what, "name": key["name"]} if key["user_id"] is None else {**what, "userId": key["user_id"]}
 
 
 async def _revoke(connection: Connection, prefix: str) -> Any:
     rows = await connection.fetch(
         "UPDATE api_keys SET revoked_at = now() WHERE prefix = $1 AND revoked_at IS NULL"
-        " RETURNING space_id, name, capabilities, user_id",
-        prefix.partition(".")[0],
+        " RETURNING space_id, prefix, name, capabilities, user_id",
+        store.key_prefix(prefix),
     )
     if len(rows) != 1:
-        raise StartError(f"there is no key {prefix.partition('.')[0]} that is not revoked")
+        raise StartError(f"there is no key {store.key_prefix(prefix)} that is not revoked")
     return rows[0]
 
 

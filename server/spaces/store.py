@@ -12,7 +12,9 @@ from uuid import uuid4
 import msgspec
 
 from server.backends.postgres.pool import Connection, PoolConnection
+from server.core.errors import Unprocessable
 from server.engine.catalog import Catalog
+from server.spaces import audit
 from server.spaces.kinds import (
     ACHIEVEMENT,
     ATTRIBUTE,
@@ -27,6 +29,12 @@ from server.spaces.kinds import (
     Kind,
     T,
 )
+
+ENVIRONMENTS_MAX = 20
+"""Of an installation: each costs every process a little all the time."""
+ENVIRONMENT_PATTERN = "^[a-z][a-z0-9-]{0,39}$"
+APPLICATION_KEY = "application key"
+"""The name of a key of a user. Whose it is stands in a column of its own, for the eraser and for people."""
 
 CHANNEL = "podium_changes"
 """Postgres NOTIFY channel on which a change to any space, key or catalog is announced."""
@@ -61,6 +69,13 @@ class KeyRow(NamedTuple):
     user: str | None
 
 
+class NewEnvironment(NamedTuple):
+    """An environment that was just made: the id of its space, and its first admin key."""
+
+    space_id: int
+    key: str
+
+
 class NewKey(NamedTuple):
     """A key that was just made: ``key`` is shown now and never again."""
 
@@ -93,6 +108,34 @@ async def create_space(
         await insert_version(connection, space_id, await load_catalog(connection, space_id))
         await announce(connection)
     return space_id
+
+
+async def create_environment(
+    connection: Connection | PoolConnection, name: str, actor: str, now_ms: int
+) -> NewEnvironment:
+    """A new environment with an empty catalog and its first admin key, with audit rows of both in its own log.
+    One transaction; 422 where there is one of that name, or as many as there may be."""
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE spaces IN SHARE ROW EXCLUSIVE MODE")
+        names = {row.environment for row in await load_spaces(connection)}
+        if name in names:
+            raise Unprocessable("key already in use by another environment")
+        if len(names) >= ENVIRONMENTS_MAX:
+            raise Unprocessable(f"There can be at most {ENVIRONMENTS_MAX} environments")
+        space_id = await create_space(connection, environment=name, now_ms=now_ms)
+        key_name = f"first key of {name}"
+        key = await create_key(connection, space_id, key_name)
+        entries = [
+            audit.Entry("create", "environment", name, None, {"key": name}),
+            audit.Entry("create", "key", key_prefix(key), None, {"name": key_name, "capabilities": ["admin"]}),
+        ]
+        await audit.write(connection, space_id, actor, entries)
+    return NewEnvironment(space_id, key)
+
+
+def key_prefix(key: str) -> str:
+    """What stands before the dot: by it people name a key."""
+    return key.partition(".")[0]
 
 
 async def create_key(
@@ -130,7 +173,7 @@ async def create_application_key(
         " VALUES ($1, $2, $3, $4, $5, $6, $7)",
         id_,
         space_id,
-        f"application key of {user}",
+        APPLICATION_KEY,
         prefix,
         key_hash(key),
         list(capabilities),
@@ -140,16 +183,20 @@ async def create_application_key(
     return NewKey(str(id_), key, prefix)
 
 
-async def revoke_application_key(connection: Connection | PoolConnection, space_id: int, id_: str) -> bool:
-    """Revoke a key of a user; False where there is none, or no more."""
-    found = await connection.fetchval(
+async def revoke_application_key(
+    connection: Connection | PoolConnection, space_id: int, id_: str
+) -> dict[str, object] | None:
+    """Revoke a key of a user; what it was, as the audit log has it, None where there is none, or no more."""
+    row = await connection.fetchrow(
         "UPDATE api_keys SET revoked_at = now() WHERE space_id = $1 AND id = $2 AND user_id IS NOT NULL"
-        " AND revoked_at IS NULL RETURNING true",
+        " AND revoked_at IS NULL RETURNING user_id, prefix, capabilities",
         space_id,
         id_,
     )
     await announce(connection)
-    return bool(found)
+    if row is None:
+        return None
+    return {"userId": row["user_id"], "prefix": row["prefix"], "capabilities": row["capabilities"]}
 
 
 @lru_cache(maxsize=1_024)

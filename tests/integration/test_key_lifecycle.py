@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -16,10 +17,20 @@ from server.live.hub import Hub
 from server.live.limits import Door
 from server.live.sse import LiveStreams
 from server.services import Services
-from server.spaces import store
+from server.spaces import audit, store
+from server.spaces.audit import Entry
+from server.spaces.store import ENVIRONMENTS_MAX
 from tests.conftest import SettableClock
-from tests.integration.test_boards import make
+from tests.integration.test_boards import flush, make
+from tests.integration.test_cli import podium
+from tests.integration.test_erasing import USER, everything
 from tests.integration.test_tenants import revive
+
+
+@pytest.fixture
+def environment(database_url: str, redis_url: str) -> dict[str, str]:
+    """Where the commands find the stores."""
+    return {"PODIUM_DATABASE_URL": database_url, "PODIUM_REDIS_URL": redis_url, "PODIUM_LOG_LEVEL": "error"}
 
 
 @pytest.fixture
@@ -219,3 +230,112 @@ async def test_a_users_token_is_held_to_the_same(services: Services, clock: Sett
         with pytest.raises(Unprocessable, match=r"^\[1\]: "):
             await services.post_events(space, batch, "ada")
         assert b'"total":' in await services.post_event(space, json.dumps(event).encode(), None)
+
+
+async def audited(http: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = (await http.get("/admin/v1/audit-log", params=query)).json()["rows"]
+    return rows
+
+
+async def test_what_is_written_down_of_keys(http: httpx.AsyncClient, environment: dict[str, str]) -> None:
+    may = ["--can", "read", "--can", "events:write"]
+    _, key, _ = await podium(environment, "keys", "create", "--name", "backend", *may)
+    first = key.partition(".")[0]
+    _, key, _ = await podium(environment, "keys", "rotate", first)
+    second = key.partition(".")[0]
+    await podium(environment, "keys", "revoke", second)
+    what = {"name": "backend", "capabilities": ["read", "events:write"]}
+    assert [(row["action"], row["item"], row["before"], row["after"]) for row in await audited(http)] == [
+        ("revoke", second, {**what, "prefix": second}, None),
+        ("rotate", first, {**what, "prefix": first}, {**what, "prefix": second}),
+        ("create", first, None, what),
+    ]
+    [made] = await make(http, "application-api-keys", {"userId": "ada"})
+    await http.delete("/admin/v1/application-api-keys", params={"ids": made["id"]})
+    what = {"userId": "ada", "prefix": made["prefix"], "capabilities": ["read"]}
+    assert [(row["action"], row["before"], row["after"]) for row in await audited(http, item=made["id"])] == [
+        ("delete", what, None),
+        ("create", None, what),
+    ]
+
+
+async def test_accounts_and_environments_are_written_down_whole(
+    http: httpx.AsyncClient, environment: dict[str, str]
+) -> None:
+    await podium(environment, "users", "create", "--email", "ana@example.com", "--role", "viewer")
+    await podium(environment, "users", "disable", "ana@example.com")
+    made = await http.post("/admin/v1/environments", json={"key": "qa"})
+    _, key, _ = await podium(environment, "environments", "create", "staging")
+    own = await audited(http)
+    assert [(row["action"], row["kind"], row["before"], row["after"]) for row in own] == [
+        ("create", "environment", None, {"name": "Qa", "key": "qa", "priority": 4}),
+        ("disable", "console account", {"disabled": False}, {"disabled": True}),
+        ("create", "console account", None, {"name": "ana@example.com", "role": "viewer"}),
+    ]
+    for name, secret in (("qa", made.json()["apiKey"]), ("staging", key.strip())):
+        answer = await http.get("/admin/v1/audit-log", headers={"X-API-KEY": secret})
+        rows = answer.json()["rows"]
+        assert [(row["kind"], row["item"]) for row in rows] == [
+            ("key", secret.partition(".")[0]),
+            ("environment", name),
+        ]
+        assert rows[0]["after"] == {"name": f"first key of {name}", "capabilities": ["admin"]}
+
+
+async def test_there_are_as_many_environments_as_there_may_be(
+    http: httpx.AsyncClient, environment: dict[str, str], services: Services
+) -> None:
+    async with services.pool.acquire() as connection:
+        for number in range(2, ENVIRONMENTS_MAX):
+            await store.create_space(connection, environment=f"e{number}", now_ms=services.clock())
+    assert (await podium(environment, "environments", "create", "last"))[0] == 0
+    code, _, err = await podium(environment, "environments", "create", "more")
+    assert (code, "at most 20 environments" in err) == (1, True)
+    answer = await http.post("/admin/v1/environments", json={"key": "more"})
+    assert (answer.status_code, "at most 20 environments" in answer.json()["error"]) == (422, True)
+    for name in ("last", "production"):
+        code, _, err = await podium(environment, "environments", "create", name)
+        assert (code, "already" in err) == (1, True)
+        assert "already" in (await http.post("/admin/v1/environments", json={"key": name})).json()["error"]
+
+
+async def test_nothing_stays_of_a_user_whose_keys_were_handled_at_the_command_line(
+    http: httpx.AsyncClient, environment: dict[str, str], services: Services, space_id: int
+) -> None:
+    await http.put(f"/v1/users/{USER}", json={"name": "Zoe"})
+    for again in range(2):
+        made = (await make(http, "application-api-keys", {"userId": USER}))[0]
+        _, key, _ = await podium(environment, "keys", "rotate", made["prefix"])
+        assert f"application key of {USER}" in (await podium(environment, "keys", "list"))[1]
+        await podium(environment, "keys", "revoke", key)
+        async with services.pool.acquire() as connection:  # as releases before wrote it
+            old = Entry("revoke", "key", "app_0", {"name": f"application key of {USER}"})
+            await audit.write(connection, space_id, "test", [old])
+        await flush(services)
+        assert "audit_log" in {place for place, text in (await everything(services)).items() if USER in text}
+        gone = (await http.delete("/admin/v1/users", params={"ids": USER})).json()
+        # The second time the user was known by a key only.
+        assert (gone["deleted"], gone["issues"]) == ([{"id": USER}], []), again
+        await http.put("/v1/users/bob", json={"name": f"Bob {again}"})  # the log keeps its newest entry
+        await flush(services)
+        assert {place for place, text in (await everything(services)).items() if USER in text} == set()
+    gone = (await http.delete("/admin/v1/users", params={"ids": USER})).json()
+    assert (gone["deleted"], [issue["message"] for issue in gone["issues"]]) == ([], [f"User not found: {USER}"])
+
+
+async def test_a_user_known_by_a_boost_only_is_erased(http: httpx.AsyncClient, services: Services) -> None:
+    [xp] = await make(http, "points", {"name": "XP", "key": "xp"})
+    boost = {"name": "Sorry", "start": "2026-11-01", "multiplier": 2, "userId": USER}
+    await make(http, f"points/{xp['id']}/boosts", boost)
+    gone = (await http.delete("/admin/v1/users", params={"ids": USER})).json()
+    assert (gone["deleted"], gone["issues"]) == ([{"id": USER}], [])
+    assert {place for place, text in (await everything(services)).items() if USER in text} == set()
+
+
+async def test_who_is_no_user_leaves_the_log_as_it_was(http: httpx.AsyncClient) -> None:
+    """An id that names something else: a metric's is no user's."""
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    before = await audited(http)
+    gone = (await http.delete("/admin/v1/users", params={"ids": words["id"]})).json()
+    assert (gone["deleted"], len(gone["issues"])) == ([], 1)
+    assert await audited(http) == before

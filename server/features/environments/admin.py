@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import asyncpg
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
-from server.core.errors import Unprocessable
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint
 from server.http.services import services
-from server.spaces import audit, store
+from server.spaces import audit
 from server.spaces.audit import Entry
+from server.spaces.store import ENVIRONMENT_PATTERN, create_environment
 
 PRIORITY = {"production": 1, "staging": 2, "development": 3}
 """Lower wins; any other environment comes after these."""
-ENVIRONMENTS_MAX = 20
-"""Of an installation: each costs every process a little all the time."""
-
 EnvironmentKey = Annotated[
-    str, Meta(pattern="^[a-z][a-z0-9-]{0,39}$", description="Like staging; it can't be changed.")
+    str, Meta(pattern=ENVIRONMENT_PATTERN, description="Like staging; it can't be changed.")
 ]
 
 
@@ -63,19 +59,13 @@ async def post_environments(request: Request) -> Response:
     """``POST /admin/v1/environments``."""
     key = (await read(request, _new)).key
     parts, who = services(request), principal(request)
-    if len({space.environment for space in parts.directory.spaces.values()}) >= ENVIRONMENTS_MAX:
-        raise Unprocessable(f"There can be at most {ENVIRONMENTS_MAX} environments")
-    async with acquired(parts.pool) as connection:
-        try:
-            async with connection.transaction():
-                space_id = await store.create_space(connection, environment=key, now_ms=parts.clock())
-                api_key = await store.create_key(connection, space_id, f"first key of {key}")
-                entry = Entry("create", "environment", key)
-                await audit.write(connection, who.space.id, who.actor, [entry])
-        except asyncpg.UniqueViolationError:
-            raise Unprocessable("key already in use by another environment") from None
+    shown = msgspec.structs.asdict(_shown(key))
+    async with acquired(parts.pool) as connection, connection.transaction():
+        made = await create_environment(connection, key, who.actor, parts.clock())
+        entry = Entry("create", "environment", key, None, shown)
+        await audit.write(connection, who.space.id, who.actor, [entry])
     await parts.directory.refresh()
-    return answer(CreatedEnvironment(**msgspec.structs.asdict(_shown(key)), api_key=api_key), 201)
+    return answer(CreatedEnvironment(**shown, api_key=made.key), 201)
 
 
 def _shown(key: str) -> Environment:

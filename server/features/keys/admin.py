@@ -66,7 +66,7 @@ async def post_keys(request: Request) -> Response:
             wanted = tuple(dict.fromkeys(item.capabilities))
             made = await store.create_application_key(connection, space_id, user, wanted)
             created.append(ApplicationKey(made.id, user, made.key, made.prefix, wanted))
-            what = {"userId": user, "capabilities": list(wanted)}
+            what = {"userId": user, "prefix": made.prefix, "capabilities": list(wanted)}
             await audit.write(
                 connection, space_id, actor, [Entry("create", "application key", made.id, None, what)]
             )
@@ -83,10 +83,12 @@ async def delete_keys(request: Request) -> Response:
         for id_ in params.ids(request, "ids", BATCH_MAX):
             try:
                 wanted = check_uuid("ids", id_)
-                if not await store.revoke_application_key(connection, space_id, wanted):
+                before = await store.revoke_application_key(connection, space_id, wanted)
+                if before is None:
                     raise NotFound("Application key not found by ID")
                 deleted.append(DeletedItem(wanted))
-                await audit.write(connection, space_id, actor, [Entry("delete", "application key", wanted)])
+                entry = Entry("delete", "application key", wanted, before)
+                await audit.write(connection, space_id, actor, [entry])
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
     await services(request).directory.refresh()

@@ -36,8 +36,10 @@ WHERE space_id = $1
 """
 _AUDIT = """
 UPDATE audit_log SET item = CASE item WHEN $2 THEN $3 ELSE item END, before = NULL, after = NULL
-WHERE space_id = $1 AND (item = $2 OR before ->> 'userId' = $2 OR after ->> 'userId' = $2)
+WHERE space_id = $1 AND (item = $2 AND kind IN ('user', 'streak', 'points', 'standing')
+    OR before ->> 'userId' = $2 OR after ->> 'userId' = $2 OR before ->> 'name' = 'application key of ' || $2)
 """
+# The last: what releases before wrote of a key that was revoked at the command line.
 _KEYS = "DELETE FROM api_keys WHERE space_id = $1 AND user_id = $2"
 
 
@@ -59,17 +61,21 @@ async def delete_users(request: Request) -> Response:
 
 
 async def erase_user(parts: Services, who: Principal, user: str) -> None:
-    """Erase a user from boards, states, history, keys, boosts and the audit log. 404 for one who is unknown.
+    """Erase a user from boards, states, history, keys, boosts and the audit log. 404 for one of whom nothing is
+    known.
 
     Postgres follows as it follows any event: as a rule within 0.2 s.
     """
     space = who.space
-    if await read_state(parts.redis, parts.pool, space, user) is None:
-        raise NotFound(f"User not found: {ids.printable(user)}")
+    known = await read_state(parts.redis, parts.pool, space, user) is not None
+    # Keys go first: what is posted with one of them would make the user anew.
     await _drop_boosts(parts, who, user)
-    await parts.commit(space, Erase(user, parts.clock()))
     async with acquired(parts.pool) as connection, connection.transaction():
-        await _forget(connection, space, user)
+        forgotten = await _forget(connection, space, user)
+    if known:
+        await parts.commit(space, Erase(user, parts.clock()))
+    elif not forgotten:
+        raise NotFound(f"User not found: {ids.printable(user)}")
 
 
 async def _drop_boosts(parts: Services, who: Principal, user: str) -> None:
@@ -81,12 +87,12 @@ async def _drop_boosts(parts: Services, who: Principal, user: str) -> None:
                 editor.archive(BOOST, boost)
 
 
-async def _forget(connection: PoolConnection, space: Space, user: str) -> None:
-    """What stands about the user beside the tables that the flusher writes."""
-    for statement in (_KEYS, _BOOSTS, _VERSIONS):
-        await connection.execute(statement, space.id, user)
-    await connection.execute(_AUDIT, space.id, user, erased_name(user))
+async def _forget(connection: PoolConnection, space: Space, user: str) -> bool:
+    """Forget what stands about the user beside the tables that the flusher writes; whether there was anything."""
+    done = [await connection.execute(statement, space.id, user) for statement in (_KEYS, _BOOSTS, _VERSIONS)]
+    done.append(await connection.execute(_AUDIT, space.id, user, erased_name(user)))
     await announce(connection)
+    return any(not status.endswith(" 0") for status in done)
 
 
 ENDPOINTS: list[Endpoint] = [
