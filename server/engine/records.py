@@ -59,12 +59,14 @@ class StreakChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A standing as written. ``value`` is None where the user left the board, ``previous`` is the value before,
-    None for a newcomer."""
+    None for a newcomer. ``day`` is the local day (an ordinal) of the board's history that the change belongs to, 0
+    for that of the event."""
 
     board: str
     value: int | None
     reached_ms: int
     previous: int | None = None
+    day: int = 0
 
 
 class AwardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):

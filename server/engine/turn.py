@@ -33,7 +33,8 @@ from server.engine.state import UserState
 from server.features.achievements.rules import Goal, anniversary
 from server.features.leaderboards import rules as leaderboards
 from server.features.leaderboards.model import Standing
-from server.features.leaderboards.ranking import is_ranked
+from server.features.leaderboards.ranking import is_ranked, split_board
+from server.features.leaderboards.runs import named_run
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
 from server.features.points import rules as points
@@ -390,15 +391,26 @@ class Turn:
             changes = {board: standing for board, standing in changes.items() if is_ranked(board)}
         return changes
 
+    def _history_day(self, event: EventRecord, board: str) -> int:
+        """Where a board's history has what an event that comes behind the user's newest one changed: on the day of
+        that, or the run's last. On its own day it would contradict the rows that follow."""
+        newest = local_day(self.old.newest_ms, self.tz)
+        number, run, _ = split_board(board)
+        leaderboard = self.index.leaderboard_by_number.get(number)
+        end = None if leaderboard is None else named_run(leaderboard, run).end
+        return max(event.day, (newest if end is None else min(newest, end)).toordinal())
+
     def record(self, event: EventRecord | None, shown: dict[str, Standing | None]) -> LogRecord:
         """What the log keeps."""
         old = self.old.boards
+        behind = event is not None and event.at_ms < self.old.newest_ms
         boards = [
             BoardRecord(
                 board,
                 None if new is None else new.value,
                 0 if new is None else new.reached_ms,
                 was.value if (was := old.get(board)) is not None else None,
+                self._history_day(event, board) if event is not None and behind else 0,
             )
             for board, new in shown.items()
         ]

@@ -208,7 +208,8 @@ class _Gained:
 
 
 class _Boards:
-    """The rows about boards; the day is that of the event, or of the commit where there is none."""
+    """The rows about boards; the day is that of the event, or a later one that the record names, or that of the
+    commit where there is no event."""
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], tuple[Any, ...]] = {}
@@ -225,18 +226,20 @@ class _Boards:
             raise ValueError(f"{len(ranks)} ranks for {len(boards)} boards")
         # Where groups are ranked, the place that is kept day by day is the one among all.
         in_groups = {f"{group.board}:{group.group}" for group in groups}
+        days = {board.board: board.day for board in boards if board.day}
         for at, board in enumerate(boards):
             if board.value == board.previous:
                 continue  # named in the record only to show a new name
             before, after = int(ranks[3 * at]), int(ranks[3 * at + 1])
             self._entry(user, board, after)
             if board.value is not None and board.board not in in_groups:
-                self._rank(user, day, board.board, board.value, board.previous, before, after)
+                self._rank(user, board.day or day, board.board, board.value, board.previous, before, after)
         for group in groups:
             leaderboard, run, _ = split_board(group.board)
             score = float(group.score) if group.score else None
-            row = (leaderboard, run, group.group, _day(day), group.after, score, group.members)
-            self.groups[group.board, group.group, day] = row
+            on = days.get(group.board, day)
+            row = (leaderboard, run, group.group, _day(on), group.after, score, group.members)
+            self.groups[group.board, group.group, on] = row
 
     def _entry(self, user: str, board: BoardRecord, rank: int) -> None:
         leaderboard, run, group = split_board(board.board)

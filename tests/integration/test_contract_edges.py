@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server.core.periods import local_day
+from server.core.periods import MS_PER_DAY, iso, local_day
+from server.services import Services
 from tests.conftest import SettableClock
-from tests.integration.test_boards import make
+from tests.integration.test_boards import flush, make
 
 NOT_TEXT = "must not contain U+0000 or lone surrogates"
 
@@ -221,3 +222,19 @@ async def test_a_threshold_is_an_integer_that_enters(
         told = await post(user, value)
     assert told["threshold"] == threshold
     assert (await post("d", threshold))["rank"] == 3
+
+
+async def test_a_late_event_does_not_contradict_the_history(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock
+) -> None:
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    board = {"name": "A", "key": "a", "rankBy": "metric", "metricId": words["id"], "start": "2026-01-01"}
+    await make(http, "leaderboards", {**board, "status": "active"})
+    now_ms = clock.now_ms
+    for days_ago, value in ((22, 10), (21, 10), (2, 10), (1, 10), (20, 100)):
+        event = {"user": {"id": "ann"}, "value": value, "timestamp": iso(now_ms - days_ago * MS_PER_DAY)}
+        assert (await http.post("/v1/metrics/words/event", json=event)).status_code == 201
+    await flush(services)
+    history = (await http.get("/v1/users/ann/leaderboards/a")).json()["history"]
+    assert [(row["previousValue"], row["value"]) for row in history] == [(None, 10), (10, 20), (20, 30), (30, 140)]
+    assert history[-1]["date"] == local_day(now_ms - MS_PER_DAY, UTC).isoformat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from server.engine.inputs import ChangeUser, Event, check_event
 from server.engine.state import UserState, decode_state, encode_state
 from server.features.achievements.model import Achievement
 from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.runs import named_run
 from server.features.metrics.model import Metric
 from server.features.users.model import Attribute
 from server.features.users.rules import Upsert
@@ -167,3 +169,32 @@ def test_an_achievement_is_not_older_than_its_user() -> None:
     made = apply(index, None, event(0, received_ms=NOW_MS + 789)).state
     later = apply(index, made, event(1, received_ms=NOW_MS + 3_500))
     assert later.record.completions[0].at_ms == later.state.achieved_ms(6) == NOW_MS + 2_789
+
+
+@given(EVENTS)
+def test_each_row_of_a_history_continues_the_one_before(history: list[tuple[int, int]]) -> None:
+    start_ms = NOW_MS - 30 * MS_PER_DAY
+    weekly = msgspec.structs.replace(DAILY, run_interval=7)
+    index = CatalogIndex(Catalog(1, metrics=(METRIC,), leaderboards=(ALL_TIME, weekly)))
+    state: UserState | None = None
+    rows: dict[str, dict[int, tuple[int | None, int]]] = {}
+    for value, hours in history:
+        applied = apply(index, state, event(value, at_ms=start_ms + hours * 3_600_000))
+        state = applied.state
+        happened = applied.record.event
+        assert happened is not None
+        for board in applied.record.boards:
+            if board.value is None or board.value == board.previous:
+                continue
+            day = board.day or happened.day
+            days = rows.setdefault(board.board, {})
+            days[day] = days.get(day, (board.previous, 0))[0], board.value
+            if board.board != "2:":
+                run = named_run(weekly, board.board[2:])
+                assert run.start <= date.fromordinal(day) <= (run.end or date.max)
+    for board_name, days in rows.items():
+        in_order = [days[day] for day in sorted(days)]
+        assert [value for _, value in in_order[:-1]] == [previous for previous, _ in in_order[1:]]
+        if board_name in state.boards if state else False:
+            assert state is not None
+            assert in_order[-1][1] == state.boards[board_name].value

@@ -9,6 +9,7 @@ from server.engine.records import (
     BoardRecord,
     EventRecord,
     FactRecord,
+    GroupMove,
     LogItem,
     LogRecord,
     StreakChange,
@@ -106,6 +107,22 @@ def test_collect_keeps_the_last_state_and_the_first_previous() -> None:
         (2, "", "bob", DAY, 9, None, 1, None),
         (2, "", "ann", tomorrow, 2, 6, 900, 600),
     ]
+
+
+def test_collect_keeps_what_came_late_with_the_day_that_the_record_names() -> None:
+    late = event(day=DAY.toordinal() - 20)
+    boards = [BoardRecord("2:", 140, 10, 40, DAY.toordinal()), BoardRecord("3:20261103", 100, 9, None)]
+    moves = [GroupMove("2:", "Oslo", 2, 1, "-140", 1)]
+    [one] = [item("ann", "t1", late, boards, [3, 1, "", 0, 1, ""])]
+    batch = collect(9, [one._replace(item=msgspec.structs.replace(one.item, groups=moves))])
+    long_ago = date(2026, 11, 3)
+    assert rows(batch.rank_days) == [
+        (2, "", "ann", DAY, 1, 3, 140, 40),
+        (3, "20261103", "ann", long_ago, 1, None, 100, None),
+    ]
+    assert rows(batch.board_days) == [(2, "", DAY, 1), (3, "20261103", long_ago, 1)]
+    assert rows(batch.group_days) == [(2, "", "Oslo", DAY, 1, -140.0, 1)]
+    assert rows(batch.metric_days) == [("ann", 1, long_ago, 1500)]
 
 
 def test_collect_profile_only_writes_users_only() -> None:
