@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 from trophy import AsyncTrophyApi, CreateApplicationKeyRequestItem
 
+from server.core.periods import iso
 from server.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import make
@@ -82,3 +83,34 @@ async def test_the_last_use_of_a_key_is_written_down(
     assert (await http.get("/v1/leaderboards", headers={"X-API-KEY": made[0]["key"]})).status_code == 200
     await services.directory.note_uses()
     assert dict(await services.pool.fetch("SELECT key_id::text, used_at FROM key_uses")) == used
+
+
+async def test_keys_are_listed_and_revoked_by_user(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock
+) -> None:
+    path = "/admin/v1/application-api-keys"
+    made = [
+        (await make(http, "application-api-keys", {"userId": user}))[0] for user in ("ann", "bob", "ann", "a,b")
+    ]
+    assert (await http.get("/v1/leaderboards", headers={"X-API-KEY": made[0]["key"]})).status_code == 200
+    await services.directory.note_uses()
+    listed = (await http.get(path)).json()
+    assert [one["id"] for one in listed] == [one["id"] for one in made]
+    assert set(listed[0]) == {"id", "userId", "prefix", "capabilities", "created", "lastUsed"}
+    assert [one["lastUsed"] for one in listed] == [iso(clock.now_ms), None, None, None]
+    assert [one["prefix"] for one in listed] == [one["prefix"] for one in made]
+    of_ann = (await http.get(path, params={"userId": "ann", "limit": 1, "skip": 1})).json()
+    assert [one["id"] for one in of_ann] == [made[2]["id"]]
+    for query in ({"limit": 0}, {"skip": -1}, {"userId": ""}):
+        assert (await http.get(path, params=query)).status_code == 422, query
+
+    for query in ("", "?userIds=", f"?userIds=ann&ids={made[0]['id']}"):
+        assert (await http.delete(path + query)).status_code == 422, query
+    gone = (await http.delete(f"{path}?userIds=ann&userIds=nobody&userIds=a,b")).json()
+    assert [one["id"] for one in gone["deleted"]] == [made[0]["id"], made[2]["id"], made[3]["id"]]
+    assert [(one["userId"], one["message"]) for one in gone["issues"]] == [
+        ("nobody", "The user has no application key")
+    ]
+    assert [one["id"] for one in (await http.get(path)).json()] == [made[1]["id"]]
+    assert (await http.get("/v1/leaderboards", headers={"X-API-KEY": made[0]["key"]})).status_code == 401
+    assert (await http.get(path, headers={"X-API-KEY": made[1]["key"]})).status_code == 403

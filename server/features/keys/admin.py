@@ -10,15 +10,16 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
+from server.backends.postgres.pool import PoolConnection, acquired
 from server.core import ids
 from server.core.errors import NotFound, RequestError, Unprocessable
+from server.core.periods import instant, iso
 from server.http import bodies, params
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
-from server.http.resource import BATCH_MAX, Created, Deleted, DeletedItem, Issue, check_uuid
+from server.http.resource import BATCH_MAX, LIST_DEFAULT, Created, Deleted, DeletedItem, Issue, check_uuid
 from server.http.services import services
 from server.spaces import audit, store
 from server.spaces.audit import Entry
@@ -42,6 +43,17 @@ class ApplicationKey(msgspec.Struct, frozen=True, rename="camel"):
     key: str
     prefix: str
     capabilities: tuple[Capability, ...]
+
+
+class ApplicationKeyRow(msgspec.Struct, frozen=True, rename="camel"):
+    """A key as it is known later. ``lastUsed`` is up to a minute behind, null for one that was never used."""
+
+    id: str
+    user_id: str
+    prefix: str
+    capabilities: tuple[Capability, ...]
+    created: str
+    last_used: str | None
 
 
 _items = msgspec.json.Decoder(list[Any])
@@ -74,13 +86,50 @@ async def post_keys(request: Request) -> Response:
     return answer(Created(created, issues), 201 if created else 200)
 
 
+async def get_keys(request: Request) -> Response:
+    """``GET /admin/v1/application-api-keys``."""
+    user = request.query_params.get("userId")
+    limit = params.integer(request, "limit", LIST_DEFAULT, 1, BATCH_MAX)
+    skip = params.integer(request, "skip", 0, 0, 2**31)
+    async with acquired(services(request).pool) as connection:
+        rows = await connection.fetch(
+            "SELECT k.id, k.user_id, k.prefix, k.capabilities, k.created_at, u.used_at"
+            " FROM api_keys k LEFT JOIN key_uses u ON u.key_id = k.id"
+            " WHERE k.space_id = $1 AND k.user_id IS NOT NULL AND k.revoked_at IS NULL"
+            " AND ($2::text IS NULL OR k.user_id = $2) ORDER BY k.created_at, k.id LIMIT $3 OFFSET $4",
+            principal(request).space.id,
+            None if user is None else ids.check_id("userId", user),
+            limit,
+            skip,
+        )
+    return answer(
+        [
+            ApplicationKeyRow(
+                str(row["id"]),
+                row["user_id"],
+                row["prefix"],
+                tuple(row["capabilities"]),
+                iso(instant(row["created_at"])),
+                None if row["used_at"] is None else iso(instant(row["used_at"])),
+            )
+            for row in rows
+        ]
+    )
+
+
 async def delete_keys(request: Request) -> Response:
     """``DELETE /admin/v1/application-api-keys``."""
     space_id, actor = principal(request).space.id, principal(request).actor
     deleted: list[DeletedItem] = []
     issues: list[Issue] = []
     async with acquired(services(request).pool) as connection:
-        for id_ in params.ids(request, "ids", BATCH_MAX):
+        if "userIds" in request.query_params:
+            if "ids" in request.query_params:
+                raise Unprocessable("ids can't be used together with userIds")
+            wanted_ids = await _of_users(connection, request, issues)
+        else:
+            wanted_ids = params.ids(request, "ids", BATCH_MAX)
+        for id_ in wanted_ids:
             try:
                 wanted = check_uuid("ids", id_)
                 before = await store.revoke_application_key(connection, space_id, wanted)
@@ -95,10 +144,42 @@ async def delete_keys(request: Request) -> Response:
     return answer(Deleted(deleted, issues))
 
 
+async def _of_users(connection: PoolConnection, request: Request, issues: list[Issue]) -> list[str]:
+    """The ids of all keys of the users that ``userIds`` names; who has none becomes an issue."""
+    users = [ids.check_id("userIds", user) for user in params.ids(request, "userIds", BATCH_MAX)]
+    rows = await connection.fetch(
+        "SELECT id::text, user_id FROM api_keys WHERE space_id = $1 AND user_id = ANY ($2::text[])"
+        " AND revoked_at IS NULL ORDER BY created_at, id",
+        principal(request).space.id,
+        users,
+    )
+    having = {row["user_id"] for row in rows}
+    issues += [
+        Issue("error", "The user has no application key", user_id=user) for user in users if user not in having
+    ]
+    return [row["id"] for row in rows]
+
+
 _PATH = "/admin/v1/application-api-keys"
 _TAG = "Admin: keys"
 
 ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path=_PATH,
+        summary="List application keys, the oldest first",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 400, 422, 503),
+        handler=get_keys,
+        answer=list[ApplicationKeyRow],
+        query=(
+            Query("userId", "Of one user."),
+            Query("limit", "Rows of the page.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}),
+            Query("skip", "Rows before the page.", {"type": "integer", "minimum": 0, "default": 0}),
+        ),
+        description="Those that are not revoked; the keys themselves are shown only when they are made.",
+    ),
     Endpoint(
         method="POST",
         path=_PATH,
@@ -121,11 +202,8 @@ ENDPOINTS: list[Endpoint] = [
         handler=delete_keys,
         answer=Deleted,
         query=(
-            Query(
-                "ids",
-                "1 to 100 ids: repeated (each is taken whole), or one value joined by commas.",
-                required=True,
-            ),
+            Query("ids", "1 to 100 ids: repeated (each is taken whole), or one value joined by commas."),
+            Query("userIds", "Instead: all keys of 1 to 100 users, named likewise."),
         ),
     ),
 ]
