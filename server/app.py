@@ -49,6 +49,7 @@ from server.features.tenants import admin as tenants_admin
 from server.features.users import admin as users_admin
 from server.features.users import api as users_api
 from server.features.users import erasing as users_erasing
+from server.features.users import events as users_events
 from server.features.users import people as users_people
 from server.features.users import timeline as users_timeline
 from server.features.wrapped import api as wrapped_api
@@ -91,6 +92,7 @@ ENDPOINTS = [
     *users_people.ENDPOINTS,
     *users_erasing.ENDPOINTS,
     *users_timeline.ENDPOINTS,
+    *users_events.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
     *leaderboards_moderation.ENDPOINTS,
     *leaderboards_analytics.ENDPOINTS,

@@ -238,3 +238,17 @@ async def test_a_late_event_does_not_contradict_the_history(
     history = (await http.get("/v1/users/ann/leaderboards/a")).json()["history"]
     assert [(row["previousValue"], row["value"]) for row in history] == [(None, 10), (10, 20), (20, 30), (30, 140)]
     assert history[-1]["date"] == local_day(now_ms - MS_PER_DAY, UTC).isoformat()
+
+
+async def test_one_event(http: httpx.AsyncClient, services: Services) -> None:
+    await make(http, "metrics", {"name": "Words", "key": "words"})
+    await make(http, "attributes", {"name": "Genre", "key": "genre", "type": "event"})
+    event = {"user": {"id": "ann"}, "value": 2.5, "attributes": {"genre": "crime"}}
+    id_ = (await http.post("/v1/metrics/words/event", json=event)).json()["eventId"]
+    await flush(services)
+    [listed] = (await http.get("/admin/v1/events")).json()["events"]
+    one = (await http.get(f"/admin/v1/events/{id_}")).json()
+    assert (one["id"], one["userId"], one["value"], one["attributes"]) == (id_, "ann", 2.5, {"genre": "crime"})
+    assert one == listed
+    assert await refusal(http, "GET", f"/admin/v1/events/{id_[:-4]}0000", 404) == "Event not found by ID"
+    assert await refusal(http, "GET", "/admin/v1/events/x", 422) == "id must be a valid UUID"
