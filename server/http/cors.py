@@ -7,9 +7,11 @@ from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.core.errors import Unauthorized
+from server.http.answers import answer
 from server.spaces.space import Principal, Space
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -39,7 +41,7 @@ class CrossOrigin:
     def __init__(self, app: ASGIApp, spaces: Callable[[], Spaces]) -> None:
         self._app = app
         self._api = _Api(app, spaces)
-        self._streams = CORSMiddleware(app, ["*"], ("GET",), ["*"], expose_headers=_EXPOSED, max_age=PREFLIGHT_S)
+        self._streams = _Cors(app, ["*"], ("GET",), ["*"], expose_headers=_EXPOSED, max_age=PREFLIGHT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight, add headers for a page, or stand aside."""
@@ -56,7 +58,20 @@ class CrossOrigin:
         return self._streams if path.startswith("/v1/leaderboards/") and path.endswith("/live") else self._api
 
 
-class _Api(CORSMiddleware):
+class _Cors(CORSMiddleware):
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Starlette's answer; a refusal in the form of every error."""
+        found = super().preflight_response(request_headers)
+        if found.status_code < 400:
+            return found
+        refusal = answer({"error": bytes(found.body).decode()}, found.status_code)
+        refusal.raw_headers += [
+            (name, value) for name, value in found.raw_headers if not name.startswith(b"content-")
+        ]
+        return refusal
+
+
+class _Api(_Cors):
     def __init__(self, app: ASGIApp, spaces: Callable[[], Spaces]) -> None:
         super().__init__(app, (), _METHODS, ["*"], expose_headers=_EXPOSED, max_age=PREFLIGHT_S)
         self._spaces = spaces

@@ -59,7 +59,10 @@ async def test_preflights(client: httpx.AsyncClient, path: str, origin: str, all
     response = await client.options(path, headers={"Origin": origin, **PREFLIGHT})
     assert response.status_code == (200 if allowed else 400)
     assert response.headers.get("access-control-allow-origin") == allowed
-    if allowed:
+    if not allowed:
+        assert "Disallowed CORS origin" in response.json()["error"]
+        assert response.headers["vary"].startswith("Origin")
+    else:
         assert "POST" in response.headers["access-control-allow-methods"]
         assert response.headers["access-control-allow-headers"] == PREFLIGHT["Access-Control-Request-Headers"]
 
