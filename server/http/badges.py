@@ -17,13 +17,13 @@ class Badge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
 
 
-def badge_url(badge: Badge | None) -> str | None:
-    """The address; 422 if it can't be one."""
+def badge_url(badge: Badge | None, field: str = "badge") -> str | None:
+    """The address; 422 naming ``field`` if it can't be one."""
     if badge is None:
         return None
     if not badge.url.startswith(("https://", "http://")):
-        raise Unprocessable("badge.url must begin with https:// or http://")
-    return ids.check_text("badge.url", badge.url, URL_MAX)
+        raise Unprocessable(f"{field}.url must begin with https:// or http://")
+    return ids.check_text(f"{field}.url", badge.url, URL_MAX)
 
 
 def badge(url: str | None) -> Badge | None:

@@ -13,7 +13,7 @@ from server.engine.catalog import Catalog
 from server.spaces import audit, store
 from server.spaces.audit import Entry
 from server.spaces.directory import Directory
-from server.spaces.kinds import Item, Kind, T, scope
+from server.spaces.kinds import SETTINGS, Item, Kind, T, scope
 from server.spaces.space import Principal, Space
 
 
@@ -65,6 +65,10 @@ class Editor:
         self._set(kind, [other for other in kind.of(self.catalog) if other.id != item.id])
         self.changes.append(Change("delete", kind.name, item, item, None))
 
+    def move_home(self, zone: str) -> None:
+        """Have the days of the space begin as in another zone, by its IANA name."""
+        self.catalog = msgspec.structs.replace(self.catalog, home_zone=zone)
+
     def _set(self, kind: Kind[T], items: list[T]) -> None:
         changed: dict[str, Any] = {kind.field: tuple(items)}
         self.catalog = msgspec.structs.replace(self.catalog, **changed)
@@ -85,10 +89,15 @@ async def editing(directory: Directory, space: Space, actor: Principal) -> Async
         catalog = await store.load_catalog(connection, space.id)
         editor = Editor(catalog, next_number)
         yield editor
-        if editor.changes:
+        moved = editor.catalog.home_zone != catalog.home_zone
+        if moved:
+            zones = [{"homeZone": zone} for zone in (catalog.home_zone, editor.catalog.home_zone)]
+            entry = Entry("update", SETTINGS.name, space.public_id, *zones)
+            await audit.write(connection, space.id, actor.actor, [entry])
+        if changed := moved or bool(editor.changes):
             catalog = msgspec.structs.replace(editor.catalog, version=catalog.version + 1)
             await _store(connection, space, actor, editor, catalog)
-    if editor.changes:
+    if changed:
         await directory.adopt(space, catalog)
 
 
@@ -127,10 +136,11 @@ async def _store(
         actor.reason,
     )
     await connection.execute(
-        "UPDATE spaces SET catalog_version = $2, next_number = $3 WHERE id = $1",
+        "UPDATE spaces SET catalog_version = $2, next_number = $3, home_zone = $4 WHERE id = $1",
         space.id,
         catalog.version,
         editor.next_number,
+        catalog.home_zone,
     )
     await store.insert_version(connection, space.id, catalog)
     await store.announce(connection)

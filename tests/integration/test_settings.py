@@ -10,7 +10,7 @@ from trophy import (
     UpsertedUser,
 )
 
-from server.services import Services
+from server.services import Services, open_services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 
@@ -45,6 +45,46 @@ async def test_settings(trophy: AsyncTrophyApi, http: httpx.AsyncClient) -> None
     ):
         answer = await http.patch(path, json=bad)
         assert (answer.status_code, list(answer.json())) == (status, ["error"]), bad
+
+
+async def test_the_refusal_names_the_picture(http: httpx.AsyncClient) -> None:
+    for name in ("logo", "appIcon"):
+        change = {"branding": {name: {"url": "javascript:alert(1)"}}}
+        said = (await http.patch("/admin/v1/settings", json=change)).json()["error"]
+        assert said.startswith(f"branding.{name}.url must begin with"), said
+
+
+async def test_the_home_zone(http: httpx.AsyncClient, services: Services, clock: SettableClock) -> None:
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    board = {"name": "Daily", "key": "daily", "rankBy": "metric", "metricId": words["id"], "status": "active"}
+    await make(http, "leaderboards", {**board, "runUnit": "day", "runInterval": 1, "start": "2026-01-01"})
+
+    async def today() -> str:
+        found = (await http.get("/v1/leaderboards/daily/users", params={"ids": "ann"})).json()
+        return str(found["run"]["start"])
+
+    async with open_services(services.settings, clock) as other:
+        assert (await http.get("/admin/v1/settings")).json()["homeZone"] == "UTC"
+        assert await today() == "2026-11-23"
+        changed = await http.patch("/admin/v1/settings", json={"homeZone": "Pacific/Kiritimati"})
+        assert (changed.status_code, changed.json()["homeZone"]) == (200, "Pacific/Kiritimati")
+        assert await today() == "2026-11-24"
+        await other.directory.refresh()
+        assert str(other.directory.production.index.home) == "Pacific/Kiritimati"
+    rows = (await http.get("/admin/v1/audit-log")).json()["rows"]
+    own = [row for row in rows if row["item"] == services.directory.production.public_id]
+    assert [(row["action"], row["kind"], row["before"], row["after"]) for row in own] == [
+        ("update", "settings", {"homeZone": "UTC"}, {"homeZone": "Pacific/Kiritimati"})
+    ]
+    for bad in ("Mars/Olympus", "", "UTC\u0000"):
+        refused = await http.patch("/admin/v1/settings", json={"homeZone": bad})
+        assert (refused.status_code, refused.json()["error"][:9]) == (422, "homeZone "), bad
+    assert (await http.patch("/admin/v1/settings", json={"homeZone": None})).status_code == 400
+    document = (await http.get("/admin/v1/catalog")).json()
+    assert document["settings"]["homeZone"] == "Pacific/Kiritimati"
+    document["settings"]["homeZone"] = "Europe/Paris"
+    assert (await http.put("/admin/v1/catalog", json=document)).status_code == 200
+    assert (await http.get("/admin/v1/settings")).json()["homeZone"] == "Europe/Paris"
 
 
 async def test_environments_and_the_audit_log(trophy: AsyncTrophyApi, http: httpx.AsyncClient) -> None:

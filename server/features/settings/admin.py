@@ -12,6 +12,7 @@ from starlette.responses import Response
 from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import Unprocessable
+from server.core.periods import zone
 from server.engine.catalog import Catalog
 from server.features.settings.model import NO_SETTINGS, AggregationPeriod, Font, SpaceSettings
 from server.http import params
@@ -51,11 +52,13 @@ class Experimentation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ShownSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """The settings of the space."""
+    """The settings of the space. ``homeZone`` is the IANA zone whose date says which run of a leaderboard is the
+    current one, where no user is named."""
 
     branding: Branding
     experimentation: Experimentation
     aggregation_period: AggregationPeriod
+    home_zone: str
 
 
 class ChangeBranding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -82,6 +85,7 @@ class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     branding: ChangeBranding | UnsetType = UNSET
     experimentation: ChangeExperimentation | UnsetType = UNSET
     aggregation_period: AggregationPeriod | UnsetType = UNSET
+    home_zone: str | UnsetType = UNSET
 
 
 class AuditRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -123,6 +127,14 @@ async def patch_settings(request: Request) -> Response:
 
 def change_settings(context: Context, change: ChangeSettings) -> None:
     """Bring the settings of a catalog to a change; 422 if they can't be so."""
+    if change.home_zone is not UNSET:
+        try:
+            zone(change.home_zone)
+        except Unprocessable:
+            raise Unprocessable(
+                f"homeZone is not a known time zone: {ids.printable(change.home_zone[:60])}"
+            ) from None
+        context.editor.move_home(change.home_zone)
     found = SETTINGS.of(context.catalog)
     if found:
         context.editor.update(SETTINGS, found[0], _changed(found[0], change))
@@ -137,10 +149,11 @@ def _changed(before: SpaceSettings, change: ChangeSettings) -> SpaceSettings:
         if part is not UNSET:
             fields |= {name: value for name, value in msgspec.structs.asdict(part).items() if value is not UNSET}
     if change.branding is not UNSET:
-        for name, picture in (("logo", change.branding.logo), ("app_icon", change.branding.app_icon)):
+        for name, called in (("logo", "branding.logo"), ("app_icon", "branding.appIcon")):
+            picture = getattr(change.branding, name)
             if picture is not UNSET:
                 del fields[name]
-                fields[f"{name}_url"] = badge_url(picture)
+                fields[f"{name}_url"] = badge_url(picture, called)
     if change.aggregation_period is not UNSET:
         fields["aggregation_period"] = change.aggregation_period
     after = msgspec.structs.replace(before, **fields)
@@ -161,6 +174,7 @@ def show_settings(catalog: Catalog) -> ShownSettings:
         ),
         Experimentation(one.control_ratio, one.user_activation_window),
         one.aggregation_period,
+        catalog.home_zone,
     )
 
 
@@ -222,7 +236,8 @@ ENDPOINTS: list[Endpoint] = [
         body=ChangeSettings,
         answer=ShownSettings,
         description="Users who are new from then on are drawn into the control group by `controlRatio`, percent. "
-        "They take part like everybody, and get no notifications.",
+        "They take part like everybody, and get no notifications. `homeZone` is a zone like `Europe/Paris`; every "
+        "process follows within a second.",
     ),
     Endpoint(
         method="GET",
