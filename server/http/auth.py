@@ -13,6 +13,8 @@ _OF_ENVIRONMENTS = ("/admin/v1/tenants", "/admin/v1/environments")
 """Paths that no tenant has for itself."""
 _COMPLETING = "/v1/achievements/"
 """Who posts there completes an achievement, which needs more than writing events: a capability of its own."""
+_BOARDS = "/v1/leaderboards/"
+"""Whose rows are everybody's, whomever they are of."""
 _AUDIT_LOG = "/admin/v1/audit-log"
 """Also an environment has one: what was done to its tenants is there."""
 
@@ -58,6 +60,8 @@ def _check_user(request: Request, found: Principal) -> None:
     """``Forbidden`` where an application key asks for another user by name, or for the admin API."""
     if request.url.path.startswith("/admin/"):
         raise Forbidden("An application key may not use the admin API")
+    if request.url.path.startswith(_BOARDS):
+        return
     named = [request.path_params[name] for name in ("userId",) if name in request.path_params]
     if request.url.path.startswith("/v1/users/") and "id" in request.path_params:
         named.append(request.path_params["id"])

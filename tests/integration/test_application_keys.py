@@ -41,11 +41,14 @@ async def test_a_key_acts_for_its_user_only(trophy: AsyncTrophyApi, http: httpx.
         "/v1/leaderboards",
         "/v1/leaderboards/all",
         "/v1/achievements",
+        "/v1/leaderboards/all/around/bob",
+        "/v1/leaderboards/all/users?ids=ann,bob",
+        "/v1/leaderboards/all?userId=bob",
     )
     for path in (*allowed, "/v1/streaks?userIds=ann"):
         assert (await http.get(path, headers=reads)).status_code == 200, path
     refused = ("/v1/users/bob", "/v1/users/bob/metrics", "/v1/streaks?userIds=ann,bob", "/admin/v1/metrics")
-    for path in (*refused, "/v1/leaderboards/all/around/bob"):
+    for path in (*refused, "/v1/users/bob/leaderboards", "/v1/users/bob/leaderboards/all"):
         assert (await http.get(path, headers=reads)).status_code == 403, path
     event = {"user": {"id": "ann"}, "value": 1}
     path = "/v1/metrics/words/event"

@@ -115,6 +115,15 @@ async def test_without_tenancy_the_header_is_ignored(http: httpx.AsyncClient) ->
         assert (await http.get("/v1/leaderboards", headers=headers)).json() == []
 
 
+async def test_a_customer_id_is_what_a_header_carries(http: httpx.AsyncClient) -> None:
+    bad = (" acme ", "acme ", " ", "", "\tacme", "ac\nme", "Zoë", "x" * 256, "acme\n")
+    answer = await http.post("/admin/v1/tenants", json=[{"customerId": one, "name": "A"} for one in bad])
+    assert (answer.status_code, answer.json()["created"]) == (200, [])
+    assert [issue["index"] for issue in answer.json()["issues"]] == list(range(len(bad)))
+    assert all(issue["message"].startswith("customerId must have") for issue in answer.json()["issues"])
+    await make(http, "tenants", *({"customerId": one, "name": "A"} for one in ("a c~me/1", "x" * 255, "!")))
+
+
 async def test_the_sdk_makes_tenants(trophy: AsyncTrophyApi) -> None:
     admin = trophy.admin.tenants
     made = await admin.create(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -41,7 +42,8 @@ Status = Literal["active", "archived"]
 
 
 class CreateTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A tenant to create. ``customerId`` is your own id of it, which requests name in ``Tenant-ID``."""
+    """A tenant to create. ``customerId`` is your own id of it, which requests name in ``Tenant-ID``: 1 to 255
+    printable ASCII characters, without a space at either end."""
 
     customer_id: str
     name: str
@@ -66,6 +68,7 @@ class Tenant(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _items = msgspec.json.Decoder(list[Any])
+_CUSTOMER = re.compile(rf"(?! )[ -~]{{1,{ids.ID_MAX}}}(?<! )", re.ASCII)
 
 
 async def get_tenants(request: Request) -> Response:
@@ -95,7 +98,7 @@ async def post_tenants(request: Request) -> Response:
         for index, fields in enumerate(await _batch(request)):
             try:
                 item: CreateTenant = bodies.convert(fields, CreateTenant, "The item")
-                ids.check_id("customerId", item.customer_id)
+                _check_customer(item.customer_id)
                 row = await store.create_tenant(
                     connection,
                     _environment(request),
@@ -172,6 +175,15 @@ async def _record(
     who = principal(request)
     shown = [None if row is None else msgspec.to_builtins(_shown(row)) for row in (before, after)]
     await audit.write(connection, who.space.id, who.actor, [Entry(action, "tenant", after.id, *shown)])
+
+
+def _check_customer(id_: str) -> None:
+    """422 for what the header Tenant-ID can't carry as it is: its ends are trimmed on the way, and what is not
+    ASCII is read differently by every proxy and client."""
+    if not _CUSTOMER.fullmatch(id_):
+        raise Unprocessable(
+            f"customerId must have 1 to {ids.ID_MAX} printable ASCII characters, without a space at either end"
+        )
 
 
 async def _batch(request: Request) -> list[Any]:
