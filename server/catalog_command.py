@@ -14,8 +14,8 @@ import yaml
 
 from server.core.errors import StartError
 from server.features.catalog.api import SCHEMA_PATH
-from server.features.catalog.document import json_schema
 from server.features.catalog.plan import Plan
+from server.features.catalog.schema import json_schema
 from server.importing.command import DEFAULT_URL, DEV_FILE, find_server
 
 TIMEOUT_S = 60.0

@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from server.cli import main
-from server.features.catalog.document import json_schema
+from server.features.catalog.schema import json_schema
 from server.services import Services
 from tests.integration.test_boards import flush, make
 
@@ -138,7 +138,7 @@ async def test_what_changes_is_planned_and_done(http: httpx.AsyncClient, documen
     del document["metrics"][0]["maxPerDay"]
     document["points"][0]["levels"][0]["points"] = 100  # both move at once
     document["points"][0]["levels"][1]["points"] = 200
-    del document["points"][0]["boosts"]
+    document["points"][0]["boosts"] = []
     del document["leaderboards"][1]
     document["settings"]["branding"]["appName"] = "Écrits"
     plan = (await http.post("/admin/v1/catalog/plan", json=document)).json()
@@ -271,4 +271,4 @@ def test_the_schema_knows_the_document() -> None:
     schema = json_schema()
     properties = schema["$defs"]["CatalogDocument"]["properties"]
     assert set(yaml.safe_load(GAME)) <= set(properties)
-    assert schema["$defs"]["CatalogLeaderboardsItem"]["properties"]["metric"]["default"] is None
+    assert schema["$defs"]["CatalogLeaderboardsItem"]["properties"]["metric"]["type"] == "string"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -11,8 +12,9 @@ from starlette.responses import Response
 from server.backends.postgres.pool import acquired
 from server.core.errors import Unprocessable
 from server.core.ids import printable
-from server.features.catalog.document import CatalogDocument, Fields, export, json_schema
+from server.features.catalog.document import CatalogDocument, Fields, export
 from server.features.catalog.plan import Plan, Planner
+from server.features.catalog.schema import json_schema
 from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
@@ -45,7 +47,7 @@ _copy = msgspec.json.Decoder(CopyCatalog)
 async def get_catalog(request: Request) -> Response:
     """``GET /admin/v1/catalog``."""
     catalog, _ = await read_catalog(request)
-    return answer(export(catalog))
+    return answer(await asyncio.to_thread(export, catalog))
 
 
 async def post_plan(request: Request) -> Response:
@@ -65,7 +67,8 @@ async def post_copy(request: Request) -> Response:
     wanted = await read(request, _copy)
     source = _source(request, wanted.from_)
     async with acquired(services(request).pool) as connection:
-        document = export(await store.load_catalog(connection, source.id))
+        catalog = await store.load_catalog(connection, source.id)
+    document = await asyncio.to_thread(export, catalog)
     # Pictures of settings and the like are values: what an export shows can be given back as it is.
     if wanted.apply:
         return answer(await _applied(request, document, wanted.prune))
@@ -85,19 +88,32 @@ def _source(request: Request, environment: str) -> Space:
 
 async def _planned(request: Request, document: Fields, prune: bool) -> Plan:
     catalog, today = await read_catalog(request)
-    context = Context(Editor(catalog, _NEVER), services(request).clock(), today)
-    return Planner(context, document, prune).run()
+    return await _run(Context(Editor(catalog, _NEVER), services(request).clock(), today), document, prune)
+
+
+async def _run(context: Context, document: Fields, prune: bool) -> Plan:
+    """In a thread: events and live go on while a large catalog is compared."""
+    return await asyncio.to_thread(Planner(context, document, prune).run)
 
 
 async def _applied(request: Request, document: Fields, prune: bool) -> Plan:
     """All of it, or, with 422, nothing."""
-    async with editing_catalog(request) as context:
-        plan = Planner(context, document, prune).run()
-        if plan.issues:
-            first, more = plan.issues[0], len(plan.issues) - 1
-            where = f"{first.section} {first.item}".strip()
-            raise Unprocessable(f"{where}: {first.message}" + (f" (and {more} more)" if more else ""))
+    # What can't be, or changes nothing, keeps nobody from the catalog.
+    plan = await _planned(request, document, prune)
+    _check(plan)
+    if plan.changes:
+        async with editing_catalog(request) as context:
+            plan = await _run(context, document, prune)
+            _check(plan)
     return msgspec.structs.replace(plan, applied=True)
+
+
+def _check(plan: Plan) -> None:
+    """422 where a plan can't be applied."""
+    if plan.issues:
+        first, more = plan.issues[0], len(plan.issues) - 1
+        where = f"{first.section} {first.item}".strip()
+        raise Unprocessable(f"{where}: {first.message}" + (f" (and {more} more)" if more else ""))
 
 
 async def get_schema(_: Request) -> Response:

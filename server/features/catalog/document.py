@@ -5,9 +5,11 @@ Its types are made from those bodies, so that a field which is added there is he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -16,6 +18,7 @@ from server.core.ids import printable
 from server.core.periods import at
 from server.engine.catalog import Catalog
 from server.features.achievements import admin as achievements
+from server.features.catalog.handles import Handle, paired
 from server.features.leaderboards import admin as leaderboards
 from server.features.metrics import admin as metrics
 from server.features.points import admin as points
@@ -53,6 +56,7 @@ _FILTERS = {"userAttributes": "user attribute", "eventAttributes": "event attrib
 _OF_ONE_USER = "userId"
 """Marks boosts of single users, which are no part of a document: it never touches users."""
 _IDS = {reference.name: id_ for id_, reference in _REFERENCES.items()}
+_ID_WORDS = re.compile(rf"\b({'|'.join(_REFERENCES)})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +65,37 @@ class Section:
 
     name: str
     resource: Resource[Any, Any, Any, Any]
-    handle: Callable[[Fields], str]
+    handle: Callable[[Fields], Handle]
     parts: tuple[Section, ...] = ()
 
-    def items(self, catalog: Catalog, parent: str) -> list[Any]:
-        """The items of a catalog, as parts of the one with the id ``parent``."""
+    def items(self, catalog: Catalog) -> dict[str, list[Any]]:
+        """The items of a catalog by the id of the one they are parts of ("": of none), as they were made."""
         of = self.resource.parent
-        items = self.resource.kind.of(catalog)
-        return [
-            item
-            for item in items
-            if (of is None or getattr(item, of.field) == parent) and getattr(item, "user_id", None) is None
-        ]
+        found: dict[str, list[Any]] = {}
+        for item in self.resource.kind.of(catalog):
+            if getattr(item, "user_id", None) is None:
+                found.setdefault("" if of is None else getattr(item, of.field), []).append(item)
+        return found
 
 
-def _key(fields: Fields) -> str:
-    return str(fields["key"])
+def _key(fields: Fields) -> Handle:
+    return Handle(fields["key"], own=True)
 
 
-def _trigger(fields: Fields) -> str:
+def _goal(fields: Fields) -> Handle:
+    key = fields.get("key")
+    return Handle(key or fields["name"], own=bool(key))
+
+
+def _trigger(fields: Fields) -> Handle:
     of = [fields[name] for name in ("metric", "achievement", "streakLength", "timeInterval") if name in fields]
-    return " ".join(map(str, (fields["type"], *of)))
+    return Handle(" ".join(map(str, (fields["type"], *of))))
 
 
 SECTIONS = (
-    Section("attributes", users.RESOURCE, lambda fields: f"{fields['type']} {fields['key']}"),
+    Section("attributes", users.RESOURCE, lambda fields: Handle(f"{fields['type']} {fields['key']}", own=True)),
     Section("metrics", metrics.RESOURCE, _key),
-    Section("achievements", achievements.RESOURCE, lambda fields: str(fields.get("key") or fields["name"])),
+    Section("achievements", achievements.RESOURCE, _goal),
     Section(
         "points",
         points.RESOURCE,
@@ -95,7 +103,7 @@ SECTIONS = (
         (
             Section("levels", levels.RESOURCE, _key),
             Section("triggers", triggers.RESOURCE, _trigger),
-            Section("boosts", boosting.RESOURCE, lambda fields: str(fields["name"])),
+            Section("boosts", boosting.RESOURCE, lambda fields: Handle(fields["name"])),
         ),
     ),
     Section("leaderboards", leaderboards.RESOURCE, _key),
@@ -103,37 +111,56 @@ SECTIONS = (
 """In the order in which they may be made: what others name comes first."""
 
 
-def numbered(handles: Iterable[str]) -> list[str]:
-    """The handles, each once: the second of equals has #2 behind it."""
-    seen: dict[str, int] = {}
-    found = []
-    for handle in handles:
-        seen[handle] = seen.get(handle, 0) + 1
-        found.append(handle if seen[handle] == 1 else f"{handle}#{seen[handle]}")
-    return found
-
-
 class Names:
-    """Ids of a catalog's items by what the document calls them, and the other way round."""
+    """Ids of a catalog's items by what a document calls them, and the other way round.
 
-    def __init__(self, catalog: Catalog) -> None:
-        goals = ACHIEVEMENT.of(catalog)
-        handles = numbered(one.own_key or one.name for one in goals)
-        self.ids: dict[str, dict[str, str]] = {
-            "metric": {one.key: one.id for one in METRIC.of(catalog)},
-            "points system": {one.key: one.id for one in POINTS.of(catalog)},
-            "achievement": {handle: one.id for handle, one in zip(handles, goals, strict=True)},
-            "user attribute": {one.key: one.id for one in ATTRIBUTE.of(catalog) if one.type == "user"},
-            "event attribute": {one.key: one.id for one in ATTRIBUTE.of(catalog) if one.type == "event"},
-        }
-        self.names = {kind: {id_: name for name, id_ in ids.items()} for kind, ids in self.ids.items()}
-        self._keys = {one.id: one.key for one in goals}
+    ``goals`` are the achievements of the document, if it has any: what it calls them goes before what the
+    catalog's others are called. Items that are made are added; those that can't be are told to ``fail``.
+    """
+
+    def __init__(self, catalog: Catalog, goals: Sequence[Fields] = ()) -> None:
+        self.ids: dict[str, dict[str, str]] = {kind: {} for kind in _NAMED}
+        self.names: dict[str, dict[str, str]] = {kind: {} for kind in _NAMED}
+        self._keys: dict[str, str] = {}
+        self._by_key: dict[str, str] = {}
+        self._failed: set[tuple[str, str]] = set()
+        for kind in (METRIC, POINTS, ATTRIBUTE):
+            for item in kind.of(catalog):
+                self.add(kind.name, item, item.key)
+        there = ACHIEVEMENT.of(catalog)
+        pairs = paired(
+            [_goal(one) for one in goals], [Handle(one.own_key or one.name, bool(one.own_key)) for one in there]
+        )
+        for name, place in (*zip(pairs.names, pairs.at, strict=True), *pairs.rest):
+            if place is not None:
+                self.add("achievement", there[place], name)
+
+    def add(self, kind: str, item: Any, name: str) -> None:
+        """An item of a kind, and what the document calls it."""
+        if kind == "attribute":
+            kind, name = f"{item.type} attribute", item.key
+        if kind not in self.ids:
+            return
+        self.ids[kind][name] = item.id
+        self.names[kind][item.id] = name
+        if kind == "achievement":
+            self._keys[item.id] = item.key
+            self._by_key[item.key] = item.id
+
+    def fail(self, kind: str, fields: Fields, name: str) -> None:
+        """An item of the document can't be made: what names it needn't be told that there is none."""
+        if kind == "attribute":
+            kind, name = f"{fields['type']} attribute", fields["key"]
+        self._failed.add((kind, name))
 
     def id_of(self, field: str, kind: str, name: str) -> str:
         """The id; 422 naming the field where there is none such."""
         found = self.ids[kind].get(name)
         if found is None:
-            raise Unprocessable(f"{field} names no {kind}: {printable(name[:100])}")
+            shown = printable(name[:100])
+            if (kind, name) in self._failed:
+                raise Unprocessable(f"{field} names {kind} {shown}, which can't be made")
+            raise Unprocessable(f"{field} names no {kind}: {shown}")
         return found
 
     def key_of(self, field: str, achievement: str) -> str:
@@ -142,20 +169,31 @@ class Names:
 
     def achievement_with_key(self, key: str) -> str:
         """The achievement that rewards know by a key."""
-        id_ = next((id_ for id_, own in self._keys.items() if own == key), key)
-        return self.names["achievement"].get(id_, key)
+        return self.names["achievement"].get(self._by_key.get(key, key), key)
 
 
-def shown(section: Section, item: Any, catalog: Catalog) -> Fields:
+_NAMED = ("metric", "points system", "achievement", "user attribute", "event attribute")
+
+
+_FIELD_TYPES: dict[Any, dict[str, Any]] = {}
+
+
+def field_types(type_: Any) -> Mapping[str, Any]:
+    """The fields of a body by wire names, with their types."""
+    if type_ not in _FIELD_TYPES:  # to look them up takes longer than the rest of an item
+        _FIELD_TYPES[type_] = {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
+    return _FIELD_TYPES[type_]
+
+
+def shown(section: Section, item: Any, catalog: Catalog, names: Names) -> Fields:
     """An item as in the document, without what is not set."""
-    names = Names(catalog)
     row: Fields = msgspec.to_builtins(section.resource.row(item, catalog, _ANY_DAY))
     if section.name == "leaderboards":
         row["status"] = item.status
-    known = {field.encode_name for field in msgspec.structs.fields(section.resource.create_type)}
+    known = field_types(section.resource.create_type)
     found: Fields = {}
     for field, value in row.items():
-        if field not in known or field == _OF_ONE_USER or value in (None, "", []):
+        if field not in known or field == _OF_ONE_USER or value in (None, "", [], ()):
             continue
         if (reference := _REFERENCES.get(field)) is not None:
             of = names.names[reference.to]
@@ -174,9 +212,8 @@ def shown(section: Section, item: Any, catalog: Catalog) -> Fields:
     return found
 
 
-def body(fields: Mapping[str, Any], catalog: Catalog) -> Fields:
+def body(fields: Mapping[str, Any], names: Names) -> Fields:
     """Fields of a document as the admin API takes them; 422 where one names nothing."""
-    names = Names(catalog)
     found: Fields = {}
     for field, value in fields.items():
         api = api_name(field)
@@ -208,26 +245,29 @@ def api_name(field: str) -> str:
     return _IDS.get(field, field)
 
 
+def in_document(text: str) -> str:
+    """A sentence of the admin API with the document's names of fields."""
+    return _ID_WORDS.sub(lambda found: _REFERENCES[found[0]].name, text)
+
+
 def export(catalog: Catalog) -> Fields:
-    """The whole catalog as a document."""
+    """The whole catalog as a document. Sections and parts without items are there, empty."""
+    names = Names(catalog)
     found: Fields = {
         "settings": msgspec.to_builtins(settings.show_settings(catalog)),
         "streaks": msgspec.to_builtins(streaks.show_settings(catalog)),
     }
     for section in SECTIONS:
-        found[section.name] = _listed(section, catalog, "")
+        parts = [(part, part.items(catalog)) for part in section.parts]
+        found[section.name] = [
+            shown(section, item, catalog, names)
+            | {
+                part.name: [shown(part, one, catalog, names) for one in items.get(item.id, ())]
+                for part, items in parts
+            }
+            for item in section.items(catalog).get("", ())
+        ]
     return found
-
-
-def _listed(section: Section, catalog: Catalog, parent: str) -> list[Fields]:
-    rows = []
-    for item in section.items(catalog, parent):
-        row = shown(section, item, catalog)
-        for part in section.parts:
-            if parts := _listed(part, catalog, item.id):
-                row[part.name] = parts
-        rows.append(row)
-    return rows
 
 
 def _type(section: Section, name: str) -> Any:
@@ -239,14 +279,22 @@ def _type(section: Section, name: str) -> Any:
         if wire == _OF_ONE_USER or wire in {part.name for part in section.parts}:
             continue
         if (reference := _REFERENCES.get(wire)) is not None:
-            wire, type_ = reference.name, tuple[str, ...] | None if reference.several else str | None
+            wire, type_ = reference.name, tuple[str, ...] if reference.several else str
         elif wire in _FILTERS:
-            type_ = dict[str, str] | None
-        fields.append((wire, type_) if field.required else (wire, type_, None))
-    for part in section.parts:
-        type_ = list[_type(part, "Catalog" + part.name.title().removesuffix("s"))]  # type: ignore[misc]
-        fields.append((part.name, type_ | None, None))
-    return _struct(name, fields, section.resource.create_type.__doc__ or "")
+            type_ = dict[str, str]
+        fields.append((wire, type_) if field.required else _optional(wire, type_))
+    fields += [_optional(part.name, list[_type(part, _PARTS[part.name])]) for part in section.parts]  # type: ignore[misc]
+    return _struct(name, fields, in_document(section.resource.create_type.__doc__ or ""))
+
+
+_PARTS = {"levels": "CatalogLevel", "triggers": "CatalogTrigger", "boosts": "CatalogBoost"}
+
+
+def _optional(name: str, type_: Any) -> tuple[str, Any, Any]:
+    """A field that may be left out; null says nothing that leaving it out doesn't, and is refused."""
+    kinds = get_args(type_) if get_origin(type_) in (Union, UnionType) else (type_,)
+    some = tuple(kind for kind in kinds if kind is not type(None))
+    return (name, Union[(*some, msgspec.UnsetType)], msgspec.UNSET)
 
 
 def _struct(name: str, fields: Sequence[Any], doc: str) -> Any:
@@ -264,22 +312,13 @@ def _struct(name: str, fields: Sequence[Any], doc: str) -> Any:
 CatalogDocument: Any = _struct(
     "CatalogDocument",
     [
-        ("settings", settings.ChangeSettings | None, None),
+        _optional("settings", settings.ChangeSettings),
         *(
-            (section.name, list[_type(section, f"Catalog{section.name.title()}Item")] | None, None)  # type: ignore[misc]
+            _optional(section.name, list[_type(section, f"Catalog{section.name.title()}Item")])  # type: ignore[misc]
             for section in SECTIONS
         ),
-        ("streaks", streaks.ChangeSettings | None, None),
+        _optional("streaks", streaks.ChangeSettings),
     ],
     "A catalog: what the admin API makes, with keys and names in the place of ids. A section that is left out "
     "stays as it is; so does a field that can't be empty. Any other field that is left out is cleared.",
 )
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a document, for editors."""
-    schema = msgspec.json.schema(CatalogDocument)
-    # Editors read the schema's own name from the file.
-    definition = schema["$defs"]["CatalogDocument"]
-    definition["properties"]["$schema"] = {"type": "string"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -10,11 +10,27 @@ import msgspec
 from server.core.errors import RequestError, Unprocessable
 from server.core.ids import printable
 from server.engine.catalog import Catalog
-from server.features.catalog.document import SECTIONS, Fields, Section, api_name, body, numbered, shown
+from server.features.catalog.document import (
+    SECTIONS,
+    Fields,
+    Names,
+    Section,
+    api_name,
+    body,
+    field_types,
+    in_document,
+    shown,
+)
+from server.features.catalog.handles import ordered, paired
 from server.features.settings import admin as settings
 from server.features.streaks import settings as streaks
 from server.http import bodies
 from server.http.resource import Context
+
+CIRCLE_SHOWN_MAX = 10
+"""Achievements of a circle that an issue names."""
+_There = tuple[str, Any, Fields]
+"""What the document calls an item that is there, the item, and the item as in a document."""
 
 
 class FieldChange(msgspec.Struct, frozen=True):
@@ -52,14 +68,15 @@ class Plan(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Wanted:
-    """An item of the document on its way into the catalog."""
+    """An item of the document on its way into the catalog: ``item`` and ``before`` are what is there of it."""
 
     section: Section
+    path: str
     name: str
-    handle: str
     fields: Fields
     parent: str
-    problem: str = ""
+    item: Any
+    before: Fields | None
 
 
 @dataclass(slots=True)
@@ -74,81 +91,133 @@ class Planner:
     prune: bool
     changes: list[PlannedChange] = field(default_factory=list)
     issues: list[PlanIssue] = field(default_factory=list)
+    _names: Names = field(init=False)
+    _parts: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
     def run(self) -> Plan:
-        """What was done, and what could not be."""
+        """What was done, and what could not be. The time is about linear in the number of items."""
+        self._names = Names(self._catalog, self.document.get("achievements", ()))
+        rest = []
         for section in SECTIONS:
-            wanted = self.document.get(section.name)
-            if wanted is not None:
-                self._bring(section, section.name, wanted, "")
+            if section.name in self.document:
+                there = section.items(self._catalog).get("", [])
+                rest.append((section, self._bring(section, section.name, self.document[section.name], "", there)))
         self._single("streaks", streaks)
         self._single("settings", settings)
         if self.prune:
-            for section in reversed(SECTIONS):
-                if section.name in self.document:
-                    self._prune(section, section.name, self.document[section.name], "")
+            for section, unnamed in reversed(rest):
+                self._archive(section, section.name, unnamed)
         return Plan(self.changes, self.issues)
 
     @property
     def _catalog(self) -> Catalog:
         return self.context.catalog
 
-    def _bring(self, section: Section, name: str, wanted: list[Fields], parent: str) -> None:
-        handles = numbered(section.handle(fields) for fields in wanted)
+    def _bring(
+        self, section: Section, path: str, wanted: list[Fields], parent: str, there: list[Any]
+    ) -> list[_There]:
+        """Bring ``there`` to ``wanted``; what the document doesn't have."""
+        before = [shown(section, item, self._catalog, self._names) for item in there]
+        pairs = paired([section.handle(fields) for fields in wanted], [section.handle(one) for one in before])
+        rest = [(name, there[at], before[at]) for name, at in pairs.rest]
+        if parent and self.prune:  # nothing hangs on parts, and they could stand in the way of new ones
+            self._archive(section, path, rest)
+            rest = []
         parts = {part.name for part in section.parts}
         open_ = [
-            _Wanted(section, name, handle, {k: v for k, v in fields.items() if k not in parts}, parent)
-            for handle, fields in zip(handles, wanted, strict=True)
+            _Wanted(
+                section,
+                path,
+                name,
+                {k: v for k, v in fields.items() if k not in parts},
+                parent,
+                *((None, None) if at is None else (there[at], before[at])),
+            )
+            for name, fields, at in zip(pairs.names, wanted, pairs.at, strict=True)
         ]
-        # One may name, or stand in the way of, a later one: those that fail are tried again after the others.
-        while open_:
-            left = [one for one in open_ if not self._try(one)]
-            if len(left) == len(open_):
-                self.issues += [PlanIssue(one.name, printable(one.handle), one.problem) for one in left]
-                break
-            open_ = left
-        for handle, fields in zip(handles, wanted, strict=True):
-            item = self._existing(section, parent).get(handle)
+        for one in self._ordered(section, open_, rest):
+            self._try(one)
+        for one, fields in zip(open_, wanted, strict=True):
             for part in section.parts:
-                if item is not None and fields.get(part.name) is not None:
-                    self._bring(part, f"{name} {handle} {part.name}", fields[part.name], item.id)
+                if one.item is not None and part.name in fields:
+                    if part.name not in self._parts:
+                        self._parts[part.name] = part.items(self._catalog)
+                    those = self._parts[part.name].get(one.item.id, [])
+                    self._bring(part, f"{path} {one.name} {part.name}", fields[part.name], one.item.id, those)
+        return rest
 
-    def _existing(self, section: Section, parent: str) -> dict[str, Any]:
-        items = section.items(self._catalog, parent)
-        handles = numbered(section.handle(shown(section, item, self._catalog)) for item in items)
-        return dict(zip(handles, items, strict=True))
+    def _ordered(self, section: Section, open_: list[_Wanted], rest: list[_There]) -> list[_Wanted]:
+        """Each after those that it names, or that stand in its way. What goes in a circle becomes an issue."""
+        if section.name == "levels":
+            holder = {one.before["points"]: at for at, one in enumerate(open_) if one.before is not None}
+            needs = {at: [holder.get(one.fields["points"], at)] for at, one in enumerate(open_)}
+            needs = {at: those for at, those in needs.items() if those != [at]}
+            order, stuck, _ = ordered(len(open_), needs)
+            return [open_[at] for at in (*order, *stuck)]
+        if section.name != "achievements":
+            return open_
+        names = [*(one.name for one in open_), *(name for name, *_ in rest)]
+        made_of = [*(one.fields for one in open_), *(before for *_, before in rest)]
+        place = {name: at for at, name in enumerate(names)}
+        order, stuck, circle = ordered(
+            len(names),
+            {
+                at: [place[part] for part in fields.get("achievements", ()) if part in place]
+                for at, fields in enumerate(made_of)
+            },
+        )
+        circular = set(circle)
+        told = " → ".join(names[at] for at in circle[:CIRCLE_SHOWN_MAX])
+        if len(circle) > CIRCLE_SHOWN_MAX:
+            told += " → …"
+        for at in stuck:
+            if at < len(open_):
+                self._refuse(
+                    open_[at],
+                    f"achievements go in a circle: {told}"
+                    if at in circular
+                    else "achievements lead into a circle",
+                )
+        return [open_[at] for at in order if at < len(open_)]
 
-    def _try(self, wanted: _Wanted) -> bool:
-        """Create or update one item; False where it can't be, or not yet."""
-        before = self._existing(wanted.section, wanted.parent).get(wanted.handle)
+    def _try(self, wanted: _Wanted) -> None:
+        """Create or update one item; an issue where it can't be."""
         try:
-            if before is None:
+            if wanted.item is None:
                 self._create(wanted)
             else:
-                self._update(wanted, before)
+                self._update(wanted)
         except RequestError as error:
-            wanted.problem = printable(error.message)
-            return False
-        return True
+            self._refuse(wanted, in_document(error.message))
+
+    def _refuse(self, wanted: _Wanted, why: str) -> None:
+        if wanted.item is None:
+            self._names.fail(wanted.section.resource.kind.name, wanted.fields, wanted.name)
+        self.issues.append(PlanIssue(wanted.path, printable(wanted.name), printable(why)))
 
     def _create(self, wanted: _Wanted) -> None:
-        resource = wanted.section.resource
-        fields = {name: value for name, value in wanted.fields.items() if value is not None}
-        given = bodies.convert(body(fields, self._catalog), resource.create_type, "The item")
+        section, resource = wanted.section, wanted.section.resource
+        given = bodies.convert(body(wanted.fields, self._names), resource.create_type, "The item")
         item = resource.create(replace(self.context, parent=wanted.parent), given)
         self.context.editor.insert(resource.kind, item)
-        self._note("create", wanted.name, wanted.handle, {}, shown(wanted.section, item, self._catalog))
+        self._done(wanted, item)
+        self._note("create", wanted.path, wanted.name, {}, shown(section, item, self._catalog, self._names))
 
-    def _update(self, wanted: _Wanted, item: Any) -> None:
-        section, resource = wanted.section, wanted.section.resource
-        before = shown(section, item, self._catalog)
+    def _update(self, wanted: _Wanted) -> None:
+        section, resource, item = wanted.section, wanted.section.resource, wanted.item
+        before = wanted.before or {}
         patch = _patch(section, before, wanted.fields)
         if not patch:
             return
-        given = bodies.convert({"id": item.id, **body(patch, self._catalog)}, resource.update_type, "The item")
+        given = bodies.convert({"id": item.id, **body(patch, self._names)}, resource.update_type, "The item")
         after = resource.update(replace(self.context, parent=wanted.parent), item, given)
         self.context.editor.update(resource.kind, item, after)
-        self._note("update", wanted.name, wanted.handle, before, shown(section, after, self._catalog))
+        self._done(wanted, after)
+        self._note("update", wanted.path, wanted.name, before, shown(section, after, self._catalog, self._names))
+
+    def _done(self, wanted: _Wanted, item: Any) -> None:
+        wanted.item = item
+        self._names.add(wanted.section.resource.kind.name, item, wanted.name)
 
     def _single(self, name: str, module: Any) -> None:
         """Settings, of which there is one."""
@@ -165,23 +234,25 @@ class Planner:
             return
         self._note("update", name, "", before, msgspec.to_builtins(module.show_settings(self._catalog)))
 
-    def _prune(self, section: Section, name: str, wanted: list[Fields], parent: str) -> None:
-        by_handle = dict(zip(numbered(section.handle(fields) for fields in wanted), wanted, strict=True))
-        for handle, item in reversed(self._existing(section, parent).items()):
-            if handle in by_handle:
-                for part in section.parts:
-                    self._prune(
-                        part, f"{name} {handle} {part.name}", by_handle[handle].get(part.name) or [], item.id
-                    )
-                continue
-            resource = section.resource
+    def _archive(self, section: Section, path: str, unnamed: list[_There]) -> None:
+        """Archive items, those that others are made of after these."""
+        resource = section.resource
+        place = {item.id: at for at, (_, item, _) in enumerate(unnamed)}
+        order, stuck, _ = ordered(
+            len(unnamed),
+            {
+                at: [place[id_] for id_ in getattr(item, "achievement_ids", ()) if id_ in place]
+                for at, (_, item, _) in enumerate(unnamed)
+            },
+        )
+        for name, item, before in (unnamed[at] for at in reversed((*order, *stuck))):
             try:
                 if resource.check_archive is not None:
                     resource.check_archive(self._catalog, item)
             except RequestError as error:
-                self.issues.append(PlanIssue(name, printable(handle), printable(error.message)))
+                self.issues.append(PlanIssue(path, printable(name), printable(in_document(error.message))))
                 continue
-            self._note("archive", name, handle, shown(section, item, self._catalog), {})
+            self._note("archive", path, name, before, {})
             self.context.editor.archive(resource.kind, item)
             if resource.archived is not None:
                 resource.archived(self.context, item)
@@ -200,7 +271,7 @@ class Planner:
 
 def _patch(section: Section, before: Fields, wanted: Fields) -> Fields:
     """The fields of an item to change, as in the document; None clears one."""
-    known = {f.encode_name: f.type for f in msgspec.structs.fields(section.resource.update_type)}
+    known = field_types(section.resource.update_type)
     patch: Fields = {}
     for name in dict.fromkeys((*before, *wanted)):
         value, now = wanted.get(name), before.get(name)
