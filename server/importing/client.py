@@ -67,17 +67,28 @@ class _AttributeRow(msgspec.Struct):
     type: AttributeType
 
 
-def open_client(url: str, key: str) -> httpx.AsyncClient:
-    """A client of the server at ``url`` with an admin key. ``StartError`` if either can't be one."""
+def headers_of(key: str, tenant: str | None) -> httpx.Headers:
+    """What says whose request it is. ``StartError`` if a header can't carry it."""
+    if not key.isascii() or not key.isprintable():
+        raise StartError("The key holds characters that no key has.")
+    headers = {"X-API-KEY": key}
+    if tenant is not None:
+        if not tenant.isprintable() or any(ord(one) > 255 for one in tenant):
+            raise StartError("--tenant holds characters that a header can't carry.")
+        headers["Tenant-ID"] = tenant
+    return httpx.Headers(headers, encoding="latin-1")  # as servers read them
+
+
+def open_client(url: str, key: str, tenant: str | None = None) -> httpx.AsyncClient:
+    """A client of the server at ``url`` with an admin key, for a tenant. ``StartError`` if one can't be that."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise StartError(f"--url must be like http://127.0.0.1:8000, not {url[:100]!r}.")
-    if not key.isascii() or not key.isprintable():
-        raise StartError("The key holds characters that no key has.")
-    headers = {"X-API-KEY": key, "Content-Type": "application/json"}
+    headers = headers_of(key, tenant)
+    headers["Content-Type"] = "application/json"
     return httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=_TIMEOUT_S)
 
 

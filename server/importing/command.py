@@ -26,6 +26,7 @@ from server.importing.lines import Format, check_item, read_lines
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEV_FILE = Path(".podium/dev.json")
 """Where ``podium dev`` writes its URL and its admin key."""
+TENANT_HELP = "Customer id of the tenant that is meant, where the server has tenants."
 NAMED_MAX = 20
 """Bad lines that are named; of the others only the number."""
 INTERRUPTED = 130
@@ -56,6 +57,7 @@ class _DevFile(msgspec.Struct, rename="camel"):
     show_envvar=True,
     help=f"An admin key. Without one, that of a running `podium dev` is read from {DEV_FILE}.",
 )
+@click.option("--tenant", help=TENANT_HELP)
 @click.option(
     "--format", "format_", type=click.Choice(["auto", "csv", "ndjson"]), default="auto", show_default=True
 )
@@ -63,7 +65,14 @@ class _DevFile(msgspec.Struct, rename="camel"):
 @click.option("--dry-run", is_flag=True, help="Check everything, send nothing.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad lines out instead of sending nothing.")
 def import_(
-    file: str, url: str | None, key: str | None, format_: str, metric: str | None, dry_run: bool, skip_bad: bool
+    file: str,
+    url: str | None,
+    key: str | None,
+    tenant: str | None,
+    format_: str,
+    metric: str | None,
+    dry_run: bool,
+    skip_bad: bool,
 ) -> None:
     """Import events from FILE, or from standard input if FILE is "-".
 
@@ -97,6 +106,7 @@ def import_(
             file,
             url=url,
             key=key,
+            tenant=tenant,
             format_=cast(Format, format_),
             metric=metric,
             dry_run=dry_run,
@@ -110,6 +120,7 @@ def import_command(
     *,
     url: str | None = None,
     key: str | None = None,
+    tenant: str | None = None,
     format_: Format = "auto",
     metric: str | None = None,
     dry_run: bool = False,
@@ -120,7 +131,7 @@ def import_command(
     """Import ``file`` ("-": standard input) and say on the terminal what came of it; the exit code."""
     try:
         url, key = find_server(url, key)
-        index = asyncio.run(_with_client(url, key, load_catalog))
+        index = asyncio.run(_with_client(url, key, tenant, load_catalog))
         checked = _check_file(file, format_, metric, index, clock())
     except StartError as error:
         _say(str(error))
@@ -141,10 +152,12 @@ def import_command(
     if dry_run:
         click.echo(f"Checked {what}. Nothing was sent.")
         return 0
-    return _send(url, key, checked, what, skip_bad=skip_bad, patience_s=patience_s)
+    return _send(url, key, tenant, checked, what, skip_bad=skip_bad, patience_s=patience_s)
 
 
-def _send(url: str, key: str, checked: Checked, what: str, *, skip_bad: bool, patience_s: float) -> int:
+def _send(
+    url: str, key: str, tenant: str | None, checked: Checked, what: str, *, skip_bad: bool, patience_s: float
+) -> int:
     tally = Tally()
     good = len(checked.rows)
     began_s = stopwatch_s()
@@ -163,7 +176,7 @@ def _send(url: str, key: str, checked: Checked, what: str, *, skip_bad: bool, pa
             await send(client, ready, tally, on_stored=on_stored, on_wait=on_wait, patience_s=patience_s)
 
         try:
-            asyncio.run(_with_client(url, key, run))
+            asyncio.run(_with_client(url, key, tenant, run))
         except SendingStopped as stopped:
             problem, code = f"Stopped: {stopped}.", 1
         except KeyboardInterrupt:
@@ -240,8 +253,10 @@ def find_server(url: str | None, key: str | None) -> tuple[str, str]:
     return dev.url, dev.admin_key
 
 
-async def _with_client(url: str, key: str, use: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
-    async with open_client(url, key) as client:
+async def _with_client(
+    url: str, key: str, tenant: str | None, use: Callable[[httpx.AsyncClient], Awaitable[T]]
+) -> T:
+    async with open_client(url, key, tenant) as client:
         return await use(client)
 
 

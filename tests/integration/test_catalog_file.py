@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,14 @@ import yaml
 from click.testing import CliRunner, Result
 
 from server.cli import main
+from server.features.catalog import api
+from server.features.catalog.plan import Planner
 from server.features.catalog.schema import json_schema
+from server.features.catalog.yaml_file import read
 from server.services import Services
+from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
+from tests.integration.test_tenants import revive
 
 GAME = """
 settings:
@@ -80,15 +86,9 @@ leaderboards:
 
 
 @pytest.fixture
-def document(tmp_path: Path) -> dict[str, Any]:
+def document() -> dict[str, Any]:
     """The game above as the command reads it."""
-    from server.catalog_command import _read
-
-    with (tmp_path / "game.yaml").open("w+", encoding="utf-8") as file:
-        file.write(GAME)
-        file.seek(0)
-        read: dict[str, Any] = _read(file)
-    return read
+    return read(GAME, "game.yaml")
 
 
 async def apply(http: httpx.AsyncClient, document: Any, prune: bool = False, key: str | None = None) -> Any:
@@ -130,6 +130,32 @@ async def test_applied_once_it_is_there_and_twice_nothing_changes(
     # It is the admin API's own: what it made is there, and in the audit log.
     rows = (await http.get("/admin/v1/audit-log")).json()["rows"]
     assert len([row for row in rows if row["action"] == "create"]) == len(changes)
+
+
+async def test_others_go_on_while_a_catalog_is_compared(
+    http: httpx.AsyncClient, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planner.run and export are in a thread, and what changes nothing or can't be never takes the lock."""
+    threads, locks = [], []
+    run, editing = Planner.run, api.editing_catalog
+
+    def spied(planner: Planner) -> Any:
+        threads.append(threading.current_thread())
+        return run(planner)
+
+    def locked(request: Any) -> Any:
+        locks.append(request)
+        return editing(request)
+
+    monkeypatch.setattr(Planner, "run", spied)
+    monkeypatch.setattr(api, "editing_catalog", locked)
+    await apply(http, document)
+    assert len(locks) == 1
+    assert await apply(http, document) == []
+    assert (await http.put("/admin/v1/catalog", json={"metrics": [{"name": "", "key": "x"}]})).status_code == 422
+    assert len(locks) == 1
+    assert threading.main_thread() not in threads
+    assert threads
 
 
 async def test_what_changes_is_planned_and_done(http: httpx.AsyncClient, document: dict[str, Any]) -> None:
@@ -254,17 +280,107 @@ async def test_the_command(http: httpx.AsyncClient, base_url: str, admin_key: st
     assert (await podium("diff", str(file), "--prune")).exit_code == 0
     file.write_text(exported.stdout.replace("Experience", "Erfahrung"), encoding="utf-8")
     shown = await podium("diff", str(file))
-    assert '~ points xp\n    name: "Experience" → "Erfahrung"' in shown.stdout
+    assert shown.stdout == '~ points xp\n    name  "Experience" → "Erfahrung"\n\n1 to change.\n'
     for text, word in (
         ("metrics: [{name: A}]", "key is required"),
         ("- a", "sections"),
-        ("a: [", "not YAML"),
+        ("a: [", "line 1"),
+        ("metrics: [{name: A, key: 010}]", "metrics[0].key: expected str, got int"),
+        ("metrics: [{name: A, key: a, decimals: " + "9" * 4_000 + "}]", "decimals"),
+        ("metrics:", "metrics: expected array, got null"),
         ("metrics: [{name: '', key: a}]", "name must not be empty"),
     ):
         file.write_text(text, encoding="utf-8")
         result = await podium("apply", str(file), "--yes")
         assert (result.exit_code, word in result.stderr) == (1, True), (text, result.stderr)
     assert json.loads((await podium("schema")).stdout) == json_schema()
+    missing = await podium("diff", str(tmp_path / "none.yaml"))
+    assert (missing.exit_code, "No such file" in missing.stderr) == (1, True)
+    file.write_bytes(b"\xff")
+    assert "not UTF-8" in (await podium("diff", str(file))).stderr
+    piped = await podium("diff", "-", answer="metrics: [{name: B, key: b}]")
+    assert (piped.exit_code, piped.stdout) == (2, '+ metrics b  "B"\n\n1 to create.\n')
+    # What fails prints nothing that could be taken for a catalog.
+    for key in ("wrong", "ключ"):
+        wrong = await podium("export", "--key", key)
+        assert (wrong.exit_code, wrong.stdout) == (1, ""), key
+        assert wrong.stderr.startswith("podium: ")
+
+
+async def test_the_command_says_what_differs(
+    http: httpx.AsyncClient, base_url: str, admin_key: str, tmp_path: Path, document: dict[str, Any]
+) -> None:
+    await apply(http, document)
+    document["settings"]["branding"]["appName"] = "A\x1b[2Jb"
+    document["streaks"]["metrics"][0]["threshold"] = 200
+    document["metrics"] = [{**document["metrics"][0], "name": "Wörter", "maxPerDay": 10}]
+    document["metrics"].append({"name": "\x1b[31m", "key": "lines"})
+    document["points"][0]["levels"] = []
+    file = tmp_path / "game.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    run = CliRunner(env={"PODIUM_API_KEY": admin_key}).invoke
+    words = ["catalog", "apply", str(file), "--prune", "--url", base_url]
+    shown = await asyncio.to_thread(run, main, words, input="y\n")
+    assert shown.stdout == (
+        "~ metrics words\n"
+        '    name       "Words written" → "Wörter"\n'
+        "    maxPerDay  50000 → 10\n"
+        '+ metrics lines  "\\u001b[31m"\n'
+        '- points xp levels gold  "ذهب"  (will be archived)\n'
+        '- points xp levels bronze  "Bronze"  (will be archived)\n'
+        "~ streaks\n"
+        "    metrics[0].threshold  100 → 200\n"
+        "~ settings\n"
+        '    branding.appName  "Écrit" → "A\\u001b[2Jb"\n'
+        '- metrics pages  "<b>\'; DROP TABLE users; --</b>"  (will be archived)\n'
+        "\n1 to create, 3 to change, 3 to archive.\n"
+        "Apply, and archive 3 items? [y/N]: y\nApplied.\n"
+    )
+    document["metrics"] = []
+    document["leaderboards"][0]["metric"] = "\x1b[2J"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    refused = await asyncio.to_thread(run, main, [*words, "--yes"])
+    assert refused.exit_code == 1
+    assert "! leaderboards night: metric names no metric: \\x1b[2J\n" in refused.stderr
+    assert refused.stderr.endswith("problems. Nothing was changed.\n")
+    coloured = await asyncio.to_thread(lambda: run(main, words, input="n\n", color=True))
+    assert "\x1b[31m- metrics lines" in coloured.output
+    plain = CliRunner(env={"PODIUM_API_KEY": admin_key, "NO_COLOR": "1"}).invoke
+    assert "\x1b" not in (await asyncio.to_thread(lambda: plain(main, words, input="n\n", color=True))).output
+
+
+async def test_the_commands_name_a_tenant(
+    http: httpx.AsyncClient,
+    base_url: str,
+    admin_key: str,
+    services: Services,
+    clock: SettableClock,
+    tmp_path: Path,
+) -> None:
+    services.directory.multi_tenancy = True
+    await make(http, "tenants", {"customerId": "acme", "name": "Acme"}, {"customerId": "Écrit", "name": "É"})
+    await revive(services, clock)
+    file = tmp_path / "game.yaml"
+    file.write_text("metrics: [{name: Words, key: words}]", encoding="utf-8")
+    events = tmp_path / "events.csv"
+    events.write_text("user,metric,value,timestamp\nann,words,1,2026-01-01T00:00:00Z\n", encoding="utf-8")
+
+    async def podium(*words: str) -> Result:
+        run = CliRunner(env={"PODIUM_API_KEY": admin_key}).invoke
+        return await asyncio.to_thread(run, main, [*words, "--url", base_url])
+
+    nobody = await podium("catalog", "diff", str(file))
+    assert (nobody.exit_code, "name the tenant with --tenant" in nobody.stderr) == (1, True)
+    for tenant in ("acme", "Écrit"):
+        applied = await podium("catalog", "apply", str(file), "--yes", "--tenant", tenant)
+        assert (applied.exit_code, "Applied." in applied.stdout) == (0, True), applied.output
+        assert "key: words" in (await podium("catalog", "export", "--tenant", tenant)).stdout
+        imported = await podium("import", str(events), "--tenant", tenant)
+        assert (imported.exit_code, "1 stored" in imported.stdout) == (0, True), imported.output
+    for tenant in ("nobody", "ж", "a\nb"):
+        for words in (("catalog", "export"), ("import", str(events))):
+            refused = await podium(*words, "--tenant", tenant)
+            assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (1, "", 1), refused.output
 
 
 def test_the_schema_knows_the_document() -> None:
