@@ -40,8 +40,8 @@ class Space:
 class Principal:
     """Who sent a request: the space that the key belongs to, the key's id and name, and what it may do.
 
-    Capabilities: ``admin`` (everything), ``read``, ``events:write``, ``achievements:complete``. ``user`` is whom an
-    application key acts for. ``reason`` is why, in words for the audit log, where somebody gave one.
+    Capabilities: ``admin`` (everything), ``read``, ``events:write``, ``achievements:complete``. ``user`` is the
+    one that an application key acts for. ``reason`` is why, in words for the audit log, where somebody gave one.
     """
 
     space: Space
