@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal, NamedTuple
 
 import msgspec
 from redis.exceptions import ResponseError
 
 from server.backends.postgres.pool import AWAY as POSTGRES_AWAY
-from server.backends.postgres.pool import CONNECT_TIMEOUT_S, Pool
+from server.backends.postgres.pool import Pool
 from server.backends.redis.client import AWAY as REDIS_AWAY
 from server.backends.redis.client import RedisClient
 from server.spaces.space import Space
 
+LOOK_S = 2.0
+"""A store that takes longer than this to answer a look is called missing."""
 REDIS_OLDEST = (7, 0)
 POSTGRES_OLDEST = 150_000
 """``server_version_num`` of the oldest Postgres that Podium is tested with."""
@@ -42,11 +45,14 @@ class LogState(NamedTuple):
 
 
 async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space]) -> Readiness:
-    """Ask every part. Postgres away is no reason not to accept events (failure table), so it only warns."""
+    """Ask every part, each for ``LOOK_S`` at most.
+
+    Postgres away is no reason not to accept events (failure table), so it only warns.
+    """
     parts: dict[str, Part] = {}
     warnings: list[str] = []
-    parts["redis"] = redis_part = await _redis(redis, warnings)
-    parts["postgres"] = postgres = await _postgres(pool)
+    redis_part, postgres = await asyncio.gather(_redis(redis, warnings), _postgres(pool))
+    parts["redis"], parts["postgres"] = redis_part, postgres
     if postgres.status == "missing":
         warnings.append("Postgres is away: events are accepted, except for users whose state is not in Redis")
     missing = [space.public_id for space in spaces if space.epoch is None]
@@ -62,11 +68,12 @@ async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space]) -> Read
 
 async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
     try:
-        info = await redis.raw.info("server")
-        version = tuple(int(n) for n in str(info.get("redis_version", "0.0")).split(".")[:2])
-        if version < REDIS_OLDEST:
-            return Part("missing", f"Redis {version[0]}.{version[1]} is too old: 7.0 is the oldest")
-        config = await redis.raw.config_get("append*", "maxmemory-policy")
+        async with asyncio.timeout(LOOK_S):
+            info = await redis.raw.info("server")
+            version = tuple(int(n) for n in str(info.get("redis_version", "0.0")).split(".")[:2])
+            if version < REDIS_OLDEST:
+                return Part("missing", f"Redis {version[0]}.{version[1]} is too old: 7.0 is the oldest")
+            config = await redis.raw.config_get("append*", "maxmemory-policy")
     except REDIS_AWAY as error:
         return Part("missing", f"Redis does not answer: {type(error).__name__}")
     except ResponseError as error:
@@ -85,8 +92,13 @@ async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
 
 async def _postgres(pool: Pool) -> Part:
     try:
-        async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-            number = int(await connection.fetchval("SHOW server_version_num"))
+        async with pool.acquire(timeout=LOOK_S) as connection:
+            try:
+                number = int(await connection.fetchval("SHOW server_version_num", timeout=LOOK_S))
+            except TimeoutError:
+                # Giving it back would wait until Postgres confirms that it stopped what it does.
+                connection.terminate()
+                raise
     except POSTGRES_AWAY as error:
         return Part("missing", f"Postgres does not answer: {type(error).__name__}")
     if number < POSTGRES_OLDEST:
