@@ -27,6 +27,7 @@ from server.spaces.kinds import SETTINGS
 
 ROWS_MAX = 100
 """Rows of a page of the audit log."""
+AUDIT_FILTERS = ("item", "kind", "action", "actor")
 
 Color = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="Like #3366ff.")]
 Percent = Annotated[int, Meta(ge=0, le=100)]
@@ -181,14 +182,17 @@ def show_settings(catalog: Catalog) -> ShownSettings:
 _ROWS = """
 SELECT id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at, actor, action, kind, item,
        before, after FROM audit_log"""
-_ALL = " WHERE space_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+_NARROWED = """
+($5::text IS NULL OR kind = $5) AND ($6::text IS NULL OR action = $6)
+AND ($7::text IS NULL OR starts_with(actor, $7)) ORDER BY id DESC LIMIT $3"""
+_ALL = f" WHERE space_id = $1 AND id < $2 AND $4::text IS NULL AND {_NARROWED}"
 # Each half along its own index (audit_log_item, audit_log_user): a user may have few rows among very many.
-_OF_ITEM = """
+_OF_ITEM = f"""
 WHERE id IN (
-    (SELECT id FROM audit_log WHERE space_id = $1 AND id < $2 AND item = $4 ORDER BY id DESC LIMIT $3)
+    (SELECT id FROM audit_log WHERE space_id = $1 AND id < $2 AND item = $4 AND {_NARROWED})
     UNION
     (SELECT id FROM audit_log WHERE space_id = $1 AND id < $2
-     AND coalesce(after ->> 'userId', before ->> 'userId') = $4 ORDER BY id DESC LIMIT $3)
+     AND coalesce(after ->> 'userId', before ->> 'userId') = $4 AND {_NARROWED})
 ) ORDER BY id DESC LIMIT $3
 """
 
@@ -197,16 +201,17 @@ async def get_audit_log(request: Request) -> Response:
     """``GET /admin/v1/audit-log``."""
     limit = params.integer(request, "limit", ROWS_MAX, 1, ROWS_MAX)
     cursor = params.integer(request, "cursor", 2**62, 0, 2**62)
-    item = request.query_params.get("item")
-    if item is not None:
-        ids.check_text("item", item, ids.ID_MAX)
+    asked = [request.query_params.get(name) for name in AUDIT_FILTERS]
+    for name, text in zip(AUDIT_FILTERS, asked, strict=True):
+        if text is not None:
+            ids.check_text(name, text, ids.ID_MAX)
     async with acquired(services(request).pool) as connection:
         rows = await connection.fetch(
-            _ROWS + (_ALL if item is None else _OF_ITEM),
+            _ROWS + (_ALL if asked[0] is None else _OF_ITEM),
             principal(request).space.id,
             cursor,
             limit + 1,
-            *(() if item is None else (item,)),
+            *asked,
         )
     page = [AuditRow(*row) for row in rows[:limit]]
     return answer(AuditPage(page, str(page[-1].id) if len(rows) > limit else UNSET))
@@ -255,6 +260,9 @@ ENDPOINTS: list[Endpoint] = [
                 "item",
                 "What was changed: the id of an item; of a user, with what is the user's: events, boosts, pauses.",
             ),
+            Query("kind", "Rows of this kind, like `leaderboard`, `streak` or `user`."),
+            Query("action", "Rows of this action, like `create`, `restore` or `erase`."),
+            Query("actor", "What the actor begins with: the name of a key, of an account."),
         ),
         description="Every change by the admin API: of the catalog, keys, tenants, and what was done to users.",
     ),
