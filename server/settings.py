@@ -145,6 +145,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Serve the demo page and hand out tokens of its demo user. Not for production."),
     ] = False
+    console_one_click: Annotated[
+        bool,
+        Meta(
+            description="Browsers on this machine sign in to the console with one click, without a secret. "
+            "`podium dev` sets it. Not for production."
+        ),
+    ] = False
 
     @property
     def direct_url(self) -> str:
