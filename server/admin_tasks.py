@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -88,46 +89,90 @@ async def create_account(database_url: str, email: str, name: str, role: str, sp
     """A new console account; its password, shown once. ``StartError`` where the e-mail has one."""
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise StartError("the e-mail must be like ana@example.com")
-    connection = await _connect(database_url)
     try:
-        space_id = await _space_id(connection, space)
-        password = await accounts.create(connection, space_id, email, name, role)
-        what = {"name": name, "role": role}
-        await _record(connection, space_id, Entry("create", "console account", email, None, what))
-        return password
+        async with _changing_accounts(database_url) as connection:
+            space_id = await _space_id(connection, space)
+            password = await accounts.create(connection, space_id, email, name, role)
+            what = {"name": name, "role": role}
+            await _record(connection, space_id, Entry("create", "console account", email, None, what))
+            return password
     except asyncpg.UniqueViolationError:
         raise StartError(f"there is an account {email} already") from None
-    finally:
-        await connection.close()
 
 
 async def list_accounts(database_url: str) -> list[str]:
-    """The console accounts, a line each, the oldest first."""
+    """The console accounts, a line each, the oldest first. The audit log says when somebody signed in last."""
     connection = await _connect(database_url)
     try:
         rows = await connection.fetch(
-            "SELECT email, role, environment, a.created_at, disabled_at, name FROM console_accounts a"
-            " JOIN spaces s ON s.id = space_id ORDER BY a.created_at, email"
+            "SELECT email, role, environment, a.created_at, last.at, disabled_at, name FROM console_accounts a"
+            " JOIN spaces s ON s.id = space_id LEFT JOIN LATERAL (SELECT max(at) AS at FROM audit_log l"
+            " WHERE l.space_id = a.space_id AND item = email AND kind = 'console account' AND action = 'sign in'"
+            " AND at BETWEEN a.created_at AND coalesce(disabled_at, 'infinity')) last ON true"
+            " ORDER BY a.created_at, email"
         )
     finally:
         await connection.close()
     return [
-        f"{email:30}  {role:8}  {environment:12}  {created:%Y-%m-%d}  {'disabled  ' if disabled else ''}{name}"
-        for email, role, environment, created, disabled, name in rows
+        f"{email:30}  {role:8}  {environment:12}  {created:%Y-%m-%d}  "
+        f"{f'signed in {last:%Y-%m-%d %H:%M}' if last else 'never signed in':26}  "
+        f"{'disabled  ' if disabled else ''}{name}"
+        for email, role, environment, created, last, disabled, name in rows
     ]
+
+
+async def set_account_role(database_url: str, email: str, role: str) -> str:
+    """Give a console account another role; the one before. ``StartError`` where there is no account."""
+    async with _changing_accounts(database_url) as connection:
+        done = _found(await accounts.set_role(connection, email, role), email)
+        entry = Entry("set role", "console account", done.email, {"role": done.told}, {"role": role})
+        await _record(connection, done.space_id, entry)
+    return done.told
+
+
+async def reset_account_password(database_url: str, email: str) -> str:
+    """A new password of a console account, shown once. ``StartError`` where there is no account."""
+    async with _changing_accounts(database_url) as connection:
+        done = _found(await accounts.reset_password(connection, email), email)
+        await _record(connection, done.space_id, Entry("reset password", "console account", done.email))
+    return done.told
 
 
 async def disable_account(database_url: str, email: str) -> None:
     """Disable a console account; ``StartError`` where there is none."""
+    async with _changing_accounts(database_url) as connection:
+        done = _found(await accounts.disable(connection, email), email)
+        entry = Entry("disable", "console account", done.email, {"disabled": False}, {"disabled": True})
+        await _record(connection, done.space_id, entry)
+
+
+async def enable_account(database_url: str, email: str) -> str:
+    """Enable a disabled console account; its new password, shown once. ``StartError`` where none is disabled."""
+    try:
+        async with _changing_accounts(database_url) as connection:
+            done = _found(await accounts.enable(connection, email), email, "disabled account")
+            entry = Entry("enable", "console account", done.email, {"disabled": True}, {"disabled": False})
+            await _record(connection, done.space_id, entry)
+    except asyncpg.UniqueViolationError:
+        raise StartError(f"there is an account {email} that works already") from None
+    return done.told
+
+
+@asynccontextmanager
+async def _changing_accounts(database_url: str) -> AsyncIterator[Connection]:
+    """A connection whose changes and audit rows are kept together, or not at all."""
     connection = await _connect(database_url)
     try:
-        space_id = await accounts.disable(connection, email)
-        if space_id is None:
-            raise StartError(f"there is no account {email}")
-        before, after = {"disabled": False}, {"disabled": True}
-        await _record(connection, space_id, Entry("disable", "console account", email, before, after))
+        async with connection.transaction():
+            yield connection
     finally:
         await connection.close()
+
+
+def _found(done: accounts.Changed | None, email: str, what: str = "account") -> accounts.Changed:
+    if done is None:
+        raise StartError(f"there is no {what} {email}")
+    return done
 
 
 async def list_keys(database_url: str, space: str | None) -> list[str]:

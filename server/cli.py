@@ -184,6 +184,10 @@ def rebuild(space: str | None, yes: bool) -> None:
     _run(admin_tasks.rebuild_spaces(settings, space))
 
 
+ROLES = click.Choice(["viewer", "support", "admin"])
+ROLES_HELP = "viewer looks, support helps users, admin may do everything."
+
+
 @main.group()
 def users() -> None:
     """People who sign in to the console."""
@@ -192,13 +196,7 @@ def users() -> None:
 @users.command("create")
 @click.option("--email", required=True, help="What they sign in with.")
 @click.option("--name", default="", help="What the audit log calls them; default: the e-mail.")
-@click.option(
-    "--role",
-    type=click.Choice(["viewer", "support", "admin"]),
-    default="support",
-    show_default=True,
-    help="viewer looks, support helps users, admin may do everything.",
-)
+@click.option("--role", type=ROLES, default="support", show_default=True, help=ROLES_HELP)
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
 @_sentences
 def create_user(email: str, name: str, role: str, space: str | None) -> None:
@@ -211,22 +209,54 @@ def create_user(email: str, name: str, role: str, space: str | None) -> None:
 @users.command("list")
 @_sentences
 def list_users() -> None:
-    """Print the accounts, one a line: e-mail, role, space, since when, name."""
+    """Print the accounts, one a line: e-mail, role, environment, since when, last sign-in (UTC), name."""
     from server import admin_tasks
 
     for line in _run(admin_tasks.list_accounts(_settings().database_url)):
         click.echo(line)
 
 
+@users.command("set-role")
+@click.argument("email")
+@click.option("--role", required=True, type=ROLES, help=ROLES_HELP)
+@_sentences
+def set_user_role(email: str, role: str) -> None:
+    """Give an account another role; it holds at once, where somebody is signed in too."""
+    from server import admin_tasks
+
+    before = _run(admin_tasks.set_account_role(_settings().database_url, email, role))
+    click.echo(f"{email} was {before} and is {role}.")
+
+
+@users.command("reset-password")
+@click.argument("email")
+@_sentences
+def reset_user_password(email: str) -> None:
+    """Print a new password of an account, once, and sign it out everywhere."""
+    from server import admin_tasks
+
+    click.echo(_run(admin_tasks.reset_account_password(_settings().database_url, email)))
+
+
 @users.command("disable")
 @click.argument("email")
 @_sentences
 def disable_user(email: str) -> None:
-    """Sign an account out everywhere, for good."""
+    """Sign an account out everywhere and let it in no more."""
     from server import admin_tasks
 
     _run(admin_tasks.disable_account(_settings().database_url, email))
     click.echo(f"Disabled {email}.")
+
+
+@users.command("enable")
+@click.argument("email")
+@_sentences
+def enable_user(email: str) -> None:
+    """Let a disabled account in again and print its new password, once."""
+    from server import admin_tasks
+
+    click.echo(_run(admin_tasks.enable_account(_settings().database_url, email)))
 
 
 @main.group()

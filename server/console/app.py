@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from secrets import compare_digest
 from urllib.parse import quote
 
+import orjson
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,19 +17,22 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from server.backends.redis.client import AWAY
 from server.clock import stopwatch_s
 from server.console.accounts import Role
+from server.console.ask import begun
 from server.console.pages import actions, boards, debug, overview, sign_in, user, users
 from server.console.pages.page import Page
 from server.console.render import page
 from server.console.sessions import principal_of, session_of
+from server.console.shell import Shell
+from server.console.stores import of_redis
 from server.core.errors import PodiumError, RequestError, Unavailable
 from server.http.routes import EscapedRoute, Observe
 from server.http.services import services
 
 FORM_S = 3_600
 """How long a form that was sent is remembered: sent again within it, it does nothing."""
+STATIC = "/console/static"
 
 log = structlog.get_logger(__name__)
 
@@ -39,13 +42,14 @@ PAGES: tuple[Page, ...] = (*overview.PAGES, *users.PAGES, *user.PAGES, *debug.PA
 
 def console_routes(web: Path, observe: Observe = lambda *_: None) -> list[BaseRoute]:
     """``/console`` and what it needs."""
-    return [
+    inside: list[BaseRoute] = [
         Route("/console", lambda _: RedirectResponse("/console/")),
-        Mount("/console/static", StaticFiles(directory=web / "console")),
+        Mount(STATIC, StaticFiles(directory=web / "console")),
         Route("/console/sign-in", _guarded(sign_in.get_sign_in), methods=["GET"]),
         Route("/console/sign-in", _guarded(sign_in.post_sign_in), methods=["POST"]),
         *(EscapedRoute(one.path, _observed(one, observe), methods=[one.method]) for one in PAGES),
     ]
+    return [Shell("/console", STATIC, inside)]
 
 
 def _observed(one: Page, observe: Observe) -> Callable[[Request], Awaitable[Response]]:
@@ -62,42 +66,77 @@ def _observed(one: Page, observe: Observe) -> Callable[[Request], Awaitable[Resp
 
 def _signed_in(one: Page) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        found = await session_of(request)
+        found = await session_of(request, in_outages=one.in_outages)
         if found is None:
-            if one.method == "GET":
-                return RedirectResponse(f"/console/sign-in?next={_here(request)}", 303)
-            return page(request, "problem.html", 403, title="Signed out", message="Sign in again, please.")
+            return _signed_out(request)
         session, space = found
         request.state.session, request.state.space = session, space
         request.state.principal = principal_of(session, space)
         if not session.may(one.role):
             return _refused(request, one.role)
-        if one.method == "POST":
-            form = await request.form()
-            if not compare_digest(str(form.get("csrf", "")).encode(), session.csrf.encode()):
-                return page(request, "problem.html", 403, title="Not sent", message=_FORGED)
-            request.state.form = {name: str(value) for name, value in form.items()}
-            if not await _first(request):
-                return page(request, "problem.html", 409, title="Sent already", message=_TWICE)
-        return await one.handler(request)
+        if one.method == "GET":
+            return await one.handler(request)
+        form = await request.form()
+        if not session.made(str(form.get("csrf", ""))):
+            return page(request, "problem.html", 403, title="Not sent", message=_FORGED)
+        request.state.form = {name: str(value) for name, value in form.items()}
+        return await (_once(request, one) if one.once else one.handler(request))
 
     return _guarded(handle)
 
 
 _FORGED = "The form was not one of this session. Go back, reload the page and try again."
+_NAMELESS = "The form has no name of its own, so it could be carried out twice. Reload the page and try again."
 _TWICE = "This form was sent before, and has been carried out. Open the page again to see what is."
+_UNSURE = "It may have been carried out, or not: look at the user's page before you send it again."
 
 
-async def _first(request: Request) -> bool:
-    """Whether a form comes for the first time."""
+async def _once(request: Request, one: Page) -> Response:
+    """Have a form carried out, unless it was before.
+
+    Redis knows a form as begun while it is carried out and where nobody knows what came of it, then as done. One
+    that was refused, or ended before anything was asked for it, is forgotten and may be sent again.
+    """
     name = request.state.form.get("form", "")
     if not name:
-        return True
+        return page(request, "problem.html", 422, title="Not sent", message=_NAMELESS)
+    raw, key = services(request).redis.raw, f"{request.state.space.keys.prefix}f:{name[:64]}"
+    if not await of_redis(raw.set(key, "begun", nx=True, ex=FORM_S)):
+        done = await of_redis(raw.get(key)) == b"done"
+        return page(request, "problem.html", 409, title="Sent already", message=_TWICE if done else _SENT_UNSURE)
     try:
-        key = f"{request.state.space.keys.prefix}f:{name[:64]}"
-        return bool(await services(request).redis.raw.set(key, "1", nx=True, ex=FORM_S))
-    except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        response = await one.handler(request)
+    except Exception as error:
+        if isinstance(error, RequestError | HTTPException) or not begun(request):
+            await _note(raw.delete(key))
+        else:
+            request.state.unsure = True
+        raise
+    if response.status_code < 400:
+        await _note(raw.set(key, "done", xx=True, ex=FORM_S))
+    else:
+        await _note(raw.delete(key))
+    return response
+
+
+_SENT_UNSURE = "This form was sent before. " + _UNSURE
+
+
+async def _note(call: Awaitable[object]) -> None:
+    """Have Redis know what became of a form. Where it is away the form stays as begun, which promises nothing."""
+    try:
+        await of_redis(call)
+    except Unavailable as error:
+        log.debug("form_not_noted", error=str(error))
+
+
+def _signed_out(request: Request) -> Response:
+    if request.method == "POST":
+        return page(request, "problem.html", 403, title="Signed out", message="Sign in again, please.")
+    if request.url.path.endswith(".json") and "text/html" not in request.headers.get("accept", ""):
+        # A script asks: it would take the form to sign in for an answer.
+        return Response(orjson.dumps({"error": "Sign in again"}), 401, media_type="application/json")
+    return RedirectResponse(f"/console/sign-in?next={_here(request)}", 303)
 
 
 def _refused(request: Request, role: Role) -> Response:
@@ -106,7 +145,9 @@ def _refused(request: Request, role: Role) -> Response:
 
 
 def _here(request: Request) -> str:
-    return quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""), safe="/")
+    """The path as it was sent, for a query: a user's id may hold a slash as %2F."""
+    path: bytes = request.scope.get("raw_path") or quote(request.url.path).encode()
+    return quote(path.decode("latin-1") + (f"?{request.url.query}" if request.url.query else ""), safe="/")
 
 
 def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -119,9 +160,19 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
         except HTTPException as error:
             return page(request, "problem.html", error.status_code, title="That didn't work", message=error.detail)
         except PodiumError as error:
-            return page(request, "problem.html", 503, title="Try again", message=str(error))
+            text = _sentence(error.message, request)
+            answer = page(request, "problem.html", 503, title="Try again", message=text)
+            answer.headers["Retry-After"] = str(getattr(error, "retry_after_s", 1))
+            return answer
         except Exception as error:
             log.error("console_failed", path=request.url.path, exc_info=error)
-            return page(request, "problem.html", 500, title="Our mistake", message="The log has the details.")
+            text = _sentence("The log has the details", request)
+            return page(request, "problem.html", 500, title="Our mistake", message=text)
 
     return guard
+
+
+def _sentence(text: str, request: Request) -> str:
+    """``text``, and what it means for a form whose end is unknown."""
+    text = f"{text[:1].upper()}{text[1:]}."
+    return f"{text} {_UNSURE}" if getattr(request.state, "unsure", False) else text

@@ -11,7 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
+from server.console.stores import soon
+from server.http.services import services
+
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+def begun(request: Request) -> bool:
+    """Whether something was asked for a form."""
+    return bool(getattr(request.state, "begun", False))
 
 
 async def ask(
@@ -21,7 +29,15 @@ async def ask(
     query: Mapping[str, Any] | None = None,
     body: Any = None,
 ) -> Any:
-    """The decoded answer of a handler to whoever is signed in; raises what it raises."""
+    """The decoded answer of a handler to whoever is signed in; raises what it raises.
+
+    From here on a form may have been carried out, whatever comes of it: so Postgres, which records it, is asked
+    first.
+    """
+    if request.method == "POST" and not begun(request):
+        async with soon(services(request).pool) as connection:
+            await connection.execute("SELECT 1")
+        request.state.begun = True
     sent = orjson.dumps(body) if body is not None else b""
 
     async def receive() -> Message:

@@ -1,4 +1,8 @@
-"""Who looks at a page: a signed cookie, and whether it is still good."""
+"""Who looks at a page: a signed cookie, and whether it is still good.
+
+Redis keeps the id of each session, under the prefix of its space, until it ends: signing out drops it, and so does
+a rebuild of the space. What the cookie says is signed, so Redis alone makes nobody somebody.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
 from server.console import accounts
 from server.console.accounts import ROLES, Role
+from server.console.masks import masked, unmasked
+from server.console.stores import of_redis, soon
+from server.core.errors import Unavailable
 from server.http.services import services
 from server.spaces.space import Principal, Space
 
@@ -25,33 +31,49 @@ CSRF_BYTES = 16
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A signed-in person. ``by`` says what with; ``csrf`` is repeated by every form."""
+    """A signed-in person. ``by`` says what with; ``mark`` changes with an account's password; ``exp`` is in s."""
 
+    id: str
     space: str
     by: Literal["key", "account"]
     sub: str
+    mark: str
     name: str
     role: Role
-    csrf: str
+    secret: str
     exp: int
 
     def may(self, role: Role) -> bool:
         """Whether what needs a role is allowed."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
+    @property
+    def csrf(self) -> str:
+        """What every form repeats, as a page shows it."""
+        return masked(bytes.fromhex(self.secret))
 
-def sign_in(response: Response, request: Request, space: Space, by: str, sub: str, name: str, role: Role) -> None:
-    """Set the cookie."""
-    now_s = services(request).clock() // 1000
+    def made(self, csrf: str) -> bool:
+        """Whether a form is one of this session's pages."""
+        return secrets.compare_digest(unmasked(csrf), bytes.fromhex(self.secret))
+
+
+async def sign_in(
+    response: Response, request: Request, space: Space, by: str, sub: str, name: str, role: Role, mark: str = ""
+) -> None:
+    """Begin a session and set its cookie. ``Unavailable`` where Redis is away."""
+    parts = services(request)
     claims: dict[str, Any] = {
+        "id": secrets.token_urlsafe(16),
         "space": space.public_id,
         "by": by,
         "sub": sub,
+        "mark": mark,
         "name": name,
         "role": role,
-        "csrf": secrets.token_urlsafe(CSRF_BYTES),
-        "exp": now_s + SESSION_S,
+        "secret": secrets.token_hex(CSRF_BYTES),
+        "exp": parts.clock() // 1000 + SESSION_S,
     }
+    await of_redis(parts.redis.raw.set(_key(space, claims["id"]), 1, ex=SESSION_S))
     response.set_cookie(
         COOKIE,
         jwt.encode(claims, _secret(space), algorithm="HS256"),
@@ -63,13 +85,50 @@ def sign_in(response: Response, request: Request, space: Space, by: str, sub: st
     )
 
 
-def sign_out(response: Response) -> None:
-    """Take the cookie back."""
+async def sign_out(response: Response, request: Request) -> None:
+    """End the session and take the cookie back. ``Unavailable`` where Redis is away: it has not ended then."""
+    session, space = request.state.session, request.state.space
+    await of_redis(services(request).redis.raw.delete(_key(space, session.id)))
     response.delete_cookie(COOKIE, path="/console")
 
 
-async def session_of(request: Request) -> tuple[Session, Space] | None:
-    """Who sent a request, and the space that they look at; None where nobody is signed in any more."""
+async def session_of(request: Request, *, in_outages: bool = False) -> tuple[Session, Space] | None:
+    """Who sent a request, and the space that they look at; None where nobody is signed in any more.
+
+    ``Unavailable`` where a store is away that would know; with ``in_outages`` what the cookie says is believed
+    then.
+    """
+    parts, found = services(request), _signed(request)
+    if found is None:
+        return None
+    session, space = found
+    try:
+        if not await of_redis(parts.redis.raw.exists(_key(space, session.id))):
+            return None
+    except Unavailable:
+        if not in_outages:
+            raise
+    if session.by == "key":
+        return found if parts.directory.knows_key(session.sub) else None
+    try:
+        async with soon(parts.pool) as connection:
+            account = await accounts.get(connection, session.sub)
+    except Unavailable:
+        if not in_outages:
+            raise
+        return found
+    if account is None or account.space_id != space.id or account.mark != session.mark:
+        return None
+    return msgspec.structs.replace(session, role=account.role, name=account.name), space
+
+
+def principal_of(session: Session, space: Space) -> Principal:
+    """The person as the API knows them; what a role may do was checked by the page."""
+    return Principal(space, f"console, {session.by} {session.sub}", session.name, frozenset({"admin"}))
+
+
+def _signed(request: Request) -> tuple[Session, Space] | None:
+    """What the cookie says, where we signed it, it has not expired and its space is there."""
     parts, token = services(request), request.cookies.get(COOKIE)
     if not token:
         return None
@@ -80,23 +139,14 @@ async def session_of(request: Request) -> tuple[Session, Space] | None:
         if space is None or space.archived:
             return None
         claims = jwt.decode(token, _secret(space), algorithms=["HS256"], options={"verify_exp": False})
-        found = msgspec.convert(claims, Session)
+        session = msgspec.convert(claims, Session)
     except (jwt.PyJWTError, msgspec.ValidationError, ValueError):
         return None
-    if found.exp * 1000 <= parts.clock():
-        return None
-    if found.by == "key":
-        return (found, space) if parts.directory.knows_key(found.sub) else None
-    async with acquired(parts.pool) as connection:
-        account = await accounts.get(connection, found.sub)
-    if account is None or account.space_id != space.id:
-        return None
-    return msgspec.structs.replace(found, role=account.role, name=account.name), space
+    return (session, space) if session.exp * 1000 > parts.clock() else None
 
 
-def principal_of(session: Session, space: Space) -> Principal:
-    """The person as the API knows them; what a role may do was checked by the page."""
-    return Principal(space, f"console, {session.by} {session.sub}", session.name, frozenset({"admin"}))
+def _key(space: Space, session: str) -> str:
+    return f"{space.keys.prefix}console:{session}"
 
 
 def _secret(space: Space) -> str:

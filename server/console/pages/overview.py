@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -11,42 +12,64 @@ from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
 from server.console.charts import Point, bars
+from server.console.pages import sign_in
 from server.console.pages.page import Page
-from server.console.pages.sign_in import post_sign_out
 from server.console.render import page
+from server.console.samples import GAP_MS, KEPT_MS, Sample, keep, series
+from server.console.stores import or_none, soon
 from server.core.periods import MS_PER_DAY, at
 from server.http.services import Services, services
 from server.spaces.space import Space
-from server.telemetry.health import log_state, readiness
+from server.telemetry.health import Readiness, log_state, readiness
 
 DAYS = 30
 
 
 async def get_overview(request: Request) -> Response:
     """``/console/``."""
-    days = await _days(request)
-    numbers = await _numbers(request)
-    points = [Point(day, count) for day, count in days]
-    return page(request, "overview.html", numbers=numbers, days=points, chart=bars(points))
+    health = await _health(request)
+    numbers, days = await asyncio.gather(_numbers(request, health), _days(request, health))
+    points = [Point(day, count) for day, count in days or ()]
+    return page(
+        request,
+        "overview.html",
+        numbers=numbers,
+        days=None if days is None else points,
+        chart=bars(points),
+        kept_ms=KEPT_MS,
+        gap_ms=GAP_MS,
+    )
 
 
 async def get_numbers(request: Request) -> Response:
     """``/console/overview.json``: what moves; asked for every two seconds."""
-    return Response(orjson.dumps(await _numbers(request)), media_type="application/json")
+    numbers = await _numbers(request, await _health(request))
+    return Response(orjson.dumps(numbers), media_type="application/json")
 
 
-async def _days(request: Request) -> list[tuple[str, int]]:
+async def _health(request: Request) -> Readiness:
+    """Asked before all else: a store that does not answer this is not asked again for the page."""
+    parts = services(request)
+    return await readiness(parts.redis, parts.pool, [request.state.space])
+
+
+async def _days(request: Request, health: Readiness) -> list[tuple[str, int]] | None:
+    """Events by day; None where Postgres is away."""
     parts, space = services(request), request.state.space
     today = at(parts.clock()).date()
-    async with acquired(parts.pool) as connection:
-        rows = await connection.fetch(
-            "SELECT day, events FROM space_days WHERE space_id = $1 AND day > $2",
-            space.id,
-            today - timedelta(days=DAYS),
-        )
-    found = {row["day"]: row["events"] for row in rows}
-    asked = [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
-    return [(day.isoformat(), found.get(day, 0)) for day in asked]
+
+    async def look() -> list[tuple[str, int]]:
+        async with soon(parts.pool) as connection:
+            rows = await connection.fetch(
+                "SELECT day, events FROM space_days WHERE space_id = $1 AND day > $2",
+                space.id,
+                today - timedelta(days=DAYS),
+            )
+        found = {row["day"]: row["events"] for row in rows}
+        asked = [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
+        return [(day.isoformat(), found.get(day, 0)) for day in asked]
+
+    return await or_none(look()) if _well(health, "postgres") else None
 
 
 async def active_users(parts: Services, space: Space) -> list[int]:
@@ -66,31 +89,50 @@ async def active_users(parts: Services, space: Space) -> list[int]:
     return await parts.memo.get(("active users", space.id), count)
 
 
-async def _numbers(request: Request) -> dict[str, Any]:
+async def _numbers(request: Request, health: Readiness) -> dict[str, Any]:
+    """The figures; None where the store that knows is away."""
     parts, space = services(request), request.state.space
 
-    async with acquired(parts.pool) as connection:
-        events = await connection.fetchval(
-            "SELECT coalesce(sum(events), 0)::bigint FROM space_days WHERE space_id = $1", space.id
-        )
-    users, *recent = await active_users(parts, space)
-    state = await log_state(parts.redis, space, parts.clock())
-    health = await readiness(parts.redis, parts.pool, [space])
+    async def count_events() -> int:
+        async with soon(parts.pool) as connection:
+            found: int = await connection.fetchval(
+                "SELECT coalesce(sum(events), 0)::bigint FROM space_days WHERE space_id = $1", space.id
+            )
+        return found
+
+    events = users = state = None
+    if _well(health, "postgres"):
+        events, users = await asyncio.gather(or_none(count_events()), or_none(active_users(parts, space)))
+    now_ms = parts.clock()
+    if _well(health, "redis"):
+        state = await or_none(log_state(parts.redis, space, now_ms))
+    entries, bytes_, lag_s = (None, None, None) if state is None else state
+    sample = Sample(now_ms, events, entries, None if lag_s is None else round(lag_s, 2))
+    samples = await or_none(keep(parts.redis, space, sample)) if _well(health, "redis") else None
+    shown = series([sample] if samples is None else samples)
+    last = shown["rate"][-1] if shown["rate"] else None
+    in_all, *recent = users or (None, None, None, None)
     return {
-        "atMs": parts.clock(),
+        "atMs": now_ms,
+        "rate": last[1] if last is not None and now_ms - last[0] <= GAP_MS else None,
         "events": events,
-        "users": users,
+        "users": in_all,
         "active": dict(zip(("day", "week", "month"), recent, strict=True)),
-        "logEntries": None if state is None else state.entries,
-        "logBytes": None if state is None else state.bytes,
-        "flushLagS": None if state is None else round(state.lag_s, 2),
+        "logEntries": entries,
+        "logBytes": bytes_,
+        "flushLagS": sample.lag_s,
+        "series": shown,
         "health": {name: {"status": part.status, "detail": part.detail} for name, part in health.parts.items()},
         "warnings": list(health.warnings),
     }
 
 
+def _well(health: Readiness, store: str) -> bool:
+    return health.parts[store].status == "ok"
+
+
 PAGES = (
-    Page("/console/", get_overview),
-    Page("/console/overview.json", get_numbers),
-    Page("/console/sign-out", post_sign_out, "POST"),
+    Page("/console/", get_overview, in_outages=True),
+    Page("/console/overview.json", get_numbers, in_outages=True),
+    *sign_in.PAGES,
 )

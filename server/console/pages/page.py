@@ -16,11 +16,14 @@ from server.console.accounts import Role
 class Page:
     """One operation of the console, and the least role that may use it.
 
-    A POST finds its fields, all text, in ``request.state.form``; its form carries ``csrf`` and, where it must not
-    be carried out twice, a name of its own in ``form``.
+    A POST finds its fields, all text, in ``request.state.form``; its form carries ``csrf`` and, unless what it
+    does may as well be done twice (``once=False``), a name of its own in ``form``. ``in_outages``: shown while a
+    store is away, to whom the cookie alone names, so it must show nothing about any one user.
     """
 
     path: str
     handler: Callable[[Request], Awaitable[Response]]
     method: Literal["GET", "POST"] = "GET"
     role: Role = "viewer"
+    once: bool = True
+    in_outages: bool = False

@@ -3,111 +3,139 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+import re
+from urllib.parse import unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from server.backends.postgres.pool import acquired
-from server.console import accounts
+from server.console import accounts, tries
+from server.console.pages.page import Page
 from server.console.render import page
 from server.console.sessions import session_of, sign_in, sign_out
+from server.console.stores import soon
 from server.core.addresses import neighbourhood
 from server.core.errors import Forbidden, Unauthorized, Unprocessable
-from server.http.rate_limits import Buckets
 from server.http.services import services
+from server.spaces import audit
+from server.spaces.audit import Entry
 
-TRIES, TRIES_S = 10, 300.0
-"""Attempts of one address, and of one e-mail, within so many seconds, in one web process."""
+_HERE = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:\d{1,5})?", re.IGNORECASE)
+"""What a browser on this machine calls the server. Another name may be somebody's who points it here."""
 
 _WRONG = "That is no admin key, and no e-mail with its password."
+_OURS = "Sign in on this page itself."
 
 
 async def get_sign_in(request: Request) -> Response:
     """The form; who is signed in goes on."""
+    asked = request.query_params.get("next", "")
     if await session_of(request) is not None:
-        return RedirectResponse(_next(request.query_params.get("next", "")), 303)
-    return _form(request)
+        return RedirectResponse(inside(asked), 303)
+    return _form(request, {"next": asked})
 
 
 async def post_sign_in(request: Request) -> Response:
     """Check what was typed; 303 to the page that was asked for, else the form again."""
     parts = services(request)
-    if not _same_origin(request):
-        return _form(request, 403, "Sign in on this page itself.")
     form = {name: str(value) for name, value in (await request.form()).items()}
-    target = _next(form.get("next", ""))
-    done = RedirectResponse(target, 303)
-    if form.get("demo") and _is_demo(request):
+    if not _same_origin(request):
+        return _form(request, form, 403, _OURS)
+    done = RedirectResponse(inside(form.get("next", "")), 303)
+    if form.get("demo") and _one_click(request):
         space = parts.directory.production
         # As the key of podium dev would: its name stands in the audit log.
-        key = parts.directory.any_admin_key(space)
-        sign_in(done, request, space, "key", key, "podium dev", "admin")
+        await sign_in(done, request, space, "key", parts.directory.any_admin_key(space), "podium dev", "admin")
         return done
-    address = request.client.host if request.client else ""
+    address = neighbourhood(request.client.host if request.client else "")
+    attempt = await tries.take(parts.redis, address, form.get("email", "").strip()[:255], parts.clock())
+    if attempt.wait_s:
+        minutes = -(-attempt.wait_s // 60)
+        text = f"Too many attempts. Try again in {minutes} {'minutes' if minutes > 1 else 'minute'}."
+        refused = _form(request, form, 429, text)
+        refused.headers["Retry-After"] = str(attempt.wait_s)
+        return refused
+    problem = await _enter(done, request, form)
+    if problem:
+        return _form(request, form, 403, problem)
+    await tries.succeeded(parts.redis, attempt)
+    return done
+
+
+async def _enter(done: Response, request: Request, form: dict[str, str]) -> str:
+    """Begin a session with what was typed; what is wrong with it, if anything."""
+    parts = services(request)
     email, secret = form.get("email", "").strip()[:255], form.get("secret", "").strip()[:1_000]
-    for who in {("address", neighbourhood(address)), ("email", email.lower())} - {("email", "")}:
-        if _tries(request).take(who, parts.clock()).left < 0:
-            return _form(request, 429, "Too many attempts. Wait some minutes.")
     if email:
-        async with acquired(parts.pool) as connection:
-            account = await accounts.check(connection, email, secret)
         spaces = {space.id: space for space in parts.directory.spaces.values()}
+        account = await accounts.check(parts.pool, email, secret)
         if account is None or account.space_id not in spaces:
-            return _form(request, 403, _WRONG)
-        sign_in(done, request, spaces[account.space_id], "account", account.id, account.name, account.role)
-        return done
+            return _WRONG
+        entry = Entry("sign in", "console account", account.email)
+        async with soon(parts.pool) as connection:
+            who = f"{account.name} (console, account {account.id})"
+            await audit.write(connection, account.space_id, who, [entry])
+        space = spaces[account.space_id]
+        await sign_in(done, request, space, "account", account.id, account.name, account.role, account.mark)
+        return ""
+    tenant = form.get("tenant", "").strip()
     try:
-        found = parts.directory.enter(secret, form.get("tenant", "").strip())
+        found = parts.directory.enter(secret, tenant)
     except Unauthorized:
-        return _form(request, 403, _WRONG)
-    except (Unprocessable, Forbidden) as error:
-        return _form(request, 403, error.message)
+        return _WRONG
+    except Unprocessable:
+        return "There is no tenant with this customer id." if tenant else "Fill in the tenant, too."
+    except Forbidden as error:
+        return f"{error.message}."
     if "admin" not in found.capabilities or found.user is not None:
-        return _form(request, 403, "That key is good, but it is no admin key.")
-    sign_in(done, request, found.space, "key", found.key_id, found.name, "admin")
-    return done
+        return "That key is good, but it is no admin key."
+    await sign_in(done, request, found.space, "key", found.key_id, found.name, "admin")
+    return ""
 
 
-async def post_sign_out(_: Request) -> Response:
-    """Forget the session."""
+async def post_sign_out(request: Request) -> Response:
+    """End the session."""
     done = RedirectResponse("/console/sign-in", 303)
-    sign_out(done)
+    await sign_out(done, request)
     return done
 
 
-def _form(request: Request, status: int = 200, problem: str = "") -> Response:
-    asked = request.query_params.get("next", "")
+def inside(asked: str) -> str:
+    """A page of ours to go to: nothing that leads elsewhere."""
+    if not asked.isascii() or not asked.isprintable() or " " in asked or "\\" in asked:
+        return "/console/"  # browsers read some of these as something else
+    try:
+        split = urlsplit(asked)
+    except ValueError:
+        return "/console/"
+    leads_out = split.scheme or split.netloc or ".." in unquote(split.path).split("/")
+    return asked if split.path.startswith("/console/") and not leads_out else "/console/"
+
+
+def _form(request: Request, typed: dict[str, str], status: int = 200, problem: str = "") -> Response:
+    """The form with what was typed, but for the secret."""
+    kept = {name: typed.get(name, "") for name in ("next", "email", "tenant")}
     tenants = services(request).directory.multi_tenancy
     return page(
-        request, "sign_in.html", status, problem=problem, next=asked, demo=_is_demo(request), tenants=tenants
+        request, "sign_in.html", status, problem=problem, typed=kept, demo=_one_click(request), tenants=tenants
     )
-
-
-def _next(asked: str) -> str:
-    """A page of ours to go to: nothing that leads elsewhere."""
-    return asked if asked.startswith("/console/") and "\\" not in asked and "//" not in asked else "/console/"
 
 
 def _same_origin(request: Request) -> bool:
     """Whether a form came from a page of ours. Browsers send Origin with every POST."""
     origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    return origin is not None and origin.partition("://")[2] == request.headers.get("host")
 
 
-def _is_demo(request: Request) -> bool:
-    """Whether signing in needs no secret: `podium dev`, from this machine."""
-    host = request.client.host if request.client else ""
+def _one_click(request: Request) -> bool:
+    """Whether signing in needs no secret: `podium dev`, from this machine, by one of the machine's own names."""
+    client = request.client.host if request.client else ""
     try:
-        local = ipaddress.ip_address(host).is_loopback
+        local = ipaddress.ip_address(client).is_loopback
     except ValueError:
-        local = False
-    return local and bool(getattr(request.app.state.services.settings, "demo", False))
+        return False
+    named = _HERE.fullmatch(request.headers.get("host", "")) is not None
+    return local and named and bool(getattr(request.app.state.services.settings, "console_one_click", False))
 
 
-def _tries(request: Request) -> Buckets:
-    state = request.app.state
-    if not hasattr(state, "console_tries"):
-        state.console_tries = Buckets(TRIES / TRIES_S, TRIES_S)
-    buckets: Buckets = state.console_tries
-    return buckets
+PAGES = (Page("/console/sign-out", post_sign_out, "POST", once=False),)

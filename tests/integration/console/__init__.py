@@ -1,0 +1,1 @@
+"""The console over HTTP, subject by subject."""

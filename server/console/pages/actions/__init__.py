@@ -17,7 +17,7 @@ from server.console.pages.page import Page
 from server.console.pages.users import state_of
 from server.console.render import page
 from server.core import ids
-from server.core.errors import NotFound, RequestError, Unprocessable
+from server.core.errors import Forbidden, NotFound, RequestError, Unprocessable
 
 ACTIONS = (*streaks.ACTIONS, *points.ACTIONS, *events.ACTIONS, *erasing.ACTIONS)
 _BY_NAME = {action.name: action for action in ACTIONS}
@@ -66,7 +66,7 @@ async def _asked(request: Request, form: dict[str, str]) -> tuple[Asked, Action]
     if action is None:
         raise NotFound("There is no such action")
     if not request.state.session.may(action.role):
-        raise NotFound(f"This needs the role {action.role}")
+        raise Forbidden(f"This needs the role {action.role}")
     return Asked(request, user, state, form), action
 
 

@@ -1,0 +1,19 @@
+"""A served console, as in test_console.py, whose passwords are quickly checked."""
+
+from __future__ import annotations
+
+import pytest
+from argon2 import PasswordHasher
+
+from server.console import accounts
+from tests.integration.test_console import console, console_url
+
+__all__ = ["console", "console_url"]
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash is made to take long, which says nothing here."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(accounts, "_hasher", quick)
+    monkeypatch.setattr(accounts, "_NOBODY", quick.hash("nobody"))

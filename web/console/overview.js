@@ -1,0 +1,147 @@
+// The overview: figures, charts and health that move, and what it says when no answer comes.
+
+const POLL_MS = 2000;
+const PATIENCE_MS = 10_000; // the server itself gives a store 2 s, several times at worst
+const SAY_MS = 60_000; // a screen reader hears the figures this often at most; what is wrong, at once
+const CALM_MS = 10_000; // who asked for less motion sees charts move this often at most
+const LEAST = { rate: 1, logEntries: 10, flushLagS: 1 }; // a scale that ends lower would make noise look like news
+const WIDTH = 640;
+const HEIGHT = 160;
+
+const root = document.getElementById("overview");
+const keptMs = Number(root.dataset.keptMs);
+const gapMs = Number(root.dataset.gapMs);
+const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const shown = (value) => (value === null ? "–" : number.format(value));
+const element = (tag, properties) => Object.assign(document.createElement(tag), properties);
+
+/** The round number that a scale ends at: 1, 2 or 5 and noughts. */
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= value * 0.999);
+}
+
+function draw(card, samples, atMs) {
+  const from = atMs - keptMs;
+  const most = roundUp(Math.max(LEAST[card.dataset.chart], ...samples.map(([, value]) => value)));
+  let line = "";
+  let before = -Infinity;
+  for (const [at, value] of samples) {
+    const x = ((at - from) / keptMs) * WIDTH;
+    const y = HEIGHT - 1 - (value / most) * (HEIGHT - 2);
+    line += `${at - before > gapMs ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    before = at;
+  }
+  card.querySelector(".line").setAttribute("d", line);
+  card.querySelector("[data-most]").textContent = number.format(most);
+  card.querySelector("[data-half]").textContent = number.format(most / 2);
+  card.querySelector("[data-from]").textContent = clock.format(from);
+  card.querySelector("[data-to]").textContent = clock.format(atMs);
+  card.querySelector("[data-empty]").hidden = samples.length > 1;
+}
+
+function list(card, samples) {
+  const rows = [...samples].reverse().map(([at, value]) => {
+    const row = document.createElement("tr");
+    row.append(
+      element("th", { scope: "row", textContent: clock.format(at) }),
+      element("td", { className: "n", textContent: number.format(value) }),
+    );
+    return row;
+  });
+  card.querySelector("tbody").replaceChildren(...rows);
+}
+
+let drawnAt = -Infinity;
+function charts(numbers) {
+  const still = calm.matches && numbers.atMs - drawnAt < CALM_MS;
+  if (!still) drawnAt = numbers.atMs;
+  for (const card of root.querySelectorAll("[data-chart]")) {
+    const samples = numbers.series[card.dataset.chart].filter(([at]) => at > numbers.atMs - keptMs);
+    if (!still) draw(card, samples, numbers.atMs);
+    if (card.querySelector("details").open && !card.querySelector(".scroll").matches(":focus, :hover")) list(card, samples);
+  }
+}
+
+function health(numbers) {
+  const rows = [
+    ...Object.entries(numbers.health).map(([name, part]) => [part.status, part.status, name + (part.detail ? `: ${part.detail}` : "")]),
+    ...numbers.warnings.map((text) => ["missing", "warning", text]),
+  ];
+  root.querySelector("[data-health]").replaceChildren(...rows.map(([kind, word, text]) => {
+    const item = document.createElement("li");
+    item.append(element("span", { className: `state ${kind}`, textContent: word }), ` ${text}`);
+    return item;
+  }));
+}
+
+let saidAt = Date.now();
+let saidHealth = "";
+function say(numbers) {
+  const missing = Object.entries(numbers.health).filter(([, part]) => part.status !== "ok").map(([name]) => name);
+  const well = missing.length ? `Not well: ${missing.join(", ")}.` : "All parts are ok.";
+  saidHealth ||= well; // as the page was loaded, which is read anyway
+  if (well === saidHealth && Date.now() - saidAt < SAY_MS) return;
+  saidAt = Date.now();
+  saidHealth = well;
+  root.querySelector("[data-said]").textContent = `${well} ${shown(numbers.rate)} events a second, ` +
+    `${shown(numbers.logEntries)} log entries waiting, flush lag ${shown(numbers.flushLagS)} seconds.`;
+}
+
+function show(numbers) {
+  for (const figure of root.querySelectorAll("[data-figure]")) {
+    const name = figure.dataset.figure;
+    figure.textContent = shown(name in numbers.active ? numbers.active[name] : numbers[name]);
+  }
+  charts(numbers);
+  health(numbers);
+  say(numbers);
+}
+
+const trouble = root.querySelector("[data-trouble]");
+function complain(...what) {
+  root.classList.add("stale");
+  trouble.hidden = false;
+  if (trouble.textContent !== what.map((one) => one.textContent ?? one).join("")) trouble.replaceChildren(...what);
+}
+
+let current = JSON.parse(root.dataset.numbers);
+let answeredAt = Date.now();
+let timer;
+let asking = false;
+
+async function look() {
+  if (asking || document.hidden) return;
+  asking = true;
+  clearTimeout(timer);
+  try {
+    const answer = await fetch("/console/overview.json", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (answer.status === 401) {
+      const again = element("a", { href: "/console/sign-in?next=/console/", textContent: "Sign in" });
+      complain("You are signed out. ", again, " to go on.");
+      document.removeEventListener("visibilitychange", look);
+      return;
+    }
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    current = await answer.json();
+    answeredAt = Date.now();
+    root.classList.remove("stale");
+    trouble.hidden = true;
+    trouble.replaceChildren();
+    show(current);
+  } catch {
+    complain(`No answer since ${clock.format(answeredAt)}.`);
+  } finally {
+    asking = false;
+  }
+  timer = setTimeout(look, POLL_MS);
+}
+
+for (const card of root.querySelectorAll("[data-chart]")) {
+  card.querySelector("details").addEventListener("toggle", () => list(card, current.series[card.dataset.chart]));
+}
+document.addEventListener("visibilitychange", look);
+show(current);
+timer = setTimeout(look, POLL_MS);
