@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from server.clock import stopwatch_s
 from server.console.accounts import Role
 from server.console.ask import begun
-from server.console.pages import actions, boards, debug, overview, sign_in, user, users
+from server.console.pages import actions, audit, boards, debug, overview, sign_in, user, users
 from server.console.pages.page import Page
 from server.console.render import page
 from server.console.sessions import principal_of, session_of
@@ -36,7 +36,15 @@ STATIC = "/console/static"
 
 log = structlog.get_logger(__name__)
 
-PAGES: tuple[Page, ...] = (*overview.PAGES, *users.PAGES, *user.PAGES, *debug.PAGES, *actions.PAGES, *boards.PAGES)
+PAGES: tuple[Page, ...] = (
+    *overview.PAGES,
+    *users.PAGES,
+    *user.PAGES,
+    *debug.PAGES,
+    *actions.PAGES,
+    *boards.PAGES,
+    *audit.PAGES,
+)
 """All but those that need nobody signed in."""
 
 

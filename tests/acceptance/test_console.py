@@ -129,6 +129,7 @@ async def test_every_page_passes_axe_and_fits(stack: Stack) -> None:
             "leaderboards": "/console/leaderboards",
             "leaderboard": f"/console/leaderboards/{board.key}",
             "analytics": f"/console/leaderboards/{board.key}/analytics",
+            "audit": "/console/audit",
             "problem": "/console/users/nobody-is-called-so",
         }
         for name, path in pages.items():
