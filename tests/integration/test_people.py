@@ -110,3 +110,66 @@ async def test_all_that_is_kept_of_a_user(http: httpx.AsyncClient, services: Ser
     assert [row["value"] for row in tables["boardEntries"]] == [7]
     assert len(tables["streakPeriods"]) == 3
     assert (await http.get("/admin/v1/users/nobody/export")).status_code == 404
+
+
+async def test_an_export_has_every_table_and_calls_things_by_their_names(
+    http: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [words] = await make(http, "metrics", {"name": "Words", "key": "words", "decimals": 0})
+    board = {"name": "All", "key": "all", "rankBy": "metric", "metricId": words["id"], "status": "active"}
+    await make(http, "leaderboards", board)
+    await http.patch("/admin/v1/streaks/settings", json={"metrics": [{"key": "words", "threshold": 1}]})
+    trigger = {"type": "metric", "metricId": words["id"], "metricThreshold": 1, "points": 1, "status": "active"}
+    level = {"name": "First", "key": "first", "points": 1}
+    [xp] = await make(http, "points", {"name": "XP", "key": "xp", "triggers": [trigger], "levels": [level]})
+    boost = {"name": "Sorry", "start": "2026-11-01", "multiplier": 2, "userId": "ann"}
+    await make(http, f"points/{xp['id']}/boosts", boost)
+    [key] = await make(http, "application-api-keys", {"userId": "ann"})
+    goal = {"trigger": "metric", "metricId": words["id"], "metricValue": 1, "status": "active"}
+    await make(http, "achievements", {"name": "First words", **goal})
+    sent = {"user": {"id": "ann"}, "value": 7}
+    await http.post("/v1/metrics/words/event", json=sent, headers={"Idempotency-Key": "once"})
+    await flush(services)
+
+    path = "/admin/v1/users/ann/export"
+    answer = await http.get(path)
+    found = answer.json()
+    tables = found["tables"]
+    assert key["key"] not in answer.text
+    assert (tables["events"][0]["metric_key"], tables["events"][0]["metric_name"]) == ("words", "Words")
+    assert (tables["boardEntries"][0]["leaderboard_key"], tables["achievements"][0]["achievement_name"]) == (
+        "all",
+        "First words",
+    )
+    [award] = tables["pointAwards"]
+    assert (award["system_key"], award["cause_kind"], award["boost_names"]) == ("xp", "points trigger", ["Sorry"])
+    assert [(row["system_key"], row["total"]) for row in tables["points"]] == [("xp", 14)]
+    assert [(row["system_key"], row["change"]) for row in tables["pointDays"]] == [("xp", 14)]
+    assert [(row["track_name"], row["length"]) for row in tables["streaks"]] == [
+        ("daily", 1),
+        ("weekly", 1),
+        ("monthly", 1),
+    ]
+    assert [(row["key"], row["metric_key"]) for row in tables["idempotencyKeys"]] == [("once", "words")]
+    assert [(row["id"], row["prefix"]) for row in tables["applicationKeys"]] == [(key["id"], key["prefix"])]
+    assert [row["body"]["name"] for row in tables["boosts"]] == ["Sorry"]
+    assert [(row["kind"], row["action"]) for row in tables["auditLog"]] == [
+        ("points boost", "create"),
+        ("application key", "create"),
+    ]
+    assert {row["kind"]: row.get("system_key") for row in tables["facts"]}["level"] == "xp"
+    assert (found["eventsComplete"], found["cut"]) == (True, [])
+
+    monkeypatch.setattr("server.features.users.people.ROWS_MAX", 1)
+    await http.post("/v1/metrics/words/event", json=sent)
+    await flush(services)
+    found = (await http.get(path)).json()
+    assert (found["eventsComplete"], len(found["tables"]["events"])) == (False, 1)
+    assert {"events", "streakPeriods"} <= set(found["cut"])
+    assert "points" not in found["cut"]
+
+
+async def test_an_export_of_one_of_whom_there_is_a_key_only(http: httpx.AsyncClient) -> None:
+    await make(http, "application-api-keys", {"userId": "ann"})
+    found = (await http.get("/admin/v1/users/ann/export")).json()
+    assert (found["user"], found["state"], len(found["tables"]["applicationKeys"])) == (None, None, 1)

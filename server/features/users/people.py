@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,8 +26,8 @@ from server.http.services import services
 
 PAGE_MAX = 100
 """Users of a page."""
-EVENTS_MAX = 100_000
-"""Events of an export: what fits into an answer; the newest, where there are more."""
+ROWS_MAX = 100_000
+"""Rows of a table in an export: what fits into an answer; of events the newest, where there are more."""
 
 _LAST = "\U0010ffff"
 """Behind every text that begins with what it is put behind, byte by byte."""
@@ -39,13 +41,15 @@ class UserPage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Export(msgspec.Struct, frozen=True, rename="camel"):
-    """All that is kept of a user, as Postgres has it: rows by table, as they are stored. ``eventsComplete`` is
-    false where there are more events than fit."""
+    """All that is kept of a user, as Postgres has it: rows by table, as they are stored, with the key and the name
+    beside what is an internal number. ``user`` and ``state`` are null for one of whom there is only a key or a
+    boost. ``cut`` names the tables with more rows than fit; ``eventsComplete`` is false where events are one."""
 
-    user: User
+    user: User | None
     state: Any
     tables: dict[str, list[dict[str, Any]]]
     events_complete: bool
+    cut: list[str]
 
 
 async def get_users(request: Request) -> Response:
@@ -176,7 +180,61 @@ _TABLES = {
     " WHERE space_id = $1 AND user_id = $2 ORDER BY at_ms LIMIT $3",
     "facts": "SELECT at_ms, kind, amount, subject FROM user_facts WHERE space_id = $1 AND user_id = $2"
     " ORDER BY at_ms LIMIT $3",
+    "points": "SELECT system, total FROM user_points WHERE space_id = $1 AND user_id = $2"
+    " AND system IN (SELECT number FROM catalog_items WHERE space_id = $1 AND kind = 'points system') LIMIT $3",
+    "pointDays": "SELECT system, day, change FROM point_days WHERE space_id = $1 AND user_id = $2"
+    " ORDER BY system, day LIMIT $3",
+    "streaks": "SELECT track, length, longest FROM user_streaks WHERE space_id = $1 AND user_id = $2"
+    " AND track IN (0, 1, 2) ORDER BY track LIMIT $3",
+    "idempotencyKeys": "SELECT metric, key, event_id, received_ms FROM idempotency_keys"
+    " WHERE space_id = $1 AND user_id = $2 LIMIT $3",
+    "applicationKeys": "SELECT id, prefix, capabilities, created_at, revoked_at, used_at FROM api_keys"
+    " LEFT JOIN key_uses ON key_id = id WHERE space_id = $1 AND user_id = $2 ORDER BY created_at LIMIT $3",
+    "boosts": "SELECT number, body, created_at, archived_at FROM catalog_items"
+    " WHERE space_id = $1 AND kind = 'points boost' AND body ->> 'userId' = $2 ORDER BY number LIMIT $3",
+    "auditLog": "SELECT id, at, actor, action, kind, item, before, after FROM audit_log WHERE space_id = $1"
+    " AND (item = $2 AND kind IN ('user', 'streak', 'points', 'standing')"
+    " OR before ->> 'userId' = $2 OR after ->> 'userId' = $2) ORDER BY id LIMIT $3",
+    "rejectedEntries": "SELECT id, at, log_id, record, error FROM rejected_entries"
+    " WHERE space_id = $1 AND user_id = $2 ORDER BY id LIMIT $3",
 }
+_NUMBERS = {"metric", "leaderboard", "system", "achievement", "cause"}
+"""Columns with numbers of catalog items; ``cause`` is a trigger, or the leaderboard whose reward it was."""
+_SUBJECTS = {"level": "system", "boost_started": "system", "boost_finished": "system"}
+"""Facts whose ``subject`` is the number of a points system (engine/records.py)."""
+_TRACKS = ("daily", "weekly", "monthly")
+
+
+class _Items:
+    """What catalog items are called, archived ones too, by their numbers."""
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self._of = {row["number"]: row for row in rows}
+
+    def name(self, row: dict[str, Any]) -> None:
+        """Add keys and names to a row."""
+        for column in _NUMBERS & row.keys():
+            self._add(row, column, row[column])
+        if "subject" in row and row["kind"] in _SUBJECTS:
+            self._add(row, _SUBJECTS[row["kind"]], row["subject"])
+        if "track" in row:
+            row["track_name"] = _TRACKS[row["track"]]
+        if isinstance(row.get("boosts"), list):
+            row["boost_names"] = [self._of[one]["name"] if one in self._of else None for one in row["boosts"]]
+
+    def _add(self, row: dict[str, Any], column: str, number: int) -> None:
+        if (item := self._of.get(number)) is not None:
+            row[f"{column}_key"], row[f"{column}_name"] = item["key"], item["name"]
+            if column == "cause":
+                row["cause_kind"] = item["kind"]
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """A row as JSON takes it: instants as text in UTC."""
+    return {
+        column: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        for column, value in row.items()
+    }
 
 
 async def get_export(request: Request) -> Response:
@@ -188,17 +246,28 @@ async def get_export(request: Request) -> Response:
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         blob = await connection.fetchval("SELECT state FROM users WHERE space_id = $1 AND id = $2", space_id, user)
-        if blob is None:
-            raise NotFound(f"User not found: {user}")
         tables = {
-            name: [dict(row) for row in await connection.fetch(query, space_id, user, EVENTS_MAX)]
+            name: [_plain(row) for row in await connection.fetch(query, space_id, user, ROWS_MAX + 1)]
             for name, query in _TABLES.items()
         }
-    state = decode_state(blob)
+        items = _Items(
+            await connection.fetch(
+                "SELECT number, kind, key, body ->> 'name' AS name FROM catalog_items WHERE space_id = $1",
+                space_id,
+            )
+        )
+    if blob is None and not any(tables.values()):
+        raise NotFound(f"User not found: {user}")
+    cut = [name for name, rows in tables.items() if len(rows) > ROWS_MAX]
+    for rows in tables.values():
+        del rows[ROWS_MAX:]
+        for one in rows:
+            items.name(one)
     for event in tables["events"]:
         event["at"] = iso(event["at_ms"])
-    complete = len(tables["events"]) < EVENTS_MAX
-    return answer(Export(shown(user, state.profile), msgspec.json.decode(blob), tables, complete))
+    profile = None if blob is None else shown(user, decode_state(blob).profile)
+    state = None if blob is None else msgspec.json.decode(blob)
+    return answer(Export(profile, state, tables, "events" not in cut, cut))
 
 
 _TAG = "Admin: users"
@@ -235,6 +304,7 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404, 422, 503),
         handler=get_export,
         answer=Export,
-        description=f"Rows by table, as Postgres has them; of events the newest {EVENTS_MAX:,}.",
+        description=f"Rows by table, as Postgres has them, at most {ROWS_MAX:,} of each, of events the newest; "
+        "`cut` names the tables that have more. Of application keys no secret is kept, and none is here.",
     ),
 ]
