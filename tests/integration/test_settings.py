@@ -35,11 +35,11 @@ async def test_settings(trophy: AsyncTrophyApi, http: httpx.AsyncClient) -> None
     assert (await http.patch(path, json=logo)).json()["branding"]["logo"] == logo["branding"]["logo"]
     assert (await http.patch(path, json={"branding": {"logo": None}})).json()["branding"]["logo"] is None
     for bad, status in (
-        ({"branding": {"brandColor": "green"}}, 400),
+        ({"branding": {"brandColor": "green"}}, 422),
         ({"branding": {"appUrl": "javascript:alert(1)"}}, 422),
         ({"branding": {"appIcon": {"url": "x"}}}, 422),
-        ({"experimentation": {"controlRatio": 101}}, 400),
-        ({"aggregationPeriod": "daily"}, 400),
+        ({"experimentation": {"controlRatio": 101}}, 422),
+        ({"aggregationPeriod": "daily"}, 422),
         ({"colour": "red"}, 400),
         ([], 400),
     ):

@@ -216,15 +216,15 @@ async def test_settings(http: httpx.AsyncClient, trophy: AsyncTrophyApi) -> None
 
 
 _WHAT_IS_REFUSED_CHANGES_NOTHING: list[Any] = [
-    ({"frequency": "hourly"}, 400, "frequency"),
+    ({"frequency": "hourly"}, 422, "frequency"),
     ({"metrics": [{"key": "none", "threshold": 1}]}, 422, "metrics[0].key"),
-    ({"metrics": [{"key": "words", "threshold": 0}]}, 400, "threshold"),
+    ({"metrics": [{"key": "words", "threshold": 0}]}, 422, "threshold"),
     ({"metrics": [{"key": "words", "threshold": 1}] * 2}, 422, "metrics"),
-    ({"daysOff": [7]}, 400, "daysOff"),
+    ({"daysOff": [7]}, 422, "daysOff"),
     ({"daysOff": [0, 1, 2, 3, 4, 5, 6]}, 422, "daysOff"),
     ({"frequency": "weekly", "daysOff": [0]}, 422, "daysOff"),
     ({"freezes": {"startCount": 3, "maxCount": 2}}, 422, "freezes.maxCount"),
-    ({"freezes": {"startCount": 0, "maxCount": 101}}, 400, "maxCount"),
+    ({"freezes": {"startCount": 0, "maxCount": 101}}, 422, "maxCount"),
     ({"freezes": {"startCount": 0, "maxCount": 2, "autoEarnInterval": 3}}, 422, "autoEarn"),
     ({"customizationEnabled": 1}, 400, "customizationEnabled"),
     ({"colour": "red"}, 400, "colour"),

@@ -212,10 +212,10 @@ async def test_preferences(http: httpx.AsyncClient, clock: SettableClock) -> Non
 
 _BAD_PREFERENCES: list[Any] = [
     ({"streak": {"metrics": [{"key": "none", "threshold": 1}]}}, 422),
-    ({"streak": {"metrics": [{"key": "words", "threshold": 0}]}}, 400),
+    ({"streak": {"metrics": [{"key": "words", "threshold": 0}]}}, 422),
     ({"streak": {"daysOff": [0, 1, 2, 3, 4, 5, 6]}}, 422),
     ({"streak": {"mood": "good"}}, 400),
-    ({"notifications": {"recap": ["pigeon"]}}, 400),
+    ({"notifications": {"recap": ["pigeon"]}}, 422),
     ([], 400),
 ]
 
