@@ -7,6 +7,7 @@ import pytest
 from trophy import AsyncTrophyApi, CreateTenantRequestItem, UpdateTenantRequestItem
 from trophy.errors import NotFoundError
 
+from server.features.tenants.store import create_tenant
 from server.services import Services
 from server.writebehind.flusher import Flusher
 from server.writebehind.rebuild import rebuild
@@ -96,7 +97,8 @@ async def test_which_tenant_must_be_said(http: httpx.AsyncClient, services: Serv
 async def test_a_tenant_is_named_in_any_script_everywhere(
     http: httpx.AsyncClient, services: Services, clock: SettableClock
 ) -> None:
-    await make(http, "tenants", {"customerId": "Ärger ✓", "name": "Ärger"})
+    async with services.pool.acquire() as connection:  # as earlier releases made it
+        await create_tenant(connection, "production", "Ärger ✓", "Ärger", clock.now_ms)
     await revive(services, clock)
     headers = {b"Tenant-ID": "Ärger ✓".encode()}
     made = await http.post("/admin/v1/metrics", json=[{"name": "W", "key": "w"}], headers=headers)
