@@ -9,6 +9,7 @@ import pytest
 
 from server.services import Services
 from server.writebehind.eviction import evict
+from server.writebehind.finals import Finals
 from server.writebehind.rebuild import rebuild
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
@@ -167,3 +168,42 @@ async def test_a_cold_user_is_erased_too(
     for bad in ("", "x" * 300, "a\x00b"):
         refused = await http.delete("/admin/v1/users", params={"ids": bad})
         assert refused.status_code == 422 or refused.json()["issues"], bad
+
+
+async def test_nothing_stays_in_runs_that_are_final(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, game: None, space_id: int
+) -> None:
+    """Standings of all and of groups, rows that Postgres refused; the places of others stay, with a gap."""
+    boards = {row["key"]: row["id"] for row in (await http.get("/admin/v1/leaderboards")).json()}
+    for user, value in ((USER, 9), ("bob", 1)):
+        await post(http, user, value)
+    for key in ("daily", "cities"):
+        ended = await http.post(f"/admin/v1/leaderboards/{boards[key]}/runs/end")
+        assert ended.status_code == 200, ended.text
+    await flush(services)
+    space = services.directory.production
+    finals = Finals(services.pool, services.redis, services.directory, space, services.clock)
+    assert await finals.round() >= 2
+    async with services.pool.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO rejected_entries (space_id, log_id, item, user_id, record, state, error)"
+            " VALUES ($1, '1-0', 0, $2, '{}', '{}', 'test')",
+            space_id,
+            USER,
+        )
+        groups = await connection.fetch("SELECT grp FROM group_standings WHERE space_id = $1", space_id)
+    before = await everything(services)
+    holding = {place for place, text in before.items() if USER in text}
+    assert {"run_standings", "rejected_entries"} <= holding
+    assert [row["grp"] for row in groups] == ["Rome"]
+
+    gone = (await http.delete("/admin/v1/users", params={"ids": USER})).json()
+    assert (gone["deleted"], gone["issues"]) == ([{"id": USER}], [])
+    await flush(services)
+    await post(http, "bob", 2)  # the log keeps its newest entry until there is a newer one
+    await flush(services)
+    after = await everything(services)
+    assert {place for place, text in after.items() if USER in text or EMAIL in text} == set()
+    for key in ("daily", "cities"):
+        found = (await http.get(f"/v1/leaderboards/{key}?run=2026-11-25")).json()["rankings"]
+        assert [(row["userId"], row["rank"]) for row in found] == [("bob", 2)], key
