@@ -37,7 +37,8 @@ class Endpoint:
     """One operation.
 
     ``path`` is Starlette's; ``needs`` the capability that the key must have. ``body`` and ``answer`` are msgspec
-    types; ``statuses`` are the documented ones besides 401, the first is the good one. ``asgi`` replaces
+    types; ``statuses`` are the documented ones, the first is the good one: 401, 403 and 429 are added where a key
+    is needed, 422 where a tenant may be. ``asgi`` replaces
     ``handler`` where an endpoint speaks ASGI itself (the hot path); it then does its own authentication.
     """
 

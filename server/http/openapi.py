@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from server.http.answers import encode
 from server.http.endpoints import Endpoint, Query
+from server.http.words import FIELDS, parameter
 
 PATH = "/openapi.json"
 _SCHEMES = {"apiKey": {"type": "apiKey", "in": "header", "name": "X-API-KEY"}}
@@ -30,6 +31,19 @@ _ERRORS = {
 }
 _SUCCESSES = {200: "Done", 201: "Created", 202: "Accepted"}
 _WAITING = (429, 503)
+_TENANT = Query(
+    "Tenant-ID",
+    "The tenant, by its customer id: required where tenants are on, but for their own keys; else ignored.",
+)
+_OF_ENVIRONMENTS = ("/admin/v1/tenants", "/admin/v1/environments")
+_LIMITS = {
+    name: {"schema": {"type": "integer"}, "description": f"{meaning} Only where rate limits are on."}
+    for name, meaning in {
+        "X-RateLimit-Limit": "Requests that may come at once.",
+        "X-RateLimit-Remaining": "Those that are left of them.",
+        "X-RateLimit-Reset": "When all are back: unix seconds.",
+    }.items()
+}
 _CONVERTER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
@@ -45,6 +59,8 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     for endpoint in endpoints:
         types += [type_ for type_ in (endpoint.body, endpoint.answer) if type_ is not None]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    for component in components.values():
+        _describe(component)
     remaining = iter(schemas[1:])
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -59,6 +75,7 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             "version": version("podium"),
             "description": "Real-time leaderboards: an event in, a rank out.",
         },
+        "servers": [{"url": "/", "description": "Where this document comes from"}],
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": _SCHEMES},
     }
@@ -76,12 +93,16 @@ def openapi_route(endpoints: Sequence[Endpoint]) -> Route:
 
 def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[str, Any]:
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        _parameter(Query(name, parameter(endpoint.path, name), required=True), "path")
         for name in _CONVERTER.findall(endpoint.path)
     ]
     parameters += [_parameter(query, "query") for query in endpoint.query]
-    parameters += [_parameter(header, "header") for header in endpoint.headers]
+    tenant = not endpoint.path.startswith(_OF_ENVIRONMENTS) and (endpoint.needs or 401 in endpoint.statuses)
+    headers = (*endpoint.headers, _TENANT) if tenant else endpoint.headers
+    parameters += [_parameter(header, "header") for header in headers]
     statuses = [*endpoint.statuses]
+    if tenant and 422 not in statuses:
+        statuses.append(422)
     if endpoint.needs:
         statuses += [status for status in (401, 403, 422, 429) if status not in statuses]  # 422: of Tenant-ID, too
     if body is not None and 413 not in statuses:
@@ -123,6 +144,14 @@ def _response(status: int, answer: Any, error: Any) -> dict[str, Any]:
     schema = answer if good else error
     if schema is not None:
         response["content"] = {"application/json": {"schema": schema}}
+    response["headers"] = dict(_LIMITS)
     if status in _WAITING:
-        response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+        response["headers"]["Retry-After"] = {"schema": {"type": "integer"}, "description": "Seconds"}
     return response
+
+
+def _describe(component: dict[str, Any]) -> None:
+    """Say of the fields what they mean, where their type doesn't."""
+    for name, schema in component.get("properties", {}).items():
+        if "description" not in schema and name in FIELDS:
+            schema["description"] = FIELDS[name]

@@ -151,6 +151,7 @@ class Resource(Generic[T, C, U, R]):
             Query("limit", "Rows of the page.", _integer(1, BATCH_MAX, LIST_DEFAULT)),
             Query("skip", "Rows before the page.", _integer(0, None, 0)),
         )
+        unknown = (404,) if self.parent is not None else ()
         named = Query(
             "ids", "1 to 100 ids: repeated (each is taken whole), or one value joined by commas.", required=True
         )
@@ -161,7 +162,7 @@ class Resource(Generic[T, C, U, R]):
                 f"List {rows}, in the order they were made",
                 tag,
                 "admin",
-                (200, 400, 422, 503),
+                (200, 400, *unknown, 422, 503),
                 self._list,
                 answer=_of(list, self.row_type),
                 query=page,
@@ -172,7 +173,7 @@ class Resource(Generic[T, C, U, R]):
                 f"Create {rows}",
                 tag,
                 "admin",
-                (201, 200, 400, 422, 503),
+                (201, 200, 400, *unknown, 422, 503),
                 self.post,
                 body=_of(list, self.create_type),
                 answer=_of(Created, self.row_type),
@@ -184,7 +185,7 @@ class Resource(Generic[T, C, U, R]):
                 f"Change {rows}",
                 tag,
                 "admin",
-                (200, 400, 422, 503),
+                (200, 400, *unknown, 422, 503),
                 self.patch,
                 body=_of(list, self.update_type),
                 answer=_of(Updated, self.row_type),
@@ -196,7 +197,7 @@ class Resource(Generic[T, C, U, R]):
                 f"Delete {rows}",
                 tag,
                 "admin",
-                (200, 422, 503),
+                (200, *unknown, 422, 503),
                 self.delete,
                 answer=Deleted,
                 query=(named,),

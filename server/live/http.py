@@ -52,7 +52,7 @@ ENDPOINTS: list[Endpoint] = [
         summary="Watch a leaderboard: Server-Sent Events",
         tag="Live",
         needs="",
-        statuses=(200, 400, 403, 404, 422, 503),
+        statuses=(200, 400, 401, 403, 404, 422, 429, 503),
         asgi=Raw(_live),
         query=(
             Query(

@@ -5,11 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from server.app import ENDPOINTS
 from server.features.leaderboards.admin import ENDPOINTS as LEADERBOARDS
 from server.features.metrics.admin import ENDPOINTS as METRICS
 from server.features.users.admin import ENDPOINTS as ATTRIBUTES
 from server.http.endpoints import Endpoint, Query
 from server.http.openapi import document
+from server.http.words import FIELDS
 
 
 class Thing(msgspec.Struct):
@@ -49,6 +51,7 @@ def test_operation(whole: dict[str, Any]) -> None:
     assert [(p["name"], p["in"]) for p in operation["parameters"]] == [
         ("loud", "query"),
         ("Idempotency-Key", "header"),
+        ("Tenant-ID", "header"),
     ]
     assert "Retry-After" in operation["responses"]["429"]["headers"]
 
@@ -91,6 +94,30 @@ def test_every_reference_is_there(whole: dict[str, Any]) -> None:
 def test_operation_ids_are_unique(whole: dict[str, Any]) -> None:
     ids = [operation["operationId"] for path in whole["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids)) == 18
+
+
+def test_everything_is_said_of_every_operation() -> None:
+    whole = document(ENDPOINTS)
+    assert whole["servers"]
+    for path, operations in whole["paths"].items():
+        for method, operation in operations.items():
+            for parameter in operation["parameters"]:
+                assert parameter["description"], (method, path, parameter["name"])
+            named = "Tenant-ID" in {parameter["name"] for parameter in operation["parameters"]}
+            assert named is not path.startswith(("/admin/v1/tenants", "/admin/v1/environments")), path
+            assert not named or "422" in operation["responses"]
+            assert "401" in operation["responses"]
+            for status, response in operation["responses"].items():
+                assert ("Retry-After" in response["headers"]) is (status in ("429", "503"))
+                assert "X-RateLimit-Remaining" in response["headers"]
+    for part in ("levels", "boosts", "triggers"):
+        for operation in whole["paths"][f"/admin/v1/points/{{systemId}}/{part}"].values():
+            assert "404" in operation["responses"]
+    schemas = whole["components"]["schemas"]
+    fields = [field for schema in schemas.values() for field in schema.get("properties", {}).values()]
+    said = sum("description" in field for field in fields)
+    assert said > len(fields) / 2
+    assert schemas["Tenant"]["properties"]["name"]["description"] == FIELDS["name"]
 
 
 def test_five_verbs(whole: dict[str, Any]) -> None:
