@@ -316,12 +316,13 @@ def _tick(turn: Turn, tick: Tick) -> Applied:
 
 def _remove(turn: Turn, command: RemoveStanding) -> Applied:
     state = turn.old
+    blocked = state.blocked
+    if command.block is False:
+        return _end(turn, blocked=tuple(name for name in blocked if name != command.blocks))
     live = leaderboards.live(turn.index.leaderboard_by_number, turn.boards)
     turn.move(leaderboards.removal(live, command.leaderboard, command.run))
-    blocked = state.blocked
-    if command.block is not None:
-        others = tuple(name for name in blocked if name != command.blocks)
-        blocked = (*others, command.blocks) if command.block else others
+    if command.block and command.blocks not in blocked:
+        blocked = (*blocked, command.blocks)
     filled = state.filled
     if command.run is None and command.leaderboard not in filled:
         filled = (*filled, command.leaderboard)  # what was taken off must not come back from stored events

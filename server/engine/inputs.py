@@ -57,8 +57,8 @@ class Erase(msgspec.Struct, frozen=True, gc=False):
 
 
 class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
-    """Take a user off a leaderboard (its number), or off one run of it. ``block`` also bars the user from it, or
-    lifts that; None leaves it as it is."""
+    """Take a user off a leaderboard (its number), or off one run of it. ``block`` true also bars the user from it;
+    false takes nobody off, and lifts that; None leaves it as it is."""
 
     user: str
     leaderboard: int

@@ -79,8 +79,8 @@ async def test_users_are_taken_off_and_barred(
 ) -> None:
     await score(http, clock, "a", 5)
     path = f"/admin/v1/leaderboards/{boards['sum']}/users"
-    gone = await http.delete(path, params={"ids": "a,nobody"})
-    assert gone.json() == {"removed": ["a"], "unknown": ["nobody"]}
+    gone = await http.delete(path, params={"ids": ["a", "nobody", "a,b"]})
+    assert gone.json() == {"removed": ["a"], "unknown": ["nobody", "a,b"], "unblocked": []}
     assert (await get(http, "sum"))["rankings"] == []
     assert places((await get(http, "best"))["rankings"]) == [(1, "a", 5)]
     assert (await score(http, clock, "a", 2))["sum"]["rank"] == 1
@@ -88,8 +88,11 @@ async def test_users_are_taken_off_and_barred(
 
     await http.delete(path, params={"ids": "a", "block": "true"})
     assert set(await score(http, clock, "a", 9)) == {"best", "last"}
-    await http.delete(path, params={"ids": "a", "block": "false"})
+    lifted = await http.delete(path, params={"ids": "a", "block": "false"})
+    assert lifted.json() == {"removed": [], "unknown": [], "unblocked": ["a"]}
     assert set(await score(http, clock, "a", 1)) == {"sum", "last"}
+    await http.delete(path, params={"ids": "a", "block": "false"})
+    assert places((await get(http, "sum"))["rankings"]) == [(1, "a", 1)]  # the score stays
     await flush(services)
     assert await services.pool.fetchval("SELECT count(*) FROM board_entries WHERE user_id = 'a'") == 3
 

@@ -19,7 +19,7 @@ from server.core.errors import NotFound, Unavailable
 from server.core.periods import iso
 from server.features.leaderboards import moderation
 from server.features.points import api as points
-from server.features.users import timeline
+from server.features.users import events
 from server.http.services import services
 
 ENTRIES, LOOKED_AT = 20, 500
@@ -45,7 +45,7 @@ async def get_debug(request: Request) -> Response:
         for item in msgspec.msgpack.decode(fields[b"e"])
         if item[0] == user
     ]
-    newest = await ask(request, timeline.get_events, query={"userId": user, "limit": EVENTS})
+    newest = await ask(request, events.get_events, query={"userId": user, "limit": EVENTS})
     key = request.query_params.get("board")
     return page(
         request,
@@ -71,8 +71,8 @@ async def _why(request: Request, user: str, key: str) -> dict[str, Any]:
         raise NotFound(f"There is no leaderboard {key}")
     if board.rank_by == "metric":
         path = {"id": board.id, "userId": user}
-        events = await ask(request, moderation.get_events, path, {"limit": WHY_MAX})
-        rows = [(one["at"], one["value"], one["id"]) for one in events]
+        counted = await ask(request, moderation.get_events, path, {"limit": WHY_MAX})
+        rows = [(one["at"], one["value"], one["id"]) for one in counted]
         note = f"Events of the present run, the newest {WHY_MAX} at most; operator {board.operator}."
     elif board.rank_by == "points":
         system = next(one for one in index.catalog.points if one.id == board.points_system_id)

@@ -44,10 +44,11 @@ TRIES = 5
 
 
 class RemovedUsers(msgspec.Struct, frozen=True):
-    """Users who were taken off the leaderboard, and those who are unknown."""
+    """Users who were taken off the leaderboard, those who were let in again, and those who are unknown."""
 
     removed: list[str]
     unknown: list[str]
+    unblocked: list[str] = []
 
 
 class ScoreEvent(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,14 +77,14 @@ async def delete_users(request: Request) -> Response:
     """``DELETE /admin/v1/leaderboards/{id}/users``."""
     parts, space = services(request), principal(request).space
     board = by_id(request)
-    users = params.ids(request, "ids", USERS_MAX)
+    users = params.exact_ids(request, "ids", USERS_MAX)
     asked = params.day(request, "run")
     block = params.boolean(request, "block") if "block" in request.query_params else None
     run = None if asked is None else select_run(board, asked, asked)
     if run is not None and is_final(board, run):
         raise Unprocessable("run is final: it can't be changed any more")
     name = None if run is None else run_name(board, run)
-    removed, unknown = [], []
+    done, unknown = [], []
     for user in users:
         ids.check_id("ids", user)
     async with auditing(request) as entries:
@@ -91,11 +92,11 @@ async def delete_users(request: Request) -> Response:
             try:
                 await parts.commit(space, RemoveStanding(user, board.number, name, parts.clock(), block))
                 what = {"leaderboard": board.key, "run": name, "block": block}
-                entries.append(Entry("remove", "standing", user, None, what))
-                removed.append(user)
+                entries.append(Entry("unblock" if block is False else "remove", "standing", user, None, what))
+                done.append(user)
             except NotFound:
                 unknown.append(user)
-    return answer(RemovedUsers(removed, unknown))
+    return answer(RemovedUsers([], unknown, done) if block is False else RemovedUsers(done, unknown))
 
 
 async def get_events(request: Request) -> Response:
@@ -324,12 +325,12 @@ ENDPOINTS: list[Endpoint] = [
         handler=delete_users,
         answer=RemovedUsers,
         query=(
-            Query("ids", "1 to 100 user ids: repeated, or joined by commas.", required=True),
+            Query("ids", "1 to 100 user ids, repeated: a comma is part of an id.", required=True),
             _RUN,
             Query(
                 "block",
-                "true bars them from then on, false lets them in again; without it the next event brings them "
-                "back.",
+                "true bars them from then on; without it the next event brings them back. false takes nobody off: "
+                "it lets in again who was barred.",
                 {"type": "boolean"},
             ),
         ),

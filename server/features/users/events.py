@@ -1,19 +1,91 @@
-"""One event: ``GET /admin/v1/events/{id}``."""
+"""Events as they are stored: ``GET /admin/v1/events`` and ``/admin/v1/events/{id}``."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
-from server.core.errors import NotFound
+from server.core import ids
+from server.core.errors import NotFound, Unprocessable
 from server.core.periods import iso
-from server.features.users.timeline import EventRow
+from server.engine.catalog import CatalogIndex
+from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
-from server.http.endpoints import Endpoint
+from server.http.endpoints import Endpoint, Query
 from server.http.resource import check_uuid
 from server.http.services import services
+
+ROWS_MAX = 200
+"""Rows of a page."""
+
+Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class EventRow(msgspec.Struct, frozen=True, rename="camel"):
+    """An event. ``corrects`` names the event that it undoes or corrects; a ``late`` one moved no repeating run."""
+
+    id: str
+    user_id: str
+    metric_key: str
+    value: float
+    at: Instant
+    late: bool
+    attributes: dict[str, str] | None
+    corrects: str | None
+
+
+class EventPage(msgspec.Struct, frozen=True, rename="camel"):
+    """Events, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
+
+    events: list[EventRow]
+    next_cursor: str | UnsetType = UNSET
+
+
+_SELECT = "SELECT id, user_id, metric, units, at_ms, late, attributes, corrects FROM events"
+
+
+async def get_events(request: Request) -> Response:
+    """``GET /admin/v1/events``."""
+    space = principal(request).space
+    index = space.index
+    limit = params.integer(request, "limit", 100, 1, ROWS_MAX)
+    user = request.query_params.get("userId")
+    metric = request.query_params.get("metricId")
+    first, last = params.day(request, "from"), params.day(request, "to")
+    values: list[Any] = [space.id, limit + 1]
+    where = ["space_id = $1"]
+
+    def add(condition: str, value: Any) -> None:
+        values.append(value)
+        where.append(condition.format(f"${len(values)}"))
+
+    if user is not None:
+        add("user_id = {}", ids.check_id("userId", user))
+    if metric is not None:
+        known = index.metric_by_id.get(check_uuid("metricId", metric))
+        if known is None:
+            raise Unprocessable("metricId names no metric")
+        add("metric = {}", known.number)
+    if first is not None:
+        add("day >= {}", first)
+    if last is not None:
+        add("day <= {}", last)
+    if (cursor := request.query_params.get("cursor")) is not None:
+        add("id < {}", check_uuid("cursor", cursor))
+    # Ids rise with the time of arrival. One user's are few enough to be sorted; all are read along their index.
+    async with acquired(services(request).pool) as connection:
+        rows = await connection.fetch(
+            f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT $2",
+            *values,
+        )
+    page = [_row(space.index, row) for row in rows[:limit]]
+    return answer(EventPage(page, page[-1].id if len(rows) > limit else UNSET))
 
 
 async def get_event(request: Request) -> Response:
@@ -21,34 +93,56 @@ async def get_event(request: Request) -> Response:
     space = principal(request).space
     async with acquired(services(request).pool) as connection:
         row = await connection.fetchrow(
-            "SELECT id, user_id, metric, units, at_ms, late, attributes, corrects FROM events"
-            " WHERE space_id = $1 AND id = $2",
-            space.id,
-            check_uuid("id", request.path_params["id"]),
+            f"{_SELECT} WHERE space_id = $1 AND id = $2", space.id, check_uuid("id", request.path_params["id"])
         )
     if row is None:
         raise NotFound("Event not found by ID")
-    metric = space.index.metric_by_number.get(row["metric"])
-    return answer(
-        EventRow(
-            str(row["id"]),
-            row["user_id"],
-            metric.key if metric is not None else "",
-            metric.value(row["units"]) if metric is not None else float(row["units"]),
-            iso(row["at_ms"]),
-            row["late"],
-            row["attributes"],
-            None if row["corrects"] is None else str(row["corrects"]),
-        )
+    return answer(_row(space.index, row))
+
+
+def _row(index: CatalogIndex, row: Any) -> EventRow:
+    metric = index.metric_by_number.get(row["metric"])
+    return EventRow(
+        str(row["id"]),
+        row["user_id"],
+        metric.key if metric is not None else "",
+        metric.value(row["units"]) if metric is not None else float(row["units"]),
+        iso(row["at_ms"]),
+        row["late"],
+        row["attributes"],
+        None if row["corrects"] is None else str(row["corrects"]),
     )
 
+
+_TAG = "Admin: events"
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": ROWS_MAX}
+_DAY = {"type": "string", "format": "date"}
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
+        path="/admin/v1/events",
+        summary="List events",
+        tag=_TAG,
+        needs="admin",
+        statuses=(200, 400, 422, 503),
+        handler=get_events,
+        answer=EventPage,
+        query=(
+            Query("userId", "Of one user."),
+            Query("metricId", "Of one metric."),
+            Query("from", "First local day.", _DAY),
+            Query("to", "Last local day.", _DAY),
+            Query("limit", "Events.", {**_LIMIT, "default": 100}),
+            Query("cursor", "`nextCursor` of the page before."),
+        ),
+        description="In the order in which they came in, the newest first. As Postgres has them.",
+    ),
+    Endpoint(
+        method="GET",
         path="/admin/v1/events/{id}",
         summary="One event",
-        tag="Admin: events",
+        tag=_TAG,
         needs="admin",
         statuses=(200, 404, 422, 503),
         handler=get_event,

@@ -1,4 +1,4 @@
-"""What happened to a user, the newest first: ``/admin/v1/users/{id}/timeline`` and ``/admin/v1/events``."""
+"""What happened to a user, the newest first: ``/admin/v1/users/{id}/timeline``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
-from server.http.resource import check_uuid
 from server.http.services import services
 
 ROWS_MAX = 200
@@ -50,26 +49,6 @@ class Timeline(msgspec.Struct, frozen=True, rename="camel"):
     """Rows, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
 
     rows: list[TimelineRow]
-    next_cursor: str | UnsetType = UNSET
-
-
-class EventRow(msgspec.Struct, frozen=True, rename="camel"):
-    """An event. ``corrects`` names the event that it undoes or corrects; a ``late`` one moved no repeating run."""
-
-    id: str
-    user_id: str
-    metric_key: str
-    value: float
-    at: Instant
-    late: bool
-    attributes: dict[str, str] | None
-    corrects: str | None
-
-
-class EventPage(msgspec.Struct, frozen=True, rename="camel"):
-    """Events, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
-
-    events: list[EventRow]
     next_cursor: str | UnsetType = UNSET
 
 
@@ -195,62 +174,8 @@ def _cause(index: CatalogIndex, number: int) -> str:
     return "reward" if number in index.leaderboard_by_number else "award"
 
 
-async def get_events(request: Request) -> Response:
-    """``GET /admin/v1/events``."""
-    space = principal(request).space
-    index = space.index
-    limit = params.integer(request, "limit", 100, 1, ROWS_MAX)
-    user = request.query_params.get("userId")
-    metric = request.query_params.get("metricId")
-    first, last = params.day(request, "from"), params.day(request, "to")
-    values: list[Any] = [space.id, limit + 1]
-    where = ["space_id = $1"]
-
-    def add(condition: str, value: Any) -> None:
-        values.append(value)
-        where.append(condition.format(f"${len(values)}"))
-
-    if user is not None:
-        add("user_id = {}", ids.check_id("userId", user))
-    if metric is not None:
-        known = index.metric_by_id.get(check_uuid("metricId", metric))
-        if known is None:
-            raise Unprocessable("metricId names no metric")
-        add("metric = {}", known.number)
-    if first is not None:
-        add("day >= {}", first)
-    if last is not None:
-        add("day <= {}", last)
-    if (cursor := request.query_params.get("cursor")) is not None:
-        add("id < {}", check_uuid("cursor", cursor))
-    # Ids rise with the time of arrival. One user's are few enough to be sorted; all are read along their index.
-    async with acquired(services(request).pool) as connection:
-        rows = await connection.fetch(
-            "SELECT id, user_id, metric, units, at_ms, late, attributes, corrects FROM events"  # noqa: S608
-            f" WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT $2",
-            *values,
-        )
-    page = []
-    for row in rows[:limit]:
-        of = index.metric_by_number.get(row["metric"])
-        page.append(
-            EventRow(
-                str(row["id"]),
-                row["user_id"],
-                of.key if of is not None else "",
-                of.value(row["units"]) if of is not None else float(row["units"]),
-                iso(row["at_ms"]),
-                row["late"],
-                row["attributes"],
-                None if row["corrects"] is None else str(row["corrects"]),
-            )
-        )
-    return answer(EventPage(page, page[-1].id if len(rows) > limit else UNSET))
-
-
 _TAG = "Admin: users"
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": ROWS_MAX}
-_DAY = {"type": "string", "format": "date"}
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint(
@@ -268,24 +193,5 @@ ENDPOINTS: list[Endpoint] = [
             Query("cursor", "`nextCursor` of the page before."),
         ),
         description="The newest first, as Postgres has it: as a rule 0.2 s behind.",
-    ),
-    Endpoint(
-        method="GET",
-        path="/admin/v1/events",
-        summary="List events",
-        tag="Admin: events",
-        needs="admin",
-        statuses=(200, 400, 422, 503),
-        handler=get_events,
-        answer=EventPage,
-        query=(
-            Query("userId", "Of one user."),
-            Query("metricId", "Of one metric."),
-            Query("from", "First local day.", _DAY),
-            Query("to", "Last local day.", _DAY),
-            Query("limit", "Events.", {**_LIMIT, "default": 100}),
-            Query("cursor", "`nextCursor` of the page before."),
-        ),
-        description="In the order in which they came in, the newest first. As Postgres has them.",
     ),
 ]
