@@ -80,7 +80,7 @@ async def drop_undo(request: Request, user: str) -> None:
 
 def _key(request: Request, user: str, id_: str) -> str:
     """A notice's key: of the session, the user and its id, and readable for nobody."""
-    name = sha256("\n".join((request.state.session.csrf, user, id_)).encode()).hexdigest()
+    name = sha256("\n".join((request.state.session.secret, user, id_)).encode()).hexdigest()
     return f"{request.state.space.keys.prefix}notice:{name}"
 
 

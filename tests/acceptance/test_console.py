@@ -82,7 +82,7 @@ async def test_a_user_writes_that_a_streak_is_lost(stack: Stack) -> None:
         await streak.get_by_role("link", name="Restore streak").click()
         await expect(page.locator("#preview")).to_have_text(f"The streak of 0 becomes one of {DAYS}.")
         await page.get_by_role("button", name="Restore streak").press("Enter")
-        await expect(page.get_by_role("status")).to_contain_text(f"The streak is back: {DAYS}")
+        await expect(page.locator(".notice.good")).to_contain_text(f"The streak is back: {DAYS}")
         await expect(page.locator("[data-streak]")).to_have_text(str(DAYS))
         await expect(page.locator("#audit")).to_contain_text("restore")
 

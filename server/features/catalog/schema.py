@@ -52,6 +52,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "branding": "How what is sent looks.",
         "experimentation": "The control group.",
         "aggregationPeriod": "How often recaps come.",
+        "homeZone": "IANA time zone of days that are nobody's own, like Europe/Paris.",
     },
     "ChangeBranding": {
         "appName": "The app's name; up to 255 characters.",

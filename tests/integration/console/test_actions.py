@@ -423,5 +423,5 @@ async def test_support_may_not_erase(
     secret = await account(services, "support", "s@example.com")
     async with signed_in(console_url, secret, "s@example.com") as support:
         sent = await form(support, path_of("freeze"), confirm="ann")
-        assert (await support.post(path_of("erase"), data=sent)).status_code == 404
+        assert (await support.post(path_of("erase"), data=sent)).status_code == 403
     assert await ids_left(http, services) == {"ann"}
