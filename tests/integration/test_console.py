@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -93,8 +94,8 @@ async def form(console: httpx.AsyncClient, path: str, **fields: str) -> dict[str
     hidden = [
         dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', one)) for one in (header, main)
     ]
-    # A page of an action that can't be done has no form of its own.
-    return {"csrf": hidden[0]["csrf"], **hidden[1], **fields}
+    # A page of an action that can't be done has no form of its own: one that somebody kept open is sent then.
+    return {"csrf": hidden[0]["csrf"], "form": secrets.token_hex(8), **hidden[1], **fields}
 
 
 async def act(console: httpx.AsyncClient, action: str, user: str = "ann", **fields: str) -> httpx.Response:
