@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ import hypothesis
 import msgspec
 import pytest
 import redis
+from httpx._transports import default as transports
 from sqlalchemy.engine import make_url
 
 from server.backends.embedded import (
@@ -25,7 +27,7 @@ from server.backends.embedded import (
     temporary_folder,
 )
 from server.backends.postgres.migrate import migrate
-from server.backends.postgres.pool import Pool, open_pool, prepare
+from server.backends.postgres.pool import Pool, open_pool
 from server.backends.redis.client import RedisClient
 from server.backends.redis.keys import Keys
 from server.spaces import store
@@ -51,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "podium", deadline=None, max_examples=2_000 if config.option.fuzz else 100
     )
     hypothesis.settings.load_profile("podium")
+    # Each client would read all certificates of the machine, for 45 ms; no test speaks TLS.
+    transports.create_ssl_context = functools.cache(transports.create_ssl_context)
 
 
 class SettableClock:
@@ -153,19 +157,15 @@ def clock() -> SettableClock:
 
 
 @pytest.fixture
-async def space_id(database_url: str, redis_client: RedisClient, clock: SettableClock) -> int:
+async def space_id(pool: Pool, redis_client: RedisClient, clock: SettableClock) -> int:
     """A production space with an empty catalog; Redis holds its epoch, Postgres the position of its log."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        await prepare(connection)
+    async with pool.acquire() as connection:
         id_ = await store.create_space(connection, now_ms=clock.now_ms)
         public_id = await connection.fetchval("SELECT public_id FROM spaces WHERE id = $1", id_)
         log_id = await seed_redis(redis_client, public_id)
         await connection.execute(
             "INSERT INTO log_positions (space_id, epoch, log_id) VALUES ($1, $2, $3)", id_, EPOCH, log_id
         )
-    finally:
-        await connection.close()
     return id_
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from trophy import AsyncTrophyApi
 from trophy.environment import TrophyApiEnvironment
@@ -19,6 +17,11 @@ from server.http.routes import routes
 from server.services import Services, open_services
 from server.settings import Settings
 from tests.conftest import SettableClock
+from tests.serving import serving
+
+
+ROUTES = routes(ENDPOINTS)
+"""Made once: its hundred patterns take 15 ms."""
 
 
 @pytest.fixture
@@ -34,18 +37,10 @@ async def services(
 @pytest.fixture
 async def base_url(services: Services) -> AsyncIterator[str]:
     """Where the server listens."""
-    app = Starlette(routes=routes(ENDPOINTS), exception_handlers=EXCEPTION_HANDLERS)
+    app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS)
     app.state.services = services
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, http="httptools")
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    ticking = asyncio.create_task(server.main_loop())
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await ticking
-    await server.shutdown()
+    async with serving(app, http="httptools") as url:
+        yield url
 
 
 @pytest.fixture

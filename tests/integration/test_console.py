@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -11,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 
 from server.app import web_folder
@@ -21,6 +19,7 @@ from server.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 from tests.integration.test_tenants import revive
+from tests.serving import serving
 
 EVIL = "<script>alert('x')</script>'; DROP TABLE users; -- \u05d0"
 
@@ -30,16 +29,8 @@ async def console_url(services: Services) -> AsyncIterator[str]:
     """Where the console is served."""
     app = Starlette(routes=console_routes(web_folder()))
     app.state.services = services
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    ticking = asyncio.create_task(server.main_loop())
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await ticking
-    await server.shutdown()
+    async with serving(app) as url:
+        yield url
 
 
 @asynccontextmanager

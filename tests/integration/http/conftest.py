@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,6 +33,7 @@ from server.http.routes import routes
 from server.live import http as live
 from server.spaces.directory import Directory
 from tests.conftest import SettableClock
+from tests.serving import serving
 
 BODY_LIMIT = 20_000
 
@@ -77,13 +76,16 @@ ENDPOINTS = [
 ]
 
 
+ROUTES = [*routes(ENDPOINTS), openapi_route(ENDPOINTS), *docs_routes()]
+
+
 @pytest.fixture
 async def base_url(
     directory: Directory, pool: Pool, redis_client: RedisClient, clock: SettableClock
 ) -> AsyncIterator[str]:
     """Where the server listens."""
     app = Starlette(
-        routes=[*routes(ENDPOINTS), openapi_route(ENDPOINTS), *docs_routes()],
+        routes=ROUTES,
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.services = SimpleNamespace(
@@ -93,16 +95,8 @@ async def base_url(
         clock=clock,
         settings=SimpleNamespace(body_limit=BODY_LIMIT, batch_limit=BODY_LIMIT),
     )
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, http="httptools")
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    ticking = asyncio.create_task(server.main_loop())
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await ticking
-    await server.shutdown()
+    async with serving(app, http="httptools") as url:
+        yield url
 
 
 @pytest.fixture
