@@ -19,7 +19,6 @@ from server.settings import Settings
 from tests.conftest import SettableClock
 from tests.serving import serving
 
-
 ROUTES = routes(ENDPOINTS)
 """Made once: its hundred patterns take 15 ms."""
 
