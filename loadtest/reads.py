@@ -145,7 +145,7 @@ async def _history(stack: Stack) -> None:
         for table, statement in tqdm(_HISTORY.items(), desc="history", unit="table"):
             await connection.execute(statement.format(**names), timeout=3_600)
             await connection.execute(f"VACUUM ANALYZE {table}", timeout=3_600)
-        await connection.execute("VACUUM ANALYZE users", timeout=3_600)
+        await connection.execute("VACUUM ANALYZE users, user_words", timeout=3_600)
         await connection.execute("CHECKPOINT", timeout=3_600)
 
 
@@ -189,7 +189,7 @@ async def _veteran(stack: Stack, http: httpx.AsyncClient) -> None:
     headers = {"X-API-KEY": made["apiKey"]}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=300, follow_redirects=False) as own:
         for _ in range(100):
-            if (await own.get("/admin/v1/metrics")).status_code == 200:
+            if (await own.get("/v1/users/vera")).status_code == 404:  # a worker has brought it to life
                 break
             await asyncio.sleep(0.2)
         metric = (await _created(own, "metrics", [{"key": "words", "name": "Words"}]))[0]["id"]

@@ -123,26 +123,33 @@ async def _by_word(
     connection: PoolConnection, space_id: int, search: str, attributes: dict[str, str], after: _After, limit: int
 ) -> list[_Found]:
     """Users who aren't found by id, and of whose name a word or whose e-mail begins with ``search``, by that."""
+    folded = await connection.fetchval("SELECT folded($1)", search)
+    if not folded:
+        return []
+    # Along the index of words from one place on (a second lower bound would make it begin at the first word), each
+    # user by the first word that matches. OFFSET and the subquery keep Postgres from joining all words.
     rows = await connection.fetch(
         """
         SELECT u.id, u.state, w.word
-        FROM user_words w JOIN users u ON u.space_id = w.space_id AND u.id = w.user_id
-        WHERE w.space_id = $1 AND w.word >= folded($2) AND w.word <= folded($2) || $3
-            AND (w.word, w.user_id) > ($4, $5) AND NOT (w.user_id >= $2 AND w.user_id <= $2 || $3)
-            AND u.attributes @> $6::jsonb
-            AND NOT EXISTS (
-                SELECT FROM user_words other WHERE other.space_id = $1 AND other.user_id = w.user_id
-                    AND other.word >= folded($2) AND other.word < w.word)
-            AND folded($2) <> ''
+        FROM user_words w CROSS JOIN LATERAL (
+            SELECT id, state FROM users
+            WHERE space_id = $1 AND id = w.user_id AND ($6::jsonb = '{}'::jsonb OR attributes @> $6::jsonb)
+            OFFSET 0
+        ) AS u
+        WHERE w.space_id = $1 AND (w.word, w.user_id) > ($4, $5) AND w.word <= $8 || $3
+            AND NOT (w.user_id >= $2 AND w.user_id <= $2 || $3)
+            AND w.word = (
+                SELECT min(word) FROM user_words WHERE space_id = $1 AND user_id = w.user_id AND word >= $8)
         ORDER BY w.word, w.user_id LIMIT $7
         """,
         space_id,
         search,
         _LAST,
-        after.word or "",
+        after.word or folded,
         after.id if after.word else "",
         attributes,
         limit,
+        folded,
     )
     return [_Found(*row) for row in rows]
 
