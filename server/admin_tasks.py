@@ -15,12 +15,10 @@ from server.backends.postgres.pool import AWAY, Connection, prepare
 from server.clock import system_clock
 from server.console import accounts
 from server.core.errors import StartError, Unavailable, Unprocessable
-from server.services import open_services
 from server.settings import Settings
 from server.spaces import audit, store
 from server.spaces.audit import Entry
 from server.spaces.origins import change_origins, check_origins
-from server.writebehind.rebuild import rebuild
 
 _ACTOR = "podium, at the command line"
 """Who that is in the audit log: whoever has the database's password."""
@@ -270,6 +268,9 @@ async def change_space_origins(
 
 async def rebuild_spaces(settings: Settings, space: str | None) -> None:
     """Rebuild one space, or all, with a progress bar."""
+    from server.services import open_services
+    from server.writebehind.rebuild import rebuild
+
     try:
         async with open_services(settings) as services:
             await services.directory.refresh()

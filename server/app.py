@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import mimetypes
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +20,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
+from server import settings as settings_module
+from server.clock import system_clock
 from server.console.app import console_routes
 from server.demo import session as demo
 from server.features.achievements import admin as achievements_admin
@@ -54,13 +58,16 @@ from server.features.users import people as users_people
 from server.features.users import timeline as users_timeline
 from server.features.wrapped import api as wrapped_api
 from server.http import origins
+from server.http.cors import CrossOrigin
 from server.http.docs import docs_routes
 from server.http.endpoints import Raw
 from server.http.errors import EXCEPTION_HANDLERS
 from server.http.openapi import openapi_route
+from server.http.rate_limits import RateLimits
 from server.http.routes import routes
 from server.http.widget import Widget
 from server.intake import http as intake_http
+from server.intake.http import HotPath
 from server.live import http as live_http
 from server.live.hub import Hub
 from server.live.limits import Door, Limits
@@ -69,7 +76,7 @@ from server.live.socket import LiveSocket
 from server.live.sse import LiveStreams
 from server.services import Services, open_services
 from server.settings import Settings
-from server.telemetry import metrics
+from server.telemetry import logs, metrics
 from server.telemetry.health import log_state, readiness
 from server.warm import keep_warm
 
@@ -203,6 +210,17 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(routes=pages, lifespan=lifespan, exception_handlers=EXCEPTION_HANDLERS)
     app.state.settings = settings
     return app
+
+
+def app_from_environment() -> CrossOrigin:
+    """All of it, for uvicorn's processes, which inherit nothing but the environment."""
+    settings = settings_module.load(os.environ)
+    logs.configure(settings.log_level, settings.log_format)
+    app = create_app(settings)
+    inner: ASGIApp = HotPath(app)
+    if settings.rate_limit_key or settings.rate_limit_address:
+        inner = RateLimits(inner, settings.rate_limit_key, settings.rate_limit_address, system_clock)
+    return CrossOrigin(inner, lambda: app.state.services.directory)
 
 
 def _say_goodbye_first(socket: LiveSocket, streams: LiveStreams) -> None:

@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine
-from functools import wraps
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import click
 import uvloop
 
-from server.catalog_command import catalog
 from server.core.errors import StartError
-from server.importing.command import import_
 from server.settings import Settings, load
 from server.telemetry import logs
 
-P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
 
 
-def _sentences(command: Callable[P, R]) -> Callable[P, R]:
-    """What stops a command is one sentence on stderr and exit code 1, never a stack trace."""
+class _Commands(click.Group):
+    """Those that stand in files of their own are imported when they are asked for: they need half of the server,
+    and every process would wait for it at its start."""
 
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+    _elsewhere = ("catalog", "import")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return [*super().list_commands(ctx), *self._elsewhere]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name."""
+        if cmd_name == "import":
+            from server.importing.command import import_
+
+            return import_
+        if cmd_name == "catalog":
+            from server.catalog_command import catalog
+
+            return catalog
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; what stops a command is one sentence on stderr and exit code 1, never a stack trace."""
         try:
-            return command(*args, **kwargs)
+            return super().invoke(ctx)
         except StartError as error:
             click.echo(f"podium: {error}", err=True)
             raise SystemExit(1) from None
 
-    return run
 
-
-@click.group()
+@click.group(cls=_Commands)
 @click.version_option(package_name="podium")
 def main() -> None:
     """Podium: a self-hosted, real-time leaderboard and gamification server.
@@ -60,7 +72,6 @@ def main() -> None:
 )
 @click.option("--no-demo", is_flag=True, help="Empty catalog, no traffic, no demo page.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
-@_sentences
 def dev(port: int, data: Path, no_demo: bool, workers: int) -> None:
     """Run everything here: Valkey, Postgres, web, worker, and a demo to look at."""
     from server.dev import run
@@ -69,7 +80,6 @@ def dev(port: int, data: Path, no_demo: bool, workers: int) -> None:
 
 
 @main.command()
-@_sentences
 def web() -> None:
     """Serve HTTP and WebSocket."""
     from server.serve import serve
@@ -78,7 +88,6 @@ def web() -> None:
 
 
 @main.command()
-@_sentences
 def worker() -> None:
     """Write to Postgres what was accepted, rebuild Redis where it is needed, and do what is due."""
     from server import worker as worker_process
@@ -88,7 +97,6 @@ def worker() -> None:
 
 
 @main.command()
-@_sentences
 def migrate() -> None:
     """Bring the database to this release, and make the first space if there is none."""
     from server import admin_tasks
@@ -113,7 +121,6 @@ def keys() -> None:
     show_default=True,
     help="What the key may do; can be given more than once.",
 )
-@_sentences
 def create_key(name: str, space: str | None, capabilities: tuple[str, ...]) -> None:
     """Make a key and print it, once: only its hash is kept."""
     from server import admin_tasks
@@ -123,7 +130,6 @@ def create_key(name: str, space: str | None, capabilities: tuple[str, ...]) -> N
 
 @keys.command("list")
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
-@_sentences
 def list_keys(space: str | None) -> None:
     """Print the keys of a space, one a line: prefix, what it may do, since when, last use (UTC), name.
 
@@ -137,7 +143,6 @@ def list_keys(space: str | None) -> None:
 
 @keys.command("revoke")
 @click.argument("prefix")
-@_sentences
 def revoke_key(prefix: str) -> None:
     """Take a key back, by its PREFIX (what stands before the dot); it is refused within a second."""
     from server import admin_tasks
@@ -148,7 +153,6 @@ def revoke_key(prefix: str) -> None:
 
 @keys.command("rotate")
 @click.argument("prefix")
-@_sentences
 def rotate_key(prefix: str) -> None:
     """Put a new key in the place of one, by its PREFIX, and print it, once. The old one is refused within a
     second."""
@@ -161,7 +165,6 @@ def rotate_key(prefix: str) -> None:
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
 @click.option("--add", multiple=True, metavar="ORIGIN", help="Like https://app.example.com; more than once.")
 @click.option("--remove", multiple=True, metavar="ORIGIN", help="Can be given more than once.")
-@_sentences
 def origins(space: str | None, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Change which pages may talk to a space, and print the list, one origin a line."""
     from server import admin_tasks
@@ -173,7 +176,6 @@ def origins(space: str | None, add: tuple[str, ...], remove: tuple[str, ...]) ->
 @main.command()
 @click.option("--space", default=None, help="Public id of the space; default: every space.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@_sentences
 def rebuild(space: str | None, yes: bool) -> None:
     """Empty Redis and fill it again from Postgres. What was not flushed yet is lost."""
     from server import admin_tasks
@@ -198,7 +200,6 @@ def users() -> None:
 @click.option("--name", default="", help="What the audit log calls them; default: the e-mail.")
 @click.option("--role", type=ROLES, default="support", show_default=True, help=ROLES_HELP)
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
-@_sentences
 def create_user(email: str, name: str, role: str, space: str | None) -> None:
     """Make an account and print its password, once."""
     from server import admin_tasks
@@ -207,7 +208,6 @@ def create_user(email: str, name: str, role: str, space: str | None) -> None:
 
 
 @users.command("list")
-@_sentences
 def list_users() -> None:
     """Print the accounts, one a line: e-mail, role, environment, since when, last sign-in (UTC), name."""
     from server import admin_tasks
@@ -219,7 +219,6 @@ def list_users() -> None:
 @users.command("set-role")
 @click.argument("email")
 @click.option("--role", required=True, type=ROLES, help=ROLES_HELP)
-@_sentences
 def set_user_role(email: str, role: str) -> None:
     """Give an account another role; it holds at once, where somebody is signed in too."""
     from server import admin_tasks
@@ -230,7 +229,6 @@ def set_user_role(email: str, role: str) -> None:
 
 @users.command("reset-password")
 @click.argument("email")
-@_sentences
 def reset_user_password(email: str) -> None:
     """Print a new password of an account, once, and sign it out everywhere."""
     from server import admin_tasks
@@ -240,7 +238,6 @@ def reset_user_password(email: str) -> None:
 
 @users.command("disable")
 @click.argument("email")
-@_sentences
 def disable_user(email: str) -> None:
     """Sign an account out everywhere and let it in no more."""
     from server import admin_tasks
@@ -251,7 +248,6 @@ def disable_user(email: str) -> None:
 
 @users.command("enable")
 @click.argument("email")
-@_sentences
 def enable_user(email: str) -> None:
     """Let a disabled account in again and print its new password, once."""
     from server import admin_tasks
@@ -265,7 +261,6 @@ def environments() -> None:
 
 
 @environments.command("list")
-@_sentences
 def list_environments() -> None:
     """Print the spaces of each environment, one a line: environment, tenant, public id."""
     from server import admin_tasks
@@ -276,7 +271,6 @@ def list_environments() -> None:
 
 @environments.command("create")
 @click.argument("name")
-@_sentences
 def create_environment(name: str) -> None:
     """Make the environment NAME, like staging, and print its first admin key, once.
 
@@ -285,13 +279,6 @@ def create_environment(name: str) -> None:
     from server import admin_tasks
 
     click.echo(_run(admin_tasks.create_environment(_settings().database_url, name)))
-
-
-main.add_command(import_, "import")
-main.add_command(catalog)
-for _command in catalog.commands.values():
-    if _command.callback is not None:
-        _command.callback = _sentences(_command.callback)
 
 
 def _settings() -> Settings:

@@ -7,19 +7,11 @@ import socket
 import tempfile
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from server import settings as settings_module
-from server.app import create_app
-from server.clock import system_clock
 from server.core.errors import StartError
-from server.http.cors import CrossOrigin
-from server.http.rate_limits import RateLimits
 from server.http.transport import DirectWebSocket, JoinedProtocol
-from server.intake.http import HotPath
 from server.settings import Settings
-from server.telemetry import logs
 
 GRACE_S = 2
 """What a stop waits for requests under way; viewers were told before (close code 3001)."""
@@ -27,21 +19,11 @@ BACKLOG = 4_096
 """Connections that the kernel holds while 5,000 viewers connect at once."""
 
 
-def app_from_environment() -> CrossOrigin:
-    """For uvicorn's worker processes, which inherit nothing but the environment."""
-    settings = settings_module.load(os.environ)
-    logs.configure(settings.log_level, settings.log_format)
-    app = create_app(settings)
-    inner: ASGIApp = HotPath(app)
-    if settings.rate_limit_key or settings.rate_limit_address:
-        inner = RateLimits(inner, settings.rate_limit_key, settings.rate_limit_address, system_clock)
-    return CrossOrigin(inner, lambda: app.state.services.directory)
-
-
-def serve(settings: Settings, app: str = "server.serve:app_from_environment") -> int:
+def serve(settings: Settings, app: str = "server.app:app_from_environment") -> int:
     """Serve until SIGTERM or SIGINT; the exit code. ``StartError`` if the port is taken.
 
-    ``app`` is a factory as ``module:function``; the benchmark compares with a smaller one on the same settings.
+    ``app`` is a factory as ``module:function``, imported only where it runs: with several processes the first one
+    only minds the others. The benchmark compares with a smaller one on the same settings.
     """
     config = uvicorn.Config(
         app,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import cache
 from hashlib import sha256
 from typing import Literal, NamedTuple
 from uuid import uuid4
@@ -20,8 +21,6 @@ ROLES: tuple[Role, ...] = ("viewer", "support", "admin")
 PASSWORD_BYTES = 18
 
 _hasher = PasswordHasher()
-_NOBODY = _hasher.hash("nobody")
-"""Checked where there is no such account, so that an answer takes as long."""
 
 
 class Account(NamedTuple):
@@ -128,8 +127,8 @@ async def check(pool: Pool, email: str, password: str) -> Account | None:
             email,
         )
     # Without the connection: this is made to take long.
-    good = await asyncio.to_thread(_verify, _NOBODY if row is None else row["hash"], password)
-    return _account(*row) if good and row is not None else None
+    good = await asyncio.to_thread(_verify, None if row is None else row["hash"], password)
+    return _account(*row) if row is not None and good else None
 
 
 def _account(id_: str, space_id: int, email: str, name: str, role: Role, hash_: str) -> Account:
@@ -142,8 +141,15 @@ def _new_password() -> tuple[str, str]:
     return password, _hasher.hash(password)
 
 
-def _verify(hash_: str, password: str) -> bool:
+@cache
+def _nobody() -> str:
+    """Checked where there is no such account. Made at the first sign-in: it takes as long as one."""
+    return _hasher.hash("nobody")
+
+
+def _verify(hash_: str | None, password: str) -> bool:
+    nobody = _nobody()
     try:
-        return _hasher.verify(hash_, password)
+        return _hasher.verify(nobody if hash_ is None else hash_, password) and hash_ is not None
     except (VerificationError, InvalidHashError):
         return False

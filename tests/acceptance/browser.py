@@ -1,4 +1,8 @@
-"""Headless Chromium for tests that look at pages."""
+"""Headless Chromium for tests that look at pages.
+
+One for each test process, as a start takes seconds; every page has a profile of its own. It lives in the loop of
+the session, and so do the tests and fixtures that use it: ``pytest.mark.asyncio(loop_scope="session")``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -26,12 +30,20 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def open_page(url: str, *, scripts: bool = True, **context: Any) -> AsyncIterator[Page]:
-    """A page that may log no error of its own. Without ``scripts`` it loads none by itself."""
-    errors: list[str] = []
+async def open_browser() -> AsyncIterator[Browser]:
+    """A browser; skips the test, or in CI fails it, where none is installed."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = await browser.new_page(**context)
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def open_page(browser: Browser, url: str, *, scripts: bool = True, **context: Any) -> AsyncIterator[Page]:
+    """A page that may log no error of its own. Without ``scripts`` it loads none by itself."""
+    errors: list[str] = []
+    async with await browser.new_context(**context) as profile:
+        page = await profile.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: errors.append(f"{error.name}: {error.message} {error.stack}"))
         if not scripts:
@@ -39,5 +51,4 @@ async def open_page(url: str, *, scripts: bool = True, **context: Any) -> AsyncI
         await page.goto(url)
         await page.unroute_all()
         yield page
-        await browser.close()
     assert not errors, errors

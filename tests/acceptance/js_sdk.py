@@ -7,21 +7,21 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import Browser
 
 from tests.waiting import until
 
 FOLDER = Path(__file__).with_name("js")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 LINE_MAX = 1 << 20
 
 Event = dict[str, Any]
+Sdk = Callable[[str], AbstractAsyncContextManager["Client"]]
+"""A client for the server at a URL: in Node, or in Chromium."""
 
 
 class Client:
@@ -128,12 +128,11 @@ async def in_node(url: str) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def in_chromium(url: str) -> AsyncIterator[Client]:
+async def in_chromium(browser: Browser, url: str) -> AsyncIterator[Client]:
     """The SDK's browser bundle in a page of the server's origin."""
-    needed("chromium", "centrifuge")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_program("chromium"), args=FLAGS)
-        page = await browser.new_page()
+    needed("centrifuge")
+    async with await browser.new_context() as profile:
+        page = await profile.new_page()
 
         async def run(command: dict[str, Any]) -> None:
             await page.evaluate("command => window.driver(command)", command)
@@ -152,7 +151,3 @@ async def in_chromium(url: str) -> AsyncIterator[Client]:
             }"""
         )
         yield client
-        await browser.close()
-
-
-ENVIRONMENTS = {"node": in_node, "chromium": in_chromium}

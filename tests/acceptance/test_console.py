@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.acceptance.browser import PATIENCE_MS, open_page
 from tests.acceptance.js_sdk import FOLDER, needed
 from tests.acceptance.stack import Board, Stack
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.asyncio(loop_scope="session")]
 
 DAYS = 42
 LOST_AGO = 3
@@ -31,9 +31,9 @@ COLOURFUL = {"overview", "users", "user", "action", "leaderboard"}
 
 
 @asynccontextmanager
-async def console(stack: Stack, path: str = "/console/", **context: Any) -> AsyncIterator[Page]:
+async def console(browser: Browser, stack: Stack, path: str = "/console/", **context: Any) -> AsyncIterator[Page]:
     """A page of the console, signed in by its form."""
-    async with open_page(f"{stack.url}{path}", **context) as page:
+    async with open_page(browser, f"{stack.url}{path}", **context) as page:
         await page.get_by_label("Password or admin key").fill(stack.admin_key)
         await page.get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("navigation")).to_be_visible()
@@ -68,8 +68,8 @@ async def lost_streak(stack: Stack) -> AsyncIterator[tuple[Board, str]]:
         await http.patch("/admin/v1/streaks/settings", json={"metrics": before["metrics"]})
 
 
-async def test_a_user_writes_that_a_streak_is_lost(stack: Stack) -> None:
-    async with lost_streak(stack) as (board, user), console(stack, "/console/users") as page:
+async def test_a_user_writes_that_a_streak_is_lost(browser: Browser, stack: Stack) -> None:
+    async with lost_streak(stack) as (board, user), console(browser, stack, "/console/users") as page:
         await expect(page).to_have_url(f"{stack.url}/console/users")
         search = page.get_by_role("searchbox")
         await search.fill(f"{user}@example")
@@ -104,9 +104,9 @@ async def test_a_user_writes_that_a_streak_is_lost(stack: Stack) -> None:
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-async def test_the_overview_moves(stack: Stack) -> None:
+async def test_the_overview_moves(browser: Browser, stack: Stack) -> None:
     board = await stack.board()
-    async with console(stack) as page, stack.http() as http:
+    async with console(browser, stack) as page, stack.http() as http:
         figure = page.locator("[data-figure=events]")
         await expect(page.locator("[data-figure=rate]")).not_to_have_text("…", timeout=PATIENCE_MS)
         before = await figure.text_content()
@@ -115,10 +115,13 @@ async def test_the_overview_moves(stack: Stack) -> None:
         await expect(page.locator("[data-health]")).to_contain_text("ok redis")
 
 
-async def test_every_page_passes_axe_and_fits(stack: Stack) -> None:
+async def test_every_page_passes_axe_and_fits(browser: Browser, stack: Stack) -> None:
     """Light by all rules; dark by those about colours, all else being the same; on a phone nothing sticks out."""
     needed("axe-core")
-    async with lost_streak(stack) as (board, user), console(stack, bypass_csp=True, locale="en-US") as page:
+    async with (
+        lost_streak(stack) as (board, user),
+        console(browser, stack, bypass_csp=True, locale="en-US") as page,
+    ):
         pages = {
             "overview": "/console/",
             "users": f"/console/users?search={user}",

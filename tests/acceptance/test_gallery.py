@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, Route, WebSocket, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, Route, WebSocket, expect
 
 from tests.acceptance.browser import PATIENCE_MS, open_page
 from tests.acceptance.stack import Stack, post
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("stack")
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.asyncio(loop_scope="session")]
 
 SCENES = {
     "live": ("live", "live", "Live"),
@@ -44,9 +45,9 @@ def widget(page: Page, scene: str) -> Locator:
     return page.locator(f'figure[data-scene="{scene}"] podium-leaderboard')
 
 
-@pytest.fixture
-async def gallery(stack: Stack) -> AsyncIterator[Page]:
-    async with open_page(f"{stack.url}/gallery", locale="en-US") as page:
+@pytest_asyncio.fixture(loop_scope="session")
+async def gallery(browser: Browser, stack: Stack) -> AsyncIterator[Page]:
+    async with open_page(browser, f"{stack.url}/gallery", locale="en-US") as page:
         await expect(widget(page, "offline")).to_have_attribute("data-state", "offline", timeout=PATIENCE_MS)
         yield page
 
@@ -75,9 +76,9 @@ async def test_right_to_left(gallery: Page) -> None:
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-async def test_rows_glide_unless_the_reader_minds(stack: Stack, motion: str) -> None:
+async def test_rows_glide_unless_the_reader_minds(browser: Browser, stack: Stack, motion: str) -> None:
     animations = "document.querySelector('[data-scene=live] podium-leaderboard').shadowRoot.getAnimations()"
-    async with open_page(f"{stack.url}/gallery/", reduced_motion=motion) as page:
+    async with open_page(browser, f"{stack.url}/gallery/", reduced_motion=motion) as page:
         moved = widget(page, "live").locator("li[data-move]")
         await expect(moved.first).to_be_visible(timeout=PATIENCE_MS)
         if motion == "reduce":
@@ -86,10 +87,10 @@ async def test_rows_glide_unless_the_reader_minds(stack: Stack, motion: str) -> 
             await page.wait_for_function(f"() => {animations}.some(one => one.effect.getKeyframes()[0].transform)")
 
 
-@pytest.fixture
-async def page(stack: Stack) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, stack: Stack) -> AsyncIterator[Page]:
     """A page of the server's own origin, to be written anew; an HTML one, as others don't upgrade elements."""
-    async with open_page(f"{stack.url}/gallery/", scripts=False, locale="en-US") as page:
+    async with open_page(browser, f"{stack.url}/gallery/", scripts=False, locale="en-US") as page:
         yield page
 
 

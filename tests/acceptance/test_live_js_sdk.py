@@ -6,20 +6,20 @@ import time
 
 import pytest
 
-from tests.acceptance.js_sdk import ENVIRONMENTS
+from tests.acceptance.js_sdk import Sdk
 from tests.acceptance.stack import Stack, post
 from tests.waiting import until
 
 pytestmark = [
     pytest.mark.xdist_group("stack"),
-    pytest.mark.parametrize("environment", ENVIRONMENTS),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 
-async def test_watches_and_posts(stack: Stack, environment: str) -> None:
+async def test_watches_and_posts(stack: Stack, sdk: Sdk) -> None:
     board = await stack.board()
     channel = f"leaderboard:{board.key}"
-    async with stack.http() as http, ENVIRONMENTS[environment](stack.url) as client:
+    async with stack.http() as http, sdk(stack.url) as client:
         for user, value in (("ann", 3), ("ben", 2)):
             await post(http, board.metric, user, value)
         await client.connect(stack.socket_url, await stack.token("ben", caps=["events:write"]))
@@ -35,10 +35,10 @@ async def test_watches_and_posts(stack: Stack, environment: str) -> None:
         assert client.told("connecting")[1:] == []
 
 
-async def test_own_place_and_events(stack: Stack, environment: str) -> None:
+async def test_own_place_and_events(stack: Stack, sdk: Sdk) -> None:
     board = await stack.board()
     own, events = f"leaderboard:{board.key}#ann", "user#ann"
-    async with stack.http() as http, ENVIRONMENTS[environment](stack.url) as client:
+    async with stack.http() as http, sdk(stack.url) as client:
         await post(http, board.metric, "ann", 3)
         await client.connect(stack.socket_url, await stack.token("ann"))
         await client.subscribe(own, around=1)
@@ -56,13 +56,13 @@ async def test_own_place_and_events(stack: Stack, environment: str) -> None:
         assert (await client.hear("publication", channel=events))["data"]["total"] == 7
 
 
-async def test_permissions(stack: Stack, environment: str) -> None:
+async def test_permissions(stack: Stack, sdk: Sdk) -> None:
     closed, other = await stack.board(), "leaderboard:{}#ben"
-    async with ENVIRONMENTS[environment](stack.url) as anonymous:
+    async with sdk(stack.url) as anonymous:
         await anonymous.connect(stack.socket_url)
         await anonymous.subscribe(f"leaderboard:{closed.key}")
         assert (await anonymous.hear("unsubscribed"))["code"] == 103
-    async with ENVIRONMENTS[environment](stack.url) as client:
+    async with sdk(stack.url) as client:
         await client.connect(stack.socket_url, await stack.token("ann"))
         refused = await client.rpc("event", {"key": closed.metric, "user": "ann", "value": 1})
         assert (refused["event"], refused["code"]) == ("refused", 103)
@@ -75,11 +75,11 @@ async def test_permissions(stack: Stack, environment: str) -> None:
         assert client.told("disconnected") == []
 
 
-async def test_token_is_refreshed_before_it_expires(stack: Stack, environment: str) -> None:
+async def test_token_is_refreshed_before_it_expires(stack: Stack, sdk: Sdk) -> None:
     board = await stack.board()
     channel = f"leaderboard:{board.key}"
     ends_s = time.time() + 3
-    async with stack.http() as http, ENVIRONMENTS[environment](stack.url) as client:
+    async with stack.http() as http, sdk(stack.url) as client:
         await client.connect(stack.socket_url, await stack.token("ann", valid_s=3), await stack.token("ann"))
         await client.subscribe(channel, limit=10)
         await client.hear("subscribed", channel=channel)
@@ -92,8 +92,8 @@ async def test_token_is_refreshed_before_it_expires(stack: Stack, environment: s
         assert client.told("disconnected") == []
 
 
-async def test_forged_token_ends_it(stack: Stack, environment: str) -> None:
-    async with ENVIRONMENTS[environment](stack.url) as client:
+async def test_forged_token_ends_it(stack: Stack, sdk: Sdk) -> None:
+    async with sdk(stack.url) as client:
         forged = await stack.token("ann", secret="x" * 43)
         await client.run({"command": "connect", "url": stack.socket_url, "token": forged})
         assert (await client.hear("disconnected"))["code"] == 3500

@@ -11,7 +11,7 @@ import centrifuge
 import msgspec
 import pytest
 
-from tests.acceptance.js_sdk import ENVIRONMENTS
+from tests.acceptance.js_sdk import Sdk
 from tests.acceptance.processes import Dev, dev, end, free_port, place
 from tests.acceptance.stack import Stack, post
 from tests.acceptance.test_live_sdk import Listening, watch
@@ -46,12 +46,12 @@ def server() -> Iterator[Server]:
         yield Server(exits)
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-async def test_javascript_sdk_comes_back(server: Server, environment: str) -> None:
+@pytest.mark.asyncio(loop_scope="session")
+async def test_javascript_sdk_comes_back(server: Server, sdk: Sdk) -> None:
     stack = server.stack
     board = await stack.board()
     channel = f"leaderboard:{board.key}"
-    async with ENVIRONMENTS[environment](stack.url) as client:
+    async with sdk(stack.url) as client:
         async with stack.http() as http:
             await post(http, board.metric, "ann", 3)
         await client.connect(stack.socket_url, await stack.token("ann"), await stack.token("ann"))

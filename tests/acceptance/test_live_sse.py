@@ -13,6 +13,8 @@ import pytest
 from tests.acceptance.stack import Stack
 from tests.waiting import PATIENCE_S
 
+pytestmark = pytest.mark.xdist_group("stack")
+
 
 async def events(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """Name and data of each event."""

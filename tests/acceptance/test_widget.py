@@ -10,13 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Locator, Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, expect
 
 from server.dev import DevFile
 from tests.acceptance.browser import PATIENCE_MS, open_page
 from tests.acceptance.processes import Dev, dev, end, free_port, place, ready, wait_until
 
-pytestmark = pytest.mark.xdist_group("own")
+pytestmark = [pytest.mark.xdist_group("own"), pytest.mark.asyncio(loop_scope="session")]
 
 
 class Demo:
@@ -60,10 +61,10 @@ def demo() -> Iterator[Demo]:
         yield running
 
 
-@pytest.fixture
-async def page(demo: Demo) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, demo: Demo) -> AsyncIterator[Page]:
     """The demo page, open and live; it may log no error of its own."""
-    async with open_page(f"{demo.file.url}/demo/") as page:
+    async with open_page(browser, f"{demo.file.url}/demo/") as page:
         await live(page)
         yield page
 

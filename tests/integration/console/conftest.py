@@ -16,4 +16,5 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hash is made to take long, which says nothing here."""
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(accounts, "_hasher", quick)
-    monkeypatch.setattr(accounts, "_NOBODY", quick.hash("nobody"))
+    nobody = quick.hash("nobody")
+    monkeypatch.setattr(accounts, "_nobody", lambda: nobody)
