@@ -1,9 +1,10 @@
 """What reads cost in a large space: every GET of the application API, lists and summaries, search, the console.
 
-python -m loadtest.reads --users 1000000
+python -m loadtest.reads --users 1000000 --data /var/tmp/reads
 
 The history is made inside Postgres: for each user 20 days of a metric, five of points, awards, places and streak
-periods, five events. With five events a day that is the daily rows of 100 million events.
+periods, five events. With five events a day that is the daily rows of 100 million events. That takes
+longer than the reads: with ``--data`` it is kept, and only the first run makes it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path as FolderPath
 from typing import Any
 
 import click
@@ -24,6 +26,7 @@ from loadtest.generators import user_id
 from loadtest.probes import answers, until_flushed
 from loadtest.seed import seed
 from loadtest.stack import Stack, open_stack
+from server.backends.embedded import DataFolder
 from server.backends.embedded.temporary import temporary_folder
 from server.demo.catalog import METRIC
 
@@ -54,6 +57,10 @@ _HISTORY = {
         SELECT b.space_id, b.leaderboard, b.run, b.user_id, current_date - d, b.rank, b.rank + 1,
                b.value, b.value - 1
         FROM board_entries b, generate_series(1, 5) d WHERE b.space_id = {space} AND b.run = ''""",
+    "board_days": """
+        INSERT INTO board_days AS d
+        SELECT space_id, leaderboard, run, day, count(*), count(*), count(*) FILTER (WHERE day = current_date - 5)
+        FROM rank_days WHERE space_id = {space} AND run = '' GROUP BY 1, 2, 3, 4 ON CONFLICT DO NOTHING""",
     "streak_periods": """
         INSERT INTO streak_periods
         SELECT u.space_id, u.id, 0, (current_date - date '0001-01-01') + 1 - d, 6 - d, false
@@ -114,18 +121,27 @@ def _day(ago: int) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(time.time() - ago * 86_400))
 
 
-async def measure(users: int) -> None:
+async def measure(users: int, data: FolderPath | None) -> None:
     """Print all figures."""
-    with temporary_folder() as folder:
-        async with open_stack(folder, 1) as stack:
-            services = stack.services
-            await seed(services, services.directory.production, users, also=_with_streak)
+    with DataFolder(data) if data is not None else temporary_folder() as folder:
+        whole = folder.path / "filled"
+        filled = whole.exists()
+        async with open_stack(folder, 1, filled=filled) as stack:
+            if not filled:
+                await _fill(stack, users)
+                whole.touch()
             async with stack.serving():
-                await _make_game(stack)
-                await services.directory.refresh()
-                await _until_swept(stack)
-                await _history(stack)
                 await _measure(stack, users)
+
+
+async def _fill(stack: Stack, users: int) -> None:
+    services = stack.services
+    await seed(services, services.directory.production, users, also=_with_streak)
+    async with stack.serving():
+        await _make_game(stack)
+        await services.directory.refresh()
+        await _until_swept(stack)
+        await _history(stack)
 
 
 async def _history(stack: Stack) -> None:
@@ -185,7 +201,8 @@ def _console(dice: random.Random, users: int) -> dict[str, list[str]]:
 
 async def _veteran(stack: Stack, http: httpx.AsyncClient) -> None:
     """Pages about somebody with ten years of daily events and 200 leaderboards, in an environment of its own."""
-    made = (await http.post("/admin/v1/environments", json={"key": "veteran"})).json()
+    name = f"veteran-{time.time():.0f}"  # one for each run on the same data
+    made = (await http.post("/admin/v1/environments", json={"key": name})).json()
     headers = {"X-API-KEY": made["apiKey"]}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=300, follow_redirects=False) as own:
         for _ in range(100):
@@ -211,7 +228,7 @@ async def _veteran(stack: Stack, http: httpx.AsyncClient) -> None:
             answer = await own.post("/admin/v1/metrics/events", json=events[first : first + 100])
             if answer.status_code != 202:
                 raise click.ClickException(answer.text[:200])
-        space = next(one for one in stack.services.directory.spaces.values() if one.environment == "veteran")
+        space = next(one for one in stack.services.directory.spaces.values() if one.environment == name)
         await until_flushed(stack.services, space)
         form = {"secret": made["apiKey"]}
         await own.post("/console/sign-in", data=form, headers={"Origin": stack.url})
@@ -265,9 +282,10 @@ async def _get(http: httpx.AsyncClient, path: str) -> tuple[float, int]:
 
 @click.command(help=__doc__)
 @click.option("--users", default=1_000_000, show_default=True, help="Users with a history.")
-def main(users: int) -> None:
+@click.option("--data", type=click.Path(path_type=FolderPath), help="Folder to fill once and to read from again.")
+def main(users: int, data: FolderPath | None) -> None:
     """The command."""
-    asyncio.run(measure(users))
+    asyncio.run(measure(users, data))
 
 
 if __name__ == "__main__":

@@ -92,9 +92,9 @@ class Stack:
 
 
 @asynccontextmanager
-async def open_stack(folder: DataFolder, workers: int) -> AsyncIterator[Stack]:
-    """Start the stores in an empty folder, migrate, make the demo's catalog."""
-    if (folder.path / "postgres.json").exists():
+async def open_stack(folder: DataFolder, workers: int, *, filled: bool = False) -> AsyncIterator[Stack]:
+    """Start the stores in an empty folder, migrate, make the demo's catalog; or in one that was ``filled`` so."""
+    if not filled and (folder.path / "postgres.json").exists():
         raise StartError(f"{folder.path} holds data already; a benchmark starts in an empty folder")
     async with AsyncExitStack() as exits:
         valkey = exits.enter_context(start_valkey(folder))
@@ -105,8 +105,9 @@ async def open_stack(folder: DataFolder, workers: int) -> AsyncIterator[Stack]:
         services = await exits.enter_async_context(open_services(settings))
         pids = {"valkey": valkey.pid, "postgres": postgres.pid}
         stack = Stack(folder, services, free_port(), key, workers, pids)
-        async with stack.serving():
-            await make_catalog(stack.url, key)
+        if not filled:
+            async with stack.serving():
+                await make_catalog(stack.url, key)
         await services.directory.refresh()
         yield stack
 

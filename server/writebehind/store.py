@@ -65,15 +65,27 @@ WITH new_users AS (
                                $35::text::bigint[]) AS r
     ON CONFLICT (space_id, leaderboard, run, user_id, day) DO UPDATE SET
         rank = excluded.rank, value = excluded.value
+    RETURNING leaderboard, run, user_id, day, previous_rank, xmax = 0 AS is_new
 ), left_boards AS (
     DELETE FROM board_entries b
     USING unnest($36::text::integer[], $37::text[], $38::text[], $39::text[]) AS r (leaderboard, run, grp, user_id)
     WHERE b.space_id = $1 AND b.leaderboard = r.leaderboard AND b.run = r.run AND b.grp = r.grp
         AND b.user_id = r.user_id
 ), new_board_days AS (
-    INSERT INTO board_days AS d (space_id, leaderboard, run, day, changes)
-    SELECT $1, r.* FROM unnest($40::text::integer[], $41::text[], $42::text::date[], $43::text::bigint[]) AS r
-    ON CONFLICT (space_id, leaderboard, run, day) DO UPDATE SET changes = d.changes + excluded.changes
+    INSERT INTO board_days AS d (space_id, leaderboard, run, day, changes, active, joined)
+    SELECT $1, leaderboard, run, day, sum(changes), sum(active), sum(joined) FROM (
+        SELECT *, 0, 0
+        FROM unnest($40::text::integer[], $41::text[], $42::text::date[], $43::text::bigint[])
+        UNION ALL
+        -- Whoever comes back to a board has days from before.
+        SELECT leaderboard, run, day, 0, 1, CASE WHEN previous_rank IS NULL AND NOT EXISTS (
+            SELECT FROM rank_days o WHERE o.space_id = $1 AND o.leaderboard = n.leaderboard AND o.run = n.run
+                AND o.user_id = n.user_id) THEN 1 ELSE 0 END
+        FROM new_rank_days n WHERE is_new
+    ) AS r (leaderboard, run, day, changes, active, joined)
+    GROUP BY leaderboard, run, day
+    ON CONFLICT (space_id, leaderboard, run, day) DO UPDATE SET changes = d.changes + excluded.changes,
+        active = d.active + excluded.active, joined = d.joined + excluded.joined
 )
 INSERT INTO group_days (space_id, leaderboard, run, grp, day, rank, score, members)
 SELECT $1, r.* FROM unnest($44::text::integer[], $45::text[], $46::text[], $47::text::date[], $48::text::integer[],

@@ -95,23 +95,3 @@ async def test_users_are_taken_off_and_barred(
     assert places((await get(http, "sum"))["rankings"]) == [(1, "a", 1)]  # the score stays
     await flush(services)
     assert await services.pool.fetchval("SELECT count(*) FROM board_entries WHERE user_id = 'a'") == 3
-
-
-async def test_analytics_of_a_run(
-    http: httpx.AsyncClient, services: Services, clock: SettableClock, boards: dict[str, str]
-) -> None:
-    path = f"/admin/v1/leaderboards/{boards['sum']}/analytics"
-    empty = (await http.get(path, params={"from": "2026-11-22"})).json()
-    assert (empty["participants"], empty["distribution"]) == (0, [])
-    for user, value in (("a", 1), ("b", 5), ("a", 1), ("c", 11), ("b", 1)):
-        await score(http, clock, user, value)
-    await flush(services)
-    found = (await http.get(path, params={"from": "2026-11-22"})).json()
-    assert found["participants"] == 3
-    assert found["activeUsers"] == [{"date": "2026-11-22", "count": 0}, {"date": "2026-11-23", "count": 3}]
-    assert found["rankChanges"][1] == {"date": "2026-11-23", "count": 3}  # each came, nobody passed anybody
-    buckets = found["distribution"]
-    assert (len(buckets), buckets[0]["from"], buckets[-1]["to"]) == (10, 2, 11)
-    assert [bucket["users"] for bucket in buckets] == [1, 0, 0, 0, 1, 0, 0, 0, 0, 1]
-    for query in ({"from": "2026-11-24", "to": "2026-11-23"}, {"from": "2020-01-01"}, {"to": "soon"}):
-        assert (await http.get(path, params=query)).status_code == 422

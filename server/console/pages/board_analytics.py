@@ -90,10 +90,8 @@ async def _joined(request: Request, board: Leaderboard, run: Run, first: date, l
     """How many had scored in the run up to each day."""
     async with acquired(services(request).pool) as connection:
         rows = await connection.fetch(
-            "SELECT greatest(joined, $4), count(*) FROM"
-            " (SELECT min(day) AS joined FROM rank_days"
-            "  WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND day <= $5 GROUP BY user_id) AS users"
-            " GROUP BY 1",
+            "SELECT greatest(day, $4), sum(joined)::bigint FROM board_days"
+            " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND day <= $5 GROUP BY 1",
             *(request.state.space.id, board.number, run_name(board, run), first, last),
         )
     new: dict[date, int] = dict(map(tuple, rows))

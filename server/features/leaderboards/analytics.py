@@ -67,19 +67,8 @@ async def get_analytics(request: Request) -> Response:
     scale = space.index.source_of(board).scale
     async with acquired(parts.pool) as connection:
         final = await store.has_standings(connection, space.id, board_name(board.number, name))
-        source = "run_standings" if final else "board_entries"
-        participants, buckets = await _distribution(connection, space.id, board, name, source, scale)
-        active = await connection.fetch(
-            "SELECT day, count(*) FROM rank_days WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
-            " AND day BETWEEN $4 AND $5 GROUP BY day",
-            space.id,
-            board.number,
-            name,
-            first,
-            last,
-        )
-        changes = await connection.fetch(
-            "SELECT day, changes FROM board_days WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
+        rows = await connection.fetch(
+            "SELECT day, active, changes FROM board_days WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
             " AND day BETWEEN $4 AND $5",
             space.id,
             board.number,
@@ -87,15 +76,19 @@ async def get_analytics(request: Request) -> Response:
             first,
             last,
         )
+        if final or board.breakdown_attributes:
+            source = "run_standings" if final else "board_entries"
+            participants, buckets = await _distribution(connection, space.id, board, name, source, scale)
+    if not final and not board.breakdown_attributes:
+        participants, buckets = await _live_distribution(request, board, name, scale)
     # A run that has not begun has no days yet.
     days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    active_on: dict[date, int] = {row[0]: row[1] for row in active}
-    changes_on: dict[date, int] = {row[0]: row[1] for row in changes}
+    on_day: dict[date, tuple[int, int]] = {day: (active, changes) for day, active, changes in rows}
     return answer(
         Analytics(
             participants,
-            [DayCount(day, active_on.get(day, 0)) for day in days],
-            [DayCount(day, changes_on.get(day, 0)) for day in days],
+            [DayCount(day, on_day.get(day, (0, 0))[0]) for day in days],
+            [DayCount(day, on_day.get(day, (0, 0))[1]) for day in days],
             buckets,
         )
     )
@@ -105,13 +98,33 @@ def _days_before(last: date) -> date:
     return date.fromordinal(max(1, last.toordinal() - SPAN_MAX_DAYS + 1))
 
 
+async def _live_distribution(
+    request: Request, board: Leaderboard, run: str, scale: int
+) -> tuple[int, list[Bucket]]:
+    """As ``_distribution``, of one board in Redis, which need not look at each user."""
+    parts, space = services(request), principal(request).space
+    name = board_name(board.number, run)
+    participants, (least, most), counts = await store.read_scores(parts.redis, space, name, board.order, BUCKETS)
+    return participants, _buckets(least, most, scale, counts)
+
+
+def _buckets(least: int, most: int, scale: int, counts: list[int]) -> list[Bucket]:
+    if least == most:
+        return [Bucket(least / scale, most / scale, sum(counts))] if counts else []
+    width = (most - least) / BUCKETS
+    return [
+        Bucket((least + width * i) / scale, (least + width * (i + 1)) / scale, count)
+        for i, count in enumerate(counts)
+    ]
+
+
 async def _distribution(
     connection: PoolConnection, space_id: int, board: Leaderboard, run: str, source: str, scale: int
 ) -> tuple[int, list[Bucket]]:
     """Participants, and how their scores are distributed; where groups are ranked, those of all count."""
-    of_run = f"FROM {source} WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
-    if not board.breakdown_attributes:
-        of_run += " AND grp = ''"
+    # Of a leaderboard that is broken down, those without a group wait under the empty one.
+    group = "<>" if board.breakdown_attributes else "="
+    of_run = f"FROM {source} WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp {group} ''"
     row = await connection.fetchrow(
         f"SELECT count(*), min(value), max(value) {of_run}",  # our own words
         space_id,
@@ -122,7 +135,7 @@ async def _distribution(
     if not participants:
         return 0, []
     if least == most:
-        return participants, [Bucket(least / scale, most / scale, participants)]
+        return participants, _buckets(least, most, scale, [participants])
     rows = await connection.fetch(
         "SELECT least(width_bucket(value::float8, $4::float8, $5::float8, $6), $6), count(*)"  # our own words
         f" {of_run} GROUP BY 1",
@@ -134,11 +147,7 @@ async def _distribution(
         BUCKETS,
     )
     users: dict[int, int] = {row[0]: row[1] for row in rows}
-    width = (most - least) / BUCKETS
-    return participants, [
-        Bucket((least + width * i) / scale, (least + width * (i + 1)) / scale, users.get(i + 1, 0))
-        for i in range(BUCKETS)
-    ]
+    return participants, _buckets(least, most, scale, [users.get(i + 1, 0) for i in range(BUCKETS)])
 
 
 _DAY = {"type": "string", "format": "date"}
@@ -158,6 +167,6 @@ ENDPOINTS: list[Endpoint] = [
             Query("from", f"First day; default: the run's first, at most {SPAN_MAX_DAYS} days back.", _DAY),
             Query("to", "Last day; default: today, or the run's last.", _DAY),
         ),
-        description="As Postgres has it, as a rule within 0.2 s.",
+        description="Days are as Postgres has them, as a rule within 0.2 s.",
     )
 ]

@@ -3,6 +3,7 @@ from Postgres."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
@@ -202,6 +203,33 @@ async def find_places(
     except AWAY as error:
         raise Unavailable("Redis is away") from error
     return found
+
+
+async def read_scores(
+    redis: RedisClient, space: Space, board: str, order: Order, steps: int
+) -> tuple[int, tuple[int, int], list[int]]:
+    """How the scores of a board are distributed, without looking at each: participants, the least and the greatest
+    score in whole units, and how many are in each of ``steps`` equally wide steps between them: from its beginning
+    on and below its end, in the last one with its end. Errors as of ``read_page``."""
+    page = await read_page(redis, space, board, "ordinal", 0, 1)
+    key, sign = space.keys.board(board), score(1, order)
+    try:
+        async with redis.raw.pipeline(transaction=True) as pipeline:
+            pipeline.zrange(key, 0, 0, withscores=True)
+            pipeline.zrange(key, -1, -1, withscores=True)
+            ends = [sign * int(stored) for rows in await pipeline.execute() for _, stored in rows]
+            if page is None or not ends:
+                return 0, (0, 0), []
+            least, greatest = min(ends), max(ends)
+            edges = [least + (greatest - least) * step / steps for step in range(steps)]
+            for begin, end in zip(edges, [*edges[1:], math.inf], strict=True):
+                begins, ends_before = f"{sign * begin!r}", f"({sign * end!r}"  # "(": without it
+                # Negated scores stand the other way round.
+                pipeline.zcount(key, *((begins, ends_before) if sign > 0 else (ends_before, begins)))
+            counts: list[int] = await pipeline.execute()
+    except AWAY as error:
+        raise Unavailable("Redis is away") from error
+    return sum(counts), (least, greatest), counts
 
 
 async def read_group(redis: RedisClient, space: Space, board: str, tie_rule: TieRule, group: str) -> Group | None:
