@@ -18,6 +18,8 @@ COSTLY_S = 0.005
 0.25 s, about as long as Postgres is behind anyway."""
 KEPT_TIMES = 50
 """What is costly is kept this many times as long as it took: at most 2 % of a core of Postgres goes into it."""
+KEPT_MAX_S = 600.0
+"""And no longer: what took this long may only have waited for a Postgres that hung."""
 KEPT_MAX = 1_000
 """Answers that are kept at a time."""
 
@@ -66,7 +68,7 @@ class Memo:
         value = await compute()
         took_s = stopwatch_s() - began_s
         if took_s >= self._costly_s:
-            self._kept[key] = _Kept(value, stopwatch_s() + KEPT_TIMES * took_s)
+            self._kept[key] = _Kept(value, stopwatch_s() + min(KEPT_TIMES * took_s, KEPT_MAX_S))
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)

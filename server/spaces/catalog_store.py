@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -111,14 +112,9 @@ async def _store(
         " WHERE space_id = $1 AND kind = $2 AND id = $3",
         "delete": "UPDATE catalog_items SET archived_at = now() WHERE space_id = $1 AND kind = $2 AND id = $3",
     }
-    for change in editor.changes:
-        item = change.item
-        values: list[Any] = [space.id, change.kind, item.id]
-        if change.action != "delete":
-            values += [scope(item), item.key, msgspec.to_builtins(item)]
-        if change.action == "create":
-            values.append(item.number)
-        await connection.execute(statements[change.action], *values)
+    # In their order, as a key may go from one item to another; those alike at once, as a round trip costs most.
+    for action, alike in groupby(editor.changes, key=lambda change: change.action):
+        await connection.executemany(statements[action], [_values(space.id, change) for change in alike])
     await audit.write(
         connection,
         space.id,
@@ -144,3 +140,13 @@ async def _store(
     )
     await store.insert_version(connection, space.id, catalog)
     await store.announce(connection)
+
+
+def _values(space_id: int, change: Change) -> list[Any]:
+    item = change.item
+    values: list[Any] = [space_id, change.kind, item.id]
+    if change.action != "delete":
+        values += [scope(item), item.key, msgspec.to_builtins(item)]
+    if change.action == "create":
+        values.append(item.number)
+    return values

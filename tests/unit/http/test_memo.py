@@ -70,3 +70,22 @@ async def test_an_error_reaches_who_asked_and_is_not_kept(time_s: list[float]) -
     assert await kept.get("a", fail) == 1  # the old one, while the new one fails
     await asyncio.sleep(0.01)
     assert await kept.get("a", good) == 1
+
+
+async def test_a_hang_is_not_kept_for_hours(time_s: list[float]) -> None:
+    kept, calls = Memo(), 0
+
+    async def compute() -> int:
+        nonlocal calls
+        calls += 1
+        mine = calls
+        time_s[0] += 300
+        return mine
+
+    assert await kept.get("a", compute) == 1
+    time_s[0] += 599
+    assert (await kept.get("a", compute), calls) == (1, 1)
+    time_s[0] += 2
+    assert await kept.get("a", compute) == 1
+    await asyncio.sleep(0)
+    assert (await kept.get("a", compute), calls) == (2, 2)
