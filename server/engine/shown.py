@@ -8,7 +8,7 @@ from datetime import date, datetime
 import msgspec
 from msgspec import UNSET
 
-from server.core.periods import iso, local_time, zone
+from server.core.periods import iso, local_day, local_time, zone
 from server.engine.catalog import CatalogIndex
 from server.engine.records import AwardRecord, CompletionRecord
 from server.engine.state import UserState
@@ -22,12 +22,15 @@ from server.features.points import shapes as points
 from server.features.points.model import Trigger
 from server.features.points.shapes import EventPoints, PointsAward, PointsTrigger
 from server.features.streaks.calendar import first_day, last_day, period_of
+from server.features.streaks.history import Became, became, history
+from server.features.streaks.model import NONE
 from server.features.users.model import Profile
 from server.features.users.shapes import User
 from server.features.users.shapes import shown as shown_user
 
 __all__ = [
     "Archived",
+    "Became",
     "BestPlace",
     "EventPoints",
     "User",
@@ -41,6 +44,7 @@ __all__ = [
     "metric_achievements",
     "metric_name",
     "streak_days",
+    "streak_past",
     "streak_period",
     "trigger",
     "user",
@@ -183,6 +187,18 @@ def best_place(index: CatalogIndex, board: Leaderboard, rank: int, units: int) -
     """The leaderboard with a place on it, ``units`` in units of what it ranks by."""
     source = index.source_of(board)
     return BestPlace(**leaderboard_fields(board, source), rank=rank, value=units // source.scale)
+
+
+def streak_past(
+    index: CatalogIndex, state: UserState, now_ms: int, lived: Mapping[int, tuple[int, bool, bool]], most: int
+) -> list[Became]:
+    """What became of the user's streak, period by period, oldest first, in the last ``most`` periods; ``lived`` as
+    in ``streaks.history``."""
+    if not lived:
+        return []
+    wanted, today = index.streak_rules(state.wishes), local_day(now_ms, zone(state.profile.tz)).toordinal()
+    number = min(most, period_of(wanted.frequency, today) - min(lived) + 1)
+    return list(became(history(wanted, state.streaks or NONE, today, number, lived)))
 
 
 def streak_period(index: CatalogIndex, day: date) -> int:

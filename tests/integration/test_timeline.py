@@ -10,7 +10,7 @@ import pytest
 from server.features.users.timeline import KINDS
 from server.services import Services
 from tests.conftest import SettableClock
-from tests.integration.test_boards import flush
+from tests.integration.test_boards import DAY_MS, flush
 from tests.integration.test_console import game, write
 
 
@@ -97,3 +97,56 @@ async def test_of_one_kind(kind: str, http: httpx.AsyncClient, services: Service
     await http.post("/admin/v1/streaks/reset", json={"users": [{"id": "ann"}]})
     await flush(services)
     assert {row["kind"] for row in await pages(http, kinds=kind)} <= {kind}
+
+
+async def test_a_streak_of_imported_days(http: httpx.AsyncClient, services: Services) -> None:
+    await game(http)
+    days = [f"2026-11-{day:02}T09:00:00.000Z" for day in (10, 11, 12, 20, 23)]
+    events = [{"key": "words", "user": {"id": "ann"}, "value": 5, "timestamp": day} for day in days]
+    assert (await http.post("/admin/v1/metrics/events", json=events)).status_code == 202
+    await flush(services)
+    assert [(row["at"], row["what"], row["amount"]) for row in await pages(http, kinds="streak")] == [
+        (days[4], "streak_extended", 1),
+        ("2026-11-22T00:00:00.000Z", "streak_lost", 1),
+        (days[3], "streak_extended", 1),
+        ("2026-11-14T00:00:00.000Z", "streak_lost", 3),
+        (days[2], "streak_extended", 3),
+        (days[1], "streak_extended", 2),
+        (days[0], "streak_extended", 1),
+    ]
+    everything = (await http.get("/admin/v1/users/ann/timeline")).json()["rows"]
+    assert {row["kind"] for row in everything} > {"event", "streak"}
+    for limit in (1, 2, 3, 5):
+        assert await pages(http, limit=limit) == everything
+
+
+async def test_a_streak_that_ended_in_time_is_lost_once(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock
+) -> None:
+    await game(http)
+    for days in (0, 1, 4):
+        clock.advance(days * DAY_MS)
+        await write(http)
+        if not days:
+            given = await http.post("/admin/v1/streaks/freezes", json={"freezes": [{"userId": "ann"}]})
+            assert given.status_code == 200, given.text
+    await flush(services)
+    rows = await pages(http, kinds="streak")
+    assert [(row["at"][:10], row["what"], row["amount"]) for row in rows] == [
+        ("2026-11-28", "streak_extended", 1),
+        ("2026-11-27", "streak_lost", 2),
+        ("2026-11-26", "freeze_used", 1),
+        ("2026-11-24", "streak_extended", 2),
+        ("2026-11-23", "streak_extended", 1),
+    ]
+    assert [row["what"] for row in rows if row.get("total") is not None] == ["freeze_used"]
+    for limit in (1, 2):
+        assert await pages(http, kinds="streak", limit=limit) == rows
+    # Ended by support: at this moment, and still once when the day is over.
+    ended = await http.post("/admin/v1/streaks/reset", json={"users": [{"id": "ann"}]})
+    assert ended.status_code == 200, ended.text
+    await flush(services)
+    for days in (0, 2):
+        clock.advance(days * DAY_MS)
+        lost = [row["at"][:13] for row in await pages(http, kinds="streak") if row["what"] == "streak_lost"]
+        assert lost == ["2026-11-28T12", "2026-11-27T00"]

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from typing import Literal, NamedTuple
 
 from server.features.streaks import rules
 from server.features.streaks.calendar import first_day, last_day
 from server.features.streaks.model import Streaks
 from server.features.streaks.rules import Rules
 from server.features.streaks.shapes import StreakPeriod
+
+
+class Became(NamedTuple):
+    """What became of a streak in a period: ``length`` is what it came to, what a freeze held, or what was lost."""
+
+    what: Literal["streak_extended", "freeze_used", "streak_lost"]
+    start: date
+    end: date
+    length: int
+
+
+def became(periods: Iterable[StreakPeriod]) -> Iterator[Became]:
+    """What became of a streak in the periods of a ``history``. Those in which nothing did, and those that support
+    restored, are left out."""
+    before = 0
+    for period in periods:
+        start, end, length = period.period_start, period.period_end, period.length
+        if length > before and not period.restored:
+            yield Became("streak_extended", start, end, length)
+        elif length == before and period.used_freeze:
+            yield Became("freeze_used", start, end, length)
+        elif before and not length:
+            yield Became("streak_lost", start, end, before)
+        before = length
 
 
 def history(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from heapq import merge
 from typing import Annotated, Any
 
 import msgspec
@@ -15,11 +16,13 @@ from server.core import ids
 from server.core.errors import Unprocessable
 from server.core.periods import iso
 from server.engine.catalog import CatalogIndex
+from server.features.users.streak_past import read_streak
 from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
+from server.spaces.states import read_state
 
 ROWS_MAX = 200
 """Rows of a page."""
@@ -78,6 +81,8 @@ _FACTS = """
                CASE WHEN kind IN ('level', 'boost_started', 'boost_finished') THEN amount ELSE 0 END::integer,
                amount, subject, kind, '', false
         FROM user_facts WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 AND kind = ANY ($5::text[])"""
+_STREAK = {"kind": "streak", "subject": 0, "total": None, "id": "", "corrects": "", "silent": False}
+"""Of a row that ``read_streak`` found: what the other parts have, and it has not."""
 _FACT_KINDS = {
     "streak": ("streak_lost", "freeze_used", "freeze_earned"),
     "level": ("level",),
@@ -87,24 +92,31 @@ _FACT_KINDS = {
 
 async def get_timeline(request: Request) -> Response:
     """``GET /admin/v1/users/{id}/timeline``."""
-    space = principal(request).space
+    parts, space = services(request), principal(request).space
     user = ids.check_id("id", request.path_params["id"])
     limit = params.integer(request, "limit", 50, 1, ROWS_MAX)
     from_ms, skip = _cursor(request)
     wanted = _kinds(request)
     facts = [name for kind, names in _FACT_KINDS.items() if kind in wanted for name in names]
     # All parameters are named in each statement, whichever parts it has.
-    parts = [*(text for kind, text in _PARTS.items() if kind in wanted), _FACTS]
-    some = " UNION ALL ".join(f"({part} ORDER BY 1 DESC, 7 DESC LIMIT $4)" for part in parts)
-    async with acquired(services(request).pool) as connection:
-        rows = await connection.fetch(
+    selects = [*(text for kind, text in _PARTS.items() if kind in wanted), _FACTS]
+    some = " UNION ALL ".join(f"({select} ORDER BY 1 DESC, 7 DESC LIMIT $4)" for select in selects)
+    state = await read_state(parts.redis, parts.pool, space, user) if "streak" in wanted else None
+    most = skip + limit + 1
+    async with acquired(parts.pool) as connection:
+        rows: list[Any] = await connection.fetch(
             f"SELECT * FROM ({some}) AS rows ({_COLUMNS}) ORDER BY at_ms DESC, kind, id DESC LIMIT $4",  # noqa: S608
             space.id,
             user,
             from_ms,
-            skip + limit + 1,
+            most,
             facts,
         )
+        if state is not None:
+            past = await read_streak(connection, space.id, space.index, user, state, parts.clock(), from_ms, most)
+            streak = ({**_STREAK, **one._asdict()} for one in past)
+            # The order of the statement's rows stays, whatever its collation.
+            rows = [*merge(rows, streak, key=lambda row: (-row["at_ms"], row["kind"]))][:most]
     found = rows[skip : skip + limit]
     page = [_row(space.index, row) for row in found]
     if len(rows) <= skip + limit:
@@ -159,7 +171,7 @@ def _row(index: CatalogIndex, row: Any) -> TimelineRow:
     elif kind == "support":
         return TimelineRow(iso(row["at_ms"]), kind, what, row["corrects"])
     else:
-        total = None if what == "streak_lost" else total
+        total = total if what.startswith("freeze") else None
     id_ = row["id"] if kind in ("event", "points") else ""
     return TimelineRow(iso(row["at_ms"]), kind, what, subject, amount, total, id_, row["corrects"], row["silent"])
 
