@@ -25,8 +25,8 @@ class _Commands(click.Group):
     _elsewhere = ("catalog", "import")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names."""
-        return [*super().list_commands(ctx), *self._elsewhere]
+        """All names, sorted."""
+        return sorted([*super().list_commands(ctx), *self._elsewhere])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name."""

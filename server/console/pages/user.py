@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -25,6 +24,7 @@ from server.features.settings import admin as settings
 from server.features.streaks import api as streaks
 from server.features.users import api as users
 from server.features.users import timeline
+from server.http.few import few
 from server.http.services import services
 
 HEAT_DAYS = 371
@@ -32,8 +32,6 @@ HEAT_DAYS = 371
 CHART_DAYS = 30
 CHARTS = 12
 """Metrics that have a chart: those that the user has most of. The others are a line each."""
-AT_ONCE = 4
-"""Questions under way for one page: it must not take all of the pool's connections."""
 TIMELINE_ROWS = 25
 AUDIT_ROWS = 20
 AGGREGATIONS = {"daily": CHART_DAYS - 1, "weekly": 7 * 26, "monthly": 365}
@@ -49,7 +47,7 @@ async def get_user(request: Request) -> Response:
     aggregation = request.query_params.get("aggregation", "daily")
     if aggregation not in AGGREGATIONS:
         aggregation = "daily"
-    shown, streak, goals, places, totals, happened, changes, *systems = await _few(
+    shown, streak, goals, places, totals, happened, changes, *systems = await few(
         ask(request, users.get_user, here),
         ask(request, streaks.get_streak, here, {"historyPeriods": HEAT_DAYS}),
         ask(request, achievements.get_user_achievements, here, {"includeIncomplete": "true"}),
@@ -61,7 +59,7 @@ async def get_user(request: Request) -> Response:
     )
     touched = [metric for metric in totals if metric["current"]]
     charted = touched[:CHARTS]
-    charts = await _few(*(_metric(request, user, metric, aggregation, now.date()) for metric in charted))
+    charts = await few(*(_metric(request, user, metric, aggregation, now.date()) for metric in charted))
     track = state.streaks.tracks[space.index.streaks.track] if state.streaks is not None else None
     best = track.best if track is not None else 0
     days = _heat(streak, now.date())
@@ -91,17 +89,6 @@ async def get_user(request: Request) -> Response:
         audit=changes["rows"],
         more_audit="nextCursor" in changes,
     )
-
-
-async def _few(*asked: Awaitable[Any]) -> list[Any]:
-    """All answers, a few questions at a time."""
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(question: Awaitable[Any]) -> Any:
-        async with gate:
-            return await question
-
-    return list(await asyncio.gather(*(one(question) for question in asked)))
 
 
 def _kinds(request: Request) -> list[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
+from server.backends.postgres.pool import PoolConnection, acquired
 from server.core.periods import day_begins, local_day, zone
 from server.engine import shown
 from server.engine.catalog import CatalogIndex
@@ -23,8 +23,11 @@ from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
+from server.http.few import few
 from server.http.services import services
 from server.http.users import named_user
+
+T = TypeVar("T")
 
 
 class WrappedValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -141,31 +144,33 @@ async def get_wrapped(request: Request) -> Response:
     user = request.path_params["id"]
     index = space.index
     first, last = date(year, 1, 1), date(year, 12, 31)
-    async with acquired(parts.pool) as connection:
-        found_year = review(year, await store.events_by_day(connection, space.id, user, first, last))
-        # The week with the most events may reach into the next year.
-        until = max(last, found_year.week.end)
-        found = _Found(
-            await store.metric_changes(connection, space.id, user, until),
-            await store.attribute_changes(connection, space.id, user, until),
-            await store.point_changes(connection, space.id, user, until),
-            await store.completions(
-                connection,
-                space.id,
-                user,
-                _begins(min(first, found_year.week.start), state),
-                _begins(until + timedelta(days=1), state) if until < date.max else 2**62,
-            ),
-            await store.places(connection, space.id, user, min(first, found_year.week.start), until),
-            {
-                period: await parts.samples.gains(connection, space.id, period, parts.clock())
-                for period in (found_year.week, found_year.month, found_year.whole)
-            },
-        )
-        rules = index.streaks
-        from_, to = shown.streak_period(index, first), shown.streak_period(index, last)
-        lived = await store.streak_periods(connection, space.id, user, rules.track, from_, to)
-    return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, found, lived)))
+
+    async def asked(query: Callable[..., Awaitable[T]], *values: Any) -> T:
+        async with acquired(parts.pool) as connection:
+            return await query(connection, space.id, *values)
+
+    found_year = review(year, await asked(store.events_by_day, user, first, last))
+    # The week with the most events may reach into the next year.
+    since, until = min(first, found_year.week.start), max(last, found_year.week.end)
+    end_ms = _begins(until + timedelta(days=1), state) if until < date.max else 2**62
+    periods = shown.streak_period(index, first), shown.streak_period(index, last)
+
+    async def gains(connection: PoolConnection, space_id: int) -> dict[Period, Gains]:
+        of = found_year.week, found_year.month, found_year.whole
+        return {one: await parts.samples.gains(connection, space_id, one, parts.clock()) for one in of}
+
+    *found, lived = await few(
+        asked(store.metric_changes, user, until),
+        asked(store.attribute_changes, user, until),
+        asked(store.point_changes, user, until),
+        asked(store.completions, user, _begins(since, state), end_ms),
+        asked(store.places, user, since, until),
+        asked(gains),
+        asked(store.streak_periods, user, index.streaks.track, *periods),
+    )
+    return answer(
+        Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, _Found(*found), lived))
+    )
 
 
 def _begins(day: date, state: UserState) -> int:
