@@ -39,10 +39,10 @@ async def of_redis(call: Awaitable[T]) -> T:
         raise Unavailable("Redis is away") from error
 
 
-async def or_none(look: Awaitable[T]) -> T | None:
-    """What a look finds within ``LOOK_S``; None where a store is away."""
+async def or_none(look: Awaitable[T], within_s: float | None = None) -> T | None:
+    """What a look finds within that time, by default ``LOOK_S``; None where it takes longer or a store is away."""
     try:
-        async with asyncio.timeout(LOOK_S):
+        async with asyncio.timeout(LOOK_S if within_s is None else within_s):
             return await look
     except (TimeoutError, Unavailable):
         return None

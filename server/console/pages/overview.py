@@ -23,6 +23,9 @@ from server.spaces.space import Space
 from server.telemetry.health import Readiness, log_state, readiness
 
 DAYS = 30
+COUNTED_S = 0.2
+"""The page waits no longer for users to be counted: right after a start that takes a second for a million. The
+count goes on (http/memo.py), and the page asks again in two seconds."""
 
 
 async def get_overview(request: Request) -> Response:
@@ -102,7 +105,8 @@ async def _numbers(request: Request, health: Readiness) -> dict[str, Any]:
 
     events = users = state = None
     if _well(health, "postgres"):
-        events, users = await asyncio.gather(or_none(count_events()), or_none(active_users(parts, space)))
+        counting = active_users(parts, space)
+        events, users = await asyncio.gather(or_none(count_events()), or_none(counting, COUNTED_S))
     now_ms = parts.clock()
     if _well(health, "redis"):
         state = await or_none(log_state(parts.redis, space, now_ms))

@@ -15,6 +15,7 @@ import pytest
 from server.backends.postgres.pool import open_pool
 from server.backends.redis.client import RedisClient
 from server.console import stores
+from server.console.pages import overview
 from server.console.samples import GAP_MS, KEPT_MS, STEP_MS, Sample, keep, rates, series
 from server.services import Services
 from server.telemetry import health
@@ -159,3 +160,15 @@ async def test_without_both(console: httpx.AsyncClient, services: Services, mute
     services.redis, services.pool = redis, pool
     figures, _ = await look(console)
     assert [figures["health"][name]["status"] for name in ("redis", "postgres")] == ["ok"] * 2
+
+
+async def test_it_does_not_wait_for_a_long_count(
+    http: httpx.AsyncClient, console: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await game(http)
+    await write(http)
+    await flush(services)
+    monkeypatch.setattr(overview, "COUNTED_S", 0)
+    figures, page = await look(console)
+    assert (figures["users"], figures["events"], figures["active"]) == (None, 1, dict.fromkeys(figures["active"]))
+    assert '<dd data-figure="users">–</dd>' in page
