@@ -23,7 +23,7 @@ from server.spaces.space import Space
 from server.telemetry.health import Readiness, log_state, readiness
 
 DAYS = 30
-COUNTED_S = 0.2
+COUNTED_S = 0.05
 """The page waits no longer for users to be counted: right after a start that takes a second for a million. The
 count goes on (http/memo.py), and the page asks again in two seconds."""
 

@@ -11,7 +11,7 @@ import msgspec
 from server.core import ids
 from server.features.achievements.admin import DESCRIPTION_MAX, PARTS_MAX
 from server.features.catalog.document import CatalogDocument
-from server.features.leaderboards.admin import ATTRIBUTES_MAX
+from server.features.leaderboards.bodies import ATTRIBUTES_MAX
 from server.http.badges import URL_MAX
 from server.http.filters import FILTERS_MAX
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Literal
 
@@ -74,10 +75,14 @@ async def get_summary(request: Request) -> Response:
     """``GET /v1/users/{id}/metrics/{key}/event-summary``."""
     metric = _metric(request)
     aggregation, start, end = asked_summary(request)
-    await named_user(request)
     space_id, user = principal(request).space.id, request.path_params["id"]
-    async with acquired(services(request).pool) as connection:
-        before, changes = await store.read_days(connection, space_id, user, metric.number, start, end)
+
+    async def days() -> tuple[int, dict[date, int]]:
+        async with acquired(services(request).pool) as connection:
+            return await store.read_days(connection, space_id, user, metric.number, start, end)
+
+    # Both stores at once: whether there is such a user, and the days.
+    _, (before, changes) = await asyncio.gather(named_user(request), days())
     return answer(
         [
             SummaryBucket(bucket.first, metric.value(bucket.total), metric.value(bucket.change))

@@ -124,3 +124,10 @@ async def make(http: httpx.AsyncClient, kind: str, *items: dict[str, Any]) -> li
     assert response.json()["issues"] == []
     created: list[dict[str, Any]] = response.json()["created"]
     return created
+
+
+@pytest.fixture
+async def metric(http: httpx.AsyncClient) -> str:
+    """The id of a metric."""
+    [row] = await make(http, "metrics", {"name": "Words", "key": "words"})
+    return str(row["id"])
