@@ -27,7 +27,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("stack")
 
-SMALL, LARGE = 8, 1_000
+SMALL, LARGE = 6, 1_000
 """Requests to each operation and of each kind: as documented and to what exists, or neither."""
 USER = "fuzzed"
 """Nobody that another test knows: what is sent about a user is done."""

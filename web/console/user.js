@@ -92,7 +92,8 @@ const user = root.dataset.user;
 const url = new URL("/connection/websocket", location.href);
 url.protocol = url.protocol.replace("http", "ws");
 const client = new LiveClient(url.href, { getToken: () => token(user) });
-client.subscribe(`user#${encodeURIComponent(user)}`, {}, { onSnapshot: () => {}, onPublication: changed });
+// Between the page and its subscription, the first one and each after a break, events may have been missed.
+client.subscribe(`user#${encodeURIComponent(user)}`, {}, { onSnapshot: refresh, onPublication: changed });
 for (const cell of [...root.querySelectorAll("[data-rank]")].slice(0, FOLLOWED)) {
   const key = cell.dataset.rank;
   const follow = ({ rank, value }) => {

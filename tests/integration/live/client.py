@@ -190,6 +190,8 @@ class Live:
 
     @asynccontextmanager
     async def client(self, query: str = "", **options: Any) -> AsyncIterator[RawClient]:
+        # One who has not read everything does not see the server's last word either: it waits no longer for that.
+        options = {"close_timeout": 1, **options}
         async with websockets.connect(self.url + query, compression=None, **options) as socket:
             yield RawClient(socket)
 
