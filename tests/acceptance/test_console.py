@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.acceptance.browser import PATIENCE_MS, open_page
 from tests.acceptance.js_sdk import FOLDER, needed
@@ -102,6 +103,26 @@ async def test_a_user_writes_that_a_streak_is_lost(browser: Browser, stack: Stac
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         await page.goto(f"{stack.url}/console/users/{user}")
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_an_event_between_the_page_and_its_connection(browser: Browser, stack: Stack) -> None:
+    board = await stack.board()
+    event = {"user": {"id": f"kim-{secrets.token_hex(3)}"}, "value": 5}
+    path = f"/v1/metrics/{board.metric}/event"
+    async with stack.http() as http, console(browser, stack) as page:
+        assert (await http.post(path, json=event)).status_code == 201
+        posted = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await posted.wait()
+            await route.continue_()
+
+        await page.route("**/token.json?*", late)
+        await page.goto(f"{stack.url}/console/users/{event['user']['id']}")
+        await expect(page.locator("#metrics")).to_contain_text(": 5", timeout=PATIENCE_MS)
+        assert (await http.post(path, json=event)).status_code == 201
+        posted.set()
+        await expect(page.locator("#metrics")).to_contain_text(": 10", timeout=PATIENCE_MS)
 
 
 async def test_the_overview_moves(browser: Browser, stack: Stack) -> None:
