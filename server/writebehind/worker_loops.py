@@ -20,6 +20,7 @@ from server.settings import Settings
 from server.spaces.directory import Directory
 from server.spaces.space import Space
 from server.writebehind.eviction import evict
+from server.writebehind.figures import Figures
 from server.writebehind.filling import Filling
 from server.writebehind.finals import Finals
 from server.writebehind.flusher import Flushed, Flusher, FlushStats, WentBack
@@ -121,11 +122,14 @@ async def run_space(
     """
     interval_s = services.settings.flush_interval
     flusher = Flusher(services.pool, services.redis, space, services.clock, stats)
-    failures = 0
+    figures = Figures(services.pool, services.redis, space, services.clock)
+    failures, active = 0, False
     while True:
         wake.clear()
         stopping = stop.is_set()  # what was committed before the stop is flushed after it
         try:
+            if active and not stopping:
+                await figures.keep()
             flushed = await _flush_or_rebuild(services, space, flusher, stop, rebuilding)
         except Exception as error:  # whatever it is, the log waits, and nothing is lost by another attempt
             failures += 1
@@ -140,7 +144,7 @@ async def run_space(
             continue
         if failures:
             log.info("flush_resumed", space=space.public_id, failures=failures)
-        failures = 0
+        failures, active = 0, bool(flushed.events)
         if flushed.more:
             continue
         if stopping:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import asyncpg
 import pytest
@@ -15,7 +16,9 @@ from server.settings import Settings
 from server.spaces import store as spaces_store
 from server.spaces.directory import Directory
 from server.spaces.space import Space
+from server.telemetry.samples import STEP_MS, Sample, keep
 from server.writebehind import worker_loops
+from server.writebehind.figures import EVERY_MS
 from server.writebehind.flusher import FlushStats
 from server.writebehind.worker_loops import run_worker
 from tests.conftest import EPOCH, SettableClock
@@ -162,3 +165,32 @@ async def test_worker_evicts_and_makes_partitions(
             return await pool.fetchval("SELECT to_regclass('events_2027_03') IS NOT NULL") is True
 
         await until(partitioned)
+
+
+async def test_figures_are_kept_while_events_come(
+    services: Services, space: Space, poster: Poster, clock: SettableClock
+) -> None:
+    redis = services.redis.raw
+
+    async def kept(number: int) -> bool:
+        return len([key async for key in redis.scan_iter(f"{space.keys.prefix}o:*")]) == number
+
+    async with running(services):
+        for number in (1, 2):
+            await poster.post_all([poster.event("ann", 1)])
+            await until(partial(kept, number))
+            clock.advance(EVERY_MS)
+        # What can't be read there is no reason to stop flushing.
+        await redis.set(f"{space.keys.prefix}o:{clock() // STEP_MS - 1}", "no sample")
+        await poster.post_all([poster.event("ann", 1)])
+        await until(partial(kept, 4))
+        await poster.post_all([poster.event("ann", 1)])
+
+        async def flushed() -> bool:
+            return await stored(services.pool) == 4
+
+        await until(flushed)
+    await redis.delete(f"{space.keys.prefix}o:{clock() // STEP_MS - 1}")
+    found = await keep(services.redis, space, Sample(clock() + STEP_MS))
+    assert [one.events for one in found] == [1, 2, 3, None]
+    assert [one.lag_s for one in found] == [0, 0, 0, None]

@@ -15,12 +15,12 @@ from server.console.charts import Point, bars
 from server.console.pages import sign_in
 from server.console.pages.page import Page
 from server.console.render import page
-from server.console.samples import GAP_MS, KEPT_MS, Sample, keep, series
 from server.console.stores import or_none, soon
 from server.core.periods import MS_PER_DAY, at
 from server.http.services import Services, services
 from server.spaces.space import Space
 from server.telemetry.health import Readiness, log_state, readiness
+from server.telemetry.samples import GAP_MS, KEPT_MS, count_events, keep, sample_of, series
 
 DAYS = 30
 COUNTED_S = 0.05
@@ -96,22 +96,18 @@ async def _numbers(request: Request, health: Readiness) -> dict[str, Any]:
     """The figures; None where the store that knows is away."""
     parts, space = services(request), request.state.space
 
-    async def count_events() -> int:
+    async def count() -> int:
         async with soon(parts.pool) as connection:
-            found: int = await connection.fetchval(
-                "SELECT coalesce(sum(events), 0)::bigint FROM space_days WHERE space_id = $1", space.id
-            )
-        return found
+            return await count_events(connection, space.id)
 
     events = users = state = None
     if _well(health, "postgres"):
         counting = active_users(parts, space)
-        events, users = await asyncio.gather(or_none(count_events()), or_none(counting, COUNTED_S))
+        events, users = await asyncio.gather(or_none(count()), or_none(counting, COUNTED_S))
     now_ms = parts.clock()
     if _well(health, "redis"):
         state = await or_none(log_state(parts.redis, space, now_ms))
-    entries, bytes_, lag_s = (None, None, None) if state is None else state
-    sample = Sample(now_ms, events, entries, None if lag_s is None else round(lag_s, 2))
+    sample = sample_of(now_ms, events, state)
     samples = await or_none(keep(parts.redis, space, sample)) if _well(health, "redis") else None
     shown = series([sample] if samples is None else samples)
     last = shown["rate"][-1] if shown["rate"] else None
@@ -122,8 +118,8 @@ async def _numbers(request: Request, health: Readiness) -> dict[str, Any]:
         "events": events,
         "users": in_all,
         "active": dict(zip(("day", "week", "month"), recent, strict=True)),
-        "logEntries": entries,
-        "logBytes": bytes_,
+        "logEntries": sample.entries,
+        "logBytes": None if state is None else state.bytes,
         "flushLagS": sample.lag_s,
         "series": shown,
         "health": {name: {"status": part.status, "detail": part.detail} for name, part in health.parts.items()},

@@ -16,9 +16,9 @@ from server.backends.postgres.pool import open_pool
 from server.backends.redis.client import RedisClient
 from server.console import stores
 from server.console.pages import overview
-from server.console.samples import GAP_MS, KEPT_MS, STEP_MS, Sample, keep, rates, series
 from server.services import Services
 from server.telemetry import health
+from server.telemetry.samples import GAP_MS, KEPT_MS, STEP_MS, Sample, keep, rates, series
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush
 from tests.integration.test_console import account, game, signed_in, write

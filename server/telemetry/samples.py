@@ -1,4 +1,6 @@
-"""The last minutes of a space's figures, as somebody saw them: Redis keeps them for all who look."""
+"""The last minutes of a space's figures: Redis keeps them for all who look.
+
+The worker keeps them while a space is written to, whoever looks does so meanwhile."""
 
 from __future__ import annotations
 
@@ -6,16 +8,18 @@ from typing import Any
 
 import msgspec
 
-from server.backends.redis.client import RedisClient
-from server.console.stores import of_redis
+from server.backends.postgres.pool import PoolConnection
+from server.backends.redis.client import AWAY, RedisClient
+from server.core.errors import Unavailable
 from server.spaces.space import Space
+from server.telemetry.health import LogState
 
 STEP_MS = 2_000
 """One sample is kept of each step, however many look."""
 KEPT_MS = 240_000
 """How long one is kept."""
 GAP_MS = 10_000
-"""Nobody looked in between: nothing is said about that time."""
+"""Nothing happened and nobody looked in between: nothing is said about that time."""
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
@@ -25,6 +29,21 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     events: int | None = None
     entries: int | None = None
     lag_s: float | None = None
+
+
+async def count_events(connection: PoolConnection, space_id: int) -> int:
+    """Events of a space in all."""
+    found: int = await connection.fetchval(
+        "SELECT coalesce(sum(events), 0)::bigint FROM space_days WHERE space_id = $1", space_id
+    )
+    return found
+
+
+def sample_of(now_ms: int, events: int | None, state: LogState | None) -> Sample:
+    """The sample of an instant, with what was found."""
+    if state is None:
+        return Sample(now_ms, events)
+    return Sample(now_ms, events, state.entries, round(state.lag_s, 2))
 
 
 _sample = msgspec.json.Decoder(Sample)
@@ -37,7 +56,10 @@ async def keep(redis: RedisClient, space: Space, sample: Sample) -> list[Sample]
     async with redis.raw.pipeline(transaction=False) as pipe:
         pipe.set(keys[-1], msgspec.json.encode(sample), px=KEPT_MS, nx=True)
         pipe.mget(keys)
-        _, found = await of_redis(pipe.execute())
+        try:
+            _, found = await pipe.execute()
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
     return [_sample.decode(one) for one in found if one is not None]
 
 
