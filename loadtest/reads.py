@@ -1,6 +1,6 @@
 """What reads cost in a large space: every GET of the application API, lists and summaries, search, the console.
 
-python -m loadtest.reads --users 1000000 --data /var/tmp/reads
+python -m loadtest.reads --users 1000000 --data DIR
 
 The history is made inside Postgres: for each user 20 days of a metric, five of points, awards, places and streak
 periods, five events. With five events a day that is the daily rows of 100 million events. That takes
