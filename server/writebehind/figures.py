@@ -13,7 +13,7 @@ from server.telemetry.health import log_state
 from server.telemetry.samples import count_events, keep, sample_of
 
 EVERY_MS = 5_000
-"""Below the gap over which a chart draws no line; a tenth of the flushes of a busy space."""
+"""Half of the gap over which a chart draws no line (samples.GAP_MS); one of 25 flushes at the usual interval."""
 
 log = structlog.get_logger(__name__)
 
