@@ -151,13 +151,19 @@ def dev(data: Path, port: int, *options: str) -> Iterator[Dev]:
         started.end_for_sure()
 
 
-def working_on(data: Path) -> list[str]:
-    """The living processes that have the folder in their command line, environment or working directory."""
-    found = []
+def working_on(data: Path) -> list[psutil.Process]:
+    """The living processes that have the folder in their command line or working directory.
+
+    Without those that a working Postgres starts and ends as it likes: a connection's, a vacuum's.
+    """
+    found: list[tuple[psutil.Process, int]] = []
+    postgres = set()
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                 continue
             if any(str(data) in text for text in [*process.cmdline(), process.cwd()]):
-                found.append(" ".join(process.cmdline()))
-    return found
+                found.append((process, process.ppid()))
+                if process.name() == "postgres":
+                    postgres.add(process.pid)
+    return [process for process, parent in found if parent not in postgres]
