@@ -10,7 +10,6 @@ from typing import Any
 import asyncpg
 from tqdm import tqdm
 
-from server.backends.postgres.migrate import migrate
 from server.backends.postgres.pool import AWAY, Connection, prepare
 from server.clock import system_clock
 from server.console import accounts
@@ -26,6 +25,9 @@ _ACTOR = "podium, at the command line"
 
 async def migrate_and_prepare(database_url: str) -> str:
     """Migrate, make the first space if there is none; a sentence about it."""
+    # Alembic takes half a second to import; no other command needs it.
+    from server.backends.postgres.migrate import migrate
+
     try:
         await migrate(database_url)
     except (*AWAY, asyncpg.PostgresError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from server.backends.embedded import DataFolder, start_valkey
 from tests.acceptance.processes import (
     Dev,
     dev,
@@ -26,13 +27,6 @@ from tests.acceptance.processes import (
 pytestmark = pytest.mark.xdist_group("own")
 
 
-@pytest.fixture(scope="module")
-def kept() -> Iterator[Path]:
-    """A data folder that the tests of this module start on, one after the other."""
-    with place() as path:
-        yield path
-
-
 @pytest.fixture
 def data() -> Iterator[Path]:
     """Where a data folder can be made."""
@@ -40,8 +34,8 @@ def data() -> Iterator[Path]:
         yield path
 
 
-def test_start_stop_and_start_again(kept: Path) -> None:
-    data = kept
+def test_start_stop_and_start_again(data: Path) -> None:
+    """Stopped by Ctrl-C, refused a second time on one folder, killed, and stopped politely."""
     port = free_port()
     with dev(data, port, "--workers", "2") as first:
         file = first.wait()
@@ -71,7 +65,13 @@ def test_start_stop_and_start_again(kept: Path) -> None:
         assert httpx.get(f"{again.url}/demo/").status_code == 404
         assert "use" in _refusal(data, free_port())
         assert second.process.poll() is None
-        assert end(second.process, signal.SIGTERM) == 0
+        second.process.kill()
+        second.process.wait()
+    assert working_on(data)  # nobody stopped them
+
+    with dev(data, port, "--no-demo") as third:
+        assert ready(third.wait().url)
+        assert end(third.process, signal.SIGTERM) == 0
     assert working_on(data) == []
     for log in ("web.log", "worker.log"):
         assert "Traceback" not in (data / log).read_text()
@@ -80,20 +80,6 @@ def test_start_stop_and_start_again(kept: Path) -> None:
 def _participants(url: str, headers: dict[str, str]) -> int:
     page = httpx.get(f"{url}/v1/leaderboards/all-time", params={"limit": 100}, headers=headers)
     return len(page.json()["rankings"]) if page.status_code == 200 else 0
-
-
-def test_killed_run_leaves_nothing_in_the_way(kept: Path) -> None:
-    data = kept
-    port = free_port()
-    with dev(data, port, "--no-demo") as killed:
-        killed.wait()
-        killed.process.kill()
-        killed.process.wait()
-    assert working_on(data)  # nobody stopped them
-    with dev(data, port, "--no-demo") as next_one:
-        assert ready(next_one.wait().url)
-        assert end(next_one.process) == 0
-    assert working_on(data) == []
 
 
 def test_taken_port(data: Path) -> None:
@@ -121,21 +107,15 @@ def test_broken_folder(data: Path, file: str) -> None:
     assert str(data / file) in said
 
 
-def test_broken_store(kept: Path) -> None:
-    """A file that Valkey can't read: said so, and mended by putting it back."""
-    data, port = kept, free_port()
-    with dev(data, port, "--no-demo") as good:
-        good.wait()
-        end(good.process)
+def test_broken_store(data: Path) -> None:
+    """A file that Valkey can't read."""
+    with DataFolder(data) as folder, start_valkey(folder):
+        pass
     [incremental] = (data / "valkey" / "appendonlydir").glob("*.incr.aof")
-    good_bytes = incremental.read_bytes()
     incremental.write_bytes(b"nonsense" * 100)
-    said = _refusal(data, port)
+    said = _refusal(data, free_port())
     assert "Valkey" in said
     assert str(data / "valkey") in said
-    incremental.write_bytes(good_bytes)
-    with dev(data, port, "--no-demo") as mended:
-        assert ready(mended.wait().url)
 
 
 def _refusal(data: Path, port: int) -> str:

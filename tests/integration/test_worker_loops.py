@@ -8,6 +8,7 @@ from functools import partial
 
 import asyncpg
 import pytest
+from sqlalchemy.engine import make_url
 
 from server.backends.embedded import RunningPostgres
 from server.backends.postgres.pool import Pool
@@ -130,7 +131,7 @@ async def test_worker_brings_a_new_space_to_life(
 async def test_worker_goes_on_after_postgres_was_away(
     services: Services, poster: Poster, postgres: RunningPostgres, database_url: str, space: Space
 ) -> None:
-    name = database_url.rpartition("/")[2]
+    name = make_url(database_url).database
     admin = await asyncpg.connect(postgres.url)
     try:
         async with running(services) as stats:

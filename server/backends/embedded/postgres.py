@@ -74,8 +74,8 @@ class RunningPostgres(servers.RunningServer):
 
     @property
     def url(self) -> str:
-        """For asyncpg and libpq; contains the password."""
-        return f"postgresql://{NAME}:{self._password}@{HOST}:{self.port}/{NAME}"
+        """For asyncpg and libpq; contains the password. Without TLS: it never leaves this machine."""
+        return f"postgresql://{NAME}:{self._password}@{HOST}:{self.port}/{NAME}?sslmode=disable"
 
 
 def start_postgres(

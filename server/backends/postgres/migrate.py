@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from alembic import command, op
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -20,7 +20,12 @@ _LOCK = 0x506F_6469_756D
 
 async def migrate(database_url: str) -> None:
     """Run what is missing, in one transaction, one process at a time; nothing to do is no error."""
-    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+
+    async def connect() -> Any:
+        return await asyncpg.connect(database_url)
+
+    # The driver reads the address itself, so what it understands in one (sslmode and more) holds here, too.
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
