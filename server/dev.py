@@ -15,7 +15,6 @@ import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import asyncpg
@@ -32,6 +31,7 @@ from server.demo import traffic
 from server.demo.history import first_day, make_history
 from server.demo.setup import make_catalog, make_game
 from server.spaces import store
+from server.stopping import Stop, Stopped
 
 READY_S = 60.0
 """A rebuild of what was kept may take this long at start."""
@@ -50,28 +50,15 @@ class DevFile(msgspec.Struct, frozen=True, rename="camel"):
     database_url: str
 
 
-class _Stopped(Exception):
-    """Somebody pressed Ctrl-C."""
-
-
 def run(*, port: int, data: Path, demo: bool, workers: int) -> int:
     """Run until Ctrl-C or SIGTERM; the exit code. ``StartError`` with one sentence where it can't start."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    with suppress(_Stopped), DataFolder(data) as folder:
+    with suppress(Stopped), Stop() as stop, DataFolder(data) as folder:
         if problem := port_problem(port):
             raise StartError(f"port {port} {problem}; choose another with --port")
         with start_valkey(folder) as valkey, start_postgres(folder) as postgres:
-            asyncio.run(_run(folder, port, demo, workers, valkey.url, postgres.url))
+            stop.run(_run(folder, port, demo, workers, valkey.url, postgres.url))
     click.echo("Stopped. Everything is kept in " + str(data))
     return 0
-
-
-def _stop(_: int, __: FrameType | None) -> None:
-    # A second Ctrl-C must not interrupt the stopping.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Stopped
 
 
 async def _run(folder: DataFolder, port: int, demo: bool, workers: int, redis_url: str, database_url: str) -> None:

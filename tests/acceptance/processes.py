@@ -93,17 +93,22 @@ def end(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> int:
 
 
 def end_for_sure(process: subprocess.Popen[bytes]) -> None:
-    """End a process with all that it started, whatever state the test left it in."""
+    """End a process with all that it started, whatever state the test left it in.
+
+    ``TimeoutError`` where it had to be killed.
+    """
     if process.poll() is not None:
         return
-    with suppress(subprocess.TimeoutExpired):
-        process.terminate()
-        process.wait(10)
-    with suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(process.pid).children(recursive=True):
-            child.kill()
-    process.kill()
-    process.wait()
+    process.terminate()
+    try:
+        process.wait(START_S)
+    except subprocess.TimeoutExpired:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+        process.kill()
+        process.wait()
+        raise TimeoutError(f"{process.args} does not stop") from None
 
 
 def ready(url: str) -> bool:
