@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from server.console.ask import ask
 from server.console.charts import Day, Point, bars, calendar, line
+from server.console.few import few
 from server.console.notices import notice_of
 from server.console.pages.page import Page
 from server.console.pages.places import places_of
@@ -24,7 +25,6 @@ from server.features.settings import admin as settings
 from server.features.streaks import api as streaks
 from server.features.users import api as users
 from server.features.users import timeline
-from server.http.few import few
 from server.http.services import services
 
 HEAT_DAYS = 371

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import PoolConnection, acquired
+from server.backends.postgres.pool import acquired
 from server.core.periods import day_begins, local_day, zone
 from server.engine import shown
 from server.engine.catalog import CatalogIndex
@@ -23,11 +23,8 @@ from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
-from server.http.few import few
 from server.http.services import services
 from server.http.users import named_user
-
-T = TypeVar("T")
 
 
 class WrappedValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -123,18 +120,6 @@ class Wrapped(msgspec.Struct, frozen=True):
     activity: Activity
 
 
-class _Found(NamedTuple):
-    """What Postgres has of the user up to the end of the year."""
-
-    metrics: Sequence[store.Change]
-    attributes: Sequence[store.AttributeChange]
-    points: Sequence[store.Change]
-    completions: Sequence[tuple[int, int]]
-    places: Sequence[store.Place]
-    gains: dict[Period, Gains]
-    """Of other users, by period."""
-
-
 async def get_wrapped(request: Request) -> Response:
     """``GET /v1/users/{id}/wrapped``."""
     parts, space = services(request), principal(request).space
@@ -145,32 +130,20 @@ async def get_wrapped(request: Request) -> Response:
     index = space.index
     first, last = date(year, 1, 1), date(year, 12, 31)
 
-    async def asked(query: Callable[..., Awaitable[T]], *values: Any) -> T:
-        async with acquired(parts.pool) as connection:
-            return await query(connection, space.id, *values)
-
-    found_year = review(year, await asked(store.events_by_day, user, first, last))
-    # The week with the most events may reach into the next year.
-    since, until = min(first, found_year.week.start), max(last, found_year.week.end)
-    end_ms = _begins(until + timedelta(days=1), state) if until < date.max else 2**62
+    # The first and the last week reach into other years.
+    since, until = first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())
+    instants_ms = _begins(since, state), _begins(until + timedelta(days=1), state)
     periods = shown.streak_period(index, first), shown.streak_period(index, last)
-
-    async def gains(connection: PoolConnection, space_id: int) -> dict[Period, Gains]:
-        of = found_year.week, found_year.month, found_year.whole
-        return {one: await parts.samples.gains(connection, space_id, one, parts.clock()) for one in of}
-
-    *found, lived = await few(
-        asked(store.metric_changes, user, until),
-        asked(store.attribute_changes, user, until),
-        asked(store.point_changes, user, until),
-        asked(store.completions, user, _begins(since, state), end_ms),
-        asked(store.places, user, since, until),
-        asked(gains),
-        asked(store.streak_periods, user, index.streaks.track, *periods),
-    )
-    return answer(
-        Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, _Found(*found), lived))
-    )
+    async with acquired(parts.pool) as connection:
+        found = await store.read_year(
+            connection, space.id, user, (since, until), instants_ms, index.streaks.track, periods
+        )
+        found_year = review(year, found.events)
+        gains = {
+            one: await parts.samples.gains(connection, space.id, one, parts.clock())
+            for one in (found_year.week, found_year.month, found_year.whole)
+        }
+    return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, found, gains)))
 
 
 def _begins(day: date, state: UserState) -> int:
@@ -178,12 +151,12 @@ def _begins(day: date, state: UserState) -> int:
 
 
 def _activity(
-    index: CatalogIndex, state: UserState, year: Year, found: _Found, lived: Sequence[store.LivedPeriod]
+    index: CatalogIndex, state: UserState, year: Year, found: store.Found, gains: dict[Period, Gains]
 ) -> Activity:
     def of(period: Period) -> dict[str, Any]:
-        return _period(index, state, period, found)
+        return _period(index, state, period, found, gains.get(period, {}))
 
-    best = max(lived, key=lambda one: one.length, default=None)
+    best = max(found.lived, key=lambda one: one.length, default=None)
     start, end = shown.streak_days(index, best.period) if best is not None else (None, None)
     started = None
     if best is not None:
@@ -206,7 +179,9 @@ def _activity(
     )
 
 
-def _period(index: CatalogIndex, state: UserState, period: Period, found: _Found) -> dict[str, Any]:
+def _period(
+    index: CatalogIndex, state: UserState, period: Period, found: store.Found, gains: Gains
+) -> dict[str, Any]:
     metrics = {}
     for metric in index.catalog.metrics:
         total, change = _Sums((one.day, one.change) for one in found.metrics if one.number == metric.number)(
@@ -238,7 +213,7 @@ def _period(index: CatalogIndex, state: UserState, period: Period, found: _Found
             current_total=metric.value(total),
             change_this_period=metric.value(change),
             percent_change=percent_change(total - change, change),
-            percentile_this_period=_percentile(found, period, "metric", metric.number, change),
+            percentile_this_period=_percentile(gains, "metric", metric.number, change),
             by_attribute=by_attribute,
         )
     points = {}
@@ -252,7 +227,7 @@ def _period(index: CatalogIndex, state: UserState, period: Period, found: _Found
                 current_total=total,
                 change_this_period=change,
                 percent_change=percent_change(total - change, change),
-                percentile_this_period=_percentile(found, period, "points", system.number, change),
+                percentile_this_period=_percentile(gains, "points", system.number, change),
             )
     first_ms, end_ms = _begins(period.start, state), _begins(period.end + timedelta(days=1), state)
     achievements = [
@@ -273,9 +248,8 @@ def _period(index: CatalogIndex, state: UserState, period: Period, found: _Found
     return {"metrics": metrics, "points": points, "achievements": achievements, "leaderboards": leaderboards}
 
 
-def _percentile(found: _Found, period: Period, kind: str, number: int, own: int) -> int | UnsetType:
-    gains = found.gains.get(period, {}).get((kind, number), [])
-    share = percentile(gains, own)
+def _percentile(gains: Gains, kind: str, number: int, own: int) -> int | UnsetType:
+    share = percentile(gains.get((kind, number), []), own)
     return UNSET if share is None else share
 
 

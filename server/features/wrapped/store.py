@@ -42,97 +42,84 @@ class LivedPeriod(NamedTuple):
     length: int
 
 
-async def events_by_day(
-    connection: PoolConnection, space_id: int, user: str, first: date, last: date
-) -> dict[date, int]:
-    """How many events a user posted on each local day."""
-    rows = await connection.fetch(
-        "SELECT day, count(*) FROM events WHERE space_id = $1 AND user_id = $2 AND day BETWEEN $3 AND $4"
-        " AND corrects IS NULL GROUP BY day",
+class Found(NamedTuple):
+    """What Postgres holds of a user's year."""
+
+    events: dict[date, int]
+    """How many there were on each local day."""
+    metrics: list[Change]
+    """What each metric gained on each day, from the user's first on."""
+    attributes: list[AttributeChange]
+    """What metrics gained by events with attributes, from the user's first on."""
+    points: list[Change]
+    completions: list[tuple[int, int]]
+    """Achievements, by number, and when they were completed; the first one first."""
+    places: list[Place]
+    """On the days on which they changed."""
+    lived: list[LivedPeriod]
+
+
+async def read_year(
+    connection: PoolConnection,
+    space_id: int,
+    user: str,
+    days: tuple[date, date],
+    instants_ms: tuple[int, int],
+    track: int,
+    periods: tuple[int, int],
+) -> Found:
+    """Everything in one statement: seven took three times as long.
+
+    Days and streak periods both inclusive, of instants the first one.
+    """
+    [row] = await connection.fetch(
+        """
+        SELECT
+            ARRAY(
+                SELECT ROW(day, count(*)) FROM events
+                WHERE space_id = $1 AND user_id = $2 AND day BETWEEN $3 AND $4 AND corrects IS NULL GROUP BY day
+            ),
+            ARRAY(
+                SELECT ROW(metric, day, change) FROM metric_days
+                WHERE space_id = $1 AND user_id = $2 AND day <= $4
+            ),
+            ARRAY(
+                SELECT ROW(e.metric, a.key, a.value, e.day, sum(e.units)::bigint)
+                FROM events e, jsonb_each_text(e.attributes) AS a
+                WHERE e.space_id = $1 AND e.user_id = $2 AND e.day <= $4 AND e.attributes IS NOT NULL
+                GROUP BY e.metric, a.key, a.value, e.day
+            ),
+            ARRAY(
+                SELECT ROW(system, day, change) FROM point_days
+                WHERE space_id = $1 AND user_id = $2 AND day <= $4
+            ),
+            ARRAY(
+                SELECT ROW(achievement, at_ms) FROM achievement_completions
+                WHERE space_id = $1 AND user_id = $2 AND at_ms >= $5 AND at_ms < $6 ORDER BY at_ms
+            ),
+            ARRAY(
+                SELECT ROW(leaderboard, day, rank, value) FROM rank_days
+                WHERE space_id = $1 AND user_id = $2 AND day BETWEEN $3 AND $4 AND rank IS NOT NULL
+            ),
+            ARRAY(
+                SELECT ROW(period, length) FROM streak_periods
+                WHERE space_id = $1 AND user_id = $2 AND track = $7 AND period BETWEEN $8 AND $9
+            )
+        """,
         space_id,
         user,
-        first,
-        last,
-    )
-    return {row["day"]: row["count"] for row in rows}
-
-
-async def metric_changes(connection: PoolConnection, space_id: int, user: str, last: date) -> list[Change]:
-    """What each metric gained on each day up to the last one."""
-    rows = await connection.fetch(
-        "SELECT metric, day, change FROM metric_days WHERE space_id = $1 AND user_id = $2 AND day <= $3",
-        space_id,
-        user,
-        last,
-    )
-    return [Change(*row) for row in rows]
-
-
-async def point_changes(connection: PoolConnection, space_id: int, user: str, last: date) -> list[Change]:
-    """What each points system gained on each day up to the last one."""
-    rows = await connection.fetch(
-        "SELECT system, day, change FROM point_days WHERE space_id = $1 AND user_id = $2 AND day <= $3",
-        space_id,
-        user,
-        last,
-    )
-    return [Change(*row) for row in rows]
-
-
-async def attribute_changes(
-    connection: PoolConnection, space_id: int, user: str, last: date
-) -> list[AttributeChange]:
-    """What metrics gained by events with attributes."""
-    rows = await connection.fetch(
-        "SELECT e.metric, a.key, a.value, e.day, sum(e.units)::bigint FROM events e,"
-        " jsonb_each_text(e.attributes) AS a WHERE e.space_id = $1 AND e.user_id = $2 AND e.day <= $3"
-        " AND e.attributes IS NOT NULL GROUP BY 1, 2, 3, 4",
-        space_id,
-        user,
-        last,
-    )
-    return [AttributeChange(*row) for row in rows]
-
-
-async def completions(
-    connection: PoolConnection, space_id: int, user: str, first_ms: int, end_ms: int
-) -> list[tuple[int, int]]:
-    """Achievements, by number, that were completed from an instant to before another, and when."""
-    rows = await connection.fetch(
-        "SELECT achievement, at_ms FROM achievement_completions WHERE space_id = $1 AND user_id = $2"
-        " AND at_ms >= $3 AND at_ms < $4 ORDER BY at_ms",
-        space_id,
-        user,
-        first_ms,
-        end_ms,
-    )
-    return [(row["achievement"], row["at_ms"]) for row in rows]
-
-
-async def places(connection: PoolConnection, space_id: int, user: str, first: date, last: date) -> list[Place]:
-    """The user's places, on the days on which they changed."""
-    rows = await connection.fetch(
-        "SELECT leaderboard, day, rank, value FROM rank_days WHERE space_id = $1 AND user_id = $2"
-        " AND day BETWEEN $3 AND $4 AND rank IS NOT NULL",
-        space_id,
-        user,
-        first,
-        last,
-    )
-    return [Place(*row) for row in rows]
-
-
-async def streak_periods(
-    connection: PoolConnection, space_id: int, user: str, track: int, first: int, last: int
-) -> list[LivedPeriod]:
-    """The periods of a user's streak of one frequency."""
-    rows = await connection.fetch(
-        "SELECT period, length FROM streak_periods WHERE space_id = $1 AND user_id = $2 AND track = $3"
-        " AND period BETWEEN $4 AND $5",
-        space_id,
-        user,
+        *days,
+        *instants_ms,
         track,
-        first,
-        last,
+        *periods,
     )
-    return [LivedPeriod(*row) for row in rows]
+    events, metrics, attributes, points, completions, places, lived = row
+    return Found(
+        dict(tuple(one) for one in events),
+        [Change(*one) for one in metrics],
+        [AttributeChange(*one) for one in attributes],
+        [Change(*one) for one in points],
+        [tuple(one) for one in completions],
+        [Place(*one) for one in places],
+        [LivedPeriod(*one) for one in lived],
+    )
