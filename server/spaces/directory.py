@@ -169,6 +169,9 @@ class Directory:
 
     async def _read_postgres(self) -> None:
         async with acquired(self.pool) as connection:
+            # Keys before spaces: whose space is made between the two would not be known, and not be read again.
+            version = await store.keys_version(connection)
+            keys = await store.load_keys(connection) if version != self._keys_version else None
             for row in await store.load_spaces(connection):
                 space = self._by_id.get(row.id)
                 if space is None:
@@ -184,12 +187,10 @@ class Directory:
                 for space in self.spaces.values()
                 if space.tenant != NO_TENANT
             }
-            version = await store.keys_version(connection)
-            if version != self._keys_version:
+            if keys is not None:
                 self._principals = {
                     key.hash: Principal(self._by_id[key.space_id], key.id, key.name, key.capabilities, key.user)
-                    for key in await store.load_keys(connection)
-                    if key.space_id in self._by_id  # else the space is newer than our list of them
+                    for key in keys
                 }
                 self._key_ids = frozenset(principal.key_id for principal in self._principals.values())
                 self._keys_version = version

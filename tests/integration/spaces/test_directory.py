@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from server.backends.postgres.pool import Pool, open_pool
+from server.backends.postgres.pool import Pool, PoolConnection, open_pool
 from server.backends.redis.client import RedisClient
 from server.core.errors import Unauthorized, Unavailable
 from server.features.metrics.model import Metric
@@ -203,3 +203,22 @@ async def test_no_space_yet(
     await directory.refresh()
     with pytest.raises(Unavailable):
         _ = directory.production
+
+
+async def test_a_key_of_a_space_that_is_made_while_the_directory_reads(
+    pool: Pool, directory: Directory, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_spaces, made = store.load_spaces, []
+
+    async def and_then_made(connection: PoolConnection) -> list[store.SpaceRow]:
+        rows = await load_spaces(connection)
+        monkeypatch.setattr(store, "load_spaces", load_spaces)
+        async with pool.acquire() as other:
+            made.append(await store.create_environment(other, "staging", "test", clock.now_ms))
+        return rows
+
+    monkeypatch.setattr(store, "load_spaces", and_then_made)
+    await directory.refresh()
+    assert refused(directory, made[0].key)
+    await directory.refresh()
+    assert directory.authenticate(made[0].key).space.environment == "staging"
