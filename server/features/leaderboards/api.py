@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 import msgspec
 from starlette.requests import Request
@@ -41,6 +42,10 @@ LIMIT_MAX = 1_000
 """Rows of one answer: Redis serves nobody else while it reads them."""
 HISTORY_MAX = 100
 """Days of one answer (contract.md, section 9)."""
+
+
+_SCORE = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?\Z", re.ASCII)
+"""A number as Redis reads it, too."""
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -104,16 +109,17 @@ async def get_leaderboard(request: Request) -> Response:
 async def _page_behind(reader: Reader, cursor: str, limit: int) -> store.Page:
     try:
         at = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Cursor)
-        if at.score:
-            float(at.score)
+        if at.score and not _SCORE.match(at.score):
+            raise ValueError
     except (ValueError, binascii.Error, msgspec.DecodeError):
         raise Unprocessable("cursor is not one of this server's") from None
     if at.board != reader.board:
         raise Unprocessable("cursor belongs to another ranking")
-    if await reader.final():
-        return await reader.page(at.rows, limit)
-    if not at.score:
+    final = await reader.final()
+    if not (0 <= at.rows <= MAX_PARTICIPANTS if final else at.score):
         raise Unprocessable("cursor is not one of this server's")
+    if final:
+        return await reader.page(at.rows, limit)
     return await reader.page(0, limit, behind=(at.score, at.member))
 
 
