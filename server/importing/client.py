@@ -57,9 +57,11 @@ class SendingStopped(Exception):
     """A batch can't be stored. The message is a sentence with the reason."""
 
 
-class _MetricRow(msgspec.Struct):
+class _MetricRow(msgspec.Struct, rename="camel"):
     key: str
     decimals: int = 3
+    min_value: float | None = None
+    max_value: float | None = None
 
 
 class _AttributeRow(msgspec.Struct):
@@ -99,7 +101,10 @@ async def load_catalog(client: httpx.AsyncClient) -> CatalogIndex:
     return CatalogIndex(
         Catalog(
             version=0,
-            metrics=tuple(Metric(m.key, i, m.key, m.key, decimals=m.decimals) for i, m in enumerate(metrics)),
+            metrics=tuple(
+                Metric(m.key, i, m.key, m.key, decimals=m.decimals, min_value=m.min_value, max_value=m.max_value)
+                for i, m in enumerate(metrics)
+            ),
             attributes=tuple(Attribute(a.key, i, a.key, a.key, a.type) for i, a in enumerate(attributes)),
         )
     )

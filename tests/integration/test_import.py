@@ -58,7 +58,9 @@ class Remembering:
             return JSONResponse({"error": "The key is unknown"}, 401)
         start, limit = int(request.query_params["skip"]), int(request.query_params["limit"])
         assert limit <= 100
-        return JSONResponse([{"id": m, "key": m, "name": m} for m in self.metrics[start : start + limit]])
+        limits = {"pages": {"minValue": 1, "maxValue": 5}}
+        rows = [{"id": m, "key": m, "name": m, **limits.get(m, {})} for m in self.metrics]
+        return JSONResponse(rows[start : start + limit])
 
     def _attributes(self, request: Request) -> Response:
         return JSONResponse([{"id": "1", "key": "app", "name": "App", "type": "event"}])
@@ -181,6 +183,19 @@ def test_import_sends_nothing_of_a_file_with_bad_lines(remembering: Remembering)
         "Nothing was sent. Correct the lines, or leave them out with --skip-bad.",
     ]
     assert remembering.batches == []
+
+
+def test_import_knows_the_limits_of_a_metric(remembering: Remembering) -> None:
+    remembering.metrics.append("pages")
+    text = HEADER + f"ann,pages,0.5,{TIME}\nann,pages,5,{TIME}\nann,pages,6,{TIME}\n"
+    result = send(remembering, text)
+    assert result.stderr.splitlines()[:2] == [
+        "line 2: value must not be below the metric's minValue, 1",
+        "line 4: value must not be above the metric's maxValue, 5",
+    ]
+    assert (result.exit_code, remembering.batches) == (1, [])
+    assert send(remembering, text, "--skip-bad").exit_code == 0
+    assert [event["value"] for [event] in remembering.batches] == [5]
 
 
 def test_import_names_the_first_bad_lines_and_counts_all(remembering: Remembering) -> None:
