@@ -150,3 +150,9 @@ async def test_a_streak_that_ended_in_time_is_lost_once(
         clock.advance(days * DAY_MS)
         lost = [row["at"][:13] for row in await pages(http, kinds="streak") if row["what"] == "streak_lost"]
         assert lost == ["2026-11-28T12", "2026-11-27T00"]
+
+
+async def test_what_is_called_like_a_user_is_not_in_the_timeline(http: httpx.AsyncClient) -> None:
+    await http.put("/v1/users/staging", json={})
+    assert (await http.post("/admin/v1/environments", json={"key": "staging"})).status_code == 201
+    assert (await http.get("/admin/v1/users/staging/timeline")).json() == {"rows": []}

@@ -73,7 +73,8 @@ _PARTS = {
         SELECT (extract(epoch FROM at) * 1000)::bigint, 'support', action, 0, NULL::bigint, NULL::bigint,
                lpad(id::text, 20, '0'), actor, false
         FROM audit_log WHERE space_id = $1 AND (extract(epoch FROM at) * 1000)::bigint <= $3
-            AND (item = $2 OR coalesce(after ->> 'userId', before ->> 'userId') = $2)""",
+            AND (item = $2 AND kind IN ('user', 'streak', 'points', 'standing')
+                 OR coalesce(after ->> 'userId', before ->> 'userId') = $2)""",
 }
 _FACTS = """
         SELECT at_ms,
