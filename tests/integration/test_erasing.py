@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from server.core.ids import new_uuid7
 from server.services import Services
+from server.spaces import store
+from server.spaces.catalog_store import editing
+from server.spaces.directory import Directory
+from server.spaces.kinds import BOOST
 from server.writebehind.eviction import evict
 from server.writebehind.finals import Finals
 from server.writebehind.rebuild import rebuild
@@ -207,3 +213,30 @@ async def test_nothing_stays_in_runs_that_are_final(
     for key in ("daily", "cities"):
         found = (await http.get(f"/v1/leaderboards/{key}?run=2026-11-25")).json()["rankings"]
         assert [(row["userId"], row["rank"]) for row in found] == [("bob", 2)], key
+
+
+async def test_a_boost_that_another_process_just_made_goes_too(
+    http: httpx.AsyncClient,
+    services: Services,
+    clock: SettableClock,
+    game: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = services.directory
+    other = Directory(services.pool, services.redis, services.settings.database_url, clock)
+    await other.refresh()
+    space = other.production
+    [boost] = space.index.catalog.boosts
+    again = msgspec.structs.replace(boost, id=new_uuid7(clock.now_ms), user_id="bob")
+
+    async def unheard(_: object) -> None:
+        """The news is still on its way."""
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "announce", unheard)
+        async with editing(other, space, next(iter(other._principals.values()))) as editor:
+            editor.insert(BOOST, msgspec.structs.replace(again, key=again.id, number=editor.take_number()))
+    await http.delete("/admin/v1/users", params={"ids": "bob"})
+    for directory in (here, other):
+        await directory.refresh()
+        assert [one.user_id for one in directory.production.index.catalog.boosts] == [USER]

@@ -26,6 +26,10 @@ from server.spaces.store import announce
 USERS_MAX = 100
 """Users of one request."""
 
+_HAS_BOOSTS = """
+SELECT EXISTS (SELECT FROM catalog_items WHERE space_id = $1 AND kind = 'points boost' AND archived_at IS NULL
+    AND body ->> 'userId' = $2)
+"""
 _BOOSTS = "DELETE FROM catalog_items WHERE space_id = $1 AND kind = 'points boost' AND body ->> 'userId' = $2"
 _VERSIONS = """
 UPDATE catalog_versions SET catalog = jsonb_set(catalog, '{boosts}', coalesce((
@@ -79,8 +83,10 @@ async def erase_user(parts: Services, who: Principal, user: str) -> None:
 
 
 async def _drop_boosts(parts: Services, who: Principal, user: str) -> None:
-    if all(boost.user_id != user for boost in who.space.index.catalog.boosts):
-        return
+    # Postgres knows of one that another process made just now.
+    async with acquired(parts.pool) as connection:
+        if not await connection.fetchval(_HAS_BOOSTS, who.space.id, user):
+            return
     async with editing(parts.directory, who.space, who) as editor:
         for boost in BOOST.of(editor.catalog):
             if boost.user_id == user:
