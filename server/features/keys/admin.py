@@ -132,12 +132,13 @@ async def delete_keys(request: Request) -> Response:
         for id_ in wanted_ids:
             try:
                 wanted = check_uuid("ids", id_)
-                before = await store.revoke_application_key(connection, space_id, wanted)
-                if before is None:
-                    raise NotFound("Application key not found by ID")
+                async with connection.transaction():
+                    before = await store.revoke_application_key(connection, space_id, wanted)
+                    if before is None:
+                        raise NotFound("Application key not found by ID")
+                    entry = Entry("delete", "application key", wanted, before)
+                    await audit.write(connection, space_id, actor, [entry])
                 deleted.append(DeletedItem(wanted))
-                entry = Entry("delete", "application key", wanted, before)
-                await audit.write(connection, space_id, actor, [entry])
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
     await services(request).directory.refresh()

@@ -99,15 +99,13 @@ async def post_tenants(request: Request) -> Response:
             try:
                 item: CreateTenant = bodies.convert(fields, CreateTenant, "The item")
                 _check_customer(item.customer_id)
-                row = await store.create_tenant(
-                    connection,
-                    _environment(request),
-                    item.customer_id,
-                    check_name(item.name),
-                    services(request).clock(),
-                )
+                name = check_name(item.name)
+                async with connection.transaction():
+                    row = await store.create_tenant(
+                        connection, _environment(request), item.customer_id, name, services(request).clock()
+                    )
+                    await _record(connection, request, "create", None, row)
                 created.append(_shown(row))
-                await _record(connection, request, "create", None, row)
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), index))
     await services(request).directory.refresh()
@@ -123,19 +121,9 @@ async def patch_tenants(request: Request) -> Response:
             named = fields.get("id") if isinstance(fields, dict) else None
             try:
                 item: UpdateTenant = bodies.convert(fields, UpdateTenant, "The item")
-                before = await store.get_tenant(connection, _environment(request), check_uuid("id", item.id))
-                row = await store.change_tenant(
-                    connection,
-                    _environment(request),
-                    check_uuid("id", item.id),
-                    None if item.name is UNSET else check_name(item.name),
-                    None if item.status is UNSET else item.status == "archived",
-                    services(request).clock(),
-                )
-                if row is None:
-                    raise NotFound("Tenant not found by ID")
-                updated.append(_shown(row))
-                await _record(connection, request, "update", before, row)
+                name = None if item.name is UNSET else check_name(item.name)
+                archived = None if item.status is UNSET else item.status == "archived"
+                updated.append(_shown(await _changed(connection, request, "update", item.id, name, archived)))
             except RequestError as error:
                 message = ids.printable(error.message)
                 issues.append(
@@ -154,18 +142,27 @@ async def delete_tenants(request: Request) -> Response:
     async with acquired(services(request).pool) as connection:
         for id_ in params.ids(request, "ids", BATCH_MAX):
             try:
-                wanted = check_uuid("id", id_)
-                now_ms = services(request).clock()
-                before = await store.get_tenant(connection, _environment(request), wanted)
-                row = await store.change_tenant(connection, _environment(request), wanted, None, True, now_ms)
-                if row is None:
-                    raise NotFound("Tenant not found by ID")
+                row = await _changed(connection, request, "archive", id_, None, True)
                 deleted.append(DeletedItem(row.id))
-                await _record(connection, request, "archive", before, row)
             except RequestError as error:
                 issues.append(Issue("error", ids.printable(error.message), id=ids.printable(id_)))
     await services(request).directory.refresh()
     return answer(Deleted(deleted, issues))
+
+
+async def _changed(
+    connection: PoolConnection, request: Request, action: str, id_: str, name: str | None, archived: bool | None
+) -> TenantRow:
+    """The tenant after a change that stands in the audit log, with what it was just before; 404 without one."""
+    environment, wanted = _environment(request), check_uuid("id", id_)
+    async with connection.transaction():
+        before = await store.get_tenant(connection, environment, wanted, for_update=True)
+        now_ms = services(request).clock()
+        after = await store.change_tenant(connection, environment, wanted, name, archived, now_ms)
+        if after is None:
+            raise NotFound("Tenant not found by ID")
+        await _record(connection, request, action, before, after)
+    return after
 
 
 async def _record(

@@ -42,10 +42,13 @@ async def list_tenants(connection: PoolConnection, environment: str, limit: int,
     return [TenantRow(*row) for row in rows]
 
 
-async def get_tenant(connection: PoolConnection, environment: str, id_: str) -> TenantRow | None:
-    """The tenant of that id, None without one."""
+async def get_tenant(
+    connection: PoolConnection, environment: str, id_: str, *, for_update: bool = False
+) -> TenantRow | None:
+    """The tenant of that id, None without one. ``for_update``: nobody else changes it in this transaction."""
     row = await connection.fetchrow(
-        f"SELECT {_ROW} FROM spaces WHERE environment = $1 AND tenant_id = $2",  # noqa: S608 # our own words
+        f"SELECT {_ROW} FROM spaces WHERE environment = $1 AND tenant_id = $2"  # noqa: S608 # our own words
+        + (" FOR UPDATE" if for_update else ""),
         environment,
         id_,
     )
