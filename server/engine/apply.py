@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+import msgspec
+
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
 from server.core.periods import MS_PER_DAY, local_day, local_time, zone
@@ -33,7 +35,7 @@ from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
 from server.features.settings.model import is_control
 from server.features.streaks import changing as streaks
-from server.features.streaks.model import Streaks
+from server.features.streaks.model import Streaks, Wishes
 from server.features.users import rules as users
 from server.features.users.model import Profile
 from server.features.users.rules import NOTHING, Upsert
@@ -256,9 +258,10 @@ def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
 def _change_preferences(turn: Turn, command: ChangePreferences) -> Applied:
     fields: dict[str, Any] = {}
     if command.channels is not None:
-        fields["channels"] = command.channels
+        channels = {**turn.old.channels, **command.channels}
+        fields["channels"] = {type_: wanted for type_, wanted in channels.items() if wanted is not None}
     if command.wishes is not None:
-        turn.wishes = command.wishes
+        turn.wishes = msgspec.structs.replace(turn.wishes or Wishes(), **command.wishes)
         turn.due_moved = True
         turn.rank_streak()
     return _end(turn, **fields)

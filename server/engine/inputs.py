@@ -7,7 +7,7 @@ as often as the optimistic token asks for (design decision 3).
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,7 +18,7 @@ from server.features.leaderboards.model import Standing
 from server.features.leaderboards.ranking import board_name
 from server.features.metrics.model import Metric
 from server.features.metrics.rules import check_value, to_units
-from server.features.streaks.model import Pause, Streaks, Wishes
+from server.features.streaks.model import Pause, Streaks
 from server.features.users import rules as users
 from server.features.users.rules import NOTHING, Upsert
 
@@ -130,12 +130,13 @@ class GivePoints(msgspec.Struct, frozen=True, gc=False):
 
 
 class ChangePreferences(msgspec.Struct, frozen=True):
-    """Replace the preferences that are named: ``wishes`` about the streak, ``channels`` of notifications."""
+    """Replace the preferences that are named: fields of ``Wishes`` about the streak, ``channels`` by types of
+    notifications (None: as if never set). The others stay, whoever else changes them at the same time."""
 
     user: str
     received_ms: int
-    wishes: Wishes | None = None
-    channels: dict[str, tuple[str, ...]] | None = None
+    wishes: dict[str, Any] | None = None
+    channels: dict[str, tuple[str, ...] | None] | None = None
 
 
 class Complete(msgspec.Struct, frozen=True):

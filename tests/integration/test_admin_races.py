@@ -42,3 +42,20 @@ async def test_what_the_log_does_not_take_is_not_done(
             assert answer.status_code == 503, answer.text
     assert (await http.get("/admin/v1/tenants")).json() == [tenant]
     assert [row["id"] for row in (await http.get("/admin/v1/application-api-keys")).json()] == [key["id"]]
+
+
+async def test_preferences_changed_at_once_are_all_kept(http: httpx.AsyncClient) -> None:
+    await http.put("/v1/users/ann", json={})
+    await http.patch("/admin/v1/streaks/settings", json={"customizationEnabled": True})
+    path, kinds = "/v1/users/ann/preferences", ("achievement_completed", "recap", "reactivation")
+    changes = [
+        *({"notifications": {kind: ["push"]}} for kind in kinds),
+        {"streak": {"enabled": False}},
+        {"streak": {"daysOff": [0]}},
+    ]
+    await asyncio.gather(*(http.patch(path, json=change) for change in changes))
+    found = (await http.get(path)).json()
+    assert found["notifications"] == {kind: ["push"] for kind in kinds}
+    assert found["streak"] == {"enabled": False, "daysOff": [0]}
+    await http.patch(path, json={"notifications": {"recap": None}})
+    assert "recap" not in (await http.get(path)).json()["notifications"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+import msgspec
 import yaml
 
 from server.core.filters import AttributeFilter
@@ -174,7 +175,8 @@ class Player:
             start, end = (one.toordinal() for one in step["pause"])
             yield ChangeStreak("ann", "pause", now_ms, Pause(f"p{now_ms}", start, end))
         if "wishes" in step:
-            yield ChangePreferences("ann", now_ms, wishes(self.index, step["wishes"]))
+            own = msgspec.structs.asdict(wishes(self.index, step["wishes"]))
+            yield ChangePreferences("ann", now_ms, own)
         if "undo" in step:
             yield self._undo(self.events[step["undo"] - 1], now_ms)
 

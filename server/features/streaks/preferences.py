@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -16,7 +16,7 @@ from server.core.errors import Forbidden, Unprocessable
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import ChangePreferences
 from server.engine.state import UserState
-from server.features.streaks.model import Mode, Wishes
+from server.features.streaks.model import Mode
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.bodies import read
@@ -82,45 +82,44 @@ async def patch_preferences(request: Request) -> Response:
     """``PATCH /v1/users/{id}/preferences``."""
     parts, space = services(request), principal(request).space
     change = await read(request, _change)
-    state = await named_user(request)
+    await named_user(request)
     wishes = channels = None
     if change.streak is not UNSET:
-        wishes = _wishes(space.index, state.wishes or Wishes(), change.streak)
+        wishes = _wishes(space.index, change.streak)
     if change.notifications is not UNSET:
-        channels = dict(state.channels)
-        for type_, wanted in msgspec.structs.asdict(change.notifications).items():
-            if wanted is None:
-                channels.pop(type_, None)
-            elif wanted is not UNSET:
-                channels[type_] = tuple(dict.fromkeys(wanted))
+        channels = {
+            type_: None if wanted is None else tuple(dict.fromkeys(wanted))
+            for type_, wanted in msgspec.structs.asdict(change.notifications).items()
+            if wanted is not UNSET
+        }
     after = await parts.commit(
         space, ChangePreferences(request.path_params["id"], parts.clock(), wishes, channels)
     )
     return answer(_shown(space.index, after))
 
 
-def _wishes(index: CatalogIndex, before: Wishes, change: StreakWishes) -> Wishes:
+def _wishes(index: CatalogIndex, change: StreakWishes) -> dict[str, Any]:
+    """The fields of ``Wishes`` that change; 403 or 422 where they may not."""
     settings = STREAKS.of(index.catalog)
     customizable = bool(settings) and settings[0].customizable
     named = (change.evaluation_mode, change.metrics, change.days_off)
     if not customizable and any(one is not UNSET for one in named):
         raise Forbidden("streak: this space lets users choose only whether they have one (customizationEnabled)")
-    after = before
+    fields: dict[str, Any] = {}
     if change.enabled is not UNSET:
-        after = msgspec.structs.replace(after, enabled=change.enabled)
+        fields["enabled"] = change.enabled
     if change.evaluation_mode is not UNSET:
-        after = msgspec.structs.replace(after, mode=change.evaluation_mode)
+        fields["mode"] = change.evaluation_mode
     if change.metrics is not UNSET:
-        metrics = None if change.metrics is None else _thresholds(index, change.metrics)
-        after = msgspec.structs.replace(after, thresholds=metrics)
+        fields["thresholds"] = None if change.metrics is None else _thresholds(index, change.metrics)
     if change.days_off is not UNSET:
         days = None if change.days_off is None else tuple(sorted(set(change.days_off)))
         if days and index.streaks.frequency != "daily":
             raise Unprocessable("streak.daysOff needs a daily streak")
         if days and len(days) > 6:
             raise Unprocessable("streak.daysOff must leave a day of the week")
-        after = msgspec.structs.replace(after, days_off=days)
-    return after
+        fields["days_off"] = days
+    return fields
 
 
 def _thresholds(index: CatalogIndex, wanted: list[MetricWish]) -> tuple[tuple[int, int], ...]:
