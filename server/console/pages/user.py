@@ -100,8 +100,9 @@ def _timeline_query(request: Request, tz: str | None) -> dict[str, Any]:
     cursor = request.query_params.get("cursor")
     until = request.query_params.get("until")
     if until and not cursor:
-        after = parse_day("until", until) + timedelta(days=1)
-        cursor = f"{max(0, day_begins(after, zone(tz)) - 1)}-0"
+        last = parse_day("until", until)
+        if last < date.max:  # behind the last day of the calendar there is nothing to leave out
+            cursor = f"{max(0, day_begins(last + timedelta(days=1), zone(tz)) - 1)}-0"
     return {"kinds": ",".join(_kinds(request)) or None, "cursor": cursor, "limit": TIMELINE_ROWS}
 
 
