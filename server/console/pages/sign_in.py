@@ -66,6 +66,8 @@ async def _enter(done: Response, request: Request, form: dict[str, str]) -> str:
     """Begin a session with what was typed; what is wrong with it, if anything."""
     parts = services(request)
     email, secret = form.get("email", "").strip()[:255], form.get("secret", "").strip()[:1_000]
+    if "\0" in email:
+        return _WRONG  # nobody's, and Postgres could not be asked for it
     if email:
         spaces = {space.id: space for space in parts.directory.spaces.values()}
         account = await accounts.check(parts.pool, email, secret)

@@ -18,3 +18,12 @@ async def test_a_timeline_up_to_the_last_day_of_the_calendar(
     for day, shown in (("9999-12-31", True), ("9999-12-30", True), ("0001-01-01", False)):
         page = await console.get("/console/users/ann", params={"until": day, "kinds": "event"})
         assert (page.status_code, '<ol class="timeline">' in page.text.split('id="audit"')[0]) == (200, shown), day
+
+
+async def test_an_e_mail_that_postgres_can_not_hold_is_a_wrong_one(
+    console_url: str,
+) -> None:
+    async with httpx.AsyncClient(base_url=console_url, headers={"Origin": console_url}) as stranger:
+        for email in ("a\0@example.com", "\0"):
+            answer = await stranger.post("/console/sign-in", data={"email": email, "secret": "x\0"})
+            assert (answer.status_code, "no e-mail with its password" in answer.text) == (403, True), email
