@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from server.clock import stopwatch_s
 from server.console.accounts import Role
 from server.console.ask import begun
+from server.console.forms import form_of
 from server.console.pages import actions, audit, boards, debug, overview, sign_in, user, users
 from server.console.pages.page import Page
 from server.console.render import page
@@ -84,10 +85,10 @@ def _signed_in(one: Page) -> Callable[[Request], Awaitable[Response]]:
             return _refused(request, one.role)
         if one.method == "GET":
             return await one.handler(request)
-        form = await request.form()
-        if not session.made(str(form.get("csrf", ""))):
+        form = await form_of(request)
+        if not session.made(form.get("csrf", "")):
             return page(request, "problem.html", 403, title="Not sent", message=_FORGED)
-        request.state.form = {name: str(value) for name, value in form.items()}
+        request.state.form = form
         return await (_once(request, one) if one.once else one.handler(request))
 
     return _guarded(handle)

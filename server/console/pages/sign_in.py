@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from server.console import accounts, tries
+from server.console.forms import form_of
 from server.console.pages.page import Page
 from server.console.render import page
 from server.console.sessions import session_of, sign_in, sign_out
@@ -38,7 +39,7 @@ async def get_sign_in(request: Request) -> Response:
 async def post_sign_in(request: Request) -> Response:
     """Check what was typed; 303 to the page that was asked for, else the form again."""
     parts = services(request)
-    form = {name: str(value) for name, value in (await request.form()).items()}
+    form = await form_of(request)
     if not _same_origin(request):
         return _form(request, form, 403, _OURS)
     done = RedirectResponse(inside(form.get("next", "")), 303)
