@@ -89,7 +89,8 @@ def _signed_in(one: Page) -> Callable[[Request], Awaitable[Response]]:
         if not session.made(form.get("csrf", "")):
             return page(request, "problem.html", 403, title="Not sent", message=_FORGED)
         request.state.form = form
-        return await (_once(request, one) if one.once else one.handler(request))
+        once = one.once and form.get("step", "") not in one.looks
+        return await (_once(request, one) if once else one.handler(request))
 
     return _guarded(handle)
 

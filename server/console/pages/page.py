@@ -17,8 +17,9 @@ class Page:
     """One operation of the console, and the least role that may use it.
 
     A POST finds its fields, all text, in ``request.state.form``; its form carries ``csrf`` and, unless what it
-    does may as well be done twice (``once=False``), a name of its own in ``form``. ``in_outages``: shown while a
-    store is away, to whom the cookie alone names, so it must show nothing about any one user.
+    does may as well be done twice (``once=False``), a name of its own in ``form``. One whose ``step`` is among
+    ``looks`` does nothing but show, as often as it is sent. ``in_outages``: shown while a store is away, to whom
+    the cookie alone names, so it must show nothing about any one user.
     """
 
     path: str
@@ -26,4 +27,5 @@ class Page:
     method: Literal["GET", "POST"] = "GET"
     role: Role = "viewer"
     once: bool = True
+    looks: frozenset[str] = frozenset()
     in_outages: bool = False

@@ -23,6 +23,7 @@ ACTIONS = (*streaks.ACTIONS, *points.ACTIONS, *events.ACTIONS, *erasing.ACTIONS)
 _BY_NAME = {action.name: action for action in ACTIONS}
 LOOK, EDIT = "look", "edit"
 """What the button ``step`` of a form asks for, but to do it: to see what it will do, or to type anew."""
+_PATH = "/console/users/{id}/actions/{action}"
 
 
 async def get_action(request: Request) -> Response:
@@ -44,7 +45,7 @@ async def post_action(request: Request) -> Response:
     except Unprocessable as nothing:
         return _page(asked, action, None, 422, problem=nothing.message)
     step = asked.form.get("step")
-    if step == EDIT:
+    if step == EDIT or (step == LOOK and action.look is None):
         return _page(asked, action, opened)
     try:
         _check((*opened.fields, action.reason), asked)
@@ -108,6 +109,6 @@ def _page(
 
 
 PAGES = (
-    Page("/console/users/{id}/actions/{action}", get_action, role="support"),
-    Page("/console/users/{id}/actions/{action}", post_action, "POST", role="support"),
+    Page(_PATH, get_action, role="support"),
+    Page(_PATH, post_action, "POST", role="support", looks=frozenset({LOOK, EDIT})),
 )
