@@ -22,6 +22,15 @@ def begun(request: Request) -> bool:
     return bool(getattr(request.state, "begun", False))
 
 
+async def begin(request: Request) -> None:
+    """From here on a form may have been carried out, whatever comes of it: so Postgres, which records it, is asked
+    first."""
+    if not begun(request):
+        async with soon(services(request).pool) as connection:
+            await connection.execute("SELECT 1")
+        request.state.begun = True
+
+
 async def ask(
     request: Request,
     handler: Handler,
@@ -29,15 +38,9 @@ async def ask(
     query: Mapping[str, Any] | None = None,
     body: Any = None,
 ) -> Any:
-    """The decoded answer of a handler to whoever is signed in; raises what it raises.
-
-    From here on a form may have been carried out, whatever comes of it: so Postgres, which records it, is asked
-    first.
-    """
-    if request.method == "POST" and not begun(request):
-        async with soon(services(request).pool) as connection:
-            await connection.execute("SELECT 1")
-        request.state.begun = True
+    """The decoded answer of a handler to whoever is signed in; raises what it raises."""
+    if request.method == "POST":
+        await begin(request)
     sent = orjson.dumps(body) if body is not None else b""
 
     async def receive() -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.console.ask import begin
 from server.console.notices import Notice, drop_undo
 from server.console.pages.actions.action import REASON, Action, Asked, Field, Opened
 from server.core.errors import Unprocessable
@@ -18,6 +19,7 @@ async def _open(_: Asked) -> Opened:
 async def _erase(asked: Asked) -> Notice:
     if asked.form["confirm"] != asked.user:
         raise Unprocessable("Type the user's id, exactly, to erase the user")
+    await begin(asked.request)
     async with auditing(asked.request) as entries:
         await erase_user(asked.parts, principal(asked.request), asked.user)
         entries.append(Entry("erase", "user", erased_name(asked.user)))

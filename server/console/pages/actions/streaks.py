@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from server.console.ask import begin
 from server.console.notices import Notice, drop_undo, keep_undo, undo_of
 from server.console.pages.actions.action import Action, Asked, Field, Opened, shown_day
 from server.core.errors import RequestError, Unprocessable
@@ -68,6 +69,7 @@ async def _open_undo(asked: Asked) -> Opened:
 
 async def _undo(asked: Asked) -> Notice:
     command = await _undo_of(asked)
+    await begin(asked.request)
     async with auditing(asked.request) as entries:
         state = await asked.parts.commit(asked.request.state.space, command)
         before, after = ({"length": _standing(asked, one).length} for one in (asked.state, state))
