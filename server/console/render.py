@@ -21,10 +21,10 @@ _templates = Environment(
 
 
 def number(value: Any) -> str:
-    """A number for people: 1,234.5."""
+    """A number for people, with as many decimals as a metric can have: 1,234.5; 0.00025."""
     if value is None:
         return "–"
-    return f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+    return f"{value:,.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
 
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")

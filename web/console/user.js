@@ -11,7 +11,7 @@ const SAY_MS = 5000;
 const FOLLOWED = 30;
 
 const root = document.querySelector("[data-user]");
-const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 3 });
+const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
 
 /** Whether somebody is using a section: it must not be taken from under their hands. */
 function inUse(section) {

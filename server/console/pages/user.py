@@ -16,7 +16,7 @@ from server.console.notices import notice_of
 from server.console.pages.page import Page
 from server.console.pages.places import places_of
 from server.console.pages.users import state_of
-from server.console.render import page
+from server.console.render import number, page
 from server.core.periods import day_begins, local_time, parse_day, zone
 from server.features.achievements import api as achievements
 from server.features.metrics import api as metrics
@@ -151,7 +151,7 @@ def _goal(one: dict[str, Any], totals: list[dict[str, Any]], best: int) -> dict[
     """An achievement with what it asks for in words, and how far the user is where one number says it."""
     kind, at = one["trigger"], None
     if kind == "metric":
-        how = f"{one['metricValue']:,g} {one['metricName']}"
+        how = f"{number(one['metricValue'])} {one['metricName']}"
         if not one["eventAttributes"]:
             at = next((metric["current"] for metric in totals if metric["id"] == one["metricId"]), 0.0)
         wanted = one["metricValue"]

@@ -1,0 +1,53 @@
+"""What the page of a user says of numbers, metrics, the streak and places."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+
+from server.services import Services
+from tests.integration.test_boards import flush, make
+from tests.integration.test_console import form
+
+
+async def see(console: httpx.AsyncClient, user: str = "ann", **query: Any) -> str:
+    answer = await console.get(f"/console/users/{user}", params=query or None)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def section(page: str, name: str) -> str:
+    """The text of a section of the page."""
+    found = page.partition(f'id="{name}"')[2].partition("</section>")[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", found).split())
+
+
+async def post(http: httpx.AsyncClient, metric: str, value: float, user: str = "ann") -> None:
+    answer = await http.post(f"/v1/metrics/{metric}/event", json={"user": {"id": user}, "value": value})
+    assert answer.status_code == 201, answer.text
+
+
+async def test_numbers_have_the_decimals_of_their_metric(
+    http: httpx.AsyncClient, console: httpx.AsyncClient, services: Services
+) -> None:
+    [fine] = await make(http, "metrics", {"name": "Fine", "key": "fine", "decimals": 6})
+    goal = {"name": "Much", "trigger": "metric", "metricId": fine["id"], "status": "active"}
+    await make(http, "achievements", {**goal, "metricValue": 1_234_567.25})
+    board = {"rankBy": "metric", "metricId": fine["id"], "status": "active", "start": "2026-01-01"}
+    await make(http, "leaderboards", {"name": "All", "key": "all", **board})
+    await post(http, "fine", 0.00025)
+    await flush(services)
+    page = await see(console)
+    assert "Fine : 0.00025" in section(page, "metrics")
+    assert '<td class="n">0.00025</td>' in page  # the table behind the chart
+    assert "event Fine 0.00025" in section(page, "timeline")
+    assert "All 1 0.00025" in section(page, "places")
+    assert "1,234,567.25 Fine" in section(page, "achievements")
+
+    [event] = (await http.get("/admin/v1/events", params={"userId": "ann"})).json()["events"]
+    path = f"/console/users/ann/actions/event?event={event['id']}"
+    sent = await form(console, path, what="correct", value="1000.000125", step="look")
+    seen = await console.post(path, data=sent)
+    assert "The event's 0.00025 becomes 1,000.000125." in seen.text.replace("&#39;", "'")
