@@ -20,9 +20,11 @@ from server.engine.state import decode_state
 from server.features.users.shapes import User, shown
 from server.http import params
 from server.http.answers import answer
+from server.http.audit import auditing
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
+from server.spaces.audit import Entry
 
 PAGE_MAX = 100
 """Users of a page."""
@@ -272,6 +274,9 @@ async def get_export(request: Request) -> Response:
             items.name(one)
     for event in tables["events"]:
         event["at"] = iso(event["at_ms"])
+    async with auditing(request) as entries:
+        taken = {"userId": user, "rows": sum(map(len, tables.values()))}
+        entries.append(Entry("export", "user", user, None, taken))
     profile = None if blob is None else shown(user, decode_state(blob).profile)
     state = None if blob is None else msgspec.json.decode(blob)
     return answer(Export(profile, state, tables, "events" not in cut, cut))
@@ -312,6 +317,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_export,
         answer=Export,
         description=f"Rows by table, as Postgres has them, at most {ROWS_MAX:,} of each, of events the newest; "
-        "`cut` names the tables that have more. Of application keys no secret is kept, and none is here.",
+        "`cut` names the tables that have more. Of application keys no secret is kept, and none is here. The "
+        "audit log says who asked for it.",
     ),
 ]

@@ -126,3 +126,29 @@ def test_actors_and_users() -> None:
     assert user_of(row) == "ann"
     assert user_of({**row, "after": {"key": "ann"}}) == ""
     assert user_of({**row, "kind": "streak", "item": audit.erased_name("ann"), "after": None}) == ""
+
+
+async def test_who_took_a_users_data_is_in_the_log(
+    http: httpx.AsyncClient, console: httpx.AsyncClient, services: Services
+) -> None:
+    await game(http)
+    await write(http)
+    await flush(services)
+    assert (await console.get("/console/users/nobody/export.json")).status_code == 404
+    taken = (await console.get("/console/users/ann/export.json")).json()
+    assert taken["tables"]["auditLog"] == []
+    [row] = (await http.get("/admin/v1/audit-log", params={"item": "ann"})).json()["rows"]
+    rows = sum(map(len, taken["tables"].values()))
+    assert (row["action"], row["kind"], row["before"], row["after"]) == (
+        *("export", "user", None),
+        {"userId": "ann", "rows": rows},
+    )
+    assert row["actor"].startswith("test (console, key ")
+    page = await console.get("/console/audit", params={"action": "export"})
+    assert '<a href="/console/users/ann"><bdi>ann</bdi></a>' in page.text
+    assert (await http.get("/admin/v1/audit-log", params={"action": "export"})).json()["rows"] == [row]
+
+    await http.delete("/admin/v1/users", params={"ids": "ann"})
+    await flush(services)
+    rows = (await http.get("/admin/v1/audit-log", params={"action": "export"})).json()["rows"]
+    assert [(one["item"][:7], one["after"]) for one in rows] == [("sha256:", None)]
