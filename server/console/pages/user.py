@@ -57,7 +57,9 @@ async def get_user(request: Request) -> Response:
         ask(request, settings.get_audit_log, query={"item": user, "limit": AUDIT_ROWS}),
         *(_points(request, user, one.key, one.id, now.date()) for one in space.index.catalog.points),
     )
-    touched = [metric for metric in totals if metric["current"]]
+    numbers = {metric.id: metric.number for metric in space.index.catalog.metrics}
+    touched = [metric for metric in totals if numbers.get(metric["id"]) in state.totals]
+    touched.sort(key=lambda metric: -abs(metric["current"]))
     charted = touched[:CHARTS]
     charts = await few(*(_metric(request, user, metric, aggregation, now.date()) for metric in charted))
     track = state.streaks.tracks[space.index.streaks.track] if state.streaks is not None else None

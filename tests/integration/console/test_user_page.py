@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 import httpx
+import pytest
 
+from server.console.pages import user as user_page
 from server.services import Services
 from tests.integration.test_boards import flush, make
 from tests.integration.test_console import form
@@ -51,3 +53,18 @@ async def test_numbers_have_the_decimals_of_their_metric(
     sent = await form(console, path, what="correct", value="1000.000125", step="look")
     seen = await console.post(path, data=sent)
     assert "The event's 0.00025 becomes 1,000.000125." in seen.text.replace("&#39;", "'")
+
+
+async def test_the_metrics_that_a_user_has_most_of_have_charts(
+    http: httpx.AsyncClient, console: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_page, "CHARTS", 2)
+    names = ("A little", "Nothing", "Came and went", "Much", "Below")
+    await make(http, "metrics", *({"name": name, "key": name.lower().replace(" ", "-")} for name in names))
+    events = (("a-little", 1), ("came-and-went", 5), ("came-and-went", -5), ("much", 9), ("below", -7))
+    for metric, value in events:
+        await post(http, metric, value)
+    await flush(services)
+    shown = (await see(console)).partition('id="metrics"')[2].partition("</section>")[0]
+    assert re.findall(r"<h3><bdi>(.*?)</bdi>: (.*?)</h3>", shown) == [("Much", "9"), ("Below", "-7")]
+    assert re.findall(r"<li><bdi>(.*?)</bdi>: (.*?)</li>", shown) == [("A little", "1"), ("Came and went", "0")]
