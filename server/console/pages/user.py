@@ -49,7 +49,7 @@ async def get_user(request: Request) -> Response:
         aggregation = "daily"
     shown, streak, goals, places, totals, happened, changes, *systems = await few(
         ask(request, users.get_user, here),
-        ask(request, streaks.get_streak, here, {"historyPeriods": HEAT_DAYS}),
+        ask(request, streaks.get_streak, here, {"historyPeriods": HEAT_DAYS + 1}),
         ask(request, achievements.get_user_achievements, here, {"includeIncomplete": "true"}),
         places_of(request, user, now.date()),
         ask(request, metrics.get_metrics, here),
@@ -169,10 +169,11 @@ def _goal(one: dict[str, Any], totals: list[dict[str, Any]], best: int) -> dict[
 
 
 def _heat(streak: dict[str, Any], today: date) -> list[Day]:
-    """The periods of the past as a calendar shows them, the oldest first."""
-    periods = sorted(streak["streakHistory"], key=lambda one: str(one["periodStart"]))
+    """The periods of the past as a calendar shows them, the oldest first, but for the first: it only says what the
+    streak was before."""
+    first, *periods = sorted(streak["streakHistory"], key=lambda one: str(one["periodStart"]))
     paused = [(date.fromisoformat(pause["start"]), date.fromisoformat(pause["end"])) for pause in streak["pauses"]]
-    days, before = [], 0
+    days, before = [], first["length"]
     for period in periods:
         day, length = date.fromisoformat(period["periodStart"]), period["length"]
         if day > today:
@@ -181,11 +182,13 @@ def _heat(streak: dict[str, Any], today: date) -> list[Day]:
             kind, text = "met", f"{'restored' if period.get('restored') else 'extended'} to {length}"
         elif period["usedFreeze"]:
             kind, text = "frozen", f"a freeze held {length}"
-        elif period["usedPause"] or any(first <= day <= last for first, last in paused):
+        elif period["usedPause"] or any(start <= day <= end for start, end in paused):
             kind, text = "paused", "paused"
         elif length and length == before:
             kind, text = ("none", "not yet") if day == today else ("off", "day off")
-        elif before and day < today:
+        elif length and length < before:  # support ended it, and the user began anew on the same day
+            kind, text = "met", f"lost at {before}, extended to {length}"
+        elif before:
             kind, text = "lost", f"lost at {before}"
         else:
             kind, text = "none", "nothing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -10,8 +11,9 @@ import pytest
 
 from server.console.pages import user as user_page
 from server.services import Services
-from tests.integration.test_boards import flush, make
-from tests.integration.test_console import form
+from tests.conftest import SettableClock
+from tests.integration.test_boards import DAY_MS, flush, make
+from tests.integration.test_console import form, game, signed_in, write
 
 
 async def see(console: httpx.AsyncClient, user: str = "ann", **query: Any) -> str:
@@ -68,3 +70,54 @@ async def test_the_metrics_that_a_user_has_most_of_have_charts(
     shown = (await see(console)).partition('id="metrics"')[2].partition("</section>")[0]
     assert re.findall(r"<h3><bdi>(.*?)</bdi>: (.*?)</h3>", shown) == [("Much", "9"), ("Below", "-7")]
     assert re.findall(r"<li><bdi>(.*?)</bdi>: (.*?)</li>", shown) == [("A little", "1"), ("Came and went", "0")]
+
+
+async def calendar(console: httpx.AsyncClient, services: Services) -> list[str]:
+    """What the calendar says of its last three days, the oldest first."""
+    await flush(services)
+    kinds = re.findall(r'<rect class="day (\w+)[^"]*" x[^>]*><title>[^:]*: ([^<]*)<', await see(console))
+    return [f"{kind}: {text}" for kind, text in kinds[-3:]]
+
+
+async def test_the_day_on_which_support_ended_a_streak(
+    http: httpx.AsyncClient,
+    console_url: str,
+    admin_key: str,
+    services: Services,
+    clock: SettableClock,
+) -> None:
+    await game(http)
+    await write(http)
+    clock.advance(DAY_MS)
+    await write(http)
+    clock.advance(DAY_MS)
+    async with signed_in(console_url, admin_key) as console:
+        assert await calendar(console, services) == ["met: extended to 1", "met: extended to 2", "none: not yet"]
+        await http.post("/admin/v1/streaks/reset", json={"users": [{"id": "ann"}]})
+        assert (await calendar(console, services))[-1] == "lost: lost at 2"
+        await write(http)
+        assert (await calendar(console, services))[-1] == "met: lost at 2, extended to 1"
+    clock.advance(DAY_MS)
+    async with signed_in(console_url, admin_key) as console:
+        days = await calendar(console, services)
+        assert days[1:] == ["met: lost at 2, extended to 1", "none: not yet"]
+
+
+async def test_the_first_day_of_the_calendar_is_what_it_was(
+    http: httpx.AsyncClient,
+    console_url: str,
+    admin_key: str,
+    services: Services,
+    clock: SettableClock,
+) -> None:
+    await game(http)
+    await write(http)
+    clock.advance(DAY_MS)
+    today = date(2026, 11, 24)
+    pause = {"userId": "ann", "start": today.isoformat(), "end": (today + timedelta(days=500)).isoformat()}
+    await http.post("/admin/v1/streaks/pauses", json={"pauses": [pause]})
+    clock.advance(400 * DAY_MS)
+    async with signed_in(console_url, admin_key) as console:
+        await flush(services)
+        days = re.findall(r'<rect class="day (\w+)[^"]*" x[^>]*><title>', await see(console))
+    assert (len(days), set(days)) == (user_page.HEAT_DAYS, {"paused"})
