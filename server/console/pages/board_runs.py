@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
+from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -152,6 +153,12 @@ def group_label(board: Leaderboard, group: str) -> str:
     if not board.breakdown_attributes:
         return values[0]
     return ", ".join(f"{key}: {value}" for key, value in zip(board.breakdown_attributes, values, strict=False))
+
+
+def live_group(board: Leaderboard, group: str) -> str:
+    """A group of a leaderboard that is broken down as live channels name it: ``city=London&team=red``."""
+    pairs = zip(board.breakdown_attributes, group_values(group), strict=False)
+    return "&".join(f"{quote(key)}={quote(value, safe='')}" for key, value in pairs)
 
 
 def decimal(units: int, scale: int) -> Decimal:

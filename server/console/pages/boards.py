@@ -20,6 +20,7 @@ from server.console.pages.board_runs import (
     final_runs,
     group_label,
     groups_of_run,
+    live_group,
     open_runs,
     today_at_home,
 )
@@ -29,7 +30,7 @@ from server.core.errors import Unavailable
 from server.features.leaderboards import lists, store
 from server.features.leaderboards.lookup import Found, Reader, board_of, find, run_info
 from server.features.leaderboards.model import Leaderboard
-from server.features.leaderboards.ranking import board_name, group_values
+from server.features.leaderboards.ranking import board_name
 from server.features.leaderboards.rules import status_on
 from server.features.leaderboards.runs import Run, is_final, run_name, run_on, select_run, within
 from server.http import params
@@ -173,10 +174,7 @@ async def get_board(request: Request) -> Response:
         groups=[(one, group_label(board, one)) for one in groups],
         group=group,
         label=group_label(board, group),
-        live_group="&".join(
-            f"{quote(key)}={quote(value, safe='')}"
-            for key, value in zip(board.breakdown_attributes, group_values(group), strict=False)
-        ),
+        live_group=live_group(board, group),
         opened=open_runs(board, today, finals),
         finals=finals,
     )

@@ -10,8 +10,11 @@ from starlette.requests import Request
 from server.backends.postgres.pool import acquired
 from server.console.ask import ask
 from server.console.charts import spark
+from server.console.pages.board_runs import live_group
+from server.engine.state import UserState
 from server.features.leaderboards import api
 from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.ranking import board_name, is_ranked
 from server.features.leaderboards.runs import run_name, run_on
 from server.http.services import services
 
@@ -32,9 +35,10 @@ ORDER BY b.leaderboard, d.day
 """
 
 
-async def places_of(request: Request, user: str, today: date) -> list[dict[str, Any]]:
+async def places_of(request: Request, user: str, state: UserState, today: date) -> list[dict[str, Any]]:
     """The places of a user, each with ``history`` (former ranks and the present one, as (label, rank), the oldest
-    first), ``change`` (places won since the one before, None without one), ``since`` and ``spark``."""
+    first), ``change`` (places won since the one before, None without one), ``since`` and ``spark``; and ``group``
+    as live channels name it, "" without one."""
     index = request.state.space.index
     places: list[dict[str, Any]] = await ask(request, api.get_user_leaderboards, {"id": user})
     boards = {place["key"]: index.leaderboard_by_key[place["key"]] for place in places}
@@ -47,6 +51,7 @@ async def places_of(request: Request, user: str, today: date) -> list[dict[str, 
         ]
         history = [*former, (now, place["rank"])] if place["rank"] is not None else former
         place["history"] = history
+        place["group"] = _group(board, state, today)
         place["change"], place["since"] = None, ""
         if former and place["rank"] is not None:
             place["since"], before = former[-1]
@@ -83,6 +88,15 @@ def _asked(board: Leaderboard, today: date) -> list[tuple[str, int]]:
             break
         day = run.start - timedelta(days=1)
     return runs
+
+
+def _group(board: Leaderboard, state: UserState, today: date) -> str:
+    run = run_on(board, today) if board.breakdown_attributes else None
+    if run is None:
+        return ""
+    name = f"{board_name(board.number, run_name(board, run))}:"
+    own = next((one for one in state.boards if one.startswith(name) and is_ranked(one)), None)
+    return "" if own is None else live_group(board, own.removeprefix(name))
 
 
 def _label_now(board: Leaderboard, today: date) -> str:

@@ -51,7 +51,7 @@ async def get_user(request: Request) -> Response:
         ask(request, users.get_user, here),
         ask(request, streaks.get_streak, here, {"historyPeriods": HEAT_DAYS + 1}),
         ask(request, achievements.get_user_achievements, here, {"includeIncomplete": "true"}),
-        places_of(request, user, now.date()),
+        places_of(request, user, state, now.date()),
         ask(request, metrics.get_metrics, here),
         ask(request, timeline.get_timeline, here, _timeline_query(request, state.profile.tz)),
         ask(request, settings.get_audit_log, query={"item": user, "limit": AUDIT_ROWS}),

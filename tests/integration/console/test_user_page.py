@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import date, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from server.console.pages import user as user_page
+from server.live.channels import PersonalChannel, parse_channel
 from server.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
@@ -121,3 +123,23 @@ async def test_the_first_day_of_the_calendar_is_what_it_was(
         await flush(services)
         days = re.findall(r'<rect class="day (\w+)[^"]*" x[^>]*><title>', await see(console))
     assert (len(days), set(days)) == (user_page.HEAT_DAYS, {"paused"})
+
+
+async def test_a_place_in_a_group_is_followed_in_that_group(
+    http: httpx.AsyncClient, console: httpx.AsyncClient, services: Services
+) -> None:
+    await game(http)
+    keys = await make(http, "attributes", *({"name": key, "key": key, "type": "user"} for key in ("city", "team")))
+    [words] = (await http.get("/admin/v1/metrics")).json()
+    board = {"rankBy": "metric", "metricId": words["id"], "status": "active", "start": "2026-01-01"}
+    towns = {"name": "T", "key": "t", **board, "breakdownAttributes": [one["id"] for one in keys]}
+    await make(http, "leaderboards", towns)
+    who = {"id": "ann", "attributes": {"city": 'New "York", & NY', "team": "ro#t"}}
+    await http.post("/v1/metrics/words/event", json={"user": who, "value": 5})
+    await flush(services)
+    page = await see(console)
+    [(key, group)] = re.findall(r'data-rank="(\w+)" data-group="([^"]*)"', page)
+    name = parse_channel(f"leaderboard:{key}{html.unescape(group)}#ann")
+    assert isinstance(name, PersonalChannel)
+    assert name.board.attributes == who["attributes"]
+    assert re.findall(r'data-rank="(\w+)">', page) == ["all"]  # one that is not broken down has no group
