@@ -39,8 +39,10 @@ async def places_of(request: Request, user: str, state: UserState, today: date) 
     """The places of a user, each with ``history`` (former ranks and the present one, as (label, rank), the oldest
     first), ``change`` (places won since the one before, None without one), ``since`` and ``spark``; and ``group``
     as live channels name it, "" without one."""
-    index = request.state.space.index
     places: list[dict[str, Any]] = await ask(request, api.get_user_leaderboards, {"id": user})
+    # Asked for after the places: a leaderboard may have come, or gone, meanwhile.
+    index = request.state.space.index
+    places = [place for place in places if place["key"] in index.leaderboard_by_key]
     boards = {place["key"]: index.leaderboard_by_key[place["key"]] for place in places}
     found = await _ranks(request, user, list(boards.values()), today)
     for at, place in enumerate(places):

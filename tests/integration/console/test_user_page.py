@@ -8,9 +8,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from server.console.pages import user as user_page
+from server.engine.catalog import CatalogIndex
+from server.features.leaderboards import api
 from server.live.channels import PersonalChannel, parse_channel
 from server.services import Services
 from tests.conftest import SettableClock
@@ -143,3 +148,27 @@ async def test_a_place_in_a_group_is_followed_in_that_group(
     assert isinstance(name, PersonalChannel)
     assert name.board.attributes == who["attributes"]
     assert re.findall(r'data-rank="(\w+)">', page) == ["all"]  # one that is not broken down has no group
+
+
+async def test_a_leaderboard_that_comes_or_goes_meanwhile(
+    http: httpx.AsyncClient, console: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await game(http)
+    await write(http)
+    await flush(services)
+    space = services.directory.production
+    with_board, [board] = space.index, space.index.catalog.leaderboards
+    without = CatalogIndex(msgspec.structs.replace(with_board.catalog, leaderboards=()))
+    ask = api.get_user_leaderboards
+    for before, after, named in ((without, with_board, True), (with_board, without, False)):
+
+        async def meanwhile(request: Request, before: Any = before, after: Any = after) -> Response:
+            space.index = with_board
+            answer = await ask(request)
+            space.index = after
+            return answer
+
+        monkeypatch.setattr(api, "get_user_leaderboards", meanwhile)
+        space.index = before
+        assert (f'data-rank="{board.key}"' in await see(console)) is named
+    space.index = with_board
