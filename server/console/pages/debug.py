@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -16,8 +16,11 @@ from server.console.pages.page import Page
 from server.console.pages.users import state_of
 from server.console.render import page
 from server.core.errors import NotFound, Unavailable
-from server.core.periods import iso
+from server.core.periods import iso, local_day, zone
+from server.engine.state import UserState
+from server.features.leaderboards import api as boards
 from server.features.leaderboards import moderation
+from server.features.leaderboards.runs import select_run
 from server.features.points import api as points
 from server.features.users import events
 from server.http.services import services
@@ -59,29 +62,43 @@ async def get_debug(request: Request) -> Response:
         newest=_json(newest["events"]),
         boards=space.index.catalog.leaderboards,
         board=key,
-        why=await _why(request, user, key) if key else None,
+        why=await _why(request, user, state, key) if key else None,
     )
 
 
-async def _why(request: Request, user: str, key: str) -> dict[str, Any]:
-    """What a user's score on a leaderboard is made of: ``rows`` of (instant, amount, what), ``note``."""
-    index = request.state.space.index
+async def _why(request: Request, user: str, state: UserState, key: str) -> dict[str, Any]:
+    """What a user's score in the present run of a leaderboard is made of: ``rows`` of (instant, amount, what),
+    their ``sum`` where that makes the score, ``note``, and the ``place``, None on an inactive leaderboard."""
+    index, tz = request.state.space.index, zone(state.profile.tz)
     board = index.leaderboard_by_key.get(key)
     if board is None:
         raise NotFound(f"There is no leaderboard {key}")
+    run = select_run(board, None, local_day(services(request).clock(), tz))
+    query = {"run": run.start.isoformat()}
+    place = None
+    if board.status != "inactive":
+        here = {"id": user, "key": key}
+        place = await ask(request, boards.get_user_leaderboard, here, {**query, "numEvents": 0})
+    summed = True
     if board.rank_by == "metric":
         path = {"id": board.id, "userId": user}
-        counted = await ask(request, moderation.get_events, path, {"limit": WHY_MAX})
+        counted = await ask(request, moderation.get_events, path, {**query, "limit": WHY_MAX})
         rows = [(one["at"], one["value"], one["id"]) for one in counted]
         note = f"Events of the present run, the newest {WHY_MAX} at most; operator {board.operator}."
+        summed = board.scoring == "sum"
     elif board.rank_by == "points":
         system = next(one for one in index.catalog.points if one.id == board.points_system_id)
         shown = await ask(request, points.get_user_points, {"id": user, "key": system.key}, {"awards": WHY_MAX})
-        rows = [(one["date"], one["awarded"], one["trigger"]["type"]) for one in shown["awards"]]
-        note = f"Awards of {system.name}, the newest {WHY_MAX} at most; a run counts those of its days."
+        rows = [
+            (one["date"], one["awarded"], one["trigger"]["type"])
+            for one in shown["awards"]
+            if run.start <= datetime.fromisoformat(one["date"]).astimezone(tz).date() <= (run.end or date.max)
+        ]
+        note = f"Awards of {system.name} in the present run, the newest {WHY_MAX} at most."
     else:
         rows, note = [], "It ranks by the streak: see the calendar on the user's page."
-    return {"rows": rows, "sum": sum(amount for _, amount, _ in rows), "note": note}
+    total = sum(amount for _, amount, _ in rows) if summed else None
+    return {"rows": rows, "sum": total, "note": note, "place": place}
 
 
 def named(value: Any, name: str = "") -> Any:
