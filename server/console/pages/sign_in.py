@@ -74,11 +74,13 @@ async def _enter(done: Response, request: Request, form: dict[str, str]) -> str:
         account = await accounts.check(parts.pool, email, secret)
         if account is None or account.space_id not in spaces:
             return _WRONG
+        space = spaces[account.space_id]
+        if space.archived:
+            return "The tenant is archived."
         entry = Entry("sign in", "console account", account.email)
         async with soon(parts.pool) as connection:
             who = f"{account.name} (console, account {account.id})"
             await audit.write(connection, account.space_id, who, [entry])
-        space = spaces[account.space_id]
         await sign_in(done, request, space, "account", account.id, account.name, account.role, account.mark)
         return ""
     tenant = form.get("tenant", "").strip()
