@@ -10,7 +10,8 @@ import pytest
 
 from server.core.ids import new_uuid7
 from server.services import Services
-from server.spaces import store
+from server.spaces import audit, store
+from server.spaces.audit import Entry
 from server.spaces.catalog_store import editing
 from server.spaces.directory import Directory
 from server.spaces.kinds import BOOST
@@ -240,3 +241,19 @@ async def test_a_boost_that_another_process_just_made_goes_too(
     for directory in (here, other):
         await directory.refresh()
         assert [one.user_id for one in directory.production.index.catalog.boosts] == [USER]
+
+
+async def test_what_support_did_meanwhile_is_forgotten_too(
+    http: httpx.AsyncClient, services: Services, game: None
+) -> None:
+    """An action that was under way writes what it did when the log has been cleared already."""
+    space = services.directory.production
+    await http.delete("/admin/v1/users", params={"ids": USER})
+    async with services.pool.acquire() as connection:
+        late = [Entry("freeze", "streak", USER, {"freezes": 0}), Entry("update", "event", "1", {"userId": USER})]
+        await audit.write(connection, space.id, "Ana", late, "she lost hers")
+    await flush(services)
+    rows = (await http.get("/admin/v1/audit-log")).json()["rows"]
+    assert USER not in str(rows)
+    told = [(row["action"], row["before"], row["after"]) for row in rows[:3]]
+    assert told == [("update", None, None), ("freeze", None, None), ("erase", None, None)]
