@@ -24,7 +24,7 @@ def stack() -> Iterator[Stack]:
         processes.place() as data,
         processes.dev(data, processes.free_port(), "--no-demo", "--workers", "2") as dev,
     ):
-        yield Stack(**msgspec.structs.asdict(dev.wait()))
+        yield Stack(**msgspec.structs.asdict(dev.wait()), processes=2)
         assert "Traceback" not in (data / "web.log").read_text()
         assert "Traceback" not in (data / "worker.log").read_text()
 

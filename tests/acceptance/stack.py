@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -20,8 +21,8 @@ from trophy.environment import TrophyApiEnvironment
 from server.features.leaderboards.ranking import member_user
 from tests.waiting import until
 
-PROBES = 16
-"""Connections opened at once, so that every web process gets some."""
+PROBES = 8
+"""Connections opened at once, so that it is likely that every web process gets some."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Stack:
     realtime_secret: str
     redis_url: str
     database_url: str
+    processes: int = 1
+    """Web processes behind ``url``."""
 
     @property
     def socket_url(self) -> str:
@@ -126,7 +129,7 @@ class Stack:
                 ]
             )
             assert boards.issues == []
-        await self.known(metric.key)
+        await self.known()
         async with self.database() as connection:
             numbers = dict(await connection.fetch("SELECT key, number FROM catalog_items"))
         return Board(
@@ -139,19 +142,27 @@ class Stack:
             numbers[f"daily-{name}"],
         )
 
-    async def known(self, metric: str) -> None:
-        """Until every web process knows the metric: it then complains of a value, not of the key."""
+    async def known(self) -> None:
+        """Until every web process has the catalog of now.
 
-        async def probe(client: httpx.AsyncClient) -> bool:
-            answer = await post(client, metric, "probe", 1e300)
-            return "value" in answer.json()["error"]
+        Which one takes a connection is chance, and one of them may take all. So each must have committed
+        something: Redis refuses that to one with an older catalog, which then reads the new one. A user's token
+        begins with the name of the process that committed the user last.
+        """
+        seen: set[bytes] = set()
+        space = await self.space()
+        users = [f"probe{number}" for number in range(PROBES)]
+        async with self.redis() as redis_client:
 
-        async def everybody() -> bool:
-            async with self.http() as client:
-                return all(await asyncio.gather(*(probe(client) for _ in range(PROBES))))
+            async def everybody() -> bool:
+                async with self.http() as client:
+                    renamed = await asyncio.gather(*(_renamed(client, user) for user in users))
+                for user in itertools.compress(users, renamed):
+                    token = await redis_client.hget(f"{{{space}}}:u:{user}", "t")
+                    seen.add(token.split(b".")[0])
+                return len(seen) == self.processes
 
-        await until(everybody)
-        await until(everybody)
+            await until(everybody)
 
     async def flushed(self, metric_number: int, events: int) -> None:
         """Until Postgres holds that many events of the metric."""
@@ -181,6 +192,13 @@ class Stack:
                 run,
             )
         return [Standing(*row) for row in rows]
+
+
+async def _renamed(client: httpx.AsyncClient, user: str) -> bool:
+    """Not where the process has only just begun to find its stores again."""
+    answer = await client.put(f"/v1/users/{user}", json={"name": secrets.token_hex(4)})
+    assert answer.status_code in (200, 503), answer.text
+    return answer.status_code == 200
 
 
 async def post(

@@ -52,6 +52,7 @@ async def lost_streak(stack: Stack) -> AsyncIterator[tuple[Board, str]]:
         before = (await http.get("/admin/v1/streaks/settings")).json()
         settings = {"frequency": "daily", "metrics": [{"key": board.metric, "threshold": 1}]}
         assert (await http.patch("/admin/v1/streaks/settings", json=settings)).status_code == 200
+        await stack.known()
         item = {"key": board.metric, "value": 10}
         who = {"id": user, "name": "Léa <b>Martin</b>", "attributes": {}, "email": f"{user}@example.com"}
         events = [
@@ -59,7 +60,7 @@ async def lost_streak(stack: Stack) -> AsyncIterator[tuple[Board, str]]:
             for ago in range(DAYS + LOST_AGO - 1, LOST_AGO - 1, -1)
         ]
 
-        async def counted() -> bool:  # every process must know the streak's settings
+        async def counted() -> bool:
             answer = await http.get("/v1/users/" + user + "/streak", params={"historyPeriods": 60})
             return answer.status_code == 200 and max(p["length"] for p in answer.json()["streakHistory"]) == DAYS
 

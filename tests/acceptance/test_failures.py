@@ -164,7 +164,7 @@ class Load:
 async def load(cluster: Cluster) -> AsyncIterator[Load]:
     """A load on a new board, under way; at the end everything is checked."""
     board = await cluster.stack.board()
-    await Stack(cluster.urls[1], cluster.key, "", cluster.valkey.url, cluster.postgres.url).known(board.metric)
+    await Stack(cluster.urls[1], cluster.key, "", cluster.valkey.url, cluster.postgres.url).known()
     sent = Load(cluster, board)
     sending = asyncio.create_task(sent.send())
     try:
@@ -266,7 +266,7 @@ async def test_redis_emptied_under_load(cluster: Cluster) -> None:
     """What was not flushed is lost, no more; and the service comes back by itself."""
     board = await cluster.stack.board()
     sent = Load(cluster, board)
-    await Stack(cluster.urls[1], cluster.key, "", cluster.valkey.url, cluster.postgres.url).known(board.metric)
+    await Stack(cluster.urls[1], cluster.key, "", cluster.valkey.url, cluster.postgres.url).known()
     sending = asyncio.create_task(sent.send())
     await more(sent)
     async with cluster.stack.redis() as client:
