@@ -26,6 +26,8 @@ from tests.places import roomy
 
 START_S = 90
 """Patience with a start on a busy machine; and with an end. None is expected to need it."""
+ANSWER_S = 30
+"""Patience with one answer of a server, where httpx would wait for five seconds."""
 _POLL_S = 0.02
 _PORTS = (12_000, 32_000)
 """Below those of outgoing connections, which begin at 32,768 (Linux) or 49,152."""

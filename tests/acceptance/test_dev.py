@@ -12,6 +12,7 @@ import pytest
 
 from server.backends.embedded import DataFolder, start_valkey
 from tests.acceptance.processes import (
+    ANSWER_S,
     Dev,
     dev,
     end,
@@ -48,6 +49,7 @@ def test_start_stop_and_start_again(data: Path) -> None:
             f"{file.url}/v1/metrics/words-written/event",
             headers=headers,
             json={"user": {"id": "kept", "name": "Kept"}, "value": 123_456},
+            timeout=ANSWER_S,
         )
         assert posted.status_code == 201
         assert working_on(data)
@@ -60,9 +62,9 @@ def test_start_stop_and_start_again(data: Path) -> None:
         again = second.wait()
         assert (again.url, again.admin_key) == (file.url, file.admin_key)
         assert again.realtime_secret == file.realtime_secret
-        page = httpx.get(f"{again.url}/v1/leaderboards/all-time", headers=headers).json()
+        page = httpx.get(f"{again.url}/v1/leaderboards/all-time", headers=headers, timeout=ANSWER_S).json()
         assert (page["rankings"][0]["userId"], page["rankings"][0]["value"]) == ("kept", 123_456)
-        assert httpx.get(f"{again.url}/demo/").status_code == 404
+        assert httpx.get(f"{again.url}/demo/", timeout=ANSWER_S).status_code == 404
         assert "use" in _refusal(data, free_port())
         assert second.process.poll() is None
         second.process.kill()
@@ -78,7 +80,8 @@ def test_start_stop_and_start_again(data: Path) -> None:
 
 
 def _participants(url: str, headers: dict[str, str]) -> int:
-    page = httpx.get(f"{url}/v1/leaderboards/all-time", params={"limit": 100}, headers=headers)
+    query = {"limit": 100}
+    page = httpx.get(f"{url}/v1/leaderboards/all-time", params=query, headers=headers, timeout=ANSWER_S)
     return len(page.json()["rankings"]) if page.status_code == 200 else 0
 
 

@@ -26,7 +26,7 @@ from server.backends.embedded import (
     start_valkey,
     temporary_folder,
 )
-from tests.acceptance.processes import end, end_for_sure, free_port, podium, ready, wait_until
+from tests.acceptance.processes import ANSWER_S, end, end_for_sure, free_port, podium, ready, wait_until
 from tests.acceptance.stack import Board, Stack, post
 from tests.waiting import until
 
@@ -205,7 +205,7 @@ async def check(cluster: Cluster, sent: Load) -> None:
 
 
 async def health(url: str) -> dict[str, Any]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=ANSWER_S) as client:
         answer = await client.get(f"{url}/readyz")
     return {"status": answer.status_code, **answer.json()}
 

@@ -29,7 +29,7 @@ async def events(response: httpx.Response) -> AsyncIterator[tuple[str, dict[str,
 
 async def test_snapshot_then_publications(stack: Stack) -> None:
     board = await stack.board(public=True)
-    async with stack.http() as http, httpx.AsyncClient(base_url=stack.url) as anybody:
+    async with stack.http() as http, httpx.AsyncClient(base_url=stack.url, timeout=PATIENCE_S) as anybody:
         await http.post(f"/v1/metrics/{board.metric}/event", json={"user": {"id": "ann"}, "value": 5})
         async with anybody.stream("GET", f"/v1/leaderboards/{board.key}/live?limit=10&interval=0") as response:
             assert response.status_code == 200
@@ -50,7 +50,7 @@ async def test_a_board_that_is_not_public_needs_a_key_or_a_token(stack: Stack) -
     board = await stack.board()
     path = f"/v1/leaderboards/{board.key}/live"
     token = await stack.token("ann")
-    async with httpx.AsyncClient(base_url=stack.url) as http:
+    async with httpx.AsyncClient(base_url=stack.url, timeout=PATIENCE_S) as http:
         for good in (
             {"headers": {"X-API-KEY": stack.admin_key}},
             {"headers": {"Authorization": f"Bearer {token}"}},
@@ -77,7 +77,7 @@ async def test_a_board_that_is_not_public_needs_a_key_or_a_token(stack: Stack) -
     [("limit=0", 422), ("limit=ten", 400), ("interval=9999", 422), ("run=2026-02-30", 422), ("space=none", 422)],
 )
 async def test_bad_queries_name_the_field(stack: Stack, query: str, status: int) -> None:
-    async with httpx.AsyncClient(base_url=stack.url) as http:
+    async with httpx.AsyncClient(base_url=stack.url, timeout=PATIENCE_S) as http:
         board = await stack.board(public=True)
         response = await http.get(f"/v1/leaderboards/{board.key}/live?{query}")
         assert response.status_code == status

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from server.dev import DevFile
 from tests.acceptance.browser import PATIENCE_MS, open_page
-from tests.acceptance.processes import Dev, dev, end, free_port, place, ready, wait_until
+from tests.acceptance.processes import ANSWER_S, Dev, dev, end, free_port, place, ready, wait_until
 
 pytestmark = [pytest.mark.xdist_group("own"), pytest.mark.asyncio(loop_scope="session")]
 
@@ -44,6 +44,7 @@ class Demo:
             f"{self.file.url}/v1/metrics/words-written/event",
             headers={"X-API-KEY": self.file.admin_key},
             json={"user": user, "value": value},
+            timeout=ANSWER_S,
         )
         assert answer.status_code == 201, answer.text
         body: dict[str, Any] = answer.json()
@@ -57,7 +58,12 @@ def demo() -> Iterator[Demo]:
         running = Demo(stack)
         headers = {"X-API-KEY": running.file.admin_key}
         url = f"{running.file.url}/v1/leaderboards/all-time?limit=100"
-        wait_until(lambda: len(httpx.get(url, headers=headers).json()["rankings"]) >= 21, "nobody plays")
+
+        def everybody() -> bool:
+            page = httpx.get(url, headers=headers, timeout=ANSWER_S).json()
+            return len(page["rankings"]) >= 21
+
+        wait_until(everybody, "nobody plays")
         yield running
 
 
@@ -142,7 +148,7 @@ async def test_server_goes_and_comes_back(demo: Demo, page: Page) -> None:
 
 
 async def test_no_admin_key_reaches_the_page(demo: Demo) -> None:
-    async with httpx.AsyncClient(base_url=demo.file.url) as client:
+    async with httpx.AsyncClient(base_url=demo.file.url, timeout=ANSWER_S) as client:
         for path in ("/demo/", "/demo/demo.js", "/demo/session.json", "/widget/podium-leaderboard.js"):
             answer = await client.get(path)
             assert answer.status_code == 200
