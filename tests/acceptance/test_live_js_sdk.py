@@ -78,8 +78,8 @@ async def test_permissions(stack: Stack, sdk: Sdk) -> None:
 async def test_token_is_refreshed_before_it_expires(stack: Stack, sdk: Sdk) -> None:
     board = await stack.board()
     channel = f"leaderboard:{board.key}"
-    ends_s = time.time() + 3
     async with stack.http() as http, sdk(stack.url) as client:
+        ends_s = time.time() + 3
         await client.connect(stack.socket_url, await stack.token("ann", valid_s=3), await stack.token("ann"))
         await client.subscribe(channel, limit=10)
         await client.hear("subscribed", channel=channel)
