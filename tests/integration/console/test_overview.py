@@ -27,8 +27,9 @@ from tests.integration.test_console import account, game, signed_in, write
 @pytest.fixture
 async def mute(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """Address of a server that takes connections and never says a word, like a store that hangs."""
-    monkeypatch.setattr(stores, "LOOK_S", 0.2)
-    monkeypatch.setattr(health, "LOOK_S", 0.2)
+    # The store that works must answer within it, however busy the machine is.
+    monkeypatch.setattr(stores, "LOOK_S", 0.5)
+    monkeypatch.setattr(health, "LOOK_S", 0.5)
     ended = asyncio.Event()
 
     async def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
