@@ -49,6 +49,9 @@ CONNECT_S = 10.0
 """A connection that hasn't said ``connect`` by then is stale."""
 PONG_S = 8.0
 """A ping that isn't answered by then says that nobody is there."""
+REFRESH_MS = 25_000
+"""A client begins to refresh its token within the last second, and its app may take a while to give it a new one:
+a connection outlives its token by this long. So does one of Centrifugo, for which the SDKs were made."""
 CLOSE_S = 5.0
 """A client that doesn't take its last frames and the close code by then is cut off."""
 SHUTDOWN_S = 2.0
@@ -209,11 +212,11 @@ class Connection:
         self.close(CloseCode.CONNECTION_LIMIT, f"too many {limit}")
 
     def check(self, now_ms: int) -> None:
-        """Close if the token has run out, the key was revoked or the tenant is archived."""
+        """Close if the token has run out and was not refreshed, the key was revoked or the tenant is archived."""
         grant = self._grant
         if grant is None:
             return
-        if grant.expires_ms is not None and grant.expires_ms <= now_ms:
+        if grant.expires_ms is not None and grant.expires_ms + REFRESH_MS <= now_ms:
             self.close(CloseCode.EXPIRED, "connection expired")
         elif (reason := grant.lapsed(self._server.spaces)) is not None:
             self.close(CloseCode.INVALID_TOKEN, reason)

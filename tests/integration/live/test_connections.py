@@ -10,7 +10,7 @@ import websockets
 from centrifuge import Client, PublicationContext, SubscribedContext, SubscriptionEventHandler
 
 from server.core import errors
-from server.live.socket import CONNECT_S, PONG_S
+from server.live.socket import CONNECT_S, PONG_S, REFRESH_MS
 from server.spaces.space import Space
 from tests.conftest import SettableClock
 from tests.integration.live.client import ADMIN_KEY, Live
@@ -138,16 +138,20 @@ async def test_the_space_of_the_url(live: Live) -> None:
 
 
 async def test_a_connection_ends_with_its_token_unless_refreshed(live: Live, clock: SettableClock) -> None:
-    async with live.client() as client, live.client() as refreshed:
-        for each in (client, refreshed):
+    async with live.client() as client, live.client() as late, live.client() as refreshed:
+        for each in (client, late, refreshed):
             await each.connect(live.token("ada", clock() + 60_000))
             await each.subscribe(SECRET)
         longer = live.token("ada", clock() + 90_000, channels=["leaderboard:none"])
         assert (await refreshed.call("refresh", token=longer))["refresh"]["ttl"] == 90
         await refreshed.read_until(lambda: bool(refreshed.pushes))
-        clock.advance(60_000)
+        clock.advance(60_000 + REFRESH_MS - 1)
+        await live.hub.tick()
+        assert (await late.call("refresh", token=live.token("ada", clock() + 60_000)))["refresh"]["ttl"] == 60
+        clock.advance(1)
         await live.hub.tick()
         assert await client.closed() == 3005
+        assert await late.call("ping")
         await refreshed.send(json.dumps({"id": 9, "refresh": {"token": live.token("ben", clock() + 60_000)}}))
         assert await refreshed.closed() == 3500
 
