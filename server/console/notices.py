@@ -65,27 +65,23 @@ async def notice_of(request: Request) -> Notice | None:
 async def keep_undo(request: Request, user: str, before: Streaks, after: Streaks) -> None:
     """Remember what a restore did, so that it can be taken back."""
     undo = Undo(before, after, services(request).clock() + UNDO_S * 1000)
-    await _redis(request, "set", _undo_key(request, user), msgspec.json.encode(undo), ex=KEPT_S)
+    await _redis(request, "set", request.state.space.keys.undo(user), msgspec.json.encode(undo), ex=KEPT_S)
 
 
 async def undo_of(request: Request, user: str) -> Undo | None:
     """What could be taken back a moment ago, or still can."""
-    return await _get(request, _undo_key(request, user), Undo)
+    return await _get(request, request.state.space.keys.undo(user), Undo)
 
 
 async def drop_undo(request: Request, user: str) -> None:
     """There is nothing to take back any more."""
-    await _redis(request, "delete", _undo_key(request, user))
+    await services(request).redis.delete(request.state.space.keys.undo(user))
 
 
 def _key(request: Request, user: str, id_: str) -> str:
     """A notice's key: of the session, the user and its id, and readable for nobody."""
     name = sha256("\n".join((request.state.session.secret, user, id_)).encode()).hexdigest()
     return f"{request.state.space.keys.prefix}notice:{name}"
-
-
-def _undo_key(request: Request, user: str) -> str:
-    return f"{request.state.space.keys.prefix}undo:{user}"
 
 
 async def _get(request: Request, key: str, type_: type[T]) -> T | None:

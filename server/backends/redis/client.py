@@ -72,6 +72,13 @@ class RedisClient:
         except AWAY as error:
             raise Unavailable("Redis is away") from error
 
+    async def delete(self, key: str) -> None:
+        """Delete a key that may be there."""
+        try:
+            await self.raw.delete(key)
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
+
     async def load_functions(self, *, replace: bool = False) -> None:
         """Load the library if Redis does not have it. A released one is never replaced: ``replace`` is for
         checkouts, whose library changes between two releases."""

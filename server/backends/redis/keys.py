@@ -31,6 +31,10 @@ class Keys:
         """Hash: ``t`` token, ``s`` blob, and per board the user's member."""
         return f"{self.prefix}u:{user}"
 
+    def undo(self, user: str) -> str:
+        """String: what support did to the user a moment ago and may take back."""
+        return f"{self.prefix}undo:{user}"
+
     def idempotency(self, generation: int, user: str) -> str:
         """Set of 64-bit hashes."""
         return f"{self.prefix}i:{generation}:{user}"

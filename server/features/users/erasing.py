@@ -78,6 +78,7 @@ async def erase_user(parts: Services, who: Principal, user: str) -> None:
         forgotten = await _forget(connection, space, user)
     if known:
         await parts.commit(space, Erase(user, parts.clock()))
+        await parts.redis.delete(space.keys.undo(user))
     elif not forgotten:
         raise NotFound(f"User not found: {ids.printable(user)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.console.ask import begin
-from server.console.notices import Notice, drop_undo
+from server.console.notices import Notice
 from server.console.pages.actions.action import REASON, Action, Asked, Field, Opened
 from server.core.errors import Unprocessable
 from server.features.users.erasing import erase_user
@@ -23,7 +23,6 @@ async def _erase(asked: Asked) -> Notice:
     async with auditing(asked.request) as entries:
         await erase_user(asked.parts, principal(asked.request), asked.user)
         entries.append(Entry("erase", "user", erased_name(asked.user)))
-    await drop_undo(asked.request, asked.user)
     return Notice("The user is erased.")
 
 
