@@ -19,7 +19,6 @@ from server.engine.state import UserState
 from server.features.leaderboards import store as boards
 from server.features.leaderboards.labels import label
 from server.features.leaderboards.ranking import split_board
-from server.features.wrapped.percentiles import Samples
 from server.http.bodies import decode
 from server.http.memo import Memo
 from server.intake.answers import encode_answer, logged_response
@@ -48,7 +47,6 @@ class Services:
     redis: RedisClient
     pool: Pool
     directory: Directory
-    samples: Samples = field(default_factory=Samples)
     memo: Memo = field(default_factory=Memo)
     _intakes: dict[int, Intake] = field(default_factory=dict)
 

@@ -8,8 +8,11 @@ import structlog
 
 from server.console.pages.overview import active_users
 from server.core.errors import Unavailable
+from server.core.periods import local_day
 from server.features.achievements.api import completions
 from server.features.points.api import level_counts, spread
+from server.features.wrapped.percentiles import gains
+from server.features.wrapped.rules import whole_year
 from server.http.services import Services
 from server.spaces.space import Space
 
@@ -41,6 +44,7 @@ async def keep_warm(services: Services) -> None:
 async def warm(services: Services, space: Space) -> None:
     """Count in a space. ``Unavailable`` where Postgres is away."""
     await active_users(services, space)
+    await gains(services, space.id, whole_year(local_day(services.clock(), space.index.home).year))
     if space.index.catalog.achievements:
         await completions(services, space)
     for system in space.index.catalog.points:

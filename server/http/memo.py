@@ -41,15 +41,16 @@ class Memo:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._computing: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def get(self, key: Hashable, compute: Callable[[], Awaitable[T]]) -> T:
-        """The value of ``key``; raises what ``compute`` raises where nothing is kept."""
+    async def get(self, key: Hashable, compute: Callable[[], Awaitable[T]], kept_s: float | None = None) -> T:
+        """The value of ``key``; raises what ``compute`` raises where nothing is kept. ``kept_s``: how long what is
+        costly is kept, where that does not depend on how long it took."""
         kept = self._kept.get(key)
         if kept is not None and kept.until_s > stopwatch_s():
             value: T = kept.value
             return value
         task = self._computing.get(key)
         if task is None:
-            task = asyncio.create_task(self._compute(key, compute), name="memo")
+            task = asyncio.create_task(self._compute(key, compute, kept_s), name="memo")
             self._computing[key] = task
             task.add_done_callback(lambda done: self._over(key, done))
         if kept is not None:
@@ -63,12 +64,13 @@ class Memo:
         """Whether a value is kept."""
         return key in self._kept
 
-    async def _compute(self, key: Hashable, compute: Callable[[], Awaitable[T]]) -> T:
+    async def _compute(self, key: Hashable, compute: Callable[[], Awaitable[T]], kept_s: float | None) -> T:
         began_s = stopwatch_s()
         value = await compute()
         took_s = stopwatch_s() - began_s
         if took_s >= self._costly_s:
-            self._kept[key] = _Kept(value, stopwatch_s() + min(KEPT_TIMES * took_s, KEPT_MAX_S))
+            for_s = min(KEPT_TIMES * took_s, KEPT_MAX_S) if kept_s is None else kept_s
+            self._kept[key] = _Kept(value, stopwatch_s() + for_s)
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)

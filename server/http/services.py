@@ -12,7 +12,6 @@ from server.clock import Clock
 from server.engine.inputs import Input
 from server.engine.records import LogRecord
 from server.engine.state import UserState
-from server.features.wrapped.percentiles import Samples
 from server.http.memo import Memo
 from server.spaces.directory import Directory
 from server.spaces.space import Space
@@ -44,8 +43,6 @@ class Services(Protocol):
     @property
     def settings(self) -> BodyLimits: ...
 
-    @property
-    def samples(self) -> Samples: ...
     @property
     def memo(self) -> Memo: ...
 

@@ -17,8 +17,8 @@ from server.engine import shown
 from server.engine.catalog import CatalogIndex
 from server.engine.state import UserState
 from server.features.wrapped import store
-from server.features.wrapped.percentiles import Gains, percentile
-from server.features.wrapped.rules import Period, Year, percent_change, review
+from server.features.wrapped.percentiles import Gains, gains, percentile
+from server.features.wrapped.rules import Period, Year, percent_change, review, whole_year
 from server.http import params
 from server.http.answers import answer
 from server.http.auth import principal
@@ -128,8 +128,7 @@ async def get_wrapped(request: Request) -> Response:
     state = await named_user(request)
     user = request.path_params["id"]
     index = space.index
-    first, last = date(year, 1, 1), date(year, 12, 31)
-
+    first, last = whole_year(year)
     # The first and the last week reach into other years.
     since, until = first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())
     instants_ms = _begins(since, state), _begins(until + timedelta(days=1), state)
@@ -138,12 +137,10 @@ async def get_wrapped(request: Request) -> Response:
         found = await store.read_year(
             connection, space.id, user, (since, until), instants_ms, index.streaks.track, periods
         )
-        found_year = review(year, found.events)
-        gains = {
-            one: await parts.samples.gains(connection, space.id, one, parts.clock())
-            for one in (found_year.week, found_year.month, found_year.whole)
-        }
-    return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, found, gains)))
+    found_year = review(year, found.events)
+    compared = found_year.week, found_year.month, found_year.whole
+    sampled = {period: await gains(parts, space.id, period) for period in compared}
+    return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, found, sampled)))
 
 
 def _begins(day: date, state: UserState) -> int:
@@ -151,10 +148,10 @@ def _begins(day: date, state: UserState) -> int:
 
 
 def _activity(
-    index: CatalogIndex, state: UserState, year: Year, found: store.Found, gains: dict[Period, Gains]
+    index: CatalogIndex, state: UserState, year: Year, found: store.Found, sampled: dict[Period, Gains]
 ) -> Activity:
     def of(period: Period) -> dict[str, Any]:
-        return _period(index, state, period, found, gains.get(period, {}))
+        return _period(index, state, period, found, sampled.get(period, {}))
 
     best = max(found.lived, key=lambda one: one.length, default=None)
     start, end = shown.streak_days(index, best.period) if best is not None else (None, None)
@@ -180,7 +177,7 @@ def _activity(
 
 
 def _period(
-    index: CatalogIndex, state: UserState, period: Period, found: store.Found, gains: Gains
+    index: CatalogIndex, state: UserState, period: Period, found: store.Found, sample: Gains
 ) -> dict[str, Any]:
     metrics = {}
     for metric in index.catalog.metrics:
@@ -213,7 +210,7 @@ def _period(
             current_total=metric.value(total),
             change_this_period=metric.value(change),
             percent_change=percent_change(total - change, change),
-            percentile_this_period=_percentile(gains, "metric", metric.number, change),
+            percentile_this_period=_percentile(sample, "metric", metric.number, change),
             by_attribute=by_attribute,
         )
     points = {}
@@ -227,7 +224,7 @@ def _period(
                 current_total=total,
                 change_this_period=change,
                 percent_change=percent_change(total - change, change),
-                percentile_this_period=_percentile(gains, "points", system.number, change),
+                percentile_this_period=_percentile(sample, "points", system.number, change),
             )
     first_ms, end_ms = _begins(period.start, state), _begins(period.end + timedelta(days=1), state)
     achievements = [
@@ -248,8 +245,8 @@ def _period(
     return {"metrics": metrics, "points": points, "achievements": achievements, "leaderboards": leaderboards}
 
 
-def _percentile(gains: Gains, kind: str, number: int, own: int) -> int | UnsetType:
-    share = percentile(gains.get((kind, number), []), own)
+def _percentile(sample: Gains, kind: str, number: int, own: int) -> int | UnsetType:
+    share = percentile(sample.get((kind, number), []), own)
     return UNSET if share is None else share
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import OrderedDict
 
-from server.backends.postgres.pool import PoolConnection
+from server.backends.postgres.pool import PoolConnection, acquired
 from server.features.wrapped.rules import Period
+from server.http.services import Services
 
 SAMPLE = 1_000
-"""Users that stand for all: enough for a share that is 2 % off at most, and read within 0.1 s."""
-KEPT_MS = 3_600_000
-"""How long what was read is used."""
-KEPT_MAX = 500
-"""Periods that are kept at a time."""
+"""Users that stand for all: enough for a share that is 2 % off at most."""
+KEPT_S = 3_600
+"""In a large space, where a year of the sample takes a second; after this it is renewed when somebody asks."""
 _PAGES_OF = 5_000
 """Users whose pages are drawn for the sample: whole pages are drawn, so more than the sample has."""
+
+_GAINS = """
+SELECT 'metric' AS kind, metric AS number, sum(change)::bigint AS gain FROM metric_days
+WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND day BETWEEN $3 AND $4 GROUP BY user_id, metric
+UNION ALL
+SELECT 'points', system, sum(change)::bigint FROM point_days
+WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND day BETWEEN $3 AND $4 GROUP BY user_id, system
+"""
 
 Gains = dict[tuple[str, int], list[int]]
 """By kind (metric, points) and number: what users gained in a period, sorted."""
@@ -26,32 +32,20 @@ def percentile(gains: list[int], own: int) -> int | None:
     return round(100 * bisect_left(gains, own) / len(gains)) if gains else None
 
 
-class Samples:
-    """What a sample of a space's users gained in periods, read once an hour."""
+async def gains(parts: Services, space_id: int, period: Period) -> Gains:
+    """What a sample of a space's users gained in a period; in a large space an hour ago, or when it was last asked
+    for."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, Period], tuple[int, Gains]] = OrderedDict()
-        self._users: dict[int, tuple[int, list[str]]] = {}
+    async def draw() -> list[str]:
+        async with acquired(parts.pool) as connection:
+            return await _draw(connection, space_id)
 
-    async def gains(self, connection: PoolConnection, space_id: int, period: Period, now_ms: int) -> Gains:
-        """Those of a period."""
-        key = space_id, period
-        read_ms, found = self._kept.get(key, (0, {}))
-        if key not in self._kept or now_ms - read_ms > KEPT_MS:
-            users = await self._sample(connection, space_id, now_ms)
-            found = await _read(connection, space_id, users, period)
-            self._kept[key] = now_ms, found
-            self._kept.move_to_end(key)
-            if len(self._kept) > KEPT_MAX:
-                self._kept.popitem(last=False)
-        return found
+    async def read() -> Gains:
+        users = await parts.memo.get(("sample", space_id), draw, KEPT_S)
+        async with acquired(parts.pool) as connection:
+            return await _read(connection, space_id, users, period)
 
-    async def _sample(self, connection: PoolConnection, space_id: int, now_ms: int) -> list[str]:
-        drawn_ms, users = self._users.get(space_id, (0, []))
-        if not users or now_ms - drawn_ms > KEPT_MS:
-            users = await _draw(connection, space_id)
-            self._users[space_id] = now_ms, users
-        return users
+    return await parts.memo.get(("gains", space_id, period), read, KEPT_S)
 
 
 async def _draw(connection: PoolConnection, space_id: int) -> list[str]:
@@ -73,23 +67,11 @@ async def _draw(connection: PoolConnection, space_id: int) -> list[str]:
 
 
 async def _read(connection: PoolConnection, space_id: int, users: list[str], period: Period) -> Gains:
-    rows = await connection.fetch(
-        """
-        SELECT 'metric' AS kind, metric AS number, sum(change)::bigint AS gain FROM metric_days
-        WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND day BETWEEN $3 AND $4 GROUP BY user_id, metric
-        UNION ALL
-        SELECT 'points', system, sum(change)::bigint FROM point_days
-        WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND day BETWEEN $3 AND $4 GROUP BY user_id, system
-        """,
-        space_id,
-        users,
-        period.start,
-        period.end,
-    )
-    gains: Gains = {}
+    rows = await connection.fetch(_GAINS, space_id, users, period.start, period.end)
+    found: Gains = {}
     for kind, number, gain in rows:
         if gain:
-            gains.setdefault((kind, number), []).append(gain)
-    for found in gains.values():
-        found.sort()
-    return gains
+            found.setdefault((kind, number), []).append(gain)
+    for gained in found.values():
+        gained.sort()
+    return found

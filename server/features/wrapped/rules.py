@@ -30,9 +30,14 @@ class Year(NamedTuple):
     whole: Period
 
 
+def whole_year(year: int) -> Period:
+    """January to December."""
+    return Period(date(year, 1, 1), date(year, 12, 31))
+
+
 def review(year: int, events: Mapping[date, int]) -> Year:
     """The year of a user who posted so many events on each local day."""
-    whole = Period(date(year, 1, 1), date(year, 12, 31))
+    whole = whole_year(year)
     active = {day: number for day, number in events.items() if number and whole.start <= day <= whole.end}
     days = _sums(active, lambda day: day)
     weeks = _sums(active, lambda day: day - timedelta(days=day.weekday()))

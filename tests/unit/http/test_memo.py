@@ -39,6 +39,22 @@ async def test_what_is_costly_is_kept_and_renewed_behind_the_scenes(time_s: list
     assert await kept.get("b", compute) == 3
 
 
+async def test_a_time_to_keep_what_is_costly(time_s: list[float]) -> None:
+    kept, costs_s, calls = Memo(), 1.0, 0
+
+    async def compute() -> int:
+        nonlocal calls
+        calls += 1
+        time_s[0] += costs_s
+        return calls
+
+    assert await kept.get("a", compute, 3_600) == 1
+    time_s[0] += 3_599
+    assert await kept.get("a", compute, 3_600) == 1
+    costs_s = 0.001
+    assert [await kept.get("b", compute, 3_600) for _ in range(2)] == [2, 3]
+
+
 async def test_what_is_cheap_is_computed_each_time(time_s: list[float]) -> None:
     kept, calls = Memo(), 0
 
