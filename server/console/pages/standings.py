@@ -35,8 +35,8 @@ CSV_CHUNK = 1_000
 """Rows of a download that are held at a time."""
 BOM = "\ufeff"
 """Without it Excel takes UTF-8 for an old code page."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets take a text that begins so for a formula."""
+_FORMULA = tuple("=+-@＝＋－＠\t\r\n")
+"""Spreadsheets take a text that begins so for a formula; with Japanese settings full-width signs, too."""
 
 
 async def get_runs(request: Request) -> Response:

@@ -86,7 +86,8 @@ async def test_csv_has_every_digit_and_only_texts_are_guarded(
     [row] = await make(http, "metrics", {"name": "Words", "key": "words", "decimals": 3})
     common = {"rankBy": "metric", "metricId": row["id"], "status": "active", "start": "2026-01-01"}
     [made] = await make(http, "leaderboards", {"name": "A", "key": "a", **common})
-    for user, value in (("a", 12_345_678.901), ("b", 20_000), ("c", -42.5), ("=d", 0.001), ("e", 7)):
+    values = (("a", 12_345_678.901), ("b", 20_000), ("c", -42.5), ("=d", 0.001), ("e", 7), ("＝f", 5))
+    for user, value in values:
         clock.now_ms += 1
         body = {"user": {"id": user, "name": {"e": "Jörg"}.get(user, f"-{user}")}, "value": value}
         assert (await http.post("/v1/metrics/words/event", json=body)).status_code == 201
@@ -100,8 +101,9 @@ async def test_csv_has_every_digit_and_only_texts_are_guarded(
         ["1", "", "a", "'-a", "12345678.901"],
         ["2", "", "b", "'-b", "20000"],
         ["3", "", "e", "Jörg", "7"],
-        ["4", "", "'=d", "'-=d", "0.001"],
-        ["5", "", "c", "'-c", "-42.5"],
+        ["4", "", "'＝f", "'-＝f", "5"],
+        ["5", "", "'=d", "'-=d", "0.001"],
+        ["6", "", "c", "'-c", "-42.5"],
     ]
 
 
