@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
 from server.core.periods import day_begins, local_day, zone
 from server.engine import shown
 from server.engine.catalog import CatalogIndex
@@ -133,10 +132,8 @@ async def get_wrapped(request: Request) -> Response:
     since, until = first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())
     instants_ms = _begins(since, state), _begins(until + timedelta(days=1), state)
     periods = shown.streak_period(index, first), shown.streak_period(index, last)
-    async with acquired(parts.pool) as connection:
-        found = await store.read_year(
-            connection, space.id, user, (since, until), instants_ms, index.streaks.track, periods
-        )
+    days = since, until
+    found = await store.read_year(parts.pool, space.id, user, days, instants_ms, index.streaks.track, periods)
     found_year = review(year, found.events)
     compared = found_year.week, found_year.month, found_year.whole
     sampled = {period: await gains(parts, space.id, period) for period in compared}
