@@ -135,8 +135,7 @@ async def get_wrapped(request: Request) -> Response:
     days = since, until
     found = await store.read_year(parts.pool, space.id, user, days, instants_ms, index.streaks.track, periods)
     found_year = review(year, found.events)
-    compared = found_year.week, found_year.month, found_year.whole
-    sampled = {period: await gains(parts, space.id, period) for period in compared}
+    sampled = await gains(parts, space.id, found_year.week, found_year.month, found_year.whole)
     return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, found, sampled)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import partial
 
 from server.backends.postgres.pool import PoolConnection, acquired
 from server.features.wrapped.rules import Period
@@ -10,7 +11,7 @@ from server.http.services import Services
 
 SAMPLE = 1_000
 """Users that stand for all: enough for a share that is 2 % off at most."""
-KEPT_S = 3_600
+KEPT_S = 3_600.0
 """In a large space, where a year of the sample takes a second; after this it is renewed when somebody asks."""
 _PAGES_OF = 5_000
 """Users whose pages are drawn for the sample: whole pages are drawn, so more than the sample has."""
@@ -32,20 +33,27 @@ def percentile(gains: list[int], own: int) -> int | None:
     return round(100 * bisect_left(gains, own) / len(gains)) if gains else None
 
 
-async def gains(parts: Services, space_id: int, period: Period) -> Gains:
-    """What a sample of a space's users gained in a period; in a large space an hour ago, or when it was last asked
+async def gains(parts: Services, space_id: int, *periods: Period) -> dict[Period, Gains]:
+    """What a sample of a space's users gained in periods; in a large space an hour ago, or when it was last asked
     for."""
 
     async def draw() -> list[str]:
         async with acquired(parts.pool) as connection:
             return await _draw(connection, space_id)
 
-    async def read() -> Gains:
-        users = await parts.memo.get(("sample", space_id), draw, KEPT_S)
+    async def read(period: Period) -> Gains:
         async with acquired(parts.pool) as connection:
             return await _read(connection, space_id, users, period)
 
-    return await parts.memo.get(("gains", space_id, period), read, KEPT_S)
+    users = await parts.memo.get(("sample", space_id), draw, KEPT_S)
+    kept_s: float | None = KEPT_S
+    if len(users) < SAMPLE:
+        # Everybody of a small space, which may have grown since.
+        users, kept_s = await parts.memo.get(("small sample", space_id), draw), None
+    return {
+        period: await parts.memo.get(("gains", space_id, period), partial(read, period), kept_s)
+        for period in periods
+    }
 
 
 async def _draw(connection: PoolConnection, space_id: int) -> list[str]:
