@@ -8,6 +8,14 @@ from typing import Any, NamedTuple
 
 from server.backends.postgres.pool import Connection, PoolConnection
 
+OF_USER = """(item = $2 AND kind IN ('user', 'streak', 'points', 'standing')
+    OR coalesce(after ->> 'userId', before ->> 'userId') = $2)"""
+"""SQL: an entry is about the user ``$2``. Along the indexes ``audit_log_item`` and ``audit_log_user``."""
+_FORGET = f"""
+UPDATE audit_log SET item = CASE item WHEN $2 THEN $3 ELSE item END, before = NULL, after = NULL
+WHERE space_id = $1 AND {OF_USER}
+"""  # noqa: S608 # our own words
+
 
 class Entry(NamedTuple):
     """One change. ``item`` is what was changed: the id of an item, of a user; ``before`` and ``after`` are JSON
@@ -35,6 +43,12 @@ async def write(
         " VALUES ($1, $2, $3, $4, $5, $6, $7)",
         [(space_id, actor, *entry) for entry in entries],
     )
+
+
+async def forget(connection: Connection | PoolConnection, space_id: int, user: str) -> bool:
+    """Leave of the entries about a user who did what and when, and ``erased_name``; whether there were any."""
+    status: str = await connection.execute(_FORGET, space_id, user, erased_name(user))
+    return not status.endswith(" 0")
 
 
 def erased_name(user: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.backends.postgres.pool import PoolConnection
-from server.spaces.audit import erased_name
+from server.spaces import audit
 
 # Rows of a leaderboard are found by its runs, which are few: their keys begin with them.
 _RUNS = "(leaderboard, run) IN (SELECT DISTINCT leaderboard, run FROM board_days WHERE space_id = $1)"
@@ -33,14 +33,6 @@ UPDATE achievement_counts c SET completions = c.completions - 1
 FROM gone WHERE c.space_id = $1 AND c.achievement = gone.achievement
 """
 
-# What an action that was under way wrote after the log had been cleared (features/users/erasing.py); along the
-# indexes audit_log_item and audit_log_user.
-_AUDIT = """
-UPDATE audit_log SET item = CASE item WHEN $2 THEN $3 ELSE item END, before = NULL, after = NULL
-WHERE space_id = $1 AND (item = $2 AND kind IN ('user', 'streak', 'points', 'standing')
-    OR coalesce(after ->> 'userId', before ->> 'userId') = $2)
-"""
-
 
 async def erase(connection: PoolConnection, space_id: int, user: str) -> None:
     """Delete every row of a user; in the audit log only a hash of the id stays."""
@@ -52,5 +44,6 @@ async def erase(connection: PoolConnection, space_id: int, user: str) -> None:
             user,
         )
     await connection.execute(_COMPLETIONS, space_id, user)
-    await connection.execute(_AUDIT, space_id, user, erased_name(user))
+    # Once more: an action that was under way may have written after features/users/erasing.py.
+    await audit.forget(connection, space_id, user)
     await connection.execute("DELETE FROM users WHERE space_id = $1 AND id = $2", space_id, user)

@@ -16,6 +16,7 @@ from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.resource import Deleted, DeletedItem, Issue
 from server.http.services import Services, services
+from server.spaces import audit
 from server.spaces.audit import Entry, erased_name
 from server.spaces.catalog_store import editing
 from server.spaces.kinds import BOOST
@@ -38,12 +39,11 @@ UPDATE catalog_versions SET catalog = jsonb_set(catalog, '{boosts}', coalesce((
 WHERE space_id = $1
     AND catalog @> jsonb_build_object('boosts', jsonb_build_array(jsonb_build_object('userId', $2::text)))
 """
-_AUDIT = """
-UPDATE audit_log SET item = CASE item WHEN $2 THEN $3 ELSE item END, before = NULL, after = NULL
-WHERE space_id = $1 AND (item = $2 AND kind IN ('user', 'streak', 'points', 'standing')
-    OR before ->> 'userId' = $2 OR after ->> 'userId' = $2 OR before ->> 'name' = 'application key of ' || $2)
+_KEY_NAMES = """
+UPDATE audit_log SET before = NULL, after = NULL
+WHERE space_id = $1 AND before ->> 'name' = 'application key of ' || $2
 """
-# The last: what releases before wrote of a key that was revoked at the command line.
+# What releases before wrote of a key that was revoked at the command line.
 _KEYS = "DELETE FROM api_keys WHERE space_id = $1 AND user_id = $2"
 
 
@@ -96,10 +96,11 @@ async def _drop_boosts(parts: Services, who: Principal, user: str) -> None:
 
 async def _forget(connection: PoolConnection, space: Space, user: str) -> bool:
     """Forget what stands about the user beside the tables that the flusher writes; whether there was anything."""
-    done = [await connection.execute(statement, space.id, user) for statement in (_KEYS, _BOOSTS, _VERSIONS)]
-    done.append(await connection.execute(_AUDIT, space.id, user, erased_name(user)))
+    statements = _KEYS, _BOOSTS, _VERSIONS, _KEY_NAMES
+    done = [await connection.execute(statement, space.id, user) for statement in statements]
+    forgotten = await audit.forget(connection, space.id, user)
     await announce(connection)
-    return any(not status.endswith(" 0") for status in done)
+    return forgotten or any(not status.endswith(" 0") for status in done)
 
 
 ENDPOINTS: list[Endpoint] = [

@@ -24,7 +24,7 @@ from server.http.audit import auditing
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
-from server.spaces.audit import Entry
+from server.spaces.audit import OF_USER, Entry
 
 PAGE_MAX = 100
 """Users of a page."""
@@ -201,9 +201,8 @@ _TABLES = {
     " LEFT JOIN key_uses ON key_id = id WHERE space_id = $1 AND user_id = $2 ORDER BY created_at LIMIT $3",
     "boosts": "SELECT number, body, created_at, archived_at FROM catalog_items"
     " WHERE space_id = $1 AND kind = 'points boost' AND body ->> 'userId' = $2 ORDER BY number LIMIT $3",
-    "auditLog": "SELECT id, at, actor, action, kind, item, before, after FROM audit_log WHERE space_id = $1"
-    " AND (item = $2 AND kind IN ('user', 'streak', 'points', 'standing')"
-    " OR before ->> 'userId' = $2 OR after ->> 'userId' = $2) ORDER BY id LIMIT $3",
+    "auditLog": "SELECT id, at, actor, action, kind, item, before, after FROM audit_log"  # noqa: S608 # our own words
+    f" WHERE space_id = $1 AND {OF_USER} ORDER BY id LIMIT $3",
     "rejectedEntries": "SELECT id, at, log_id, record, error FROM rejected_entries"
     " WHERE space_id = $1 AND user_id = $2 ORDER BY id LIMIT $3",
 }

@@ -22,6 +22,7 @@ from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
+from server.spaces.audit import OF_USER
 from server.spaces.states import read_state
 
 ROWS_MAX = 200
@@ -69,12 +70,11 @@ _PARTS = {
         SELECT at_ms, 'achievement', 'completed', achievement, NULL::bigint, NULL::bigint, achievement::text, '',
                silent
         FROM achievement_completions WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3""",
-    "support": """
+    "support": f"""
         SELECT (extract(epoch FROM at) * 1000)::bigint, 'support', action, 0, NULL::bigint, NULL::bigint,
                lpad(id::text, 20, '0'), actor, false
         FROM audit_log WHERE space_id = $1 AND (extract(epoch FROM at) * 1000)::bigint <= $3
-            AND (item = $2 AND kind IN ('user', 'streak', 'points', 'standing')
-                 OR coalesce(after ->> 'userId', before ->> 'userId') = $2)""",
+            AND {OF_USER}""",  # noqa: S608 # our own words
 }
 _FACTS = """
         SELECT at_ms,
