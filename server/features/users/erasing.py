@@ -39,11 +39,11 @@ UPDATE catalog_versions SET catalog = jsonb_set(catalog, '{boosts}', coalesce((
 WHERE space_id = $1
     AND catalog @> jsonb_build_object('boosts', jsonb_build_array(jsonb_build_object('userId', $2::text)))
 """
+# What releases before wrote of a key that was revoked at the command line.
 _KEY_NAMES = """
 UPDATE audit_log SET before = NULL, after = NULL
 WHERE space_id = $1 AND before ->> 'name' = 'application key of ' || $2
 """
-# What releases before wrote of a key that was revoked at the command line.
 _KEYS = "DELETE FROM api_keys WHERE space_id = $1 AND user_id = $2"
 
 
