@@ -25,7 +25,6 @@ import msgspec
 from server import admin_tasks
 from server.backends.embedded import DataFolder, start_postgres, start_valkey
 from server.backends.embedded.folder import port_problem
-from server.backends.redis.client import RedisClient
 from server.core.errors import StartError
 from server.demo import traffic
 from server.demo.history import first_day, make_history
@@ -63,7 +62,6 @@ def run(*, port: int, data: Path, demo: bool, workers: int) -> int:
 
 async def _run(folder: DataFolder, port: int, demo: bool, workers: int, redis_url: str, database_url: str) -> None:
     await admin_tasks.migrate_and_prepare(database_url)
-    await _load_functions(redis_url)
     url = f"http://{HOST}:{port}"
     file = await _dev_file(folder, url, redis_url, database_url)
     environment = {name: value for name, value in os.environ.items() if name not in _OURS}
@@ -88,15 +86,6 @@ async def _run(folder: DataFolder, port: int, demo: bool, workers: int, redis_ur
 
 
 _OURS = {"PODIUM_REDIS_URL", "PODIUM_DATABASE_URL", "PODIUM_DATABASE_DIRECT_URL"}
-
-
-async def _load_functions(redis_url: str) -> None:
-    """Those of this checkout: the data folder may hold older ones."""
-    redis = RedisClient(redis_url)
-    try:
-        await redis.load_functions(replace=True)
-    finally:
-        await redis.aclose()
 
 
 async def _dev_file(folder: DataFolder, url: str, redis_url: str, database_url: str) -> DevFile:

@@ -1,4 +1,4 @@
-"""The commit call as values: what goes to the Redis function and what comes back (functions/podium_1.lua)."""
+"""The commit call as values: what goes to the Redis function and what comes back (functions/podium.lua)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def decode_reply(reply: bytes) -> list[Any]:
 
 
 def placings(boards: Iterable[str], ranks: list[Any]) -> list[Placing]:
-    """The ranks of an accepted input, board by board: three numbers each (functions/podium_1.lua)."""
+    """The ranks of an accepted input, board by board: three numbers each (functions/podium.lua)."""
     return [
         Placing(
             board,

@@ -207,7 +207,7 @@ async def _rank_users(connection: PoolConnection, space_id: int, board: Leaderbo
 
 
 async def _rank_groups(connection: PoolConnection, space_id: int, board: Leaderboard, run: str) -> None:
-    """As functions/podium_1.lua ranks them: by the score as in Redis, then by name."""
+    """As functions/podium.lua ranks them: by the score as in Redis, then by name."""
     sign = "" if board.order == "asc" else "-"
     score = {
         "sum": "sum(value)",

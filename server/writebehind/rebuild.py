@@ -33,7 +33,7 @@ from server.writebehind.flusher import Flusher, WentBack
 CHUNK = 250
 """Rows read and sent at a time: enough to hide the round trips, and Redis is busy for 2 ms with it."""
 KEYS_TTL_S = 1_296_000
-"""As in functions/podium_1.lua."""
+"""As in functions/podium.lua."""
 _LOCK = 0x506F64
 """First half of the advisory lock ("Pod"); the second is the space."""
 _RUN = """

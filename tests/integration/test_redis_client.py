@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.backends.redis.client import CONNECTIONS, RedisClient
+from server.backends.redis import client
+from server.backends.redis.client import CONNECTIONS, LIBRARY, SOURCE, RedisClient
 from server.core.errors import Unavailable
 
 
@@ -33,3 +34,18 @@ async def test_a_socket_that_was_closed_a_moment_ago_is_redis_being_away(redis_c
     with pytest.raises(Unavailable):
         await redis_client.call("load", "{x}:meta", "epoch", "ann")
     assert await redis_client.raw.ping()
+
+
+async def test_a_library_with_another_text_is_left_alone_and_never_called(
+    redis_client: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis_client.load_functions()
+    await redis_client.load_functions()  # a second process does the same
+    other = SOURCE.replace(LIBRARY, f"{LIBRARY}_next").replace(
+        "return {EPOCH, epoch or ''}", "return {EPOCH, 'next'}"
+    )
+    monkeypatch.setattr(client, "LIBRARY", f"{LIBRARY}_next")
+    monkeypatch.setattr(client, "SOURCE", other)
+    assert await redis_client.call("load", "{x}:meta", "epoch", "ann") == [1, b"next"]
+    monkeypatch.undo()
+    assert await redis_client.call("load", "{x}:meta", "epoch", "ann") == [1, b""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from redis.backoff import NoBackoff
 
 from server.core.errors import Unavailable
 
-LIBRARY = "podium_1"
-_SOURCE = Path(__file__).parent / "functions" / f"{LIBRARY}.lua"
+_TEMPLATE = (Path(__file__).parent / "functions" / "podium.lua").read_text()
+LIBRARY = f"podium_{hashlib.sha256(_TEMPLATE.encode()).hexdigest()[:12]}"
+"""The name of the function library, which says its text: one loaded by another release is never called."""
+SOURCE = _TEMPLATE.replace("@LIBRARY@", LIBRARY)
+"""The library as Redis loads it."""
 
 SOCKET_TIMEOUT_S = 5.0
 """A reply later than this counts as lost; the batcher then sends the same call again."""
@@ -59,7 +63,7 @@ class RedisClient:
         self.raw: Any = aioredis.Redis.from_pool(pool)
 
     async def call(self, function: str, meta: str, *args: str | bytes | int) -> Any:
-        """``FCALL podium_1_<function>``: the raw reply. Loads the library if Redis does not have it."""
+        """``FCALL podium_<hash>_<function>``: the raw reply. Loads the library if Redis does not have it."""
         name = f"{LIBRARY}_{function}"
         try:
             try:
@@ -79,11 +83,10 @@ class RedisClient:
         except AWAY as error:
             raise Unavailable("Redis is away") from error
 
-    async def load_functions(self, *, replace: bool = False) -> None:
-        """Load the library if Redis does not have it. A released one is never replaced: ``replace`` is for
-        checkouts, whose library changes between two releases."""
+    async def load_functions(self) -> None:
+        """Load the library if Redis does not have it. The libraries of other releases stay."""
         try:
-            await self.raw.function_load(_SOURCE.read_text(), replace=replace)
+            await self.raw.function_load(SOURCE)
         except exceptions.ResponseError as error:
             if "already exists" not in str(error):
                 raise

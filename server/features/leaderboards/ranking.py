@@ -14,9 +14,9 @@ _TIME_DIGITS = 12
 WAITING = ""
 """The group of those who have a score but stand on no board: they lack an attribute, or have left the audience."""
 AGGREGATES: dict[Aggregate, int] = {"sum": 0, "average": 1, "max": 2, "top": 3}
-"""Aggregates as functions/podium_1.lua knows them."""
+"""Aggregates as functions/podium.lua knows them."""
 TIES: dict[TieRule, int] = {"ordinal": 0, "competition": 1, "dense": 2}
-"""Tie rules as functions/podium_1.lua knows them."""
+"""Tie rules as functions/podium.lua knows them."""
 
 
 class BoardName(NamedTuple):

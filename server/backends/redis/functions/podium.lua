@@ -1,6 +1,7 @@
-#!lua name=podium_1
+#!lua name=@LIBRARY@
 --[[
-Podium's function library, version 1. A released version is never changed: two releases run side by side.
+Podium's function library. backends/redis/client.py puts a name made from a hash of this text where @LIBRARY@
+stands, so a library that is already loaded has exactly this text, and releases run side by side.
 
 Every function takes KEYS[1] = {space}:meta and builds the space's other keys from its tag (they share one
 slot). Numbers cross as strings or as integers below 2^53 and are never formatted here. Structured arguments
@@ -492,14 +493,14 @@ local function trim(keys, args)
   return 1
 end
 
-redis.register_function('podium_1_commit', commit)
-redis.register_function('podium_1_regroup', regroup)
-redis.register_function('podium_1_thaw', thaw)
-redis.register_function('podium_1_evict', evict)
-redis.register_function('podium_1_catalog', catalog)
-redis.register_function('podium_1_trim', trim)
-redis.register_function{function_name = 'podium_1_load', callback = load, flags = {'no-writes'}}
-redis.register_function{function_name = 'podium_1_page', callback = page, flags = {'no-writes'}}
-redis.register_function{function_name = 'podium_1_standing', callback = standing, flags = {'no-writes'}}
-redis.register_function{function_name = 'podium_1_around', callback = around, flags = {'no-writes'}}
-redis.register_function{function_name = 'podium_1_groups', callback = groups, flags = {'no-writes'}}
+redis.register_function('@LIBRARY@_commit', commit)
+redis.register_function('@LIBRARY@_regroup', regroup)
+redis.register_function('@LIBRARY@_thaw', thaw)
+redis.register_function('@LIBRARY@_evict', evict)
+redis.register_function('@LIBRARY@_catalog', catalog)
+redis.register_function('@LIBRARY@_trim', trim)
+redis.register_function{function_name = '@LIBRARY@_load', callback = load, flags = {'no-writes'}}
+redis.register_function{function_name = '@LIBRARY@_page', callback = page, flags = {'no-writes'}}
+redis.register_function{function_name = '@LIBRARY@_standing', callback = standing, flags = {'no-writes'}}
+redis.register_function{function_name = '@LIBRARY@_around', callback = around, flags = {'no-writes'}}
+redis.register_function{function_name = '@LIBRARY@_groups', callback = groups, flags = {'no-writes'}}
