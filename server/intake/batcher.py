@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from server.backends.redis.client import RedisClient
+from server.backends.redis.client import AWAY, RedisClient
 from server.backends.redis.keys import generation
 from server.clock import Clock, stopwatch_s
 from server.core.errors import Conflict, PodiumError, RequestError, TooManyRequests, Unavailable, Unprocessable
@@ -81,7 +81,10 @@ class _Group:
 class _Pending:
     """One input on its way."""
 
-    __slots__ = ("checked", "done", "fresh", "group", "input", "position", "queue", "seen", "started_s", "tries")
+    __slots__ = (
+        *("accepted", "checked", "done", "group", "input"),
+        *("position", "queue", "seen", "started_s", "tries"),
+    )
 
     def __init__(self, input_: Input, group: _Group, position: int, queue: deque[_Pending]) -> None:
         self.input = input_
@@ -90,7 +93,7 @@ class _Pending:
         self.position = position
         self.started_s = stopwatch_s()
         self.tries = 0
-        self.fresh = False
+        self.accepted = False
         self.checked = False
         self.seen = False
         self.done = False
@@ -99,6 +102,21 @@ class _Pending:
         if not self.done:
             self.done = True
             self.group.put(self.position, result)
+
+
+class _Refusal(NamedTuple):
+    """A refusal that the rules concluded, and what from: the state that the user's input ``behind`` in the same
+    call would write; without one the held state, which was ``read`` for this call or may be old."""
+
+    pending: _Pending
+    error: RequestError
+    behind: _Pending | None
+    read: bool
+
+    @property
+    def is_current(self) -> bool:
+        """Whether Redis had that state during the call."""
+        return self.read if self.behind is None else self.behind.accepted
 
 
 class Batcher:
@@ -230,32 +248,31 @@ class Batcher:
         self._calls += 1
         entries: list[list[Any]] = []
         sent: list[tuple[_Pending, Applied, str]] = []
-        working: dict[str, tuple[str, UserState | None]] = {}
-        refused: list[tuple[_Pending, RequestError]] = []
+        working: dict[str, tuple[str, UserState | None, _Pending | None]] = {}
+        refused: list[_Refusal] = []
         seen: list[_Pending] = []
         for pending in batch:
             input_ = pending.input
             user = input_.user
-            expected, state = working.get(user) or self._states.known(user)
-            if isinstance(input_, Correction | Fill | Tick) and input_.read_at and input_.read_at != expected:
-                pending.finish(Conflict("the user's score is changing, try again"))
-                continue
+            expected, state, behind = working.get(user) or (*self._states.known(user), None)
             if pending.seen:
                 seen.append(pending)
                 continue
             try:
+                if isinstance(input_, Correction | Fill | Tick) and input_.read_at not in ("", expected):
+                    raise Conflict("the user's score is changing, try again")
                 applied = apply(index, state, input_, gen)
             except RequestError as error:
-                pending.fresh = user in fetched.read
-                refused.append((pending, error))
+                refused.append(_Refusal(pending, error, behind, user in fetched.read))
                 continue
             token = f"{self._process}.{self._calls}.{len(entries)}"
             entries.append(commit.encode_input(index, input_, applied, state, expected, token))
             sent.append((pending, applied, token))
-            working[user] = (token, applied.state)
+            working[user] = (token, applied.state, pending)
         if entries:
             await self._call(epoch, index.version, gen, entries, sent, seen)
-        await self._answer_refused(refused, gen, seen)
+        if refused:
+            await self._answer_refused(refused, (epoch, index.version), gen, seen)
         if seen:
             await self._answer_seen(seen)
 
@@ -389,6 +406,7 @@ class Batcher:
             status = reply[0]
             if status == commit.ACCEPTED:
                 self._states.put(user, token, applied.state)
+                pending.accepted = True
                 waits_s.append(now_s - pending.started_s)
                 events += applied.record.event is not None
                 places = commit.placings(applied.changes, reply[1])
@@ -416,19 +434,41 @@ class Batcher:
                 pending.queue.appendleft(pending)
 
     async def _answer_refused(
-        self, refused: Iterable[tuple[_Pending, RequestError]], gen: int, seen: list[_Pending]
+        self, refused: list[_Refusal], drawn_from: tuple[str, int], gen: int, seen: list[_Pending]
     ) -> None:
-        """A refusal stands if it was concluded from a state known to be current, and the key is unused."""
+        """Answer refusals that were concluded from what Redis holds; have the others concluded anew.
+
+        Another process may have written the user, or the catalog, since this one read it: a refusal that met an
+        old state would meet it again at each attempt (design decision 20).
+        """
+        if not await self._is_current(*drawn_from):
+            self._requeue([refusal.pending for refusal in refused])
+            return
         again = []
-        for pending, error in refused:
-            if not pending.fresh and pending.tries < TRIES:
+        for refusal in refused:
+            pending = refusal.pending
+            if not refusal.is_current:
                 self._states.forget(pending.input.user)
                 again.append(pending)
             elif isinstance(pending.input, Event) and await self._states.used(pending.input, gen):
                 seen.append(pending)
             else:
-                pending.finish(error)
+                pending.finish(refusal.error)
         self._requeue(again)
+
+    async def _is_current(self, epoch: str, version: int) -> bool:
+        """Whether Redis still has this epoch and no newer catalog; what is newer is read, where not."""
+        try:
+            known = await self._redis.raw.hmget(self._space.keys.meta, ["epoch", "catalog"])
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
+        same_epoch = known[0] is not None and known[0].decode() == epoch
+        if same_epoch and int(known[1] or 0) <= version:
+            return True
+        if not same_epoch:
+            self._states.clear()
+        await self._refresh(self._space)
+        return False
 
 
 def _fail(batch: Iterable[_Pending], error: PodiumError) -> None:
