@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from server.importing.lines import read_lines
+from server.intake.requests import BatchItem
 from tests.conftest import SettableClock
 from tests.integration.test_boards import make
 
@@ -34,3 +36,19 @@ async def test_limits_of_a_metric(http: httpx.AsyncClient, clock: SettableClock)
     assert (await post(10))[0] == 201
     await http.patch("/admin/v1/metrics", json=[{"id": row["id"], "maxPerDay": None, "maxValue": None}])
     assert (await post(100))[0] == 201
+
+
+async def test_a_half_counts_alike_however_it_comes(http: httpx.AsyncClient) -> None:
+    await make(http, "metrics", {"name": "Points", "key": "points", "decimals": 2})
+    for user, text in (("ann", "1.005"), ("bob", "-1.005"), ("cid", "0.285")):
+        body = f'{{"user": {{"id": "{user}"}}, "value": {text}}}'
+        answer = await http.post("/v1/metrics/points/event", content=body)
+        batch = f'[{{"key": "points", "user": {{"id": "{user}-b"}}, "value": {text}}}]'
+        await http.post("/admin/v1/metrics/events", content=batch)
+        [(_, from_csv)] = read_lines([b"user,metric,value,timestamp", f"x,points,{text},2026".encode()])
+        assert isinstance(from_csv, BatchItem)
+        [(_, from_ndjson)] = read_lines([f'{{"user": "x", "metric": "points", "value": {text}}}'.encode()])
+        assert isinstance(from_ndjson, BatchItem)
+        of_batch = (await http.get(f"/v1/users/{user}-b/metrics/points")).json()["current"]
+        assert answer.json()["total"] == of_batch == {"ann": 1.01, "bob": -1.01, "cid": 0.29}[user]
+        assert from_csv.value == from_ndjson.value == float(text)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import floor, isfinite
+from math import isfinite
 
 from server.core.errors import Unprocessable
-from server.core.numbers import UNITS_MAX
+from server.core.numbers import UNITS_MAX, whole_units
 from server.features.metrics.model import Metric
 
 KEPT_DAYS = 9
@@ -20,11 +20,10 @@ def to_units(metric: Metric, value: float) -> int:
     """``value`` in whole units of the metric, halves away from zero; 422 where it can't be counted exactly."""
     if not isfinite(value) or abs(value) > VALUE_MAX:
         raise Unprocessable("value must lie within ±1e15")
-    scaled: float = abs(value) * 10**metric.decimals
-    if scaled > UNITS_MAX:
+    units = whole_units(value, metric.decimals)
+    if abs(units) > UNITS_MAX:
         raise Unprocessable(f"value must lie within ±{UNITS_MAX / 10**metric.decimals:g} for this metric")
-    units = floor(scaled + 0.5) if scaled < UNITS_MAX / 2 else round(scaled)
-    return units if value >= 0 else -units
+    return units
 
 
 def add(metric: Metric, total: int, units: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,13 @@ def metric(decimals: int) -> Metric:
         (2.5, 0, 3),
         (-2.5, 0, -3),
         (1.23456789, 6, 1_234_568),
+        (1.005, 2, 101),
+        (-1.005, 2, -101),
+        (0.285, 2, 29),
+        (8.5e-06, 6, 9),
+        (1_000_000_000.0000005, 6, 1_000_000_000_000_001),
+        (-0.0, 3, 0),
+        (4.9e-324, 6, 0),
     ],
 )
 def test_to_units(value: float, decimals: int, units: int) -> None:
@@ -38,6 +46,33 @@ def test_what_has_few_enough_decimals_is_counted_exactly(units: int, decimals: i
     value = float(Decimal(units).scaleb(-decimals))
     expected = int(Decimal(repr(value)).scaleb(decimals).quantize(Decimal(1), ROUND_HALF_UP))
     assert to_units(metric(decimals), value) == expected == units
+
+
+HALVES = st.integers(-(10**15) // 2, 10**15 // 2).map(lambda n: 2 * n + 1)
+"""Odd numbers: each is a half of something."""
+
+
+@given(HALVES, st.integers(0, 6))
+def test_a_half_is_what_its_text_says(odd: int, decimals: int) -> None:
+    text = f"{(Decimal(odd) / 2).scaleb(-decimals):f}"
+    if len(text.lstrip("-0.").replace(".", "")) > 15:
+        return  # more digits than a double keeps
+    exact = int((Decimal(text) * 10**decimals).to_integral_value(ROUND_HALF_UP))
+    assert to_units(metric(decimals), msgspec.json.decode(text, type=float)) == exact
+
+
+@pytest.mark.parametrize("decimals", range(7))
+def test_every_small_half_is_what_its_text_says(decimals: int) -> None:
+    for n in range(20_000):
+        text = f"{(Decimal(n) + Decimal('0.5')).scaleb(-decimals):f}"
+        assert to_units(metric(decimals), float(text)) == n + 1
+        assert to_units(metric(decimals), -float(text)) == -(n + 1)
+
+
+@given(st.floats(-1e9, 1e9), st.integers(0, 6))
+def test_any_value_is_what_its_text_says(value: float, decimals: int) -> None:
+    exact = Decimal(repr(value)).scaleb(decimals).to_integral_value(ROUND_HALF_UP)
+    assert to_units(metric(decimals), value) == exact
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e308, 1.1e15, 1e13])
