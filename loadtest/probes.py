@@ -45,9 +45,9 @@ async def scrape(url: str) -> Scrape:
     events = sum(s.value for s in families["podium_events"].samples if s.name == "podium_events_total")
     return Scrape(
         events,
-        _histogram(families["podium_rank_update_seconds"].samples),
-        _histogram(families["podium_commit_call_seconds"].samples),
-        _histogram(families["podium_batch_inputs"].samples),
+        histogram(families["podium_rank_update_seconds"].samples),
+        histogram(families["podium_commit_call_seconds"].samples),
+        histogram(families["podium_batch_inputs"].samples),
     )
 
 
@@ -57,7 +57,7 @@ async def answers(url: str) -> dict[str, Histogram]:
     for sample in (await _families(url))["podium_answer_seconds"].samples:
         if sample.labels["method"] == "GET":
             by_path.setdefault(sample.labels["path"], []).append(sample)
-    return {path: _histogram(samples) for path, samples in by_path.items()}
+    return {path: histogram(samples) for path, samples in by_path.items()}
 
 
 async def _families(url: str) -> dict[str, Metric]:
@@ -66,7 +66,8 @@ async def _families(url: str) -> dict[str, Metric]:
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
-def _histogram(samples: Iterable[Sample]) -> Histogram:
+def histogram(samples: Iterable[Sample]) -> Histogram:
+    """The histogram of one metric's samples."""
     bounds, counts, total = [], [], 0.0
     for sample in samples:
         if sample.name.endswith("_bucket"):
