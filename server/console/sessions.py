@@ -21,6 +21,7 @@ from server.console.accounts import ROLES, Role
 from server.console.masks import masked, unmasked
 from server.console.stores import of_redis, soon
 from server.core.errors import Unavailable
+from server.http.cookies import cookie
 from server.http.services import services
 from server.spaces.space import Principal, Space
 
@@ -129,7 +130,7 @@ def principal_of(session: Session, space: Space) -> Principal:
 
 def _signed(request: Request) -> tuple[Session, Space] | None:
     """What the cookie says, where we signed it, it has not expired and its space is there."""
-    parts, token = services(request), request.cookies.get(COOKIE)
+    parts, token = services(request), cookie(request, COOKIE)
     if not token:
         return None
     unchecked: Any = {"verify_signature": False, "verify_exp": False}
@@ -140,7 +141,7 @@ def _signed(request: Request) -> tuple[Session, Space] | None:
             return None
         claims = jwt.decode(token, _secret(space), algorithms=["HS256"], options={"verify_exp": False})
         session = msgspec.convert(claims, Session)
-    except (jwt.PyJWTError, msgspec.ValidationError, ValueError):
+    except (jwt.PyJWTError, msgspec.ValidationError, ValueError, RecursionError):
         return None
     return (session, space) if session.exp * 1000 > parts.clock() else None
 

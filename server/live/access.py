@@ -11,7 +11,7 @@ import jwt
 import msgspec
 
 from server.core.errors import Forbidden, Unauthorized
-from server.live.channels import allows
+from server.live.channels import STARS_MAX, allows
 from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
 from server.spaces.space import NO_TENANT, Principal, Space
 
@@ -161,9 +161,9 @@ def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:
         )
         claims = msgspec.convert(decoded, _Claims)
         expires_ms = int(claims.exp * 1000)
-        if claims.nbf * 1000 > now_ms:
+        if claims.nbf * 1000 > now_ms or any(one.count("*") > STARS_MAX for one in claims.channels or ()):
             raise invalid
-    except (jwt.PyJWTError, msgspec.ValidationError, ValueError, OverflowError):
+    except (jwt.PyJWTError, msgspec.ValidationError, ValueError, OverflowError, RecursionError):
         raise invalid from None
     if expires_ms <= now_ms:
         raise CommandError(ErrorCode.TOKEN_EXPIRED)

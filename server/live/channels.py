@@ -20,6 +20,9 @@ INTERVALS_MS = (0, 50, 100, 250, 500, 1_000, 2_000, 5_000)
 AROUND_MAX = 50
 """Rows to either side of a user."""
 
+STARS_MAX = 4
+"""``*`` in a pattern of a token. Each star is one more search through the channel's name."""
+
 _NAME = re.compile(
     rf"(?P<kind>leaderboard|groups):(?P<key>[A-Za-z0-9_-]{{1,{KEY_MAX}}})(?:@(?P<day>\d{{4}}-\d\d-\d\d))?"
     r"(?:\?(?P<query>[^#]+))?(?:#(?P<place>.+))?"
@@ -121,6 +124,28 @@ def parse_channel(name: str) -> AnyChannel | None:
 
 
 def allows(patterns: tuple[str, ...], channel: str) -> bool:
-    """Whether a pattern covers the channel; ``*`` stands for anything, all else for itself."""
-    regexes = (".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
-    return any(re.fullmatch(regex, channel, re.DOTALL) for regex in regexes)
+    """Return whether a pattern covers the channel; ``*`` stands for anything, all else for itself."""
+    return any(_matches(pattern, channel) for pattern in patterns)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Return whether ``text`` is covered by one pattern.
+
+    Searches for the pieces between the stars from left to right and takes the first place of each: a later place
+    leaves less room for the pieces behind it, so nothing is ever tried twice. A regular expression would try every
+    combination of places, and end users write both pattern and text.
+    """
+    first, *middle = pattern.split("*")
+    if not middle:
+        return text == first
+    last = middle.pop()
+    end = len(text) - len(last)
+    at = len(first)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for piece in middle:
+        found = text.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True

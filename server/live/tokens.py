@@ -8,6 +8,7 @@ import msgspec
 from server.core.errors import Unprocessable
 from server.core.ids import check_id
 from server.live.access import ALGORITHM, WRITE_EVENTS
+from server.live.channels import STARS_MAX
 from server.spaces.space import Space
 
 TTL_S = 3_600
@@ -55,3 +56,5 @@ def _check_channels(channels: tuple[str, ...]) -> None:
     for index, pattern in enumerate(channels):
         if not 1 <= len(pattern) <= PATTERN_MAX:
             raise Unprocessable(f"channels[{index}] must have 1 to {PATTERN_MAX} characters")
+        if pattern.count("*") > STARS_MAX:
+            raise Unprocessable(f"channels[{index}] must have at most {STARS_MAX} stars")

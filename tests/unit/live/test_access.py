@@ -11,6 +11,7 @@ import pytest
 from server.core.errors import Forbidden, Unauthorized, Unprocessable
 from server.engine.catalog import Catalog, CatalogIndex
 from server.live import access
+from server.live.channels import STARS_MAX
 from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
 from server.spaces.space import Principal, Space
 
@@ -87,6 +88,21 @@ def test_capabilities_and_patterns_of_a_token() -> None:
     assert grant.writes
     assert grant.may_watch("leaderboard:weekly", public=False)
     assert not grant.may_watch("leaderboard:daily", public=True)
+
+
+def test_a_token_with_too_many_stars_is_refused_wherever_it_was_signed() -> None:
+    access.grant(Known(), token({**CLAIMS, "channels": ["*a" * STARS_MAX]}), None, NOW_MS)
+    with pytest.raises(Close) as close:
+        access.grant(Known(), token({**CLAIMS, "channels": ["*", "*a" * (STARS_MAX + 1)]}), None, NOW_MS)
+    assert close.value.code == CloseCode.INVALID_TOKEN
+
+
+def test_a_token_that_is_nested_without_end_is_refused_like_any_other() -> None:
+    nested = base64.urlsafe_b64encode(b"[" * 30_000).decode()
+    for bad in (f"{nested}.{nested}.", unsigned(CLAIMS).split(".")[0] + f".{nested}."):
+        with pytest.raises(Close) as close:
+            access.grant(Known(), bad, None, NOW_MS)
+        assert close.value.code == CloseCode.INVALID_TOKEN
 
 
 def test_the_space_is_the_one_of_the_audience() -> None:

@@ -8,6 +8,7 @@ import pytest
 from server.core.errors import Unprocessable
 from server.engine.catalog import Catalog, CatalogIndex
 from server.live import access
+from server.live.channels import STARS_MAX
 from server.live.tokens import CHANNELS_MAX, PATTERN_MAX, TTL_MAX_S, TTL_S, TokenRequest, mint
 from server.spaces.space import Space
 
@@ -49,6 +50,7 @@ def test_a_token_allows_what_was_asked_for() -> None:
         ("ada", TokenRequest(channels=("*",) * (CHANNELS_MAX + 1)), "channels"),
         ("ada", TokenRequest(channels=("*", "")), r"channels\[1\]"),
         ("ada", TokenRequest(channels=("x" * (PATTERN_MAX + 1),)), r"channels\[0\]"),
+        ("ada", TokenRequest(channels=("*a" * STARS_MAX, "*a" * (STARS_MAX + 1))), r"channels\[1\]"),
     ],
 )
 def test_what_may_not_be_asked_for_is_named(user: str, request_: TokenRequest, named: str) -> None:
