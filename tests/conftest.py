@@ -28,7 +28,7 @@ from server.backends.embedded import (
 from server.backends.postgres.migrate import migrate
 from server.backends.postgres.pool import Pool, open_pool
 from server.backends.redis.client import RedisClient
-from server.backends.redis.keys import Keys
+from server.backends.redis.keys import LAYOUT, Keys
 from server.spaces import store
 from server.spaces.directory import Directory
 from server.spaces.space import Space
@@ -196,7 +196,7 @@ def space(directory: Directory) -> Space:
 async def seed_redis(client: RedisClient, public_id: str, *, epoch: str = EPOCH, version: int = 1) -> str:
     """Give a space its epoch and the first entry of its log, as a rebuild does; the entry's id."""
     keys = Keys(public_id)
-    await client.raw.hset(keys.meta, mapping={"epoch": epoch, "catalog": version})
+    await client.raw.hset(keys.meta, mapping={"epoch": epoch, "catalog": version, "layout": LAYOUT})
     log_id: bytes = await client.raw.xadd(keys.log, {"v": 0, "t": 0, "e": msgspec.msgpack.encode([])})
     return log_id.decode()
 

@@ -11,6 +11,7 @@ from server.core.periods import zone
 from server.features.achievements.model import Achievement
 from server.features.achievements.rules import AchievementRules
 from server.features.leaderboards.model import Leaderboard, Source
+from server.features.leaderboards.ranking import GROUP_MAX, group_value_max
 from server.features.leaderboards.rules import OpenBoard, open_boards
 from server.features.metrics.model import Metric
 from server.features.points.model import Boost, Level, PointsSystem, Trigger
@@ -64,6 +65,8 @@ class CatalogIndex:
         self.leaderboard_by_number = {b.number: b for b in catalog.leaderboards}
         self.user_attributes = _keys(catalog.attributes, "user")
         self.event_attributes = _keys(catalog.attributes, "event")
+        self.group_sizes = _group_sizes(catalog.leaderboards)
+        """Bytes, percent-encoded, that a value may have, by the user attributes that leaderboards group by."""
         scales = {m.id: (m.number, 10**m.decimals) for m in catalog.metrics}
         self._sources = {
             m.id: Source("metric", m.number, m.id, m.key, m.name, 10**m.decimals) for m in catalog.metrics
@@ -113,6 +116,16 @@ class CatalogIndex:
                 self._open.clear()  # an import walks through years; a live server needs three days
             found = self._open[(source, day)] = open_boards(self.counting[source], day)
         return found
+
+
+def _group_sizes(leaderboards: Iterable[Leaderboard]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for board in leaderboards:
+        keys = board.breakdown_attributes or ((board.group_by,) if board.group_by is not None else ())
+        if board.status != "finished":
+            for key in keys:
+                found[key] = min(group_value_max(len(keys)), found.get(key, GROUP_MAX))
+    return found
 
 
 def _keys(attributes: Iterable[Attribute], type_: AttributeType) -> frozenset[str]:

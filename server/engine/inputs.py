@@ -209,4 +209,4 @@ def check_event(index: CatalogIndex, event: Event) -> None:
     if event.attributes:
         users.check_attributes(event.attributes, index.event_attributes)
     if event.upsert is not NOTHING:
-        users.check(event.upsert, index.user_attributes, event.received_ms)
+        users.check(event.upsert, index.user_attributes, event.received_ms, index.group_sizes)

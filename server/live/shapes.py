@@ -9,7 +9,6 @@ from msgspec import UNSET, UnsetType
 
 from server.features.leaderboards.labels import read_label, shown
 from server.features.leaderboards.model import MAX_PARTICIPANTS
-from server.features.leaderboards.ranking import group_values
 from server.features.leaderboards.shapes import LeaderboardConfig, RunInfo
 from server.live.window import Row
 
@@ -115,7 +114,7 @@ def shown_row(target: Target, rank: int, row: Row) -> AnyShown:
     """A row as it stands."""
     value = target.value(row.units)
     if target.groups:
-        return ShownGroup(rank, shown_group(row.user), value, int(row.label))
+        return ShownGroup(rank, row.user, value, int(row.label))
     name, attributes = _label(target, row)
     return ShownRow(rank, row.user, name, value, attributes=attributes)
 
@@ -124,14 +123,9 @@ def moved_row(target: Target, position: int, rank: int, row: Row, previous: int 
     """A row that moved or changed."""
     value = target.value(row.units)
     if target.groups:
-        return MovedGroup(position, rank, shown_group(row.user), value, int(row.label), previous)
+        return MovedGroup(position, rank, row.user, value, int(row.label), previous)
     name, attributes = _label(target, row)
     return MovedRow(position, rank, row.user, name, value, previous, attributes)
-
-
-def shown_group(group: str) -> str:
-    """The group as people write it: the value of its attribute."""
-    return group_values(group)[0]
 
 
 def _label(target: Target, row: Row) -> tuple[str | None, dict[str, str] | UnsetType]:

@@ -17,7 +17,6 @@ from server.live.shapes import (
     Snapshot,
     Target,
     moved_row,
-    shown_group,
     shown_row,
 )
 from server.live.window import Change, Row, Window, diff, ranks
@@ -204,10 +203,9 @@ class View:
             else:
                 rank = _rank_in(known, row.user, tie_rule)
             rows.append(moved_row(self._target, position, new_ranks[position], row, rank))
-        left = [shown_group(group) for group in delta.left] if self._target.groups else delta.left
         self.seq += 1
         self._show(window)
-        return self._frame(Publication(self.seq, self.participants, left, rows))
+        return self._frame(Publication(self.seq, self.participants, delta.left, rows))
 
     def _all_rows(self) -> list[AnyShown]:
         placed = zip(ranks(self.rows, self._target.config.tie_rule), self.rows, strict=True)

@@ -34,6 +34,13 @@ RUNS_AT_ONCE = 50
 
 log = structlog.get_logger(__name__)
 
+_NAME = """
+(SELECT string_agg(
+    CASE length(part[1]) WHEN 3 THEN lower(substr(part[1], 2)) ELSE encode(part[1]::bytea, 'hex') END,
+    '' ORDER BY at)
+ FROM regexp_matches(grp, '%[0-9A-F]{2}|[^%]', 'g') WITH ORDINALITY AS parts (part, at))
+"""
+"""A ``group_name`` in hexadecimal digits of its UTF-8, in SQL."""
 _RANK: dict[TieRule, str] = {"ordinal": "row_number()", "competition": "rank()", "dense": "dense_rank()"}
 
 
@@ -207,7 +214,10 @@ async def _rank_users(connection: PoolConnection, space_id: int, board: Leaderbo
 
 
 async def _rank_groups(connection: PoolConnection, space_id: int, board: Leaderboard, run: str) -> None:
-    """As functions/podium.lua ranks them: by the score as in Redis, then by name."""
+    """As functions/podium.lua ranks them: by the score as in Redis, then by name.
+
+    The column has names percent-encoded, which stand in another order: hexadecimal digits keep that of the bytes.
+    """
     sign = "" if board.order == "asc" else "-"
     score = {
         "sum": "sum(value)",
@@ -215,13 +225,13 @@ async def _rank_groups(connection: PoolConnection, space_id: int, board: Leaderb
         "max": "max(value) FILTER (WHERE place = 1)",
         "top": "(avg(value) FILTER (WHERE place <= $4))::float8",
     }[board.aggregate]
-    ties = ", grp" if board.tie_rule == "ordinal" else ""
+    ties = ", name" if board.tie_rule == "ordinal" else ""
     await connection.execute(
         f"""
         INSERT INTO group_standings (space_id, leaderboard, run, grp, place, rank, score, members)
-        SELECT $1, $2, $3, grp, row_number() OVER (ORDER BY score, grp),
+        SELECT $1, $2, $3, grp, row_number() OVER (ORDER BY score, name),
                {_RANK[board.tie_rule]} OVER (ORDER BY score {ties}), score, members
-        FROM (SELECT grp, {sign}({score}) AS score, count(*) AS members
+        FROM (SELECT grp, {sign}({score}) AS score, count(*) AS members, {_NAME} COLLATE "C" AS name
               FROM run_standings
               WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp <> '' AND $4::integer IS NOT NULL
               GROUP BY grp HAVING count(*) >= $5) AS groups

@@ -17,7 +17,7 @@ import structlog
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import AWAY, RedisClient
-from server.backends.redis.keys import GENERATION_MS, Keys, generation
+from server.backends.redis.keys import GENERATION_MS, LAYOUT, Keys, generation
 from server.clock import Clock, stopwatch_s
 from server.core.errors import Unavailable
 from server.core.periods import iso
@@ -117,7 +117,22 @@ async def rebuild(
     return Rebuilt(filling.users, flushed, lost)
 
 
+async def is_outdated(redis: RedisClient, space: Space) -> bool:
+    """Return whether Redis holds the space as an earlier release laid it out, which must be rebuilt.
+
+    Raises:
+        Unavailable: Redis is away.
+    """
+    try:
+        epoch, layout = await redis.raw.hmget(space.keys.meta, ["epoch", "layout"])
+    except AWAY as error:
+        raise Unavailable("Redis is away") from error
+    return epoch is not None and (layout or b"").decode() != LAYOUT
+
+
 async def _continues(pool: Pool, redis: RedisClient, space: Space, clock: Clock) -> bool:
+    if await is_outdated(redis, space):
+        return False
     try:
         await Flusher(pool, redis, space, clock).check()
     except WentBack:
@@ -182,6 +197,7 @@ async def _open(
         "trimmed": 0,
         "position": log_id,
         "flushed_ms": clock(),
+        "layout": LAYOUT,
     }
     async with redis.raw.pipeline(transaction=True) as pipeline:
         pipeline.delete(space.keys.meta)

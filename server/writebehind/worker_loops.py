@@ -25,7 +25,7 @@ from server.writebehind.filling import Filling
 from server.writebehind.finals import Finals
 from server.writebehind.flusher import Flushed, Flusher, FlushStats, WentBack
 from server.writebehind.partitions import create_partitions
-from server.writebehind.rebuild import rebuild
+from server.writebehind.rebuild import is_outdated, rebuild
 from server.writebehind.rewards import Rewards
 from server.writebehind.sweeps import Sweeps
 from server.writebehind.ticks import Ticks
@@ -123,13 +123,16 @@ async def run_space(
     interval_s = services.settings.flush_interval
     flusher = Flusher(services.pool, services.redis, space, services.clock, stats)
     figures = Figures(services.pool, services.redis, space, services.clock)
-    failures, active = 0, False
+    failures, active, current = 0, False, False
     while True:
         wake.clear()
         stopping = stop.is_set()  # what was committed before the stop is flushed after it
         try:
             if active and not stopping:
                 await figures.keep()
+            if not current and not stopping:
+                await _renew(services, space, rebuilding)
+                current = True
             flushed = await _flush_or_rebuild(services, space, flusher, stop, rebuilding)
         except Exception as error:  # whatever it is, the log waits, and nothing is lost by another attempt
             failures += 1
@@ -167,6 +170,15 @@ async def _flush_or_rebuild(
     async with rebuilding:
         await rebuild(services.pool, services.redis, space, services.clock, cold_before_ms=_idle_before(services))
     return Flushed(0, more=True)
+
+
+async def _renew(services: Services, space: Space, rebuilding: asyncio.Semaphore) -> None:
+    """Rebuild a space whose Redis an earlier release filled, and laid out otherwise than this one reads it."""
+    if not await is_outdated(services.redis, space):
+        return
+    log.warning("rebuild_needed", space=space.public_id, reason="an earlier release laid Redis out otherwise")
+    async with rebuilding:
+        await rebuild(services.pool, services.redis, space, services.clock, cold_before_ms=_idle_before(services))
 
 
 async def _listen(redis: RedisClient, wakes: dict[str, asyncio.Event]) -> None:

@@ -31,7 +31,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "top": {"aggregate": "top", "aggregateTop": 2},
 }
 USERS = [f"u{number}" for number in range(7)]
-CITIES = (None, "London", "New York")
+CITIES = (None, "Zürich", "Zug")
+"""In this order percent-encoded, in the other as names."""
 EVENTS = 45
 Entry = tuple[str, float, int]
 """Who, value, when it was reached (0 for groups)."""

@@ -9,7 +9,7 @@ from redis.exceptions import OutOfMemoryError
 
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
-from server.backends.redis.keys import GENERATION_MS
+from server.backends.redis.keys import GENERATION_MS, LAYOUT
 from server.core.errors import Unavailable
 from server.intake import commit
 from server.spaces import store as spaces_store
@@ -95,6 +95,7 @@ async def test_rebuild_gives_back_what_was_there(
         b"trimmed": b"0",
         b"position": position.encode(),
         b"flushed_ms": str(clock.now_ms).encode(),
+        b"layout": LAYOUT.encode(),
     }
     assert [log_id for log_id, _ in await redis_client.raw.xrange(space.keys.log)] == [position.encode()]
 

@@ -10,13 +10,18 @@ GENERATION_MS = 7 * 86_400_000
 the last 7 days is there."""
 
 
+LAYOUT = "2"
+"""How what is in Redis is laid out, in each space's ``meta``. Raise it where this release reads otherwise what an
+earlier one wrote: the worker then rebuilds the space once. 2: rankings of groups hold plain names."""
+
+
 class Keys:
     """The keys of the space with this public id."""
 
     def __init__(self, space: str) -> None:
         self.prefix = f"{{{space}}}:"
         self.meta = self.prefix + "meta"
-        """hash: epoch, catalog (version), logged and trimmed (bytes of log since the epoch), position"""
+        """hash: epoch, catalog (version), logged and trimmed (bytes of log since the epoch), position, layout"""
         self.log = self.prefix + "log"
         self.cold = self.prefix + "cold"
         """hash: evicted user -> the token that Postgres holds"""

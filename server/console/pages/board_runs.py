@@ -130,7 +130,7 @@ async def groups_of_run(
         run,
         GROUPS_MAX,
     )
-    return [row["grp"] for row in rows]
+    return sorted((row["grp"] for row in rows), key=group_values)
 
 
 def asked_group(request: Request, board: Leaderboard, groups: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from server.console.render import page
 from server.core.errors import NotFound
 from server.features.leaderboards import store
 from server.features.leaderboards.model import MAX_PARTICIPANTS
-from server.features.leaderboards.ranking import board_name, group_values, scale_of
+from server.features.leaderboards.ranking import board_name, group_name, group_values, scale_of
 from server.http import params
 from server.http.services import services
 
@@ -89,8 +89,8 @@ async def get_standings(request: Request) -> Response:
         ranked=[
             {
                 "rank": one.rank,
-                "group": one.group,
-                "label": group_label(board, one.group),
+                "group": group_name((one.group,)),
+                "label": one.group,
                 "value": one.units / scale_of(source.scale, board.order) + 0.0,
                 "members": one.members,
             }

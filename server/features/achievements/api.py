@@ -116,7 +116,7 @@ async def post_complete(request: Request) -> Response:
         raise NotFound(f"Achievement not found: {ids.printable(key[: ids.KEY_MAX])}")
     ids.check_id("user.id", user.id)
     now_ms = parts.clock()
-    users.check(user, index.user_attributes, now_ms)
+    users.check(user, index.user_attributes, now_ms, index.group_sizes)
     state, record = await parts.told(space, Complete(user.id, found.number, user, now_ms))
     points = shown.changed_points(index, state, [one for one in record.awards if one.by_event], now_ms)
     achieved = shown.user_achievement(index, found, state.achieved_ms(found.number))

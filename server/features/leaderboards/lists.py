@@ -26,7 +26,6 @@ from server.features.leaderboards.lookup import (
 from server.features.leaderboards.model import MAX_PARTICIPANTS
 from server.features.leaderboards.ranking import (
     group_name,
-    group_values,
     groups_board,
     shown_rank,
     successive,
@@ -120,9 +119,7 @@ async def get_groups(request: Request) -> Response:
             **_fields(request, found, run),
             groups=count,
             rankings=[
-                shapes.GroupRanking(
-                    group_values(group.group)[0], group.rank, found.value(group.units), group.members
-                )
+                shapes.GroupRanking(group.group, group.rank, found.value(group.units), group.members)
                 for group in groups
             ],
         )

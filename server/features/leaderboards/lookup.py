@@ -23,7 +23,7 @@ from server.features.leaderboards.ranking import (
     is_ranked,
     scale_of,
 )
-from server.features.leaderboards.rules import status_on
+from server.features.leaderboards.rules import group_of, status_on
 from server.features.leaderboards.runs import (
     LAST_ZONE_MS,
     Run,
@@ -127,7 +127,8 @@ def own_board(found: Found, run: Run, state: UserState) -> str | None:
     if held:
         return held[0]
     values = tuple(state.profile.attributes.get(key, "") for key in found.board.breakdown_attributes)
-    return f"{name}:{group_name(values)}" if all(values) else None
+    group = group_of(values, name)
+    return f"{name}:{group}" if group else None
 
 
 async def user_state(request: Request, user: str) -> UserState | None:

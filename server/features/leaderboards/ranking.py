@@ -13,6 +13,9 @@ _TIME_DIGITS = 12
 """Hexadecimal digits of an instant in ms: 48 bits, as in UUIDv7, reach beyond the year 10000."""
 WAITING = ""
 """The group of those who have a score but stand on no board: they lack an attribute, or have left the audience."""
+GROUP_MAX = 1_500
+"""Bytes of a ``group_name``. It stands in an index of Postgres beside a user's id of up to 1,020 bytes, and a row
+there holds 2,704 at most."""
 AGGREGATES: dict[Aggregate, int] = {"sum": 0, "average": 1, "max": 2, "top": 3}
 """Aggregates as functions/podium.lua knows them."""
 TIES: dict[TieRule, int] = {"ordinal": 0, "competition": 1, "dense": 2}
@@ -47,6 +50,11 @@ def is_ranked(board: str) -> bool:
 def group_name(values: tuple[str, ...]) -> str:
     """A group in keys: the percent-encoded values of its attributes, joined by ``&``."""
     return "&".join(quote(value, safe="") for value in values)
+
+
+def group_value_max(attributes: int) -> int:
+    """Return the bytes, percent-encoded, that each value may have in groups by so many attributes."""
+    return (GROUP_MAX - (attributes - 1)) // attributes
 
 
 def group_values(group: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,14 @@ from server.core.errors import Unprocessable
 from server.core.filters import matches
 from server.core.numbers import UNITS_MAX
 from server.features.leaderboards.model import Leaderboard, Standing
-from server.features.leaderboards.ranking import WAITING, board_name, group_name, is_ranked, split_board
+from server.features.leaderboards.ranking import (
+    GROUP_MAX,
+    WAITING,
+    board_name,
+    group_name,
+    is_ranked,
+    split_board,
+)
 from server.features.leaderboards.runs import is_final, named_run, run_name, run_on
 
 LATE_DAYS = 7
@@ -114,7 +121,7 @@ def score_changes(
         if plain:
             places: tuple[str, ...] = (name,)
         elif takes_part(leaderboard, attributes) and (window is None or window.holds(moment.time())):
-            places = standing_places(leaderboard, name, attributes)
+            places = standing_places(leaderboard, name, attributes, standings)
         else:
             continue
         for place in places:
@@ -161,15 +168,30 @@ def takes_part(board: Leaderboard, attributes: Mapping[str, str]) -> bool:
     return matches(board.user_attributes, attributes)
 
 
-def standing_places(board: Leaderboard, name: str, attributes: Mapping[str, str]) -> tuple[str, ...]:
+def standing_places(
+    board: Leaderboard, name: str, attributes: Mapping[str, str], held: Container[str] = ()
+) -> tuple[str, ...]:
     """The boards of a run on which one of the audience stands: that of all, of the group too where groups are
-    ranked, or only that of the group where the leaderboard is broken down; the waiting room without a group."""
+    ranked, or only that of the group where the leaderboard is broken down; the waiting room without a group.
+
+    A group longer than ``GROUP_MAX`` is none: a value from before the leaderboard was there must not keep its user
+    from scoring. Whoever stands in such a one, among ``held`` boards, stays.
+    """
     if board.breakdown_attributes:
-        values = tuple(attributes.get(key, "") for key in board.breakdown_attributes)
-        return (f"{name}:{group_name(values) if all(values) else WAITING}",)
-    if board.group_by is not None and (value := attributes.get(board.group_by)):
-        return (name, f"{name}:{group_name((value,))}")
+        group = group_of(tuple(attributes.get(key, "") for key in board.breakdown_attributes), name, held)
+        return (f"{name}:{group}",)
+    if board.group_by is not None and (group := group_of((attributes.get(board.group_by, ""),), name, held)):
+        return (name, f"{name}:{group}")
     return (name,)
+
+
+def group_of(values: tuple[str, ...], name: str, held: Container[str] = ()) -> str:
+    """Return the group of these values in the run ``name``, by the rules of ``standing_places``: ``WAITING`` where
+    one is missing, or they are too long."""
+    if not all(values):
+        return WAITING
+    group = group_name(values)
+    return group if len(group) <= GROUP_MAX or f"{name}:{group}" in held else WAITING
 
 
 def regroup(
@@ -206,7 +228,7 @@ def _regroup_run(
 ) -> Changes:
     waiting = f"{name}:{WAITING}"
     part = takes_part(leaderboard, attributes)
-    places = standing_places(leaderboard, name, attributes) if part else (waiting,)
+    places = standing_places(leaderboard, name, attributes, standings) if part else (waiting,)
     grouped = leaderboard.group_by is not None
     # Where groups are ranked, the standing among all is the one that counts; else there is only one.
     main = next((board for board in held if not grouped or board in (name, waiting)), None)
@@ -284,7 +306,7 @@ def placed(
     for name, new in scored.items():
         if is_blocked(blocked, name):
             continue
-        for place in standing_places(board, name, attributes):
+        for place in standing_places(board, name, attributes, standings):
             if standings.get(place) != new:
                 changed[place] = new
     return changed

@@ -13,7 +13,15 @@ from server.backends.redis.client import AWAY, RedisClient
 from server.core.errors import Unavailable
 from server.features.leaderboards.labels import Label, read_label
 from server.features.leaderboards.model import Order, TieRule
-from server.features.leaderboards.ranking import TIES, member, score, split_board, successive, units
+from server.features.leaderboards.ranking import (
+    TIES,
+    group_values,
+    member,
+    score,
+    split_board,
+    successive,
+    units,
+)
 from server.spaces.space import Space
 
 PLACES_AT_ONCE = 200
@@ -47,7 +55,7 @@ class Place(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A place of a ranking of groups: a ``group_name``, the score in units, how many members have scored."""
+    """A place of a ranking of groups: the name as people write it, the score in units, how many have scored."""
 
     group: str
     rank: int
@@ -235,7 +243,8 @@ async def read_scores(
 async def read_group(redis: RedisClient, space: Space, board: str, tie_rule: TieRule, group: str) -> Group | None:
     """One group of a run (``board`` is that of all); None without members, rank 0 with too few of them."""
     [[rank, stored, members]] = await redis.call("groups", space.keys.meta, board, TIES[tie_rule], group)
-    return Group(group, rank, -float(stored) if rank else 0.0, members) if members else None
+    name = group_values(group)[0]
+    return Group(name, rank, -float(stored) if rank else 0.0, members) if members else None
 
 
 async def read_days(connection: PoolConnection, space_id: int, board: str, user: str, most: int) -> list[RankDay]:
@@ -356,7 +365,7 @@ async def read_final_groups(
         leaderboard,
         run,
     )
-    return [Group(group, rank, -stored, members) for group, rank, stored, members in rows], count
+    return [Group(group_values(group)[0], rank, -stored, members) for group, rank, stored, members in rows], count
 
 
 async def read_final_group(connection: PoolConnection, space_id: int, board: str, group: str) -> Group | None:
@@ -370,7 +379,7 @@ async def read_final_group(connection: PoolConnection, space_id: int, board: str
         run,
         group,
     )
-    return None if row is None else Group(group, row["rank"], -row["score"], row["members"])
+    return None if row is None else Group(group_values(group)[0], row["rank"], -row["score"], row["members"])
 
 
 def _final_row(row: Any, order: Order) -> Row:

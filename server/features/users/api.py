@@ -57,7 +57,7 @@ async def _change(request: Request, user: str, upsert: Upsert, *, must_exist: bo
     parts, space = services(request), principal(request).space
     now_ms = parts.clock()
     ids.check_id("id", user)
-    rules.check(upsert, space.index.user_attributes, now_ms)
+    rules.check(upsert, space.index.user_attributes, now_ms, space.index.group_sizes)
     state = await parts.commit(space, ChangeUser(user, upsert, now_ms, must_exist))
     return shown(user, state.profile)
 

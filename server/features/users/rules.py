@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, timedelta
+from urllib.parse import quote
 
 import msgspec
 
@@ -31,12 +33,16 @@ class Upsert(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     attributes: dict[str, str | None] | msgspec.UnsetType = msgspec.UNSET
 
 
+NO_GROUPS: Mapping[str, int] = {}
 NOTHING = Upsert()
 """An upsert that changes no field."""
 
 
-def check(upsert: Upsert, known: frozenset[str], now_ms: int) -> None:
-    """422 naming the field if ``upsert`` can't be stored; ``known`` are the space's user attributes."""
+def check(upsert: Upsert, known: frozenset[str], now_ms: int, group_sizes: Mapping[str, int] = NO_GROUPS) -> None:
+    """422 naming the field if ``upsert`` can't be stored; ``known`` are the space's user attributes.
+
+    ``group_sizes`` has, for those that leaderboards group by, the most bytes of a value, percent-encoded.
+    """
     if isinstance(upsert.email, str):
         ids.check_text("email", upsert.email, EMAIL_MAX)
     if isinstance(upsert.name, str):
@@ -55,11 +61,18 @@ def check(upsert: Upsert, known: frozenset[str], now_ms: int) -> None:
                 raise Unprocessable("deviceTokens must not hold an empty token")
             ids.check_text("deviceTokens", token, DEVICE_TOKEN_MAX)
     if isinstance(upsert.attributes, dict):
-        check_attributes(upsert.attributes, known)
+        check_attributes(upsert.attributes, known, group_sizes)
 
 
-def check_attributes(attributes: dict[str, str | None] | dict[str, str], known: frozenset[str]) -> None:
-    """422 naming the attribute keys that the catalog doesn't know, or a value that can't be stored."""
+def check_attributes(
+    attributes: dict[str, str | None] | dict[str, str],
+    known: frozenset[str],
+    group_sizes: Mapping[str, int] = NO_GROUPS,
+) -> None:
+    """422 naming the attribute keys that the catalog doesn't know, or a value that can't be stored.
+
+    ``group_sizes`` as of ``check``.
+    """
     unknown = [key for key in attributes if key not in known]
     if unknown:
         shown = ", ".join(sorted(unknown)[:10])[:300]
@@ -67,6 +80,12 @@ def check_attributes(attributes: dict[str, str | None] | dict[str, str], known: 
     for key, value in attributes.items():
         if value is not None:
             ids.check_text(f"attributes.{key}", value, ids.ATTRIBUTE_VALUE_MAX)
+            most = group_sizes.get(key)
+            if most is not None and len(quote(value, safe="")) > most:
+                raise Unprocessable(
+                    f"attributes.{key} must have at most {most:,} bytes, percent-encoded:"
+                    " a leaderboard groups by it"
+                )
 
 
 def sign_up_day(text: str) -> date:

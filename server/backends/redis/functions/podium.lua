@@ -120,20 +120,28 @@ local function move(p, m)
 end
 
 local SUM, AVERAGE, MAX = 0, 1, 2
--- In place of a member's time: groups with equal scores stand in order of their names.
+-- In place of a member's time: groups with equal scores stand in order of their names, as Redis compares bytes and
+-- UTF-8 keeps the order of code points.
 local NO_TIME = '000000000000'
 
+-- The name of a group as people write it: keys and logs have it percent-encoded, rankings of groups plain.
+local function name_of(group)
+  if not string.find(group, '%', 1, true) then return group end
+  return (string.gsub(group, '%%(%x%x)', function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
 -- Brings a group to where its members' scores put it. The sum of the members' scores is kept beside the board in
--- {s}:s:, their number in {s}:m:. Reply: {board, group, rank before, after, score or '', members}, places before
+-- {s}:s: by group, their number in {s}:m: by its name. Reply: {board, group, rank before, after, score or '', members}, places before
 -- and after.
 local function move_group(p, board, group, aggregate, top, least, tie)
   local groups, members = 'g:' .. board, p .. 'b:' .. board .. ':' .. group
-  local count, m = call('ZCARD', members), NO_TIME .. group
+  local name = name_of(group)
+  local count, m = call('ZCARD', members), NO_TIME .. name
   local before, from = find(p, groups, tie, m)
   local after, to, score = 0, 0, ''
   if count == 0 or count < least then
     if before > 0 then take_out(p, groups, tie, m) end
-    call('HDEL', p .. 'm:' .. groups, group)
+    call('HDEL', p .. 'm:' .. groups, name)
   else
     if aggregate == SUM then
       score = call('HGET', p .. 's:' .. groups, group) or '0'
@@ -147,7 +155,7 @@ local function move_group(p, board, group, aggregate, top, least, tie)
       score = string.format('%.17g', sum / (#best / 2))
     end
     after, to = put(p, groups, tie, m, score)
-    call('HSET', p .. 'm:' .. groups, group, count)
+    call('HSET', p .. 'm:' .. groups, name, count)
   end
   if count == 0 then call('HDEL', p .. 's:' .. groups, group) end
   return {board, group, before, after, score, count}, from, to
@@ -218,7 +226,7 @@ local function commit(keys, args)
           if m[12] ~= '0' then call('HINCRBY', p .. 's:g:' .. m[7], m[8], m[12]) end
           local group, was, is = move_group(p, m[7], m[8], m[9], m[10], m[11], m[6])
           moved[#moved + 1] = group
-          published('g:' .. m[7], {m[8], string.format('%.0f', group[6]), was, is, group[5], group[3]})
+          published('g:' .. m[7], {name_of(m[8]), string.format('%.0f', group[6]), was, is, group[5], group[3]})
         end
       end
       if entry[12] then
@@ -437,7 +445,7 @@ local function groups(keys, args)
   local p, board = prefix_of(keys[1]), 'g:' .. args[1]
   local found = {}
   for i = 3, #args do
-    local m = NO_TIME .. args[i]
+    local m = NO_TIME .. name_of(args[i])
     local rank = find(p, board, tonumber(args[2]), m)
     found[#found + 1] = {rank, rank > 0 and call('ZSCORE', p .. 'b:' .. board, m) or '',
       call('ZCARD', p .. 'b:' .. args[1] .. ':' .. args[i])}
