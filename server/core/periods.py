@@ -39,6 +39,31 @@ def local_time(instant_ms: int, tz: tzinfo) -> datetime:
     return datetime.fromtimestamp(instant_ms // 1000, tz)
 
 
+@lru_cache(maxsize=1_024)
+def skipped_dates(name: str | None) -> frozenset[int]:
+    """Return the local dates (ordinals) that a zone never had since 1970, because it moved across the date line:
+    30 December 2011 in Samoa. Empty for nearly every zone."""
+    tz = zone(name)
+    found: set[int] = set()
+    # A move across the date line changes the offset by a day, for good: looking twice a year finds it.
+    for first in range(0, _LAST_SIEVED, _SIEVE_DAYS):
+        if _offset(first + _SIEVE_DAYS, tz) - _offset(first, tz) >= _DATE_LINE:
+            days = range(first * MS_PER_DAY, (first + _SIEVE_DAYS) * MS_PER_DAY, MS_PER_DAY)
+            seen = {local_day(ms, tz).toordinal() for ms in days}
+            found |= set(range(min(seen), max(seen))) - seen
+    return frozenset(found)
+
+
+_SIEVE_DAYS = 180
+_LAST_SIEVED = 80 * 365
+"""Days after 1970: to about 2050; zoneinfo repeats its last rule from 2037 on."""
+_DATE_LINE = timedelta(hours=20)
+
+
+def _offset(day: int, tz: tzinfo) -> timedelta:
+    return datetime.fromtimestamp(day * MS_PER_DAY // 1000, tz).utcoffset() or timedelta()
+
+
 def local_day(instant_ms: int, tz: tzinfo) -> date:
     """The calendar day of an instant in a zone."""
     return datetime.fromtimestamp(instant_ms // 1000, tz).date()

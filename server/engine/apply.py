@@ -166,9 +166,11 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     fields: dict[str, Any] = {}
     late = at_ms < old.newest_ms - _LATE_MS
     newest_ms = max(at_ms, old.newest_ms)
+    if at_ms > old.newest.get(metric.number, 0):
+        fields = {"newest": {**old.newest, metric.number: at_ms}}
     turn.count(metric, units)
     if metric.max_per_day is not None:
-        fields = {"gained": _gained(turn, metric, units, newest_ms)}
+        fields["gained"] = _gained(turn, metric, units, newest_ms)
     turn.score(metric.number, units, late=late)
     extended = not late and turn.extend(metric, units, local_day(newest_ms, turn.tz).toordinal())
     turn.reach(metric, units, event.attributes)

@@ -7,7 +7,7 @@ from datetime import date, tzinfo
 
 import msgspec
 
-from server.core.periods import zone
+from server.core.periods import skipped_dates, zone
 from server.features.achievements.model import Achievement
 from server.features.achievements.rules import AchievementRules
 from server.features.leaderboards.model import Leaderboard, Source
@@ -96,10 +96,13 @@ class CatalogIndex:
         """What a leaderboard ranks by."""
         return self._sources[board.source_id]
 
-    def streak_rules(self, wishes: Wishes | None) -> streaks.Rules:
-        """What the streak asks of a user with these wishes."""
-        if wishes is None:
-            return self.streaks
+    def streak_rules(self, wishes: Wishes | None, tz: str | None) -> streaks.Rules:
+        """Return what the streak asks of a user with these wishes in a zone (IANA name, None for UTC)."""
+        found = self.streaks if wishes is None else self._wished(wishes)
+        skipped = skipped_dates(tz)
+        return found._replace(skipped=skipped) if skipped else found
+
+    def _wished(self, wishes: Wishes) -> streaks.Rules:
         found = self._wishes.get(wishes)
         if found is None:
             if len(self._wishes) >= _WISHES_MAX:

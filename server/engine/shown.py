@@ -196,7 +196,10 @@ def streak_past(
     in ``streaks.history``."""
     if not lived:
         return []
-    wanted, today = index.streak_rules(state.wishes), local_day(now_ms, zone(state.profile.tz)).toordinal()
+    wanted, today = (
+        index.streak_rules(state.wishes, state.profile.tz),
+        local_day(now_ms, zone(state.profile.tz)).toordinal(),
+    )
     number = min(most, period_of(wanted.frequency, today) - min(lived) + 1)
     return list(became(history(wanted, state.streaks or NONE, today, number, lived)))
 

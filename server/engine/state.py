@@ -8,7 +8,7 @@ from server.features.leaderboards.model import Standing
 from server.features.streaks.model import Streaks, Wishes
 from server.features.users.model import Profile
 
-STATE_FORMAT = 2
+STATE_FORMAT = 3
 """Version of the blob's layout. Raise it when a field is added; a reader fills the new field's default."""
 
 
@@ -29,7 +29,8 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     ``channels`` are the user's preferences: of the streak, and of notifications by type. ``rewarded`` maps a
     leaderboard's number to the last run whose reward the user was given. ``gained`` has, for metrics with a most
     for a day, by number, what was gained on the last local days. ``taken`` is what a metric's trigger that takes
-    points really took, by its number: no more is given back.
+    points really took, by its number: no more is given back. ``newest`` is the time (ms) of the newest event of
+    each metric, by number.
     """
 
     profile: Profile
@@ -54,6 +55,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     rewarded: dict[int, str] = {}
     gained: dict[int, dict[int, int]] = {}
     taken: dict[int, int] = {}
+    newest: dict[int, int] = {}
 
     def achieved_ms(self, achievement: int) -> int | None:
         """The instant at which an achievement, by its number, was completed; None if it was not."""

@@ -41,6 +41,7 @@ from server.features.points import rules as points
 from server.features.points.boosts import Boosting
 from server.features.points.rules import OutOfPoints, TriggerRule, fired
 from server.features.streaks import rules as streaks
+from server.features.streaks.changing import moved
 from server.features.streaks.model import NONE, Streaks
 from server.features.users.model import Profile
 
@@ -99,7 +100,7 @@ class Turn:
     @property
     def streak_rules(self) -> streaks.Rules:
         """What the streak asks of this user."""
-        return self.index.streak_rules(self.wishes)
+        return self.index.streak_rules(self.wishes, self.profile.tz)
 
     @property
     def streak_length(self) -> int:
@@ -110,7 +111,11 @@ class Turn:
         """The user's profile from here on; boards follow other attributes."""
         before, self.profile = self.profile, profile
         if profile.tz != before.tz:
-            self.tz = zone(profile.tz)
+            left, self.tz = self.tz, zone(profile.tz)
+            newest = self.old.newest
+            times = (newest.get(metric, 0) for metric in self.streak_rules.thresholds)
+            newest_ms = max(times, default=0) if newest else self.old.newest_ms  # a state of an older release
+            self.streaks = moved(self.streaks, newest_ms, self.now_ms, left, self.tz)
             self.at_ms = -1
             self.due_moved = True
         if profile.sign_up != before.sign_up:

@@ -135,7 +135,7 @@ def _leaderboards(
 
 
 def _streak(index: CatalogIndex, state: UserState, at_ms: int, *, extended: bool) -> EventStreak:
-    rules = index.streak_rules(state.wishes)
+    rules = index.streak_rules(state.wishes, state.profile.tz)
     if not rules.thresholds:
         return EventStreak(length=0, frequency=rules.frequency, extended=False)
     today = local_day(max(at_ms, state.newest_ms), zone(state.profile.tz)).toordinal()

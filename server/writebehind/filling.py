@@ -191,7 +191,7 @@ class Filling:
 
     def _present_streak(self, state: UserState) -> list[_Score]:
         day = local_day(self._clock(), zone(state.profile.tz))
-        rules = self._space.index.streak_rules(state.wishes)
+        rules = self._space.index.streak_rules(state.wishes, state.profile.tz)
         length = standing(rules, state.streaks or NONE, day.toordinal()).length
         return [(state.streaks.extended_ms, length, day, False)] if length and state.streaks is not None else []
 

@@ -226,7 +226,7 @@ class Player:
         if name == "achievements":
             return [self.keys[number] for number in state.achieved]
         today = local_day(now_ms, zone(state.profile.tz)).toordinal()
-        rules = index.streak_rules(state.wishes)
+        rules = index.streak_rules(state.wishes, state.profile.tz)
         streak = standing(rules, state.streaks or NONE, today)
         if name == "history":
             lived = dict(sorted(self.lived.items()))

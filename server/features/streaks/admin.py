@@ -190,7 +190,7 @@ def _told(space: Space, state: UserState | None, now_ms: int) -> dict[str, int] 
     """A user's streak, as it stands, for the audit log."""
     if state is None or state.streaks is None:
         return None
-    wanted = space.index.streak_rules(state.wishes)
+    wanted = space.index.streak_rules(state.wishes, state.profile.tz)
     now = standing(wanted, state.streaks, local_day(now_ms, zone(state.profile.tz)).toordinal())
     return {"length": now.length, "longest": state.streaks.tracks[wanted.track].best, "freezes": now.freezes}
 

@@ -40,7 +40,7 @@ async def get_streak(request: Request) -> Response:
     number = params.integer(request, "historyPeriods", 7, 1, HISTORY_MAX)
     state = await named_user(request)
     user = request.path_params["id"]
-    wanted, today = space.index.streak_rules(state.wishes), _today(parts.clock(), state)
+    wanted, today = space.index.streak_rules(state.wishes, state.profile.tz), _today(parts.clock(), state)
     streaks = state.streaks or NONE
     found = rules.standing(wanted, streaks, today)
     asked = rules.periods(wanted.frequency, today, number)
@@ -99,7 +99,7 @@ async def get_rankings(request: Request) -> Response:
 
 
 def _length(index: CatalogIndex, state: UserState, now_ms: int) -> int:
-    rules_ = index.streak_rules(state.wishes)
+    rules_ = index.streak_rules(state.wishes, state.profile.tz)
     return rules.standing(rules_, state.streaks or NONE, _today(now_ms, state)).length
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 import msgspec
 
+from server.core.periods import MS_PER_DAY, local_day
 from server.features.streaks.calendar import first_day, period_of
 from server.features.streaks.model import Frequency, Pause, Streaks, Stretch, Track
 from server.features.streaks.rules import RESTORE_DAYS, Rules, Step, length_of, settled, standing
@@ -38,6 +41,22 @@ def restored(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
     back = Stretch(best.first, period if met_today else max(best.last, period - 1), length)
     kept = tuple(stretch for stretch in track.stretches if stretch.last < best.first)
     return _with_track(streaks, index, Track((*kept, back), max(track.best, length), track.met))
+
+
+def moved(streaks: Streaks, newest_ms: int, now_ms: int, before: tzinfo, after: tzinfo) -> Streaks:
+    """Return the streaks after the user's zone changed from ``before`` to ``after``; ``newest_ms`` is the instant
+    of the newest event of a metric of the streak.
+
+    Dates between today there and today here never came. Dates between the newest event's and that of a day later
+    were cut short, so that an event less than 24 hours after it would find one missed: they are held, too.
+    """
+    held = set(range(local_day(now_ms, before).toordinal() + 1, local_day(now_ms, after).toordinal()))
+    if newest_ms and now_ms - newest_ms < MS_PER_DAY:
+        a_day_later = local_day(newest_ms + MS_PER_DAY - 1, after).toordinal()
+        held |= set(range(local_day(newest_ms, before).toordinal() + 1, a_day_later))
+    if held <= set(streaks.skipped):
+        return streaks
+    return _replace(streaks, skipped=tuple(sorted(held.union(streaks.skipped))))
 
 
 def reset(rules: Rules, streaks: Streaks) -> Streaks:

@@ -86,7 +86,8 @@ class Streaks(msgspec.Struct, frozen=True, array_like=True):
     ``gains`` are units by metric number, index of the frequency and period, for the periods that events may still
     reach. ``frozen`` are the periods that a freeze was used for, each with the index of its frequency.
     ``freezes`` is None until the user is given the first ones, ``earned_on`` the day that earning counts from.
-    ``extended_ms`` is when the streak of the space's frequency was last lengthened.
+    ``extended_ms`` is when the streak of the space's frequency was last lengthened. ``skipped`` are local dates
+    (ordinals) that a change of zone left no time for: they are not missed days.
     """
 
     tracks: tuple[Track, Track, Track] = (Track(), Track(), Track())
@@ -96,6 +97,7 @@ class Streaks(msgspec.Struct, frozen=True, array_like=True):
     frozen: tuple[tuple[int, int], ...] = ()
     pauses: tuple[Pause, ...] = ()
     extended_ms: int = 0
+    skipped: tuple[int, ...] = ()
 
 
 NONE = Streaks()

@@ -53,13 +53,15 @@ class Step(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Settings as the rules use them: thresholds in units, by metric number."""
+    """Settings as the rules use them: thresholds in units, by metric number. ``skipped`` are the dates (ordinals)
+    that the user's zone never had."""
 
     frequency: Frequency
     mode: Mode
     thresholds: Mapping[int, int]
     days_off: frozenset[int]
     freezes: Freezes | None
+    skipped: frozenset[int] = frozenset()
 
     @property
     def track(self) -> int:
@@ -154,6 +156,7 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
             frozen=tuple(one for one in streaks.frozen if last_day(FREQUENCIES[one[0]], one[1]) >= limit),
             pauses=tuple(pause for pause in streaks.pauses if pause.end >= newest - PAUSES_DAYS),
             extended_ms=at_ms if extended else streaks.extended_ms,
+            skipped=tuple(one for one in streaks.skipped if one >= newest - PAUSES_DAYS),
         ),
         extended,
         steps,
@@ -260,11 +263,14 @@ def length_of(track: Track) -> int:
 
 
 def _is_held(rules: Rules, streaks: Streaks, index: int, period: int) -> bool:
-    """Whether a period that isn't met leaves the streak as it is: pause before day off before freeze."""
+    """Whether a period that isn't met leaves the streak as it is: pause before day off, or a date that the user
+    never had, before freeze."""
     frequency = FREQUENCIES[index]
     if streaks.pauses and is_paused(streaks, frequency, period):
         return True
-    if frequency == "daily" and weekday(period) in rules.days_off:
+    if frequency == "daily" and (
+        weekday(period) in rules.days_off or period in streaks.skipped or period in rules.skipped
+    ):
         return True
     return (index, period) in streaks.frozen
 

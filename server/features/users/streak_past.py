@@ -38,7 +38,7 @@ async def read_streak(
     most: int,
 ) -> list[StreakRow]:
     """The newest rows up to an instant that are not facts (``user_facts``), up to ``most``, newest first."""
-    tz, wanted = zone(state.profile.tz), index.streak_rules(state.wishes)
+    tz, wanted = zone(state.profile.tz), index.streak_rules(state.wishes, state.profile.tz)
     periods = await connection.fetch(
         "SELECT period, length, frozen, restored FROM streak_periods"
         " WHERE space_id = $1 AND user_id = $2 AND track = $3 ORDER BY period DESC LIMIT $4",

@@ -58,3 +58,23 @@ def test_parse_day_refuses(text: str) -> None:
 
 def test_at_is_exact_to_the_millisecond() -> None:
     assert periods.at(1_795_435_200_123) == datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("tz", "days"),
+    [
+        ("Pacific/Apia", {date(2011, 12, 30)}),
+        ("Pacific/Fakaofo", {date(2011, 12, 30)}),
+        ("Pacific/Kwajalein", {date(1993, 8, 21)}),
+        ("Europe/Samara", set()),
+        ("America/New_York", set()),
+        (None, set()),
+    ],
+)
+def test_dates_that_a_zone_never_had(tz: str | None, days: set[date]) -> None:
+    assert {date.fromordinal(day) for day in periods.skipped_dates(tz)} == days
+
+
+def test_no_zone_skips_a_date_in_the_years_that_are_lived_in() -> None:
+    skipped = set().union(*(periods.skipped_dates(name) for name in periods.available_timezones()))
+    assert {date.fromordinal(day).year for day in skipped} == {1993, 1994, 2011}

@@ -20,7 +20,9 @@ from server.spaces.audit import Entry
 
 
 def _standing(asked: Asked, state: UserState) -> rules.Standing:
-    return rules.standing(asked.index.streak_rules(state.wishes), state.streaks or NONE, asked.today.toordinal())
+    return rules.standing(
+        asked.index.streak_rules(state.wishes, state.profile.tz), state.streaks or NONE, asked.today.toordinal()
+    )
 
 
 def _becomes(asked: Asked, after: UserState) -> str:
@@ -79,7 +81,7 @@ async def _undo(asked: Asked) -> Notice:
 
 
 async def _open_freeze(asked: Asked) -> Opened:
-    wanted = asked.index.streak_rules(asked.state.wishes).freezes
+    wanted = asked.index.streak_rules(asked.state.wishes, asked.state.profile.tz).freezes
     if wanted is None:
         raise Unprocessable(
             "The streak has no freezes. An admin allows them with PATCH /admin/v1/streaks/settings."
