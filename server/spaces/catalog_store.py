@@ -11,11 +11,15 @@ import msgspec
 
 from server.backends.postgres.pool import PoolConnection, acquired
 from server.engine.catalog import Catalog
+from server.engine.moves import check_moves
 from server.spaces import audit, store
 from server.spaces.audit import Entry
 from server.spaces.directory import Directory
-from server.spaces.kinds import SETTINGS, Item, Kind, T, scope
+from server.spaces.kinds import LEADERBOARD, SETTINGS, STREAKS, TRIGGER, Item, Kind, T, scope
 from server.spaces.space import Principal, Space
+
+_MOVING = frozenset((LEADERBOARD.name, TRIGGER.name, STREAKS.name))
+"""Kinds by which more boards may be moved."""
 
 
 class Change(NamedTuple):
@@ -39,6 +43,8 @@ class Editor:
         """The catalog with the changes so far."""
         self.next_number = next_number
         self.changes: list[Change] = []
+        self.checks_moves = True
+        """Whether each change is refused under which events would move too many boards (engine/moves.py)."""
 
     def take_number(self) -> int:
         """The small number of a new item."""
@@ -50,12 +56,12 @@ class Editor:
         return next((item for item in kind.of(self.catalog) if item.id == id_), None)
 
     def insert(self, kind: Kind[T], item: T) -> None:
-        """Add a new item."""
+        """Add a new item. 422 where events would move too many boards."""
         self._set(kind, [*kind.of(self.catalog), item])
         self.changes.append(Change("create", kind.name, item, None, item))
 
     def update(self, kind: Kind[T], before: T, after: T) -> None:
-        """Replace an item; the same one again is no change."""
+        """Replace an item; the same one again is no change. 422 as of ``insert``."""
         if after == before:
             return
         self._set(kind, [after if item.id == before.id else item for item in kind.of(self.catalog)])
@@ -72,7 +78,10 @@ class Editor:
 
     def _set(self, kind: Kind[T], items: list[T]) -> None:
         changed: dict[str, Any] = {kind.field: tuple(items)}
-        self.catalog = msgspec.structs.replace(self.catalog, **changed)
+        catalog = msgspec.structs.replace(self.catalog, **changed)
+        if self.checks_moves and kind.name in _MOVING:
+            check_moves(self.catalog, catalog)
+        self.catalog = catalog
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import msgspec
 from server.core.errors import RequestError, Unprocessable
 from server.core.ids import printable
 from server.engine.catalog import Catalog
+from server.engine.moves import check_moves
 from server.features.catalog.document import (
     SECTIONS,
     Fields,
@@ -97,6 +98,7 @@ class Planner:
     def run(self) -> Plan:
         """What was done, and what could not be. The time is about linear in the number of items."""
         self._names = Names(self._catalog, self.document.get("achievements", ()))
+        before, self.context.editor.checks_moves = self._catalog, False  # what goes with prune makes room first
         rest = []
         for section in SECTIONS:
             if section.name in self.document:
@@ -107,6 +109,10 @@ class Planner:
         if self.prune:
             for section, unnamed in reversed(rest):
                 self._archive(section, section.name, unnamed)
+        try:
+            check_moves(before, self._catalog)
+        except RequestError as error:
+            self.issues.append(PlanIssue("leaderboards", "", error.message))
         return Plan(self.changes, self.issues)
 
     @property
