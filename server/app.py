@@ -8,6 +8,7 @@ import mimetypes
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -76,7 +77,7 @@ from server.live.socket import LiveSocket
 from server.live.sse import LiveStreams
 from server.services import Services, open_services
 from server.settings import Settings
-from server.telemetry import logs, metrics
+from server.telemetry import logs, metrics, set_aside
 from server.telemetry.health import log_state, readiness
 from server.warm import keep_warm
 
@@ -268,7 +269,8 @@ async def _healthz(_: Request) -> Response:
 
 async def _readyz(request: Request) -> Response:
     services: Services = request.app.state.services
-    found = await readiness(services.redis, services.pool, list(services.directory.spaces.values()))
+    spaces = list(services.directory.spaces.values())
+    found = await readiness(services.redis, services.pool, spaces, services.clock())
     body = {
         "ready": found.ready,
         "parts": {name: {"status": part.status, "detail": part.detail} for name, part in found.parts.items()},
@@ -285,5 +287,9 @@ async def _metrics(request: Request) -> Response:
             metrics.LOG_ENTRIES.labels(space.public_id).set(state.entries)
             metrics.LOG_BYTES.labels(space.public_id).set(state.bytes)
             metrics.FLUSH_LAG.labels(space.public_id).set(state.lag_s)
+    listed = await set_aside.read_all(services.redis, services.directory.spaces.values(), services.clock())
+    of_jobs = Counter(entry.job for entries in listed.values() for entry in entries)
+    for job in set_aside.JOBS:
+        metrics.SET_ASIDE.labels(job).set(of_jobs[job])
     body, content_type = metrics.exposition()
     return Response(body, headers={"content-type": content_type})

@@ -10,6 +10,7 @@
     │   ├── Unprocessable       422  well formed but unacceptable (unknown key, unknown zone, out of range)
     │   └── TooManyRequests     429  come back after ``retry_after_s``
     ├── Unavailable             503  a store is away or catching up; come back after ``retry_after_s``
+    │   └── InputFailed         503  this input alone: its user's changes collide, or it met a mistake of ours
     └── StartError                   refused at start: one sentence for the person at the terminal
         ├── SettingsError            an environment variable is wrong
         └── EmbeddedError            a data folder, port or embedded server is unusable
@@ -107,6 +108,10 @@ class Unavailable(PodiumError):
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class InputFailed(Unavailable):
+    """503: this input alone could not be processed; others can."""
 
 
 class StartError(PodiumError):

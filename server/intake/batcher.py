@@ -17,7 +17,15 @@ import structlog
 from server.backends.redis.client import AWAY, RedisClient
 from server.backends.redis.keys import generation
 from server.clock import Clock, stopwatch_s
-from server.core.errors import Conflict, PodiumError, RequestError, TooManyRequests, Unavailable, Unprocessable
+from server.core.errors import (
+    Conflict,
+    InputFailed,
+    PodiumError,
+    RequestError,
+    TooManyRequests,
+    Unavailable,
+    Unprocessable,
+)
 from server.engine.apply import Applied, apply
 from server.engine.inputs import Correction, Event, Fill, Input, Tick
 from server.engine.records import GroupMove
@@ -41,6 +49,9 @@ REPEAT_DELAY_S = 0.1
 """Pause before a lost call is sent again."""
 TRIES = 50
 """Rounds that an input may lose to other processes before it is given up; each is one round trip."""
+
+THAWS = 5
+"""Times that a cold user's state is asked of Postgres for an input: it may not be there, or be unreadable."""
 
 
 class Outcome(NamedTuple):
@@ -83,7 +94,7 @@ class _Pending:
 
     __slots__ = (
         *("accepted", "checked", "done", "group", "input"),
-        *("position", "queue", "seen", "started_s", "tries"),
+        *("position", "queue", "seen", "started_s", "thaws", "tries"),
     )
 
     def __init__(self, input_: Input, group: _Group, position: int, queue: deque[_Pending]) -> None:
@@ -93,6 +104,7 @@ class _Pending:
         self.position = position
         self.started_s = stopwatch_s()
         self.tries = 0
+        self.thaws = 0
         self.accepted = False
         self.checked = False
         self.seen = False
@@ -240,6 +252,8 @@ class Batcher:
                 raise Unavailable("Redis is being rebuilt")
         gen = generation(self._clock())
         fetched = await self._states.fetch({pending.input.user for pending in batch})
+        if fetched.broken:
+            batch = self._without(batch, fetched.broken)
         batch = self._set_aside(batch, fetched.cold, gen)
 
         index, epoch = space.index, space.epoch
@@ -262,11 +276,16 @@ class Batcher:
                 if isinstance(input_, Correction | Fill | Tick) and input_.read_at not in ("", expected):
                     raise Conflict("the user's score is changing, try again")
                 applied = apply(index, state, input_, gen)
+                token = f"{self._process}.{self._calls}.{len(entries)}"
+                entry = commit.encode_input(index, input_, applied, state, expected, token)
             except RequestError as error:
                 refused.append(_Refusal(pending, error, behind, user in fetched.read))
                 continue
-            token = f"{self._process}.{self._calls}.{len(entries)}"
-            entries.append(commit.encode_input(index, input_, applied, state, expected, token))
+            except Exception:  # a mistake of ours, which must not keep the others of the call
+                log.exception("input_failed", space=space.public_id, user=user, input=type(input_).__name__)
+                pending.finish(InputFailed("the event could not be processed"))
+                continue
+            entries.append(entry)
             sent.append((pending, applied, token))
             working[user] = (token, applied.state, pending)
         if entries:
@@ -275,6 +294,13 @@ class Batcher:
             await self._answer_refused(refused, (epoch, index.version), gen, seen)
         if seen:
             await self._answer_seen(seen)
+
+    def _without(self, batch: list[_Pending], broken: set[str]) -> list[_Pending]:
+        """Give up the inputs of users whose states can't be read; return the rest."""
+        for pending in batch:
+            if pending.input.user in broken:
+                pending.finish(InputFailed("the user's state can't be read"))
+        return [pending for pending in batch if not pending.done]
 
     def _set_aside(self, batch: list[_Pending], cold: set[str], gen: int) -> list[_Pending]:
         """Those that only Postgres can help with wait for it apart from the others, who are returned.
@@ -300,8 +326,8 @@ class Batcher:
     async def _ask_postgres(self, asking: dict[str, list[_Pending]], cold: set[str]) -> None:
         """Thaw the cold users, look up the old keys of the others; then everybody goes on."""
         error: PodiumError | None = None
+        thawing = [user for user in asking if user in cold]
         try:
-            thawing = [user for user in asking if user in cold]
             if thawing:
                 await self._states.thaw(thawing)
             # Who is cold is looked at again when thawed; who joined meanwhile is looked up in turn.
@@ -320,8 +346,12 @@ class Batcher:
             waiting = self._aside.pop(user)
             if error is not None:
                 _fail(waiting, error)
-            else:
-                for pending in reversed(waiting):
+                continue
+            for pending in reversed(waiting):
+                pending.thaws += user in thawing
+                if pending.thaws > THAWS:
+                    pending.finish(InputFailed("the user's state is on its way between the stores"))
+                else:
                     pending.queue.appendleft(pending)
         self._wake()
 
@@ -413,8 +443,10 @@ class Batcher:
                 groups = [GroupMove(*group) for group in reply[2]] if reply[2] else ()
                 pending.finish(Outcome(applied, applied.state, places, groups))
             elif status == commit.STALE:
-                self._states.put_blob(user, reply[1], reply[2])
-                again.append(pending)
+                if self._states.put_blob(user, reply[1], reply[2]):
+                    again.append(pending)
+                else:
+                    pending.finish(InputFailed("the user's state can't be read"))
             elif status == commit.REPLAY:
                 seen.append(pending)
             elif status == commit.COLD:
@@ -429,7 +461,7 @@ class Batcher:
         for pending in reversed(batch):
             pending.tries += 1
             if pending.tries > TRIES:
-                pending.finish(Unavailable("too many changes to this user at once"))
+                pending.finish(InputFailed("too many changes to this user at once"))
             else:
                 pending.queue.appendleft(pending)
 

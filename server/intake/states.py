@@ -6,6 +6,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
+import msgspec
+import structlog
+from redis.exceptions import ResponseError
+
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, RedisClient
 from server.core.errors import Unavailable
@@ -14,14 +18,18 @@ from server.engine.state import UserState, decode_state
 from server.intake.idempotency import key_hash
 from server.spaces.space import Space
 
+log = structlog.get_logger(__name__)
+
 _NEW: tuple[str, UserState | None] = ("", None)
 
 
 class Fetched(NamedTuple):
-    """Users who were read just now, and those of them who are cold: they are not held."""
+    """Users who were read just now, and those of them who are not held: cold ones, and those whose states are
+    broken, which nobody can read."""
 
     read: set[str]
     cold: set[str]
+    broken: set[str]
 
 
 Thaw = Callable[[Space, list[str]], Awaitable[None]]
@@ -50,9 +58,17 @@ class States:
         self._held[user] = (token, state)
         self._held.move_to_end(user)
 
-    def put_blob(self, user: str, token: str, blob: str | bytes) -> None:
-        """Hold what Redis answered; an empty token means that it has no such user."""
-        self.put(user, token, decode_state(blob) if token else None)
+    def put_blob(self, user: str, token: str, blob: str | bytes) -> bool:
+        """Hold what Redis answered; an empty token means that it has no such user. False where it can't be read:
+        then nothing is held."""
+        try:
+            state = decode_state(blob) if token else None
+        except (msgspec.MsgspecError, ValueError) as error:
+            log.error("state_unreadable", space=self._space.public_id, user=user, token=token, error=str(error))
+            self.forget(user)
+            return False
+        self.put(user, token, state)
+        return True
 
     def forget(self, user: str) -> None:
         """Read this user anew next time."""
@@ -73,26 +89,38 @@ class States:
                 held.move_to_end(user)
             else:
                 missing.append(user)
-        return Fetched(set(missing), await self._load(missing) if missing else set())
+        cold: set[str] = set()
+        broken: set[str] = set()
+        if missing:
+            await self._load(missing, cold, broken)
+        return Fetched(set(missing), cold, broken)
 
     async def thaw(self, users: list[str]) -> None:
         """Have the states of cold users put back into Redis; ``Unavailable`` where Postgres is away."""
         await self._thaw(self._space, users)
 
-    async def _load(self, users: list[str]) -> set[str]:
+    async def _load(self, users: list[str], cold: set[str], broken: set[str]) -> None:
         epoch = self._space.epoch
-        reply: list[Any] = await self._redis.call("load", self._space.keys.meta, epoch or "", *users)
+        try:
+            reply: list[Any] = await self._redis.call("load", self._space.keys.meta, epoch or "", *users)
+        except ResponseError as error:
+            # A key of one of them is not what it should be: each alone, and only that one fails.
+            if len(users) > 1:
+                for user in users:
+                    await self._load([user], cold, broken)
+                return
+            log.error("state_unreadable", space=self._space.public_id, user=users[0], error=str(error))
+            broken.add(users[0])
+            return
         if reply[0] != 0:
-            # The commit that follows is refused for the same reason, and handles it.
+            # The commit, or the look at a refusal, that follows finds the same reason, and handles it.
             self.clear()
-            return set()
-        cold = set()
+            return
         for user, (token, blob) in zip(users, reply[1:], strict=True):
             if token == b"cold":
                 cold.add(user)
-            else:
-                self.put_blob(user, token.decode(), blob)
-        return cold
+            elif not self.put_blob(user, token.decode(), blob):
+                broken.add(user)
 
     async def used(self, event: Event, generation: int) -> bool:
         """Whether Redis knows the event's idempotency key."""

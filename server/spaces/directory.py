@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import asyncpg
+import msgspec
 import structlog
 from redis.exceptions import RedisError
 
@@ -49,6 +50,8 @@ class Directory:
         self.multi_tenancy = False
         self._tenants: dict[tuple[str, str], Space] = {}
         self._used: dict[str, int] = {}
+        self._broken: set[tuple[str, str]] = set()
+        """Spaces that could not be read, by public id, and from which store."""
         self._refreshing = asyncio.Lock()
         self._changed = asyncio.Event()
 
@@ -174,12 +177,20 @@ class Directory:
             keys = await store.load_keys(connection) if version != self._keys_version else None
             for row in await store.load_spaces(connection):
                 space = self._by_id.get(row.id)
-                if space is None:
-                    catalog = await store.load_catalog(connection, row.id)
-                    space = Space(*row[:6], index=CatalogIndex(catalog))
-                    self._by_id[row.id] = self.spaces[row.public_id] = space
-                elif row.catalog_version > space.index.version:
-                    _replace(space, await store.load_catalog(connection, row.id))
+                try:
+                    if space is None:
+                        catalog = await store.load_catalog(connection, row.id)
+                        space = Space(*row[:6], index=CatalogIndex(catalog))
+                        self._by_id[row.id] = self.spaces[row.public_id] = space
+                    elif row.catalog_version > space.index.version:
+                        _replace(space, await store.load_catalog(connection, row.id))
+                except (msgspec.MsgspecError, ValueError, LookupError) as error:
+                    # Of this space alone: the others, and the keys, are read nevertheless.
+                    self._tell_broken(row.public_id, "Postgres", error)
+                    if space is None:
+                        continue
+                else:
+                    self._broken.discard((row.public_id, "Postgres"))
                 space.realtime_secret, space.allowed_origins = row.realtime_secret, row.allowed_origins
                 space.archived = row.archived
             self._tenants = {
@@ -191,9 +202,11 @@ class Directory:
                 self._principals = {
                     key.hash: Principal(self._by_id[key.space_id], key.id, key.name, key.capabilities, key.user)
                     for key in keys
+                    if key.space_id in self._by_id
                 }
                 self._key_ids = frozenset(principal.key_id for principal in self._principals.values())
-                self._keys_version = version
+                # A space that could not be read has keys that are read again once it can be.
+                self._keys_version = version if all(key.space_id in self._by_id for key in keys) else (-1, -1)
         self.checked_ms = self._clock()
 
     async def _read_redis(self, spaces: Iterable[Space]) -> None:
@@ -203,8 +216,16 @@ class Directory:
             async with self._redis.raw.pipeline(transaction=False) as pipeline:
                 for space in spaces:
                     pipeline.hmget(space.keys.meta, ["epoch", "catalog"])
-                found = await pipeline.execute()
-            for space, (epoch, version) in zip(spaces, found, strict=True):
+                found = await pipeline.execute(raise_on_error=False)
+            for space, reply in zip(spaces, found, strict=True):
+                if isinstance(reply, REDIS_AWAY):
+                    return
+                if isinstance(reply, Exception):
+                    self._tell_broken(space.public_id, "Redis", reply)
+                    space.epoch = None  # its key is not what it should be: nobody can write there
+                    continue
+                self._broken.discard((space.public_id, "Redis"))
+                epoch, version = reply
                 space.epoch = epoch.decode() if epoch is not None else None
                 if epoch is None:
                     # Nobody can commit, and so announce it: a worker that has nothing to flush would only look
@@ -215,6 +236,11 @@ class Directory:
         except (*REDIS_AWAY, Unavailable):
             # Whoever needs Redis now says so with a 503; the next poll reads again.
             return
+
+    def _tell_broken(self, public_id: str, store_: str, error: Exception) -> None:
+        if (public_id, store_) not in self._broken:
+            self._broken.add((public_id, store_))
+            log.error("space_unreadable", space=public_id, store=store_, exc_info=error)
 
     async def _poll(self) -> None:
         failing = False

@@ -13,6 +13,7 @@ from server.backends.postgres.pool import Pool
 from server.backends.redis.client import AWAY as REDIS_AWAY
 from server.backends.redis.client import RedisClient
 from server.spaces.space import Space
+from server.telemetry import set_aside
 
 LOOK_S = 2.0
 """A store that takes longer than this to answer a look is called missing."""
@@ -44,7 +45,7 @@ class LogState(NamedTuple):
     lag_s: float
 
 
-async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space]) -> Readiness:
+async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space], now_ms: int) -> Readiness:
     """Ask every part, each for ``LOOK_S`` at most.
 
     Postgres away is no reason not to accept events (failure table), so it only warns.
@@ -62,6 +63,8 @@ async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space]) -> Read
         parts["spaces"] = Part("missing", f"being rebuilt (is a worker running?): {', '.join(missing[:5])}")
     else:
         parts["spaces"] = Part("ok")
+    if redis_part.status == "ok":
+        warnings += set_aside.warnings(await set_aside.read_all(redis, spaces, now_ms))
     ready = redis_part.status == "ok" and parts["spaces"].status == "ok"
     return Readiness(ready, parts, tuple(warnings))
 
@@ -107,14 +110,14 @@ async def _postgres(pool: Pool) -> Part:
 
 
 async def log_state(redis: RedisClient, space: Space, now_ms: int) -> LogState | None:
-    """How far the flusher is behind; None while Redis holds no such space or is away."""
+    """How far the flusher is behind; None while Redis is away, or holds no such space that can be read."""
     try:
         async with redis.raw.pipeline(transaction=False) as pipe:
             pipe.xlen(space.keys.log)
             pipe.hmget(space.keys.meta, ["logged", "trimmed"])
             pipe.xrange(space.keys.log, count=2)
             length, (logged, trimmed), first = await pipe.execute()
-    except REDIS_AWAY:
+    except (*REDIS_AWAY, ResponseError):
         return None
     if not length:
         return None

@@ -45,6 +45,12 @@ FLUSH_LAG = Gauge(
     ["space"],
     multiprocess_mode="mostrecent",
 )
+SET_ASIDE = Gauge(
+    "podium_set_aside",
+    "Items that a job of the worker has set aside because they failed again and again",
+    ["job"],
+    multiprocess_mode="mostrecent",
+)
 
 
 class CommitObserver:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import structlog
+from redis.exceptions import ResponseError
 
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, LIBRARY, RedisClient
@@ -41,18 +43,29 @@ async def evict(pool: Pool, redis: RedisClient, space: Space, before_ms: int) ->
         if not rows:
             break
         last = rows[-1]["id"]
-        flat = [value for row in rows for value in row]
-        evicted += _done(await redis.call("evict", space.keys.meta, space.epoch or "", *flat))
+        evicted += await _evict(redis, space, rows)
     if evicted:
         log.info("users_evicted", space=space.public_id, users=evicted)
     return evicted
 
 
+async def _evict(redis: RedisClient, space: Space, rows: Sequence[Any]) -> int:
+    flat = [value for row in rows for value in row]
+    try:
+        return _done(await redis.call("evict", space.keys.meta, space.epoch or "", *flat))
+    except ResponseError as error:
+        if len(rows) == 1:
+            log.error("user_not_evicted", space=space.public_id, user=rows[0]["id"], error=str(error))
+            return 0
+    # A key of one of them is not what it should be: each alone, and only that one stays.
+    return sum([await _evict(redis, space, [row]) for row in rows])
+
+
 async def load_cold(pool: Pool, redis: RedisClient, space: Space, users: Sequence[str]) -> None:
     """Put the states of cold users back into Redis.
 
-    Whoever was put back by another process stays as that left it. ``Unavailable`` where a store is away, or
-    Redis is being rebuilt.
+    Whoever was put back by another process stays as that left it, and one whose state can't be read stays cold.
+    ``Unavailable`` where a store is away, or Redis is being rebuilt.
     """
     async with acquired(pool) as connection:
         rows = await connection.fetch(
@@ -62,10 +75,17 @@ async def load_cold(pool: Pool, redis: RedisClient, space: Space, users: Sequenc
         )
     try:
         async with redis.raw.pipeline(transaction=False) as pipeline:
+            thawed: list[str] = []
             for user, token, blob in rows:
                 members: list[str] = []
-                for board, standing in ranked(decode_state(blob).boards).items():
+                try:
+                    boards = ranked(decode_state(blob).boards)
+                except (msgspec.MsgspecError, ValueError) as error:
+                    log.error("state_unreadable", space=space.public_id, user=user, error=str(error))
+                    continue
+                for board, standing in boards.items():
                     members += (board, member(standing.reached_ms, user))
+                thawed.append(user)
                 pipeline.execute_command(
                     "FCALL",
                     f"{LIBRARY}_thaw",
@@ -77,11 +97,18 @@ async def load_cold(pool: Pool, redis: RedisClient, space: Space, users: Sequenc
                     blob,
                     *members,
                 )
-            replies = await pipeline.execute()
+            replies = await pipeline.execute(raise_on_error=False)
     except AWAY as error:
         raise Unavailable("Redis is away") from error
-    for reply in replies:
-        _done(reply)
+    for user, reply in zip(thawed, replies, strict=True):
+        if isinstance(reply, AWAY):
+            raise Unavailable("Redis is away") from reply
+        if isinstance(reply, ResponseError):
+            if "Function not found" in str(reply):
+                raise reply
+            log.error("state_unreadable", space=space.public_id, user=user, error=str(reply))
+        else:
+            _done(reply)
 
 
 def _done(reply: list[Any]) -> int:

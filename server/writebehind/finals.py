@@ -25,6 +25,7 @@ from server.spaces.catalog_store import editing
 from server.spaces.directory import Directory
 from server.spaces.kinds import LEADERBOARD
 from server.spaces.space import Principal, Space
+from server.writebehind.quarantine import Quarantine
 from server.writebehind.watermark import Watermark
 
 KEPT_MS = MS_PER_DAY
@@ -55,9 +56,14 @@ class Finals:
         self._clock = clock
         self._settled: set[tuple[int, date]] = set()
         self._watermark = Watermark(pool, redis, space)
+        self._quarantine = Quarantine(redis, space, clock, "finals")
 
     async def round(self) -> int:
-        """Do what is due; how many runs were written down. ``Unavailable`` where a store is away."""
+        """Do what is due; how many runs were written down. ``Unavailable`` where a store is away.
+
+        A leaderboard, or a run of it, that fails again and again is set aside, and the others go on.
+        """
+        await self._quarantine.load()
         await self._close_runs()
         written = await self._write_down()
         await self._clear()
@@ -66,14 +72,27 @@ class Finals:
     async def _close_runs(self) -> None:
         """Have the catalog say which runs are final."""
         now_ms = self._clock()
-        if not any(_newly_final(board, now_ms) for board in self._space.index.catalog.leaderboards):
+        due = [
+            board.number for board in self._space.index.catalog.leaderboards if await self._is_due(board, now_ms)
+        ]
+        if not due:
             return
         actor = Principal(self._space, "worker", "worker", frozenset())
         async with editing(self._directory, self._space, actor) as editor:
             for board in LEADERBOARD.of(editor.catalog):
-                until = _newly_final(board, now_ms)
+                until = _newly_final(board, now_ms) if board.number in due else None
                 if until is not None:
                     editor.update(LEADERBOARD, board, msgspec.structs.replace(board, final_until=until))
+
+    async def _is_due(self, board: Leaderboard, now_ms: int) -> bool:
+        version = str(self._space.index.version)
+        if self._quarantine.holds("leaderboard", board.key, version):
+            return False
+        try:
+            return _newly_final(board, now_ms) is not None
+        except Exception as error:  # noqa: BLE001 # the quarantine logs it
+            await self._quarantine.failed("leaderboard", board.key, error, version)
+            return False
 
     async def _write_down(self) -> int:
         """Write the standings of runs that are final and have none yet."""
@@ -86,15 +105,38 @@ class Finals:
             return 0
         written = 0
         for board in boards:
-            runs = await self._unwritten(board)
-            for name, run in runs[:RUNS_AT_ONCE]:
-                await self._write_run(board, name, run)
-                written += 1
-            if len(runs) <= RUNS_AT_ONCE and board.final_until is not None:
+            found, all_done = await self._write_runs(board)
+            written += found
+            if all_done and board.final_until is not None:
                 self._settled.add((board.number, board.final_until))
         return written
 
-    async def _unwritten(self, board: Leaderboard) -> list[tuple[str, Run]]:
+    async def _write_runs(self, board: Leaderboard) -> tuple[int, bool]:
+        """Write some runs of a leaderboard: how many, and whether none is left."""
+        written, all_done, version = 0, True, str(self._space.index.version)
+        for name in await self._stored_runs(board):
+            item = board_name(board.number, name)
+            if self._quarantine.holds("run", item, version):
+                all_done = False
+                continue
+            try:
+                run = named_run(board, name)
+                if not is_final(board, run):
+                    continue
+                if written >= RUNS_AT_ONCE:
+                    return written, False
+                await self._write_run(board, name, run)
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 # the quarantine logs it
+                await self._quarantine.failed("run", item, error, version)
+                all_done = False
+            else:
+                await self._quarantine.passed("run", item)
+                written += 1
+        return written, all_done
+
+    async def _stored_runs(self, board: Leaderboard) -> list[str]:
         async with acquired(self._pool) as connection:
             # From run to run along the primary key: a plain DISTINCT would read every entry.
             rows = await connection.fetch(
@@ -112,8 +154,7 @@ class Finals:
                 self._space.id,
                 board.number,
             )
-        found = [(row["run"], named_run(board, row["run"])) for row in rows]
-        return [(name, run) for name, run in found if is_final(board, run)]
+        return [row["run"] for row in rows]
 
     async def _write_run(self, board: Leaderboard, name: str, run: Run) -> None:
         """Move a run's entries to its standings."""

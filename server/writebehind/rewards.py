@@ -9,11 +9,14 @@ from __future__ import annotations
 import structlog
 
 from server.backends.postgres.pool import Pool, acquired
+from server.backends.redis.client import RedisClient
 from server.clock import Clock
-from server.core.errors import NotFound, PodiumError
+from server.core.errors import InputFailed, NotFound, PodiumError, RequestError, TooManyRequests, Unavailable
 from server.engine.inputs import Reward
 from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.ranking import board_name
 from server.intake.service import Intake
+from server.writebehind.quarantine import Quarantine
 
 USERS_AT_ONCE = 500
 """Users read from Postgres, and rewarded, at a time."""
@@ -24,14 +27,22 @@ log = structlog.get_logger(__name__)
 class Rewards:
     """The rewards of one space."""
 
-    def __init__(self, pool: Pool, intake: Intake, clock: Clock) -> None:
+    def __init__(self, pool: Pool, redis: RedisClient, intake: Intake, clock: Clock) -> None:
         self._pool = pool
         self._intake = intake
         self._space = intake.space
         self._clock = clock
+        self._quarantine = Quarantine(redis, self._space, clock, "rewards")
+        self._waiting: dict[tuple[int, str], set[str]] = {}
+        """Users whose reward for a run has failed: those of later runs of the leaderboard wait for it, as a state
+        remembers only the last one."""
 
     async def round(self) -> int:
-        """Reward what has become final; how many users that were. ``Unavailable`` where a store is away."""
+        """Reward what has become final; how many users that were. ``Unavailable`` where a store is away.
+
+        A run with a user, or all of it, that fails again and again is set aside, and the others go on.
+        """
+        await self._quarantine.load()
         boards = {board.number: board for board in self._space.index.catalog.leaderboards if board.rewards}
         if not boards:
             return 0
@@ -44,7 +55,21 @@ class Rewards:
             )
         rewarded = 0
         for leaderboard, run in runs:
-            users = await self._reward_run(boards[leaderboard], run)
+            board, name = boards[leaderboard], board_name(leaderboard, run)
+            if self._quarantine.holds("run", name, str(self._space.index.version)):
+                continue
+            try:
+                rewarded += await self._reward_run(board, run)
+            except (Unavailable, TooManyRequests):
+                raise
+            except Exception as error:  # noqa: BLE001 # the quarantine logs it
+                await self._quarantine.failed("run", name, error, str(self._space.index.version))
+                continue
+            if waiting := self._waiting.get((leaderboard, run)):
+                failed = InputFailed(f"{len(waiting)} users could not be rewarded")
+                await self._quarantine.failed("run", name, failed, str(self._space.index.version))
+                continue
+            await self._quarantine.passed("run", name)
             async with acquired(self._pool) as connection:
                 await connection.execute(
                     "UPDATE final_runs SET rewarded_at = now()"
@@ -53,20 +78,19 @@ class Rewards:
                     leaderboard,
                     run,
                 )
-            log.info(
-                "run_rewarded",
-                space=self._space.public_id,
-                leaderboard=boards[leaderboard].key,
-                run=run,
-                users=users,
-            )
-            rewarded += users
+            log.info("run_rewarded", space=self._space.public_id, leaderboard=board.key, run=run)
         return rewarded
 
     async def _reward_run(self, board: Leaderboard, run: str) -> int:
         last = min(max(reward.to_rank for reward in board.rewards), board.most)
         # Where groups are ranked, the place that counts is the one among all.
         group = "grp = ''" if board.group_by is not None or not board.breakdown_attributes else "grp <> ''"
+        # Whoever waits for the reward of an earlier run waits for this one, too.
+        earlier = [
+            users for of, users in self._waiting.items() if of < (board.number, run) and of[0] == board.number
+        ]
+        waiting = set[str]().union(*earlier)
+        failed: set[str] = set()
         rewarded, after = 0, ("", 0)
         while True:
             async with acquired(self._pool) as connection:
@@ -82,14 +106,25 @@ class Rewards:
                     self._intake.batcher.at_once(USERS_AT_ONCE),
                 )
             if not rows:
-                return rewarded
+                break
             after = (rows[-1]["grp"], rows[-1]["place"])
             inputs = [self._reward(board, run, row["user_id"], row["rank"]) for row in rows]
-            wanted = [one for one in inputs if one is not None]
-            for result in await self._intake.batcher.submit_many(wanted):
-                if isinstance(result, PodiumError) and not isinstance(result, NotFound):
+            failed |= {one.user for one in inputs if one is not None and one.user in waiting}
+            wanted = [one for one in inputs if one is not None and one.user not in waiting]
+            for one, result in zip(wanted, await self._intake.batcher.submit_many(wanted), strict=True):
+                if isinstance(result, InputFailed | RequestError) and not isinstance(result, NotFound):
+                    log.warning(
+                        "user_not_rewarded", space=self._space.public_id, user=one.user, run=run, error=str(result)
+                    )
+                    failed.add(one.user)
+                elif isinstance(result, PodiumError) and not isinstance(result, NotFound):
                     raise result
             rewarded += len(wanted)
+        if failed:
+            self._waiting[board.number, run] = failed
+        else:
+            self._waiting.pop((board.number, run), None)
+        return rewarded - len(failed - waiting)
 
     def _reward(self, board: Leaderboard, run: str, user: str, rank: int) -> Reward | None:
         index = self._space.index

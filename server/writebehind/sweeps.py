@@ -20,7 +20,7 @@ import structlog
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import RedisClient
 from server.clock import Clock, stopwatch_s
-from server.core.errors import Conflict, NotFound, PodiumError
+from server.core.errors import Conflict, InputFailed, NotFound, PodiumError, RequestError
 from server.core.filters import AttributeFilter
 from server.engine.apply import apply
 from server.engine.catalog import CatalogIndex
@@ -29,12 +29,15 @@ from server.engine.state import UserState, decode_state
 from server.engine.turn import Turn
 from server.intake.service import Intake
 from server.spaces.space import Space
+from server.writebehind.quarantine import Quarantine
 from server.writebehind.watermark import Watermark
 
 USERS_AT_ONCE = 500
 """Users read from Postgres, and committed, at a time."""
 AGAIN_S = 0.3
 """Pause before users are read again whose newest events were not flushed: more than the flush interval."""
+AGAIN_MAX = 20
+"""Times that users' counts are made anew in a sweep; who is written faster than Postgres follows is set aside."""
 _LOCK = 0x53776570
 """First half of the advisory lock ("Swep"); the second is the space."""
 
@@ -52,17 +55,23 @@ class Sweeps:
         self._clock = clock
         self._watermark = Watermark(pool, redis, self._space)
         self._seen: CatalogIndex | None = None
+        self._quarantine = Quarantine(redis, self._space, clock, "sweeps")
 
     async def round(self) -> int:
         """Bring users in line with the newest catalog; how many something happened to. ``Unavailable`` where a
-        store is away: the next round begins anew."""
+        store is away: the next round begins anew. Users who failed are tried again, by themselves."""
         index = self._space.index
-        if index is self._seen or not await self._watermark.reached():
+        await self._quarantine.load()
+        failed = self._quarantine.names("user")
+        if (index is self._seen and not failed) or not await self._watermark.reached():
             return 0
         async with acquired(self._pool) as holder, holder.transaction():
             await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
                 return 0  # another worker is at it
+            if failed:
+                # What was missed in an earlier sweep is not known any more: everything is looked at.
+                await self._sweep_users(index, failed, None)
             wanted = Signature.of(index)
             row = await holder.fetchval("SELECT signature FROM sweeps WHERE space_id = $1", self._space.id)
             done = Signature() if row is None else msgspec.json.decode(row, type=Signature)
@@ -123,15 +132,20 @@ class Sweeps:
 
     async def _commit(self, index: CatalogIndex, ticks: list[Tick], new: set[int] | None) -> int:
         """Commit ticks; those whose counts are out of date are counted again. How many were committed."""
-        changed = 0
+        changed, times = 0, 0
         while ticks:
-            again = []
+            again, times = [], times + 1
             for tick, result in zip(ticks, await self._intake.batcher.submit_many(ticks), strict=True):
-                if isinstance(result, Conflict):
+                if isinstance(result, Conflict) and times < AGAIN_MAX:
                     again.append(tick.user)
-                elif isinstance(result, PodiumError) and not isinstance(result, NotFound):
+                elif isinstance(result, NotFound):
+                    await self._quarantine.passed("user", tick.user)
+                elif isinstance(result, InputFailed | RequestError):
+                    await self._quarantine.failed("user", tick.user, result)
+                elif isinstance(result, PodiumError):
                     raise result
                 else:
+                    await self._quarantine.passed("user", tick.user)
                     changed += 1
             if again:
                 await asyncio.sleep(AGAIN_S)
@@ -153,17 +167,24 @@ class Sweeps:
         now_ms = self._clock()
         found = []
         for user, token, blob in rows:
-            state: UserState = decode_state(blob)
-            counted = {
-                number: units
-                for number, units in counts.get(user, {}).items()
-                if number not in state.achieved and state.counts.get(number) != units
-            }
-            tick = Tick(user, now_ms, True, counted, token if counted else "")
-            if _matters(index, state, tick, new):
+            try:
+                state: UserState = decode_state(blob)
+                counted = {
+                    number: units
+                    for number, units in counts.get(user, {}).items()
+                    if number not in state.achieved and state.counts.get(number) != units
+                }
+                tick = Tick(user, now_ms, True, counted, token if counted else "")
+                matters = _matters(index, state, tick, new)
+            except Exception as error:  # noqa: BLE001 # the others go on; the quarantine logs it
+                await self._quarantine.failed("user", user, error)
+                continue
+            if matters:
                 # What is at hand need not be read from Redis; if it is old, the commit says so.
                 self._intake.batcher.prime(user, token, state)
                 found.append(tick)
+            else:
+                await self._quarantine.passed("user", user)
         return found
 
     async def _counts(

@@ -13,12 +13,14 @@ import structlog
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, RedisClient
 from server.clock import Clock
-from server.core.errors import NotFound, PodiumError, Unavailable
+from server.core.errors import InputFailed, NotFound, PodiumError, RequestError, Unavailable
 from server.core.periods import instant
 from server.engine.inputs import Tick
 from server.features.points.boosts import BoostRule
+from server.intake.batcher import Outcome
 from server.intake.service import Intake
 from server.spaces.space import Space
+from server.writebehind.quarantine import PAUSE_MS, Quarantine
 
 USERS_AT_ONCE = 2_000
 """Users read from Redis, and committed, at a time."""
@@ -29,6 +31,15 @@ LAST_ZONE_MS = 12 * 3_600_000
 """A local date begins first at UTC+14, and ends last at UTC-12."""
 _LOCK = 0x5469636B
 """First half of the advisory lock ("Tick"); the second is the space."""
+
+_MOVE = """
+local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not at or tonumber(at) > tonumber(ARGV[2]) then return 0 end
+if ARGV[3] == '0' then return redis.call('ZREM', KEYS[1], ARGV[1]) end
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+return 1
+"""
+"""Moves a user who is due at an instant to another one, unless a commit has done so meanwhile."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +54,14 @@ class Ticks:
         self._space: Space = intake.space
         self._clock = clock
         self._noticed: set[tuple[int, bool]] = set()
+        self._quarantine = Quarantine(redis, self._space, clock, "ticks")
 
     async def round(self) -> int:
-        """Bring what is due; how many users that were. ``Unavailable`` where a store is away."""
+        """Bring what is due; how many users that were. ``Unavailable`` where a store is away.
+
+        A user whose tick fails again and again is due a pause later.
+        """
+        await self._quarantine.load()
         await self._notice_boosts()
         if not await self._due(1):
             return 0
@@ -55,33 +71,55 @@ class Ticks:
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
                 return 0
             until_ms = self._clock() + ROUND_MS
-            while users := await self._due(self._intake.batcher.at_once(USERS_AT_ONCE)):
+            failed, done = 0, set[str]()
+            while users := await self._due(self._intake.batcher.at_once(USERS_AT_ONCE), failed):
                 ticked += len(users)
-                await self._tick(users)
+                failed += await self._tick(users, done)
+                done.update(users)
                 if self._clock() >= until_ms:
                     break
         return ticked
 
-    async def _due(self, limit: int) -> list[str]:
+    async def _due(self, limit: int, skip: int = 0) -> list[str]:
         try:
             found = await self._redis.raw.zrange(
-                self._space.keys.due, "-inf", str(self._clock()), byscore=True, offset=0, num=limit
+                self._space.keys.due, "-inf", str(self._clock()), byscore=True, offset=skip, num=limit
             )
         except AWAY as error:
             raise Unavailable("Redis is away") from error
         return [user.decode() for user in found]
 
-    async def _tick(self, users: list[str]) -> None:
+    async def _tick(self, users: list[str], done: set[str]) -> int:
+        """Commit the ticks of users, of whom some may be ``done`` before in this round; how many failed and stay
+        due until the next one."""
         now_ms = self._clock()
         results = await self._intake.batcher.submit_many([Tick(user, now_ms) for user in users])
-        gone = []
+        failed = 0
         for user, result in zip(users, results, strict=True):
-            if isinstance(result, NotFound):
-                gone.append(user)
+            if isinstance(result, Outcome):
+                if user in done or self._quarantine.has("user", user):
+                    # A commit moves the entry only where the state's own instant changes; this one may differ.
+                    due_ms = result.state.due_ms if result.state is not None else 0
+                    await self._move(user, now_ms, now_ms + PAUSE_MS if 0 < due_ms <= now_ms else due_ms)
+                await self._quarantine.passed("user", user)
+            elif isinstance(result, NotFound):
+                await self._quarantine.passed("user", user)
+                await self._move(user, now_ms, 0)
+            elif isinstance(result, InputFailed | RequestError):
+                if await self._quarantine.failed("user", user, result):
+                    await self._move(user, now_ms, now_ms + PAUSE_MS)
+                else:
+                    failed += 1
             elif isinstance(result, PodiumError):
                 raise result
-        if gone:
-            await self._redis.raw.zrem(self._space.keys.due, *gone)
+        return failed
+
+    async def _move(self, user: str, now_ms: int, due_ms: int) -> None:
+        """Have a user who is due now be due at another instant; 0 for never."""
+        try:
+            await self._redis.raw.eval(_MOVE, 1, self._space.keys.due, user, str(now_ms), str(due_ms))
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
 
     async def _notice_boosts(self) -> None:
         """Write down that boosts for several users have begun, or are over: in the first zone, in the last one."""

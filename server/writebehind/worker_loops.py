@@ -25,8 +25,10 @@ from server.writebehind.filling import Filling
 from server.writebehind.finals import Finals
 from server.writebehind.flusher import Flushed, Flusher, FlushStats, WentBack
 from server.writebehind.partitions import create_partitions
+from server.writebehind.quarantine import SPACE, Quarantine
 from server.writebehind.rebuild import is_outdated, rebuild
 from server.writebehind.rewards import Rewards
+from server.writebehind.space_jobs import Round, SpaceJob
 from server.writebehind.sweeps import Sweeps
 from server.writebehind.ticks import Ticks
 
@@ -81,12 +83,7 @@ async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, F
         background = [
             group.create_task(_listen(services.redis, wakes)),
             group.create_task(_repeat("partitions", lambda: _make_partitions(services))),
-            group.create_task(_repeat("eviction", lambda: _evict(services))),
-            group.create_task(_repeat("filling", partial(_fill_leaderboards, services, {}), FILLING_S)),
-            group.create_task(_repeat("finals", partial(_finish_runs, services, {}), FINALS_S)),
-            group.create_task(_repeat("ticks", partial(_tick, services, {}), TICKS_S)),
-            group.create_task(_repeat("sweeps", partial(_sweep, services, {}), SWEEPS_S)),
-            group.create_task(_repeat("rewards", partial(_reward, services), FINALS_S)),
+            *(group.create_task(job.run()) for job in _space_jobs(services)),
         ]
         spaces: list[asyncio.Task[None]] = []
         while True:
@@ -123,6 +120,7 @@ async def run_space(
     interval_s = services.settings.flush_interval
     flusher = Flusher(services.pool, services.redis, space, services.clock, stats)
     figures = Figures(services.pool, services.redis, space, services.clock)
+    quarantine = Quarantine(services.redis, space, services.clock, "flush")
     failures, active, current = 0, False, False
     while True:
         wake.clear()
@@ -134,19 +132,20 @@ async def run_space(
                 await _renew(services, space, rebuilding)
                 current = True
             flushed = await _flush_or_rebuild(services, space, flusher, stop, rebuilding)
-        except Exception as error:  # whatever it is, the log waits, and nothing is lost by another attempt
+        except Exception as error:  # noqa: BLE001 # whatever it is, the log waits: nothing is lost by another attempt
             failures += 1
             if isinstance(error, Unavailable):
                 if failures == 1:
                     log.warning("flush_paused", space=space.public_id, error=str(error))
-            elif failures == 1:
-                log.exception("flush_failed", space=space.public_id)
+            else:
+                await _list_failure(quarantine, error)
             if stopping:
                 return
             await _first(min(BACKOFF_S, interval_s * 2**failures), stop)
             continue
         if failures:
             log.info("flush_resumed", space=space.public_id, failures=failures)
+            await _list_failure(quarantine, None)
         failures, active = 0, bool(flushed.events)
         if flushed.more:
             continue
@@ -156,6 +155,17 @@ async def run_space(
             await _first(interval_s, stop)
         else:
             await _first(VISIT_S, stop, wake)
+
+
+async def _list_failure(quarantine: Quarantine, error: Exception | None) -> None:
+    """Have everybody know that all of a job in a space failed, or that it goes on; the job goes on anyway."""
+    try:
+        if error is None:
+            await quarantine.passed(SPACE)
+        else:
+            await quarantine.failed(SPACE, "", error)
+    except (Unavailable, RedisError) as away:
+        log.debug("failure_not_listed", error=str(away))
 
 
 async def _flush_or_rebuild(
@@ -216,51 +226,27 @@ async def _make_partitions(services: Services) -> None:
         log.info("partitions_made", names=made)
 
 
-async def _fill_leaderboards(services: Services, fillings: dict[int, Filling]) -> None:
-    for space in list(services.directory.spaces.values()):
-        if space.id not in fillings:
-            intake = services.intake(space)
-            fillings[space.id] = Filling(services.pool, services.redis, intake, services.clock)
-        if space.epoch is not None:
-            await fillings[space.id].round()
+def _space_jobs(services: Services) -> list[SpaceJob]:
+    """The jobs that go round all spaces."""
+    pool, redis, directory, clock = services.pool, services.redis, services.directory, services.clock
+
+    def job(name: str, pause_s: float, open_: Callable[[Space], Round]) -> SpaceJob:
+        return SpaceJob(name, directory, redis, clock, open_, pause_s)
+
+    return [
+        job("eviction", JOBS_S, lambda space: partial(_evict, services, space)),
+        job("filling", FILLING_S, lambda space: Filling(pool, redis, services.intake(space), clock).round),
+        job("finals", FINALS_S, lambda space: Finals(pool, redis, directory, space, clock).round),
+        job("ticks", TICKS_S, lambda space: Ticks(pool, redis, services.intake(space), clock).round),
+        job("sweeps", SWEEPS_S, lambda space: Sweeps(pool, redis, services.intake(space), clock).round),
+        job("rewards", FINALS_S, lambda space: Rewards(pool, redis, services.intake(space), clock).round),
+    ]
 
 
-async def _finish_runs(services: Services, finals: dict[int, Finals]) -> None:
-    for space in list(services.directory.spaces.values()):
-        if space.id not in finals:
-            finals[space.id] = Finals(services.pool, services.redis, services.directory, space, services.clock)
-        if space.epoch is not None:
-            await finals[space.id].round()
-
-
-async def _tick(services: Services, ticks: dict[int, Ticks]) -> None:
-    for space in list(services.directory.spaces.values()):
-        if space.id not in ticks:
-            ticks[space.id] = Ticks(services.pool, services.redis, services.intake(space), services.clock)
-        if space.epoch is not None:
-            await ticks[space.id].round()
-
-
-async def _sweep(services: Services, sweeps: dict[int, Sweeps]) -> None:
-    for space in list(services.directory.spaces.values()):
-        if space.id not in sweeps:
-            sweeps[space.id] = Sweeps(services.pool, services.redis, services.intake(space), services.clock)
-        if space.epoch is not None:
-            await sweeps[space.id].round()
-
-
-async def _reward(services: Services) -> None:
-    for space in list(services.directory.spaces.values()):
-        if space.epoch is not None:
-            await Rewards(services.pool, services.intake(space), services.clock).round()
-
-
-async def _evict(services: Services) -> None:
+async def _evict(services: Services, space: Space) -> None:
     before_ms = _idle_before(services)
     if before_ms:
-        for space in list(services.directory.spaces.values()):
-            if space.epoch is not None:
-                await evict(services.pool, services.redis, space, before_ms)
+        await evict(services.pool, services.redis, space, before_ms)
 
 
 def _idle_before(services: Services) -> int:

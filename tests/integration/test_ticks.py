@@ -258,7 +258,7 @@ async def test_a_final_run_is_rewarded_once(
     space = services.directory.production
     clock.now_ms += 2 * DAY_MS
     finals = Finals(services.pool, services.redis, services.directory, space, services.clock)
-    rewards = Rewards(services.pool, services.intake(space), services.clock)
+    rewards = Rewards(services.pool, services.redis, services.intake(space), services.clock)
     await finals.round()
     await flush(services)
     assert await finals.round() == 1

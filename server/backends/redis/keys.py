@@ -29,6 +29,8 @@ class Keys:
         self.numbers = self.prefix + "n"
         self.due = self.prefix + "due"
         """sorted set: users by the instant (ms) at which time next brings them something"""
+        self.set_aside = self.prefix + "aside"
+        """hash: items that jobs of the worker have set aside (telemetry/set_aside.py)"""
         self.events = self.prefix + "e"
         """pub/sub channel: the items of each commit, as in its log entry"""
 

@@ -53,7 +53,7 @@ async def get_numbers(request: Request) -> Response:
 async def _health(request: Request) -> Readiness:
     """Asked before all else: a store that does not answer this is not asked again for the page."""
     parts = services(request)
-    return await readiness(parts.redis, parts.pool, [request.state.space])
+    return await readiness(parts.redis, parts.pool, [request.state.space], parts.clock())
 
 
 async def _days(request: Request, health: Readiness) -> list[tuple[str, int]] | None:

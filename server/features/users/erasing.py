@@ -23,6 +23,7 @@ from server.spaces.kinds import BOOST
 from server.spaces.space import Principal, Space
 from server.spaces.states import read_state
 from server.spaces.store import announce
+from server.telemetry import set_aside
 
 USERS_MAX = 100
 """Users of one request."""
@@ -79,6 +80,7 @@ async def erase_user(parts: Services, who: Principal, user: str) -> None:
     if known:
         await parts.commit(space, Erase(user, parts.clock()))
         await parts.redis.delete(space.keys.undo(user))
+        await set_aside.forget_user(parts.redis, space, user)
     elif not forgotten:
         raise NotFound(f"User not found: {ids.printable(user)}")
 
