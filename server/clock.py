@@ -14,5 +14,11 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def offset_clock(offset_s: float) -> Clock:
+    """Return the machine's clock as one that is wrong by ``offset_s`` seconds would give it (for tests)."""
+    offset_ms = round(offset_s * 1000)
+    return lambda: system_clock() + offset_ms
+
+
 stopwatch_s = time.perf_counter
 """Seconds since some moment: for how long something took, never for what time it is."""

@@ -11,7 +11,7 @@ import msgspec
 
 from server.backends.postgres.pool import Pool, acquired, open_pool
 from server.backends.redis.client import RedisClient
-from server.clock import Clock, system_clock
+from server.clock import Clock, offset_clock
 from server.core.errors import Forbidden, Unavailable, Unprocessable
 from server.engine.inputs import Input
 from server.engine.records import LogItem, LogRecord
@@ -139,8 +139,12 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Services]:
-    """Open the parts and keep the directory up to date; a store that is away now may come later."""
+async def open_services(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Services]:
+    """Open the parts and keep the directory up to date; a store that is away now may come later.
+
+    Without ``clock`` the time is the machine's, off by ``settings.clock_offset``.
+    """
+    clock = clock or offset_clock(settings.clock_offset)
     redis = RedisClient(settings.redis_url)
     pool = await open_pool(settings.database_url, proxied=bool(settings.database_direct_url))
     directory = Directory(pool, redis, settings.direct_url, clock)

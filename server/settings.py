@@ -141,6 +141,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "are believed. Default: nobody's."
         ),
     ] = ""
+    clock_offset: Annotated[
+        float,
+        Meta(
+            ge=-1e9,
+            le=1e9,
+            description="For tests: seconds that are added to the machine's clock. Never set it elsewhere.",
+        ),
+    ] = 0
     demo: Annotated[
         bool,
         Meta(description="Serve the demo page and hand out tokens of its demo user. Not for production."),
