@@ -42,8 +42,9 @@ START_MS = 1_795_435_200_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--fuzz``: the large profiles of schemathesis and Hypothesis."""
+    """``--fuzz``: the large profiles of schemathesis and Hypothesis. ``--chaos-seed``: other faults."""
     parser.addoption("--fuzz", action="store_true", help="many more made-up requests and histories")
+    parser.addoption("--chaos-seed", type=int, default=1, help="what the faults of tests/chaos follow from")
 
 
 def pytest_configure(config: pytest.Config) -> None:

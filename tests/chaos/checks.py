@@ -28,7 +28,7 @@ SHOWN = 4
 """Examples of each finding that are named."""
 DRAIN_S = 90.0
 """How long the log may take to reach Postgres on a busy machine, with a rebuild in between."""
-SEEN_S = 20.0
+SEEN_S = 60.0
 """How long a viewer may take to see the last change."""
 PROBE_TRIES = 100
 EXPLAINED = re.compile(
@@ -449,7 +449,8 @@ class Logs:
             return
         trace = str(entry.get("exception", "")).strip()
         last = trace.splitlines()[-1] if trace else str(entry.get("error", ""))
-        if EXPLAINED.search(last):
+        # An error of Postgres may end with lines of detail and a hint.
+        if EXPLAINED.search("\n".join(trace.splitlines()[-4:]) or last):
             found.explained[str(entry.get("event"))] += 1
         else:
             strange.append(f"{name}: {entry.get('event')}: {last[:200]}")

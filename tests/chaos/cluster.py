@@ -154,13 +154,13 @@ class Cluster:
         member.log_from = log.stat().st_size if log.exists() else 0
         member.process = podium(member.role, output=self.log(member), **settings)
 
-    def rebuild(self, postgres_port: int | None = None) -> subprocess.Popen[bytes]:
-        """Start ``podium rebuild`` on everything, past the proxies or through one of the caller's."""
+    def rebuild(self, redis_port: int | None = None, postgres_port: int | None = None) -> subprocess.Popen[bytes]:
+        """Start ``podium rebuild`` on everything, past the proxies or through those of the caller."""
         return podium(
             "rebuild",
             "--yes",
             output=self.folder.path / "rebuild.log",
-            redis_url=self.valkey.url,
+            redis_url=f"redis://{HOST}:{redis_port or self.valkey.port}/0",
             database_url=self._database_url(postgres_port or self.postgres.port),
         )
 

@@ -250,21 +250,27 @@ async def rebuild_twice(scene: Scene, choose: random.Random) -> None:
 
 @kind("rebuild stopped, overtaken by another", 3)
 async def stall_rebuild(scene: Scene, choose: random.Random) -> None:
-    """Its connections to Postgres end while it stands still, and with them its lock."""
-    proxy = Proxy(scene.cluster.postgres.port)
-    await proxy.start()
+    """Its connections to Postgres end while it stands still, and with them its lock.
+
+    It is slowed down, so that it often stands still in the middle.
+    """
+    redis_, postgres = Proxy(scene.cluster.valkey.port), Proxy(scene.cluster.postgres.port)
+    redis_.delay_s = 0.03
+    await redis_.start()
+    await postgres.start()
     try:
-        first = scene.cluster.rebuild(proxy.port)
-        await asyncio.sleep(choose.uniform(0.4, 2.0))
+        first = scene.cluster.rebuild(redis_.port, postgres.port)
+        await asyncio.sleep(choose.uniform(0.7, 2.5))
         first.send_signal(signal.SIGSTOP)
-        proxy.cut()
+        postgres.cut()
         try:
             await _ended(scene.cluster.rebuild())
         finally:
             first.send_signal(signal.SIGCONT)
         await _ended(first)
     finally:
-        await proxy.stop()
+        await redis_.stop()
+        await postgres.stop()
 
 
 @kind("worker with a wrong clock", 2)
