@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import msgspec
 from tqdm import tqdm
 
 from server.backends.postgres.pool import AWAY, Connection, prepare
@@ -18,6 +19,10 @@ from server.settings import Settings
 from server.spaces import audit, store
 from server.spaces.audit import Entry
 from server.spaces.origins import change_origins, check_origins
+
+if TYPE_CHECKING:
+    from server.services import Services
+    from server.spaces.space import Space
 
 _ACTOR = "podium, at the command line"
 """Who that is in the audit log: whoever has the database's password."""
@@ -275,13 +280,7 @@ async def rebuild_spaces(settings: Settings, space: str | None) -> None:
 
     try:
         async with open_services(settings) as services:
-            await services.directory.refresh()
-            chosen = [s for s in services.directory.spaces.values() if space in (None, s.public_id)]
-            if not chosen:
-                raise StartError(
-                    f"there is no space {space}" if space else "there is no space yet: run podium migrate"
-                )
-            for one in chosen:
+            for one in await _chosen(services, space):
                 with tqdm(unit="row", desc=f"rebuild {one.public_id}", unit_scale=True) as bar:
 
                     def advance(done: int, total: int, bar: Any = bar) -> None:
@@ -291,6 +290,53 @@ async def rebuild_spaces(settings: Settings, space: str | None) -> None:
                     await rebuild(services.pool, services.redis, one, services.clock, progress=advance, force=True)
     except Unavailable as error:
         raise StartError(f"cannot rebuild: {error}") from error
+
+
+async def list_rejected(settings: Settings, space: str | None, say: Callable[[str], None]) -> None:
+    """Say what Postgres refused, one item a line of JSON."""
+    from server.services import open_services
+    from server.writebehind.rejected import read_rejected
+
+    try:
+        async with open_services(settings) as services:
+            for one in await _chosen(services, space):
+                last = 0
+                while entries := await read_rejected(services.pool, one.id, last):
+                    for entry in entries:
+                        fields = {"space": one.public_id, **entry._asdict()}
+                        say(msgspec.json.encode(fields).decode())
+                    last = entries[-1].id
+    except Unavailable as error:
+        raise StartError(f"cannot list: {error}") from error
+
+
+async def resend_rejected(settings: Settings, space: str | None, say: Callable[[str], None]) -> int:
+    """Write what Postgres refused, and say what became of it; how many items are refused still."""
+    from server.services import open_services
+    from server.writebehind.rejected import resend
+
+    written = refused = 0
+    try:
+        async with open_services(settings) as services:
+            for one in await _chosen(services, space):
+                async for entry, problem in resend(services.pool, services.redis, one):
+                    written += not problem
+                    refused += bool(problem)
+                    if problem:
+                        say(f"item {entry.id} of {entry.user_id}: {problem}")
+    except Unavailable as error:
+        raise StartError(f"cannot go on: {error}; {written:,} items were written") from error
+    say(f"{written:,} items were written, {refused:,} are refused still.")
+    return refused
+
+
+async def _chosen(services: Services, space: str | None) -> list[Space]:
+    """The space of that public id, or all."""
+    await services.directory.refresh()
+    found = [one for one in services.directory.spaces.values() if space in (None, one.public_id)]
+    if not found:
+        raise StartError(f"there is no space {space}" if space else "there is no space yet: run podium migrate")
+    return found
 
 
 async def _space_id(connection: Connection, space: str | None) -> int:

@@ -78,7 +78,7 @@ from server.live.sse import LiveStreams
 from server.services import Services, open_services
 from server.settings import Settings
 from server.telemetry import logs, metrics, set_aside
-from server.telemetry.health import log_state, readiness
+from server.telemetry.health import log_state, readiness, rejected_items
 from server.warm import keep_warm
 
 log = structlog.get_logger(__name__)
@@ -291,5 +291,8 @@ async def _metrics(request: Request) -> Response:
     of_jobs = Counter(entry.job for entries in listed.values() for entry in entries)
     for job in set_aside.JOBS:
         metrics.SET_ASIDE.labels(job).set(of_jobs[job])
+    rejected = await rejected_items(services.pool)
+    for space in services.directory.spaces.values():
+        metrics.REJECTED.labels(space.public_id).set(rejected.get(space.id, 0))
     body, content_type = metrics.exposition()
     return Response(body, headers={"content-type": content_type})

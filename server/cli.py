@@ -186,6 +186,32 @@ def rebuild(space: str | None, yes: bool) -> None:
     _run(admin_tasks.rebuild_spaces(settings, space))
 
 
+@main.group()
+def rejected() -> None:
+    """What was accepted and Postgres refused."""
+
+
+@rejected.command("list")
+@click.option("--space", default=None, help="Public id of the space; default: every space.")
+def list_rejected(space: str | None) -> None:
+    """Print the items, one a line of JSON: when, whose, what (engine/records.py), and why it was refused."""
+    from server import admin_tasks
+
+    _run(admin_tasks.list_rejected(_settings(), space, click.echo))
+
+
+@rejected.command("resend")
+@click.option("--space", default=None, help="Public id of the space; default: every space.")
+def resend_rejected(space: str | None) -> None:
+    """Write the items to Postgres after all, once what was wrong is mended; those that are refused again stay.
+
+    Ends with 1 if there are such.
+    """
+    from server import admin_tasks
+
+    sys.exit(1 if _run(admin_tasks.resend_rejected(_settings(), space, click.echo)) else 0)
+
+
 ROLES = click.Choice(["viewer", "support", "admin"])
 ROLES_HELP = "viewer looks, support helps users, admin may do everything."
 

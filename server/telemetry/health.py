@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, NamedTuple
 
+import asyncpg
 import msgspec
 from redis.exceptions import ResponseError
 
@@ -20,6 +21,10 @@ LOOK_S = 2.0
 REDIS_OLDEST = (7, 0)
 POSTGRES_OLDEST = 150_000
 """``server_version_num`` of the oldest Postgres that Podium is tested with."""
+
+
+REJECTED_MAX = 10_000
+"""Rejected items that are counted; beyond that nobody needs the number."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -52,7 +57,9 @@ async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space], now_ms:
     """
     parts: dict[str, Part] = {}
     warnings: list[str] = []
-    redis_part, postgres = await asyncio.gather(_redis(redis, warnings), _postgres(pool))
+    redis_part, postgres, rejected = await asyncio.gather(
+        _redis(redis, warnings), _postgres(pool), rejected_items(pool)
+    )
     parts["redis"], parts["postgres"] = redis_part, postgres
     if postgres.status == "missing":
         warnings.append("Postgres is away: events are accepted, except for users whose state is not in Redis")
@@ -65,6 +72,12 @@ async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space], now_ms:
         parts["spaces"] = Part("ok")
     if redis_part.status == "ok":
         warnings += set_aside.warnings(await set_aside.read_all(redis, spaces, now_ms))
+    warnings += [
+        f"{rejected[space.id]} accepted items of space {space.public_id} can't be written to Postgres: see"
+        " `podium rejected list`"
+        for space in spaces
+        if space.id in rejected
+    ]
     ready = redis_part.status == "ok" and parts["spaces"].status == "ok"
     return Readiness(ready, parts, tuple(warnings))
 
@@ -107,6 +120,18 @@ async def _postgres(pool: Pool) -> Part:
     if number < POSTGRES_OLDEST:
         return Part("missing", f"Postgres {number // 10_000} is too old: 15 is the oldest")
     return Part("ok")
+
+
+async def rejected_items(pool: Pool) -> dict[int, int]:
+    """How many items Postgres refused, at most ``REJECTED_MAX``, by the space's id; none where it is away."""
+    query = (
+        "SELECT space_id, count(*) FROM (SELECT space_id FROM rejected_entries LIMIT $1) AS few GROUP BY space_id"
+    )
+    try:
+        async with asyncio.timeout(LOOK_S), pool.acquire(timeout=LOOK_S) as connection:
+            return dict(tuple(row) for row in await connection.fetch(query, REJECTED_MAX, timeout=LOOK_S))
+    except (*POSTGRES_AWAY, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.UndefinedTableError):
+        return {}
 
 
 async def log_state(redis: RedisClient, space: Space, now_ms: int) -> LogState | None:

@@ -51,6 +51,12 @@ SET_ASIDE = Gauge(
     ["job"],
     multiprocess_mode="mostrecent",
 )
+REJECTED = Gauge(
+    "podium_rejected_items",
+    "Accepted items that Postgres refused, and that nobody has resent or deleted",
+    ["space"],
+    multiprocess_mode="mostrecent",
+)
 
 
 class CommitObserver:

@@ -11,7 +11,7 @@ import msgspec
 
 from server.engine.records import BoardRecord, GroupMove, LogItem, LogRecord, decode_record
 from server.engine.state import decode_state
-from server.features.leaderboards.ranking import split_board
+from server.features.leaderboards.ranking import BoardName, split_board
 
 
 class Item(NamedTuple):
@@ -88,7 +88,21 @@ class Batch(NamedTuple):
 
 _decode_items = msgspec.msgpack.Decoder(list[LogItem]).decode
 _encode_json = msgspec.json.Encoder().encode
-_day = lru_cache(maxsize=10_000)(date.fromordinal)
+
+
+@lru_cache(maxsize=10_000)
+def _day(ordinal: int) -> date:
+    try:
+        return date.fromordinal(ordinal)
+    except (ValueError, OverflowError) as error:
+        raise msgspec.ValidationError(f"no day has the ordinal {ordinal}") from error
+
+
+def _moment(instant_ms: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(instant_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise msgspec.ValidationError(f"no moment is {instant_ms} ms") from error
 
 
 def read_entry(log_id: str, blob: bytes) -> list[Item]:
@@ -99,7 +113,8 @@ def read_entry(log_id: str, blob: bytes) -> list[Item]:
 def collect(space_id: int, items: Iterable[Item]) -> Batch:
     """The rows of ``items``, which are in the order of the log.
 
-    ``msgspec.DecodeError`` or ``ValueError`` if an item isn't what engine/records.py says.
+    Raises:
+        msgspec.DecodeError: An item isn't what engine/records.py says. Anything else is a fault of ours.
     """
     events: list[tuple[Any, ...]] = []
     states: dict[str, LogItem] = {}
@@ -135,7 +150,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         if event is None:
             continue
         metric, day = event.metric, event.day
-        received_at = datetime.fromtimestamp(event.received_ms / 1000, UTC)
+        received_at = _moment(event.received_ms)
         events.append(
             (
                 space_id,
@@ -159,22 +174,22 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
     return Batch(
         events,
         _user_columns(states),
-        _columns([(*key, *event_) for key, event_ in keys.items()], 5),
-        _columns([(user, metric, _day(day), change) for (user, metric, day), change in days.items()], 4),
-        _columns(boards.entries.values(), 7),
-        _columns(boards.ranks.values(), 8),
-        _columns(boards.left.values(), 4),
-        _columns([(*key, changes) for key, changes in boards.changes.items()], 4),
-        _columns(boards.groups.values(), 7),
-        _columns([(*key, *lived) for key, lived in periods.items() if lived[0]], 6),
-        _columns([key for key, lived in periods.items() if not lived[0]], 3),
-        _columns([(id_, *pause) for id_, pause in pauses.items()], 5),
+        transposed([(*key, *event_) for key, event_ in keys.items()], 5),
+        transposed([(user, metric, _day(day), change) for (user, metric, day), change in days.items()], 4),
+        transposed(boards.entries.values(), 7),
+        transposed(boards.ranks.values(), 8),
+        transposed(boards.left.values(), 4),
+        transposed([(*key, changes) for key, changes in boards.changes.items()], 4),
+        transposed(boards.groups.values(), 7),
+        transposed([(*key, *lived) for key, lived in periods.items() if lived[0]], 6),
+        transposed([key for key, lived in periods.items() if not lived[0]], 3),
+        transposed([(id_, *pause) for id_, pause in pauses.items()], 5),
         _streak_columns(states, streaks),
-        _columns(gained.awards.values(), 10),
-        _columns([(user, system, _day(day), change) for (user, system, day), change in gained.days.items()], 4),
-        _columns([(system, user, total) for (user, system), total in gained.totals.items()], 3),
-        _columns([(one, user, *when) for (one, user), when in gained.completions.items()], 4),
-        _columns(gained.facts, 5),
+        transposed(gained.awards.values(), 10),
+        transposed([(user, system, _day(day), change) for (user, system, day), change in gained.days.items()], 4),
+        transposed([(system, user, total) for (user, system), total in gained.totals.items()], 3),
+        transposed([(one, user, *when) for (one, user), when in gained.completions.items()], 4),
+        transposed(gained.facts, 5),
     )
 
 
@@ -207,6 +222,13 @@ class _Gained:
             self.facts.append((user, fact.at_ms, fact.kind, fact.amount, fact.subject))
 
 
+def _split(board: str) -> BoardName:
+    try:
+        return split_board(board)
+    except ValueError as error:
+        raise msgspec.ValidationError(f"no board is called {board}") from error
+
+
 class _Boards:
     """The rows about boards; the day is that of the event, or a later one that the record names, or that of the
     commit where there is no event."""
@@ -223,7 +245,7 @@ class _Boards:
     ) -> None:
         """The boards of one item."""
         if len(ranks) != 3 * len(boards):
-            raise ValueError(f"{len(ranks)} ranks for {len(boards)} boards")
+            raise msgspec.ValidationError(f"{len(ranks)} ranks for {len(boards)} boards")
         # Where groups are ranked, the place that is kept day by day is the one among all.
         in_groups = {f"{group.board}:{group.group}" for group in groups}
         days = {board.board: board.day for board in boards if board.day}
@@ -235,14 +257,14 @@ class _Boards:
             if board.value is not None and board.board not in in_groups:
                 self._rank(user, board.day or day, board.board, board.value, board.previous, before, after)
         for group in groups:
-            leaderboard, run, _ = split_board(group.board)
+            leaderboard, run, _ = _split(group.board)
             score = float(group.score) if group.score else None
             on = days.get(group.board, day)
             row = (leaderboard, run, group.group, _day(on), group.after, score, group.members)
             self.groups[group.board, group.group, on] = row
 
     def _entry(self, user: str, board: BoardRecord, rank: int) -> None:
-        leaderboard, run, group = split_board(board.board)
+        leaderboard, run, group = _split(board.board)
         key = board.board, user
         if board.value is None:
             self.entries.pop(key, None)
@@ -254,7 +276,7 @@ class _Boards:
     def _rank(
         self, user: str, day: int, board: str, value: int, previous: int | None, before: int, after: int
     ) -> None:
-        leaderboard, run, _ = split_board(board)
+        leaderboard, run, _ = _split(board)
         key = leaderboard, run, user, day
         first = self.ranks.get(key)
         earlier = (before or None, previous) if first is None else (first[5], first[7])
@@ -288,7 +310,7 @@ def _user_columns(states: dict[str, LogItem]) -> Columns:
                 item.state,
             )
         )
-    return _columns(rows, 10)
+    return transposed(rows, 10)
 
 
 def _streak_columns(states: dict[str, LogItem], changed: dict[tuple[str, int], bool]) -> Columns:
@@ -299,8 +321,9 @@ def _streak_columns(states: dict[str, LogItem], changed: dict[tuple[str, int], b
             one = streaks.tracks[track]
             length = one.stretches[-1].length if one.stretches and not lost else 0
             rows.append((track, user, length, one.best))
-    return _columns(rows, 4)
+    return transposed(rows, 4)
 
 
-def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> Columns:
+def transposed(rows: Iterable[tuple[Any, ...]], width: int) -> Columns:
+    """Return the columns of rows of so many values."""
     return list(zip(*rows, strict=True)) or [()] * width

@@ -15,7 +15,7 @@ from server.clock import Clock, stopwatch_s
 from server.core.errors import Unavailable
 from server.spaces.space import Space
 from server.writebehind import store
-from server.writebehind.batches import Item, collect, read_entry
+from server.writebehind.batches import Batch, Item, collect, read_entry
 from server.writebehind.erasing import erase
 from server.writebehind.store import Position, Rejected
 
@@ -29,11 +29,9 @@ REFUSED = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
     msgspec.DecodeError,
-    ValueError,
-    TypeError,
-    OverflowError,
 )
-"""What the values of one item may cause, on either side of the driver; repeating won't cure it."""
+"""What the values of one item may cause: Postgres, or the driver for it, can't take one, or it isn't what
+engine/records.py says; repeating won't cure it. Everything else is a fault of ours, or passes: the log waits."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +79,15 @@ class Read:
             self.last = log_id
 
 
+def _is_ours(error: BaseException | None) -> bool:
+    """Return whether the driver was handed what no item can hold, which it reports like a value out of range."""
+    while error is not None:
+        if isinstance(error, TypeError | AttributeError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 class Flusher:
     """One space's flusher. Any number may run at once: each batch is written by one of them.
 
@@ -106,6 +113,7 @@ class Flusher:
         self._epoch_field = epoch_field
         self._position: Position | None = None
         self._trimmed: Position | None = None
+        self._failing: tuple[str, int] | None = None
 
     async def check(self) -> None:
         """``WentBack`` unless Redis continues what Postgres holds, ``Unavailable`` where one is away."""
@@ -212,12 +220,14 @@ class Flusher:
         if not items:
             return []
         try:
-            batch = collect(self._space.id, items)
+            batch = self._collect(items)
             async with connection.transaction():  # a savepoint: a refusal undoes these items only
                 await store.write(connection, self._space.id, batch)
         except asyncpg.CheckViolationError:
             raise  # only partitions have bounds: one was made meanwhile, and the next attempt goes there
         except REFUSED as error:
+            if _is_ours(error):
+                raise
             if len(items) > 1:
                 middle = len(items) // 2
                 first = await self._write_items(connection, items[:middle])
@@ -225,6 +235,30 @@ class Flusher:
             (log_id, place, item), reason = items[0], f"{type(error).__name__}: {error}"
             return [Rejected(log_id, place, item.user, item.record, item.state, reason)]
         return []
+
+    def _collect(self, items: list[Item]) -> Batch:
+        """Return the rows of items. What fails by a fault of ours is logged with the first item that it fails at:
+        nothing is flushed until that is mended, or the item set aside."""
+        try:
+            return collect(self._space.id, items)
+        except REFUSED:
+            raise
+        except Exception:
+            for log_id, place, item in items:
+                try:
+                    collect(self._space.id, [Item(log_id, place, item)])
+                except Exception:
+                    if self._failing != (log_id, place):
+                        self._failing = (log_id, place)
+                        log.exception(
+                            "log_item_failed",
+                            space=self._space.public_id,
+                            user=item.user,
+                            log_id=log_id,
+                            item=place,
+                        )
+                    raise
+            raise
 
     async def _trim(self, position: Position) -> bool:
         """Have Redis forget what is flushed; False if it already has."""

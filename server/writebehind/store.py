@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import asyncpg
+
 from server.backends.postgres.pool import PoolConnection
 from server.writebehind.batches import EVENT_COLUMNS, Batch
 
@@ -162,9 +164,16 @@ Texts go as they are, so that nobody has to quote them."""
 
 
 async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None:
-    """Add a batch to every table."""
+    """Add a batch to every table.
+
+    Raises:
+        asyncpg.DataError: The driver or Postgres can't take a value.
+    """
     if batch.events:
-        await connection.copy_records_to_table("events", records=batch.events, columns=EVENT_COLUMNS)
+        try:
+            await connection.copy_records_to_table("events", records=batch.events, columns=EVENT_COLUMNS)
+        except (ValueError, OverflowError) as error:  # of other statements' values the driver says it by itself
+            raise asyncpg.DataError(f"invalid input for a column of events: {error}") from error
         days = Counter(event[_RECEIVED_AT].date() for event in batch.events)
         await connection.execute(_COUNT_DAYS, space_id, list(days), list(days.values()))
     columns = (

@@ -8,15 +8,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
+import structlog
 
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
 from server.core.errors import Unavailable
 from server.engine.records import LogRecord, encode_record
 from server.spaces.space import Space
-from server.writebehind import store
+from server.writebehind import batches, store
+from server.writebehind.batches import Batch
 from server.writebehind.flusher import PAGE_ENTRIES, Flushed, Flusher, WentBack
 from server.writebehind.partitions import create_partitions
 from tests.conftest import EPOCH, SettableClock
@@ -256,7 +259,8 @@ from server.backends.postgres.pool import open_pool
 from server.backends.redis.client import RedisClient
 from server.clock import system_clock
 from server.spaces.directory import Directory
-from server.writebehind import store
+from server.writebehind import batches, store
+from server.writebehind.batches import Batch
 from server.writebehind.flusher import Flusher
 
 async def main(redis_url, database_url):
@@ -345,6 +349,52 @@ async def test_flush_rejects_the_bad_item_alone(
     assert await log_length(redis_client, space) == 1
     assert flusher.stats.rejected == len(bad) + 2
     assert await pool.fetchval("SELECT count(*) FROM users") == 2
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError, KeyError])
+async def test_a_fault_of_ours_stops_the_flusher_and_keeps_the_log(
+    pool: Pool, poster: Poster, make: Make, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    for user in ("ann", "poison", "bob"):
+        await poster.post(poster.event(user, 1))
+    flusher, add = make(), batches._Boards.add
+
+    def failing(self: Any, user: str, *rest: Any) -> None:
+        if user == "poison":
+            raise error("a fault of ours")
+        add(self, user, *rest)
+
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+        patch.setattr(batches._Boards, "add", failing)
+        for _ in range(2):
+            with pytest.raises(error, match="a fault of ours"):
+                await flusher.flush()
+    assert [(entry["event"], entry["user"]) for entry in logs] == [("log_item_failed", "poison")]
+    assert await totals(pool) == {}
+    assert await drain(flusher) == 3
+    assert await totals(pool) == {"ann": 1000, "bob": 1000, "poison": 1000}
+    assert await pool.fetchval("SELECT count(*) FROM rejected_entries") == 0
+
+
+@pytest.mark.parametrize("table", ["users", "events"])
+async def test_what_no_item_can_hold_is_a_fault_of_ours(
+    pool: Pool, poster: Poster, make: Make, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """The driver is handed a value of a wrong type."""
+    await poster.post(poster.event("ann", 1))
+    flusher, write = make(), store.write
+
+    async def wrong(connection: Any, space_id: int, batch: Batch) -> None:
+        users = [(object(),), *batch.users[1:]]
+        events = [(space_id, event[1], object(), *event[3:]) for event in batch.events]
+        await write(connection, space_id, batch._replace(**{table: users if table == "users" else events}))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write", wrong)
+        with pytest.raises((asyncpg.DataError, TypeError)):
+            await flusher.flush()
+    assert await drain(flusher) == 1
+    assert await pool.fetchval("SELECT count(*) FROM rejected_entries") == 0
 
 
 async def test_a_user_whose_item_was_rejected_goes_on(
