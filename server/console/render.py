@@ -27,6 +27,11 @@ def number(value: Any) -> str:
     return f"{value:,.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
 
 
+def rounded(value: float) -> str:
+    """A number for people with at most two decimals: the average of a group."""
+    return number(round(float(value), 2))
+
+
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 """Control characters, and those that turn the direction of what follows them."""
 
@@ -38,6 +43,7 @@ def plain(text: str) -> Markup:
 
 _templates.filters["plain"] = plain
 _templates.filters["number"] = number
+_templates.filters["rounded"] = rounded
 _templates.filters["zip_with"] = lambda one, other: list(zip(one, other, strict=True))
 
 

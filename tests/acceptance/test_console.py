@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
+from tests.acceptance import axe
 from tests.acceptance.browser import PATIENCE_MS, open_page
-from tests.acceptance.js_sdk import FOLDER, needed
+from tests.acceptance.js_sdk import needed
 from tests.acceptance.stack import Board, Stack
 from tests.waiting import until
 
@@ -24,9 +25,7 @@ pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.asyncio(loop_scope="
 
 DAYS = 42
 LOST_AGO = 3
-AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-"""Tags of axe's rules for WCAG up to 2.2, level AA."""
-LOOKS = (("light", AA), ("dark", ["color-contrast"]))
+LOOKS = (("light", axe.AA), ("dark", axe.COLOURS))
 COLOURFUL = {"overview", "users", "user", "action", "leaderboard"}
 """Pages that between them have every colour."""
 
@@ -160,13 +159,9 @@ async def test_every_page_passes_axe_and_fits(browser: Browser, stack: Stack) ->
         for name, path in pages.items():
             await page.goto(stack.url + path)
             await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-            await page.add_script_tag(path=FOLDER / "node_modules" / "axe-core" / "axe.min.js")
             for look, rules in LOOKS if name in COLOURFUL else LOOKS[:1]:
                 await page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
-                found = await page.evaluate("rules => axe.run(document, {runOnly: rules})", rules)
-                problems = {
-                    one["id"]: [node["html"][:120] for node in one["nodes"]] for one in found["violations"]
-                }
+                problems = await axe.problems(page, rules)
                 assert problems == {}, (look, name, json.dumps(problems, indent=1))
                 await picture(page, f"{name}-{look}")
             await page.set_viewport_size({"width": 360, "height": 740})

@@ -12,7 +12,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Route, WebSocket, expect
 
+from tests.acceptance import axe
 from tests.acceptance.browser import PATIENCE_MS, open_page
+from tests.acceptance.js_sdk import needed
 from tests.acceptance.stack import Stack, post
 from tests.waiting import until
 
@@ -66,6 +68,49 @@ async def test_every_state_is_shown(gallery: Page) -> None:
     # Below a phone's width nothing sticks out.
     await gallery.set_viewport_size({"width": 320, "height": 800})
     assert await gallery.evaluate("document.documentElement.scrollWidth") == 320
+
+
+@pytest.mark.parametrize(("look", "rules"), [("light", axe.AA), ("dark", axe.COLOURS)])
+async def test_every_state_passes_axe(browser: Browser, stack: Stack, look: Any, rules: tuple[str, ...]) -> None:
+    """Rows that flash are tested apart, by their colours."""
+    needed("axe-core")
+    async with open_page(
+        browser,
+        f"{stack.url}/gallery/",
+        bypass_csp=True,
+        color_scheme=look,
+        reduced_motion="reduce",
+        locale="en-US",
+    ) as page:
+        await expect(widget(page, "offline")).to_have_attribute("data-state", "offline", timeout=PATIENCE_MS)
+        await expect(widget(page, "around")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
+        assert await axe.problems(page, rules) == {}
+
+
+async def test_the_script_may_be_there_twice(page: Page, stack: Stack) -> None:
+    """Two addresses are two modules; both have their exports, and the same words."""
+    board = await stack.board(public=True)
+    shown = await place(page, board=board.key)
+    await expect(shown).to_have_attribute("data-state", "empty", timeout=PATIENCE_MS)
+    same = await page.evaluate(
+        """async () => {
+            const one = await import("/widget/podium-leaderboard.js");
+            const two = await import("/widget/podium-leaderboard.js?copy");
+            const same = one.PodiumLeaderboard.texts === two.PodiumLeaderboard.texts;
+            return same && two.LiveClient !== one.LiveClient;
+        }"""
+    )
+    assert same
+
+
+@pytest.mark.parametrize("lang", ["en_US", "de_DE.UTF-8", "no such language"])
+async def test_languages_as_servers_write_them(page: Page, stack: Stack, lang: str) -> None:
+    board = await stack.board(public=True)
+    async with stack.http() as http:
+        await post(http, board.metric, "ann", 1234.5)
+    shown = await place(page, board=board.key, lang=lang)
+    value = "1.234,5" if lang.startswith("de") else "1,234.5"
+    await expect(shown.locator("[part=value]")).to_have_text(value, timeout=PATIENCE_MS)
 
 
 async def test_right_to_left(gallery: Page) -> None:

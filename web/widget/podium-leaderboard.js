@@ -6,7 +6,7 @@
 import { LiveClient, LiveError, nextBoard } from "../shared/live.js";
 import { RowList, make, who } from "./rows.js";
 import { STYLE } from "./style.js";
-import { TEXTS, Words, explain, staysTrueMs } from "./words.js";
+import { TEXTS, Words, explain, localeOf, staysTrueMs } from "./words.js";
 
 /** The server's largest window. */
 const LIMIT_MAX = 500;
@@ -14,16 +14,19 @@ const LIMIT_MAX = 500;
 const SPOKEN_EVERY_MS = 10_000;
 const AROUND = 2;
 
-const sheet = new CSSStyleSheet();
-sheet.replaceSync(STYLE);
+const NAME = "podium-leaderboard";
 
-export class PodiumLeaderboard extends HTMLElement {
+// A server that renders pages imports this module, too: there it defines nothing, and harms nothing.
+const sheet = globalThis.CSSStyleSheet && new CSSStyleSheet();
+sheet?.replaceSync(STYLE);
+
+export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
   static observedAttributes = [
     "src", "board", "run", "group", "groups", "limit", "interval", "user", "around", "token", "token-url", "lang",
   ];
 
-  /** The words of every widget of the page. */
-  static texts = { ...TEXTS };
+  /** The words of every widget of the page: where a page loads the script twice, both copies have the same. */
+  static texts = globalThis.customElements?.get(NAME)?.texts ?? { ...TEXTS };
 
   #title = make("h2", { part: "title", id: "title", dir: "auto" });
   #status = make("div", { part: "status", role: "status" });
@@ -127,7 +130,7 @@ export class PodiumLeaderboard extends HTMLElement {
     const src = this.getAttribute("src");
     const board = this.getAttribute("board");
     const texts = PodiumLeaderboard.texts;
-    this.#words = new Words(texts, this.getAttribute("lang") || undefined);
+    this.#words = new Words(texts, localeOf(this.getAttribute("lang")));
     this.#title.textContent = board || texts.untitled;
     this.#details.textContent = "";
     if (!src || !board) {
@@ -310,4 +313,5 @@ export class PodiumLeaderboard extends HTMLElement {
   }
 }
 
-customElements.define("podium-leaderboard", PodiumLeaderboard);
+// The first copy serves all elements of the page; a second one is there for its exports.
+if (globalThis.customElements && !customElements.get(NAME)) customElements.define(NAME, PodiumLeaderboard);

@@ -8,7 +8,8 @@ const MOVE_SHOWN_MS = 5000;
 const AVATAR = "avatar";
 const PICTURE = /^(https:|data:image\/)/;
 
-const stillness = matchMedia("(prefers-reduced-motion: reduce)");
+// A server that renders pages imports the module, too, and has no screen.
+const stillness = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)") ?? { matches: false };
 
 /** An element with properties and children; names reach the page only as text. */
 export function make(tag, { part, ...properties } = {}, ...children) {
@@ -56,7 +57,10 @@ class Row {
     this.#rank.textContent = words.number(rank);
     this.#name.textContent = name || who(row);
     this.#you.textContent = mine && row.userId ? ` ${texts.you}` : "";
-    this.#value.textContent = words.number(value);
+    // The average of a group has any number of decimals; whoever wants them all finds them.
+    const exact = words.number(value);
+    this.#value.textContent = members === undefined ? exact : words.rounded(value);
+    this.#value.title = this.#value.textContent === exact ? "" : exact;
     const { [AVATAR]: picture = "", ...others } = attributes;
     const extra = members === undefined ? Object.values(others) : [texts.members(members, words.number(members))];
     this.#extra.textContent = extra.filter(Boolean).join(" · ");

@@ -35,8 +35,8 @@ h2 { flex: 1 1 auto; margin: 0; font-size: 1.1rem; overflow-wrap: anywhere; }
 :host([data-run=final]:is([data-state=live], [data-state=empty])) [role=status]::before { background: currentColor; }
 :host([data-state=error]) [role=status]::before { border-color: var(--_down); border-radius: 0; }
 [part=details] { flex-basis: 100%; margin: 0; color: var(--_muted); font-size: .8rem; }
-ol { position: relative; margin: 0; padding: 0; list-style: none; transition: opacity .3s; }
-:host([data-state=offline]) ol { opacity: .55; }
+ol { position: relative; margin: 0; padding: 0; list-style: none; }
+:host([data-state=offline]) ol { color: var(--_muted); filter: grayscale(1); }
 [part=around] { border-top: 3px double var(--_line); }
 [part=around] li:first-child { border-top: 0; }
 li {

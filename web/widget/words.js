@@ -79,15 +79,26 @@ export function explain({ code, message }, board, texts) {
   }
 }
 
+/** The language tag of an attribute: `en_US` as many servers write it is `en-US`; one that is none is undefined. */
+export function localeOf(lang) {
+  try {
+    return Intl.getCanonicalLocales((lang ?? "").trim().replace(/[.@].*/, "").replaceAll("_", "-"))[0];
+  } catch {
+    return undefined;
+  }
+}
+
 /** Words, numbers and dates for one reader; without a locale the browser's. */
 export class Words {
   constructor(texts, locale) {
     this.texts = texts;
     const numbers = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
+    const rounded = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
     const relative = new Intl.RelativeTimeFormat(locale);
     // A run is dates, not instants: shown as they are, in no time zone.
     const dates = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
     this.number = (value) => numbers.format(value);
+    this.rounded = (value) => rounded.format(value);
     this.days = (start, end) => dates.formatRange(new Date(start), new Date(end));
     this.in = ({ amount, unit }) => relative.format(amount, unit);
   }

@@ -1,21 +1,70 @@
 """Runs the tests of the scripts in web/ in Node's own test runner."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from server.app import web_folder
+from server.http.widget import join
+
 TESTS = sorted(Path(__file__).parent.glob("*.test.mjs"))
 
 
-@pytest.mark.parametrize("tests", TESTS, ids=lambda path: path.name)
-def test_scripts(tests: Path) -> None:
+SOURCE = re.compile(r'from "(?:\.\./){3}web/(?:shared|widget)/\w+\.js"')
+
+
+def _run(*arguments: str | Path) -> str:
+    """Run node; its output."""
     node = shutil.which("node")
     if node is None and os.environ.get("CI") == "true":
         pytest.fail("node is missing: install the package nodejs")
     if node is None:
         pytest.skip("node is missing: install the package nodejs")
-    run = subprocess.run([node, "--test", tests], capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run([node, *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+@pytest.mark.parametrize("tests", TESTS, ids=lambda path: path.name)
+def test_scripts(tests: Path) -> None:
+    _run("--test", tests)
+
+
+@pytest.mark.parametrize("tests", TESTS, ids=lambda path: path.name)
+def test_the_served_file_does_as_the_sources(tests: Path, tmp_path: Path) -> None:
+    """The same tests on the one file that pages load."""
+    (tmp_path / "served.mjs").write_bytes(join(web_folder()))
+    script, replaced = SOURCE.subn('from "./served.mjs"', tests.read_text())
+    assert replaced
+    copy = tmp_path / tests.name
+    copy.write_text(script)
+    _run("--test", copy)
+
+
+def test_the_served_file_says_what_the_sources_say(tmp_path: Path) -> None:
+    """Every text of words.js, blanks between the words included."""
+    (tmp_path / "served.mjs").write_bytes(join(web_folder()))
+    say = """
+const [, file] = process.argv.slice(1);
+const { TEXTS, Words } = await import(file);
+const words = new Words(TEXTS, "en-US");
+const said = Object.entries(TEXTS).flatMap(([name, text]) => typeof text === "string"
+  ? [[name, text]] : [[name, text("a", "b", "c")], [name, text()]]);
+said.push(["move", words.move(2, 3, "Dmitri"), words.move(2, 3), words.move(3, 2), words.move(null, 1)]);
+process.stdout.write(JSON.stringify(said));
+"""
+    sources = _run("--input-type=module", "-e", say, "-", str(web_folder() / "widget" / "words.js"))
+    served = _run("--input-type=module", "-e", say, "-", str(tmp_path / "served.mjs"))
+    assert json.loads(served) == json.loads(sources)
+    assert "Dmitri passed you. You are down from rank 2 to 3." in sources
+
+
+def test_a_server_that_renders_pages_imports_the_file_without_harm(tmp_path: Path) -> None:
+    (tmp_path / "served.mjs").write_bytes(join(web_folder()))
+    show = "const found = await import(process.argv[2]); console.log(Object.keys(found).join());"
+    assert "PodiumLeaderboard" in _run("--input-type=module", "-e", show, "-", str(tmp_path / "served.mjs"))

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { TEXTS, Words, amountOf, endOfDayMs, explain, staysTrueMs } from "../../../web/widget/words.js";
+import { TEXTS, Words, amountOf, endOfDayMs, explain, localeOf, staysTrueMs } from "../../../web/widget/words.js";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -10,6 +10,19 @@ const DAY = 24 * HOUR;
 const words = new Words(TEXTS, "en-US");
 const board = (run, more = {}) => ({ leaderboard: { metricName: "Words" }, participants: 1204, run, ...more });
 const live = { start: "2026-11-23", end: "2026-11-24", state: "live" };
+
+test("a language as servers write it is a language tag, and what is none is left to the browser", () => {
+  for (const [lang, expected] of [
+    ["en_US", "en-US"], ["de_DE.UTF-8", "de-DE"], ["pt-br", "pt-BR"], ["sr_RS@latin", "sr-RS"], [" fr ", "fr"],
+    ["", undefined], [null, undefined], ["english please", undefined], ["-", undefined],
+  ]) assert.equal(localeOf(lang), expected, String(lang));
+});
+
+test("the average of a group is rounded, a score is not", () => {
+  assert.equal(words.rounded(23679.363636), "23,679.36");
+  assert.equal(words.rounded(23679), "23,679");
+  assert.equal(words.number(23679.363636), "23,679.363636");
+});
 
 test("amounts are rounded down, in the largest unit of which two are left", () => {
   const said = (ms) => { const found = amountOf(ms); return found && `${found.amount} ${found.unit}`; };
