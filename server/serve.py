@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import tempfile
+from functools import partial
+from typing import cast
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from server.core.errors import StartError
-from server.http.transport import DirectWebSocket, JoinedProtocol
+from server.http.connections import ConnectionLimits, Connections
+from server.http.transport import JoinedProtocol
+from server.http.websocket import DirectWebSocket
 from server.settings import Settings
 
 GRACE_S = 2
 """What a stop waits for requests under way; viewers were told before (close code 3001)."""
+HEADERS = [("X-Content-Type-Options", "nosniff")]
+"""Of every answer."""
 BACKLOG = 4_096
 """Connections that the kernel holds while 5,000 viewers connect at once."""
 
@@ -25,6 +32,16 @@ def serve(settings: Settings, app: str = "server.app:app_from_environment") -> i
     ``app`` is a factory as ``module:function``, imported only where it runs: with several processes the first one
     only minds the others. The benchmark compares with a smaller one on the same settings.
     """
+    connections = Connections(
+        ConnectionLimits(
+            head_bytes=settings.head_limit,
+            head_s=settings.head_timeout,
+            body_s=settings.body_timeout,
+            per_address=settings.connections_per_address,
+            first_frame_bytes=settings.socket_first_limit,
+            trusted_proxies=settings.trusted_proxies,
+        )
+    )
     config = uvicorn.Config(
         app,
         factory=True,
@@ -32,14 +49,16 @@ def serve(settings: Settings, app: str = "server.app:app_from_environment") -> i
         port=settings.port,
         workers=settings.web_workers,
         loop="uvloop",
-        http=JoinedProtocol,
-        ws=DirectWebSocket,
+        # uvicorn calls these like the classes that it asks for; with several processes they are pickled.
+        http=cast(type[asyncio.Protocol], partial(JoinedProtocol, connections=connections)),
+        ws=cast(type[asyncio.Protocol], partial(DirectWebSocket, connections=connections)),
         ws_max_size=settings.socket_limit,
         # The protocol has its own ping (realtime.md), and compressing small frames costs more than it saves.
         ws_ping_interval=None,
         ws_per_message_deflate=False,
         access_log=False,
         log_config=None,
+        headers=HEADERS,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,

@@ -59,6 +59,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_limit: Annotated[
         int, Meta(ge=1_000, le=100_000_000, description="Largest body of a batch of events in bytes.")
     ] = 4_000_000
+    head_limit: Annotated[
+        int,
+        Meta(
+            ge=32_768,
+            le=1_000_000,
+            description="Largest head (request line and headers) of a request in bytes; more is 431.",
+        ),
+    ] = 65_536
+    head_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3_600,
+            description="Seconds that a connection may be silent before its first request, and that a head may "
+            "take; then it is closed, with 408 if something came. 0: any time.",
+        ),
+    ] = 10
+    body_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds that a request's body may take to arrive; then 408. 0: any time.",
+        ),
+    ] = 60
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Connections of any kind that a web process holds open for one IPv4 address or IPv6 /64 "
+            "network; more are closed with 429. Those of `PODIUM_TRUSTED_PROXIES` are not counted. 0: any number.",
+        ),
+    ] = 12_000
     multi_tenancy: Annotated[
         bool,
         Meta(
@@ -112,6 +145,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     socket_limit: Annotated[
         int, Meta(ge=1_000, le=16_000_000, description="Largest WebSocket message from a client, in bytes.")
     ] = 4_000_000
+    socket_first_limit: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=16_000_000,
+            description="The same of a connection before `connect`, and of one without a key or token that may "
+            "write events.",
+        ),
+    ] = 65_536
     live_per_address: Annotated[
         int,
         Meta(

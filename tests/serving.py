@@ -8,11 +8,13 @@ from typing import Any
 
 import uvicorn
 
+from server.serve import HEADERS
+
 
 @asynccontextmanager
 async def serving(app: Any, **options: Any) -> AsyncIterator[str]:
     """The address that it listens on."""
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, **options)
+    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, headers=HEADERS, **options)
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from server.http.transport import text_frame
+from server.http.websocket import text_frame
 from server.live.protocol import CloseCode
 
 OUTBOX_MAX = 256 * 1024
 """Characters that may wait for a client. Past them it skips frames, and its commands are not read."""
 
 Direct = Callable[[bytes], bool]
-"""Writes a WebSocket frame past ASGI; False where that isn't possible now (http/transport.py)."""
+"""Writes a WebSocket frame past ASGI; False where that isn't possible now (http/websocket.py)."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

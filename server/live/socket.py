@@ -13,7 +13,7 @@ import structlog
 
 from server.clock import Clock
 from server.core.errors import PodiumError
-from server.http.transport import DIRECT
+from server.http.websocket import DIRECT
 from server.live import access, protocol
 from server.live.access import Grant, Spaces
 from server.live.channels import (

@@ -6,7 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import jwt
 import msgspec
@@ -19,8 +20,10 @@ from server.backends.redis.client import RedisClient
 from server.clock import Clock
 from server.core.errors import Unauthorized
 from server.engine.records import LogItem
+from server.http.connections import ConnectionLimits, Connections
 from server.http.endpoints import Raw
-from server.http.transport import DirectWebSocket, JoinedProtocol
+from server.http.transport import JoinedProtocol
+from server.http.websocket import DirectWebSocket
 from server.intake.answers import encode_answer, logged_response
 from server.live.hub import Hub
 from server.live.limits import Door, Limits
@@ -128,7 +131,9 @@ class Live:
         hub_later: Timers | None,
         limits: Limits | None = None,
         proxies: str = "",
+        connections: ConnectionLimits | None = None,
     ) -> None:
+        self.connections = Connections(connections or ConnectionLimits())
         self.space = space
         self.posts = Posts()
         self.thawing = _nobody_is_cold
@@ -165,8 +170,8 @@ class Live:
             port=0,
             lifespan="off",
             log_config=None,
-            http=JoinedProtocol,
-            ws=DirectWebSocket,
+            http=cast(type[asyncio.Protocol], partial(JoinedProtocol, connections=self.connections)),
+            ws=cast(type[asyncio.Protocol], partial(DirectWebSocket, connections=self.connections)),
             ws_max_size=FRAME_MAX,
             proxy_headers=bool(self.proxies),
             forwarded_allow_ips=self.proxies,
