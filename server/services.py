@@ -133,7 +133,7 @@ class Services:
             log_limit=self.settings.log_limit,
             observer=CommitObserver(),
         )
-        intake = Intake(space, batcher, self.redis, self.pool)
+        intake = Intake(space, batcher, self.redis, self.pool, self.clock)
         self._intakes[space.id] = intake
         return intake
 

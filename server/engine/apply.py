@@ -23,6 +23,7 @@ from server.engine.inputs import (
     Fill,
     GivePoints,
     Input,
+    MoveOlder,
     RemoveStanding,
     Reward,
     Tick,
@@ -89,6 +90,8 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
         return _correct(turn, input_)
     if isinstance(input_, Fill):
         return _fill(turn, input_)
+    if isinstance(input_, MoveOlder):
+        return _move_older(turn, input_)
     if isinstance(input_, ChangeStreak):
         return _change_streak(turn, input_)
     if isinstance(input_, ChangePreferences):
@@ -349,6 +352,8 @@ def _correct(turn: Turn, command: Correction) -> Applied:
     metric = index.metric_by_number.get(command.metric)
     if metric is None:
         raise Unprocessable("the event's metric has been deleted")
+    kept = turn.boards
+    turn.recall(command.held)
     turn.at(command.at_ms)
     turn.day = command.day
     turn.source, turn.by_event = command.id, True
@@ -384,7 +389,21 @@ def _correct(turn: Turn, command: Correction) -> Applied:
     fields: dict[str, Any] = {}
     if metric.max_per_day is not None and command.units < 0:
         fields["gained"] = _gained(turn, metric, command.units, turn.old.newest_ms)
+    if command.held:
+        turn.let_go(kept)
     return _end(turn, record, metric, **fields)
+
+
+def _move_older(turn: Turn, command: MoveOlder) -> Applied:
+    kept = turn.boards
+    held = {board: standing for board, standing in command.held.items() if board not in kept}
+    turn.recall(held)
+    if command.attributes is None:
+        turn.move(dict.fromkeys(held))
+    else:
+        turn.move(leaderboards.regroup(turn.index.leaderboard_by_number, held, command.attributes))
+    turn.let_go(kept)
+    return _end(turn)
 
 
 def _fill(turn: Turn, command: Fill) -> Applied:

@@ -50,21 +50,24 @@ class ChangeUser(msgspec.Struct, frozen=True, gc=False):
 
 
 class Erase(msgspec.Struct, frozen=True, gc=False):
-    """Forget a user: off every board, and nothing stays."""
+    """Forget a user: off every board, and nothing stays. With ``read_at`` the state must still have this token."""
 
     user: str
     received_ms: int
+    read_at: str = ""
 
 
 class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
     """Take a user off a leaderboard (its number), or off one run of it. ``block`` true also bars the user from it;
-    false takes nobody off, and lifts that; None leaves it as it is."""
+    false takes nobody off, and lifts that; None leaves it as it is. With ``read_at`` the state must still have
+    this token."""
 
     user: str
     leaderboard: int
     run: str | None
     received_ms: int
     block: bool | None = None
+    read_at: str = ""
 
     @property
     def blocks(self) -> str:
@@ -77,7 +80,8 @@ class Correction(msgspec.Struct, frozen=True):
     that it ``corrects`` (contract.md, section 16: negative events).
 
     ``standings`` are those that the remaining events give on boards of the best and of the last score
-    (rules.reread), as of the state with the token ``read_at``: the state must still have it.
+    (rules.reread), as of the state with the token ``read_at``: the state must still have it. ``held`` are the
+    user's standings, by board, in runs of the day that the state has let go of.
     """
 
     id: str
@@ -90,6 +94,19 @@ class Correction(msgspec.Struct, frozen=True):
     corrects: str
     received_ms: int
     standings: dict[str, Standing | None]
+    read_at: str
+    attributes: dict[str, str] | None = None
+    held: dict[str, Standing] = {}
+
+
+class MoveOlder(msgspec.Struct, frozen=True):
+    """Take a user off boards that the state has let go of, or, with ``attributes``, to the boards of the groups
+    that those put the user in. ``held`` are the standings there, as of the state with the token ``read_at``: the
+    state must still have it."""
+
+    user: str
+    held: dict[str, Standing]
+    received_ms: int
     read_at: str
     attributes: dict[str, str] | None = None
 
@@ -179,6 +196,7 @@ Input = (
     | Erase
     | RemoveStanding
     | Correction
+    | MoveOlder
     | Fill
     | ChangeStreak
     | ChangePreferences

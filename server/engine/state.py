@@ -8,7 +8,7 @@ from server.features.leaderboards.model import Standing
 from server.features.streaks.model import Streaks, Wishes
 from server.features.users.model import Profile
 
-STATE_FORMAT = 3
+STATE_FORMAT = 4
 """Version of the blob's layout. Raise it when a field is added; a reader fills the new field's default."""
 
 
@@ -30,7 +30,8 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     leaderboard's number to the last run whose reward the user was given. ``gained`` has, for metrics with a most
     for a day, by number, what was gained on the last local days. ``taken`` is what a metric's trigger that takes
     points really took, by its number: no more is given back. ``newest`` is the time (ms) of the newest event of
-    each metric, by number.
+    each metric, by number. ``older`` maps a leaderboard's number to the newest run, not final then, whose
+    standings the state has let go of (``boards`` has the recent runs only; Postgres has all).
     """
 
     profile: Profile
@@ -56,6 +57,7 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     gained: dict[int, dict[int, int]] = {}
     taken: dict[int, int] = {}
     newest: dict[int, int] = {}
+    older: dict[int, str] = {}
 
     def achieved_ms(self, achievement: int) -> int | None:
         """The instant at which an achievement, by its number, was completed; None if it was not."""

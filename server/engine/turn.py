@@ -6,7 +6,7 @@ state that it began with is never changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from hashlib import sha1
 from typing import Any
@@ -122,6 +122,16 @@ class Turn:
             self.due_moved = True
         if profile.attributes != before.attributes and self.boards:
             self.move(leaderboards.regroup(self.index.leaderboard_by_number, self.boards, profile.attributes))
+
+    def recall(self, held: Mapping[str, Standing]) -> None:
+        """Know again of standings that the state has let go of."""
+        if held:
+            self.old = _replace(self.old, boards={**held, **self.old.boards})
+            self.boards = {**held, **self.boards}
+
+    def let_go(self, kept: Collection[str]) -> None:
+        """Let go again of the standings in older runs, all but the boards that the state ``kept``."""
+        self.dropped += [board for board in self.boards if board not in kept and is_ranked(board)]
 
     def move(self, changes: leaderboards.Changes) -> None:
         """Change standings."""
@@ -356,8 +366,9 @@ class Turn:
 
     def state(self, **fields: Any) -> UserState:
         """The state as it is now, with these fields besides."""
-        boards = self.boards
+        boards, older = self.boards, self.old.older
         if self.dropped:
+            older = leaderboards.older_runs(self.index.leaderboard_by_number, older, self.dropped)
             boards = {board: standing for board, standing in boards.items() if board not in self.dropped}
         found: UserState = _replace(
             self.old,
@@ -372,6 +383,7 @@ class Turn:
             wishes=self.wishes,
             carried_ms=self.carried_ms,
             carried_day=self.carried_day,
+            older=older,
             **fields,
         )
         return found

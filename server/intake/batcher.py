@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import structlog
@@ -27,7 +27,8 @@ from server.core.errors import (
     Unprocessable,
 )
 from server.engine.apply import Applied, apply
-from server.engine.inputs import Correction, Event, Fill, Input, Tick
+from server.engine.inputs import Correction, Erase, Event, Fill, Input, MoveOlder, RemoveStanding, Tick
+from server.engine.older import moves_older
 from server.engine.records import GroupMove
 from server.engine.state import UserState
 from server.intake import commit
@@ -56,13 +57,18 @@ THAWS = 5
 
 class Outcome(NamedTuple):
     """An accepted input: what it concluded and where the user and the user's groups stand; or, where ``replayed``,
-    the state now."""
+    the state now. ``token`` is that of the state that was written, for what may only follow on just this one."""
 
     applied: Applied | None
     state: UserState | None
     placings: list[Placing]
     groups: Sequence[GroupMove] = ()
     replayed: bool = False
+    token: str = ""
+
+
+_READ_BEFORE = Correction | Erase | Fill | MoveOlder | RemoveStanding | Tick
+"""Inputs that may name the token of the state that they were made from."""
 
 
 class Observer(Protocol):
@@ -93,7 +99,7 @@ class _Pending:
     """One input on its way."""
 
     __slots__ = (
-        *("accepted", "checked", "done", "group", "input"),
+        *("accepted", "checked", "done", "group", "input", "moved"),
         *("position", "queue", "seen", "started_s", "thaws", "tries"),
     )
 
@@ -107,6 +113,7 @@ class _Pending:
         self.thaws = 0
         self.accepted = False
         self.checked = False
+        self.moved = False
         self.seen = False
         self.done = False
 
@@ -155,6 +162,8 @@ class Batcher:
         self._queue_limit = queue_limit
         self._log_limit = log_limit
         self._observer = observer
+        self.regroup: Callable[[str, dict[str, str]], Awaitable[None]] = _no_older
+        """Moves a user in the runs that the state has let go of to the groups of other attributes."""
         self._single: deque[_Pending] = deque()
         self._bulk: deque[_Pending] = deque()
         self._process = secrets.token_urlsafe(9)
@@ -183,6 +192,10 @@ class Batcher:
         """Hold a state that was read elsewhere, unless one is held: what follows need not read it from Redis."""
         if self._states.known(user) == ("", None):
             self._states.put(user, token, state)
+
+    async def thaw(self, users: list[str]) -> None:
+        """Have the states of cold users put back into Redis; ``Unavailable`` where Postgres is away."""
+        await self._states.thaw(users)
 
     async def drain(self) -> None:
         """Wait until nothing is in flight. New inputs are still taken."""
@@ -273,7 +286,7 @@ class Batcher:
                 seen.append(pending)
                 continue
             try:
-                if isinstance(input_, Correction | Fill | Tick) and input_.read_at not in ("", expected):
+                if isinstance(input_, _READ_BEFORE) and input_.read_at not in ("", expected):
                     raise Conflict("the user's score is changing, try again")
                 applied = apply(index, state, input_, gen)
                 token = f"{self._process}.{self._calls}.{len(entries)}"
@@ -311,17 +324,46 @@ class Batcher:
         asking: dict[str, list[_Pending]] = {}
         for pending in batch:
             user = pending.input.user
-            if user in self._aside:
+            if isinstance(pending.input, MoveOlder):
+                # Others of the user may be aside and wait for just this one.
+                if user in cold:
+                    pending.finish(Conflict("the user's state was evicted, try again"))
+                else:
+                    ready.append(pending)
+            elif user in self._aside:
                 self._aside[user].append(pending)
+            elif not pending.moved and (
+                attributes := moves_older(self._space.index, self._states.known(user)[1], pending.input)
+            ):
+                self._aside[user] = [pending]
+                self._start(self._move_older(pending, attributes))
             elif user in cold or (not pending.checked and self._states.may_be_old(pending.input, gen)):
                 self._aside[user] = asking[user] = [pending]
             else:
                 ready.append(pending)
         if asking:
-            task = asyncio.create_task(self._ask_postgres(asking, cold))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+            self._start(self._ask_postgres(asking, cold))
         return ready
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _move_older(self, pending: _Pending, attributes: dict[str, str]) -> None:
+        """Have older runs follow what an input will change; then it goes on, and who waits behind it."""
+        user = pending.input.user
+        pending.moved = True
+        try:
+            await self.regroup(user, attributes)
+        except PodiumError as error:
+            pending.finish(error)
+        except Exception:
+            log.exception("lookup_failed", space=self._space.public_id, users=1)
+            pending.finish(InputFailed("the event could not be processed"))
+        for waiting in reversed(self._aside.pop(user)):
+            waiting.queue.appendleft(waiting)
+        self._wake()
 
     async def _ask_postgres(self, asking: dict[str, list[_Pending]], cold: set[str]) -> None:
         """Thaw the cold users, look up the old keys of the others; then everybody goes on."""
@@ -441,7 +483,7 @@ class Batcher:
                 events += applied.record.event is not None
                 places = commit.placings(applied.changes, reply[1])
                 groups = [GroupMove(*group) for group in reply[2]] if reply[2] else ()
-                pending.finish(Outcome(applied, applied.state, places, groups))
+                pending.finish(Outcome(applied, applied.state, places, groups, token=token))
             elif status == commit.STALE:
                 if self._states.put_blob(user, reply[1], reply[2]):
                     again.append(pending)
@@ -501,6 +543,10 @@ class Batcher:
             self._states.clear()
         await self._refresh(self._space)
         return False
+
+
+async def _no_older(user: str, attributes: dict[str, str]) -> None:
+    """A batcher by itself knows of no older runs."""
 
 
 def _fail(batch: Iterable[_Pending], error: PodiumError) -> None:

@@ -8,9 +8,10 @@ import msgspec
 
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, RedisClient
+from server.clock import Clock
 from server.core.errors import PodiumError, RequestError, Unavailable
 from server.engine.catalog import CatalogIndex
-from server.engine.inputs import Event, Input
+from server.engine.inputs import Correction, Erase, Event, Input, RemoveStanding
 from server.engine.records import GroupMove, LogRecord, decode_record
 from server.engine.state import UserState
 from server.features.leaderboards.ranking import TIES, board_name, split_board
@@ -18,6 +19,7 @@ from server.features.leaderboards.rules import ranked
 from server.intake.answers import EventResponse, event_response
 from server.intake.batcher import Batcher, Outcome
 from server.intake.commit import Placing
+from server.intake.older import OlderStandings
 from server.spaces.space import Space
 
 _LOG_PAGE = 500
@@ -34,11 +36,13 @@ class Refusal(msgspec.Struct, frozen=True):
 class Intake:
     """The doors' way into one space."""
 
-    def __init__(self, space: Space, batcher: Batcher, redis: RedisClient, pool: Pool) -> None:
+    def __init__(self, space: Space, batcher: Batcher, redis: RedisClient, pool: Pool, clock: Clock) -> None:
         self.space = space
         self.batcher = batcher
         self._redis = redis
         self._pool = pool
+        self.older = OlderStandings(space, batcher, redis, pool, clock)
+        batcher.regroup = self.older.regroup
 
     async def event(self, event: Event) -> EventResponse:
         """Store one checked event; the answer, or what refused it."""
@@ -67,14 +71,19 @@ class Intake:
 
     async def change(self, input_: Input) -> UserState:
         """Store a command; the state after it."""
-        return _state(await self.batcher.submit(input_))
+        return _state(await self._commit(input_))
 
     async def told(self, input_: Input) -> tuple[UserState, LogRecord]:
         """Store a command; the state after it, and what it concluded."""
-        outcome = await self.batcher.submit(input_)
+        outcome = await self._commit(input_)
         if outcome.applied is None:
             raise AssertionError("a command is never a replay")
         return outcome.applied.state, outcome.applied.record
+
+    async def _commit(self, input_: Input) -> Outcome:
+        if isinstance(input_, Erase | RemoveStanding | Correction):
+            return await self.older.commit(input_)
+        return await self.batcher.submit(input_)
 
     async def _replay(self, index: CatalogIndex, event: Event, outcome: Outcome) -> EventResponse:
         state = _state(outcome)

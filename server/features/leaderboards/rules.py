@@ -330,7 +330,10 @@ def is_blocked(blocked: Collection[str], name: str) -> bool:
 def outdated(
     standings: Mapping[str, Standing | None], by_number: Mapping[int, Leaderboard], newest: date
 ) -> list[str]:
-    """The boards whose run ended so long before ``newest`` that no event of this user can reach it."""
+    """The boards whose run ended so long before ``newest`` that no event of this user can reach it.
+
+    A standing that waits is on no board, so that nothing but the state knows it: it stays until the run is final.
+    """
     limit = newest - timedelta(days=KEPT_DAYS)
     gone = []
     for name in standings:
@@ -339,9 +342,33 @@ def outdated(
         if not run or board is None:
             continue
         held = run_on(board, date(int(run[:4]), int(run[4:6]), int(run[6:])))
-        if held is None or (held.end is not None and held.end < limit):
+        is_over = held is None or (held.end is not None and held.end < limit)
+        if is_over and (is_ranked(name) or is_final(board, named_run(board, run))):
             gone.append(name)
     return gone
+
+
+def older_runs(
+    by_number: Mapping[int, Leaderboard], older: Mapping[int, str], gone: Iterable[str]
+) -> dict[int, str]:
+    """By number of the leaderboard the newest run, not final, that a state has let go of: what it had before, and
+    now of the boards that are ``gone``."""
+    runs = [*older.items(), *((name.leaderboard, name.run) for name in map(split_board, gone))]
+    found: dict[int, str] = {}
+    for number, run in runs:
+        board = by_number.get(number)
+        if board is not None and run > found.get(number, "") and not is_final(board, named_run(board, run)):
+            found[number] = run
+    return found
+
+
+def moves_in_older(by_number: Mapping[int, Leaderboard], older: Mapping[int, str]) -> bool:
+    """Whether other attributes may move a user in a run that the state has let go of."""
+    for number, run in older.items():
+        board = by_number.get(number)
+        if board is not None and not _is_ungrouped(board) and not is_final(board, named_run(board, run)):
+            return True
+    return False
 
 
 def live(by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing]) -> dict[str, Standing]:
