@@ -145,7 +145,14 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_services(settings) as services:
-            hub = Hub(services.redis, services.clock, services.thaw, services.describe, services.standings)
+            hub = Hub(
+                services.redis,
+                services.clock,
+                services.thaw,
+                services.describe,
+                services.standings,
+                speculative_max=settings.live_speculative,
+            )
             hub.start()
             door = Door(
                 Limits(
@@ -153,6 +160,7 @@ def create_app(settings: Settings) -> Starlette:
                     settings.live_per_user,
                     settings.live_channels,
                     settings.live_commands,
+                    settings.live_channel_bytes,
                 )
             )
             socket = LiveSocket(

@@ -175,6 +175,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "number. One with an API key may always send any number.",
         ),
     ] = 200
+    live_channel_bytes: Annotated[int, Meta(ge=256, le=65_536, description="Bytes of the name of a channel.")] = (
+        1_024
+    )
+    live_speculative: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Channels of groups and runs in which nobody is, and unusual spellings of others, that a "
+            "web process opens for viewers without a token, and as many for those with one; 0: any number. An API "
+            "key opens any number.",
+        ),
+    ] = 1_000
     trusted_proxies: Annotated[
         str,
         Meta(

@@ -74,6 +74,13 @@ class Grant:
         """Whether it showed an API key: the app's own server."""
         return self.user is None and not self.anonymous
 
+    @property
+    def quota(self) -> str | None:
+        """Whose share of speculative channels (live/hub.py) the connection's count against; None for nobody's."""
+        if self.is_server:
+            return None
+        return "anonymous" if self.anonymous else "users"
+
     def may_watch(self, channel: str, public: bool) -> bool:
         """Whether the connection may subscribe to this leaderboard channel."""
         if self.anonymous or not self.reads:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Annotated, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 import msgspec
 
@@ -79,6 +81,29 @@ class UserChannel(NamedTuple):
     def __str__(self) -> str:
         return f"user#{self.quoted}"
 
+
+def is_canonical(name: LeaderboardChannel, start: date, attributes: tuple[str, ...]) -> bool:
+    """Return whether this is one of the few names that clients make for a board.
+
+    ``start`` is the first day of the run that it shows, ``attributes`` those that the leaderboard is broken down
+    by. Each board has names without number: other days of the run, other ways to encode the same values.
+    """
+    if name.day not in (None, start):
+        return False
+    values = name.attributes
+    usual = {key: {f"{key}={quote_(values.get(key, ''))}" for quote_ in _ENCODERS} for key in attributes}
+    parts = name.query.split("&") if name.query else []
+    return len(parts) == len(attributes) and all(part in usual.get(part.partition("=")[0], ()) for part in parts)
+
+
+_ENCODERS: tuple[Callable[[str], str], ...] = (
+    str,
+    partial(quote, safe=""),
+    partial(quote, safe="!'()*"),  # JavaScript's encodeURIComponent
+    partial(quote, safe="/"),  # Python's quote
+    partial(quote_plus, safe="*"),  # JavaScript's URLSearchParams, but for "~"
+)
+"""How clients write a value."""
 
 AnyChannel = LeaderboardChannel | PersonalChannel | UserChannel
 

@@ -6,6 +6,7 @@ A channel is what viewers name; the board that it shows comes from a feed (live/
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import structlog
 
-from server.backends.redis.client import RedisClient
+from server.backends.redis.client import AWAY, RedisClient
 from server.clock import Clock
 from server.core.errors import Unavailable
 from server.core.periods import iso, local_day
@@ -22,7 +23,7 @@ from server.features.leaderboards import shapes
 from server.features.leaderboards.ranking import board_name, group_name, groups_board, scale_of
 from server.features.leaderboards.runs import final_at_ms, run_name, run_on, run_state, within
 from server.features.leaderboards.shapes import RunInfo
-from server.live.channels import LIMITS, LeaderboardChannel, PersonalChannel, UserChannel
+from server.live.channels import LIMITS, LeaderboardChannel, PersonalChannel, UserChannel, is_canonical
 from server.live.feeds import Feed, Feeds, Standings
 from server.live.followers import Followers, Thaw
 from server.live.listener import Listener
@@ -39,6 +40,8 @@ GRACE_TICKS = 5
 """A board that nobody watches is kept so long, so that a reload of a page costs nothing."""
 SLOW_TICKS = 10
 """A viewer that skips frames for so long without catching up once is closed."""
+SPECULATIVE_MAX = 1_000
+"""Speculative channels that viewers without a token may hold open, and as many those with one."""
 log = structlog.get_logger(__name__)
 
 
@@ -129,7 +132,9 @@ class Hub:
         describe: Describe,
         standings: Standings,
         later: Later | None = None,
+        speculative_max: int = SPECULATIVE_MAX,
     ) -> None:
+        """``speculative_max``: 0 for any number."""
         self.stats = Stats()
         self.on_tick: list[Callable[[], None]] = []
         self._redis = redis
@@ -140,6 +145,11 @@ class Hub:
         self._listener = Listener(redis, self._on_message, self._on_lost)
         self._feeds = Feeds(redis, self._listener, standings)
         self._channels: dict[tuple[str, LeaderboardChannel], Channel] = {}
+        self._speculative: dict[tuple[str, LeaderboardChannel], str] = {}
+        """Channels of groups and days that may not exist, and whose quota they count against. Names are made up
+        for nothing, and each takes some KB here and a subscription in Redis."""
+        self._quotas: Counter[str] = Counter()
+        self._speculative_max = speculative_max
         self._users: dict[str, UserEvents] = {}
         self._ticking = asyncio.Lock()
         self._slow: dict[Viewer, int] = {}
@@ -202,13 +212,20 @@ class Hub:
         )
 
     async def watch(
-        self, space: Space, name: LeaderboardChannel, limit: int, interval_ms: int, viewer: Viewer
+        self,
+        space: Space,
+        name: LeaderboardChannel,
+        limit: int,
+        interval_ms: int,
+        viewer: Viewer,
+        quota: str | None = None,
     ) -> Watch:
         """Subscribe; ``watch.view.snapshot()``, taken before the next await, is where its frames begin.
 
-        Errors: 102, and ``Unavailable`` where Redis is away.
+        ``quota`` names the share of speculative channels that the viewer takes from; None is without limit.
+        Errors: 102, 106 where that share is used up, and ``Unavailable`` where Redis is away.
         """
-        channel, window = await self._open(space, name, limit)
+        channel, window = await self._open(space, name, limit, quota)
         steps = limit, interval_ms
         view = channel.views.get(steps)
         if view is None:
@@ -218,10 +235,12 @@ class Hub:
         view.viewers[viewer] = None
         return Watch(view, lambda: channel.target.config.public, partial(channel.leave, steps, view))
 
-    async def follow(self, space: Space, name: PersonalChannel, around: int, viewer: Viewer) -> Watch:
+    async def follow(
+        self, space: Space, name: PersonalChannel, around: int, viewer: Viewer, quota: str | None = None
+    ) -> Watch:
         """Subscribe to one user's own place; errors as of ``watch``."""
         while True:
-            channel, _ = await self._open(space, name.board, LIMITS[0])
+            channel, _ = await self._open(space, name.board, LIMITS[0], quota)
             follower = await channel.followers.join(name, around, viewer)
             if self._channels.get((space.public_id, name.board)) is channel:
                 return Watch(follower, lambda: False, partial(channel.followers.leave, follower))
@@ -236,16 +255,49 @@ class Hub:
         view = await events.join(name, viewer)
         return Watch(view, lambda: False, partial(events.leave, view))
 
-    async def _open(self, space: Space, name: LeaderboardChannel, limit: int) -> tuple[Channel, Window]:
+    async def _open(
+        self, space: Space, name: LeaderboardChannel, limit: int, quota: str | None
+    ) -> tuple[Channel, Window]:
         """The channel, of the run and the catalog of now, and its window of at least ``limit`` rows."""
         while True:
-            channel = self._channel(space, name)
+            if quota is not None and (name.query or name.day) and (space.public_id, name) not in self._channels:
+                await self._check_quota(space, name, quota)
+            channel = self._channel(space, name, quota)
             feed = channel.feed
             window = await self._feeds.window(feed, limit)
             # Meanwhile the run may have changed, or the catalog.
             if channel.feed is feed and self._channels.get((space.public_id, name)) is channel:
                 channel.idle_ticks = 0
+                self._settle(channel)
                 return channel, window
+
+    async def _check_quota(self, space: Space, name: LeaderboardChannel, quota: str) -> None:
+        """Raise error 106 where the quota of speculative channels is used up, unless the board exists."""
+        target = self.resolve(space, name)
+        if not 0 < self._speculative_max <= self._quotas[quota]:
+            return
+        try:
+            exists = await self._redis.raw.exists(space.keys.board(target.board))
+        except AWAY as error:
+            raise Unavailable("Redis is away") from error
+        if not exists or not _is_canonical(space, name, target):
+            raise CommandError(ErrorCode.LIMIT_EXCEEDED, "too many channels of groups and days in which nobody is")
+
+    def _settle(self, channel: Channel) -> None:
+        """Count a channel no longer once its board is known to have participants."""
+        window = channel.feed.window
+        if (
+            (channel.space.public_id, channel.name) in self._speculative
+            and window is not None
+            and window.participants
+            and _is_canonical(channel.space, channel.name, channel.target)
+        ):
+            self._count_no_longer(channel)
+
+    def _count_no_longer(self, channel: Channel) -> None:
+        quota = self._speculative.pop((channel.space.public_id, channel.name), None)
+        if quota is not None:
+            self._quotas[quota] -= 1
 
     async def tick(self) -> None:
         """What is looked at once a second."""
@@ -273,7 +325,7 @@ class Hub:
     def _today(self, space: Space) -> date:
         return local_day(self._clock(), space.index.home)
 
-    def _channel(self, space: Space, name: LeaderboardChannel) -> Channel:
+    def _channel(self, space: Space, name: LeaderboardChannel, quota: str | None) -> Channel:
         key = space.public_id, name
         channel = self._channels.get(key)
         if channel is None:
@@ -290,6 +342,9 @@ class Hub:
             )
             feed.watchers.add(channel)
             self._channels[key] = channel
+            if quota is not None and (name.query or name.day):
+                self._speculative[key] = quota
+                self._quotas[quota] += 1
         return channel
 
     def _on_message(self, redis_channel: str, data: bytes) -> None:
@@ -306,9 +361,13 @@ class Hub:
     async def _refresh(self, channel: Channel) -> None:
         """Follow the catalog, the day and who is left."""
         channel.idle_ticks = 0 if channel.views or channel.followers else channel.idle_ticks + 1
-        if channel.idle_ticks > GRACE_TICKS:
+        speculative = (channel.space.public_id, channel.name) in self._speculative
+        if channel.idle_ticks > (0 if speculative else GRACE_TICKS):
             self._forget(channel)
             return
+        for view in channel.views.values():
+            view.drop_encoded()
+        self._settle(channel)
         space, day = channel.space, self._today(channel.space)
         if channel.version == space.index.version and channel.day == day:
             return
@@ -333,6 +392,7 @@ class Hub:
 
     def _forget(self, channel: Channel) -> None:
         del self._channels[channel.space.public_id, channel.name]
+        self._count_no_longer(channel)
         channel.end("the leaderboard has changed")
 
     def _close_slow(self) -> None:
@@ -343,3 +403,8 @@ class Hub:
         for viewer, ticks in self._slow.items():
             if ticks > SLOW_TICKS:
                 viewer.close_slow()
+
+
+def _is_canonical(space: Space, name: LeaderboardChannel, target: Target) -> bool:
+    board = space.index.leaderboard_by_key.get(name.key)
+    return board is not None and is_canonical(name, target.run.start, board.breakdown_attributes)

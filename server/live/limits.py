@@ -20,12 +20,14 @@ BURST_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What settings allow: connections of one address and of one user, channels of a connection, commands/s."""
+    """What settings allow: connections of one address and of one user, channels of a connection, commands/s, bytes
+    of a channel's name."""
 
     per_address: int = 10_000
     per_user: int = 100
     channels: int = 128
     commands: int = 200
+    channel_bytes: int = 1_024
 
 
 @dataclass(slots=True)

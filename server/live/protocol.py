@@ -194,18 +194,31 @@ def decode(raw: Raw, type_: type[T]) -> T:
         raise CommandError(ErrorCode.BAD_REQUEST, str(error)) from None
 
 
+BLANK_MAX = 100
+"""Blank lines of a frame: each costs a look, and brings nothing."""
+
+
 class Session:
     """What a connection has said so far: the order of its commands, and its channels."""
 
-    def __init__(self, channels_max: int = 0) -> None:
+    def __init__(self, channels_max: int = 0, name_bytes_max: int = 0) -> None:
         self.connected = False
         self.last_id = 0
         self.channels: set[str] = set()
         self.channels_max = channels_max
         """How many; 0 for any number."""
+        self.name_bytes_max = name_bytes_max
+        """Bytes of a channel's name; 0 for any number."""
+
+    def check_name(self, channel: str) -> None:
+        """Raise error 107 for a name of a channel that is too long: several tables would hold it."""
+        most = self.name_bytes_max
+        if most and (len(channel) > most or len(channel.encode()) > most):
+            raise CommandError(ErrorCode.BAD_REQUEST, f"channel must have at most {most:,} bytes")
 
     def subscribe(self, channel: str) -> None:
-        """Note a subscription; error 105 where there is one, 106 where there are too many."""
+        """Note a subscription; error 105 where there is one, 106 where there are too many, 107 for a long name."""
+        self.check_name(channel)
         if channel in self.channels:
             raise CommandError(ErrorCode.ALREADY_SUBSCRIBED)
         if 0 < self.channels_max <= len(self.channels):
@@ -218,9 +231,12 @@ class Session:
 
     def commands(self, frame: str | bytes) -> Iterator[Command | None]:
         """The commands of a frame in order, None for a pong; ``Close`` where it breaks the protocol."""
-        for line in frame.splitlines() if isinstance(frame, bytes) else frame.split("\n"):
+        blank = 0
+        for line in _lines(frame):
             if line and not line.isspace():
                 yield self._command(line)
+            elif (blank := blank + 1) > BLANK_MAX:
+                raise Close(CloseCode.BAD_REQUEST, "too many blank lines")
 
     def _command(self, line: str | bytes) -> Command | None:
         try:
@@ -238,6 +254,15 @@ class Session:
         if (method == "connect") is self.connected:
             raise Close(CloseCode.BAD_REQUEST, "connect must come first, and once")
         return Command(envelope.id, method, raw)
+
+
+def _lines(frame: str | bytes) -> Iterator[str | bytes]:
+    """Yield the lines one by one: as a list, two million pongs would take 100 MB."""
+    start, end = 0, 0
+    while end >= 0:
+        end = frame.find(b"\n", start) if isinstance(frame, bytes) else frame.find("\n", start)
+        yield frame[start : end if end >= 0 else None]
+        start = end + 1
 
 
 def refuse_unsupported(command: Command) -> None:

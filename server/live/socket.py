@@ -13,7 +13,7 @@ import structlog
 
 from server.clock import Clock
 from server.core.errors import PodiumError
-from server.http.websocket import DIRECT
+from server.http.websocket import ADMIT, DIRECT
 from server.live import access, protocol
 from server.live.access import Grant, Spaces
 from server.live.channels import (
@@ -52,6 +52,8 @@ PONG_S = 8.0
 REFRESH_MS = 25_000
 """A client begins to refresh its token within the last second, and its app may take a while to give it a new one:
 a connection outlives its token by this long. So does one of Centrifugo, for which the SDKs were made."""
+LINES_AT_ONCE = 16
+"""Commands and pongs of a connection that are read before all others have a turn."""
 CLOSE_S = 5.0
 """A client that doesn't take its last frames and the close code by then is cut off."""
 SHUTDOWN_S = 2.0
@@ -90,14 +92,16 @@ class LiveSocket:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        direct = scope.get("extensions", {}).get(DIRECT)
+        extensions = scope.get("extensions", {})
         space_id = query.get("space", [None])[0]
         tenant = query.get("tenant", [None])[0]
         if tenant is None and b"tenant-id" in headers:
             tenant = headers[b"tenant-id"].encode("latin-1").decode("utf-8", "replace")
         visit = self.door.enter((scope.get("client") or ("",))[0])
         origin, host = headers.get(b"origin"), headers.get(b"host")
-        connection = Connection(self, visit, direct, space_id, tenant, origin, host)
+        connection = Connection(
+            self, visit, extensions.get(DIRECT), space_id, tenant, origin, host, extensions.get(ADMIT)
+        )
         self._tasks[connection] = asyncio.current_task()
         self.hub.stats.sockets += 1
         try:
@@ -139,8 +143,11 @@ class Connection:
         tenant: str | None,
         origin: str | None,
         host: str | None,
+        admit: Callable[[], None] | None = None,
     ) -> None:
+        """``admit`` lets large messages in: only those who may write events send any."""
         self._server = server
+        self._admit_large = admit
         self._visit = visit
         self._space_id = space_id
         self._tenant = tenant
@@ -148,13 +155,14 @@ class Connection:
         self._host = host
         self._later = server.later or asyncio.get_running_loop().call_later
         limits = server.door.limits
-        self._session = protocol.Session(limits.channels)
+        self._session = protocol.Session(limits.channels, limits.channel_bytes)
         self._allowance = Allowance(limits.commands, server.clock())
         self._grant: Grant | None = None
         self._watches: dict[str, Watch] = {}
         self._outbox = Outbox(direct, self._catch_up)
         self.offer = self._outbox.offer
         self._busy = False
+        self._without_pause = 0
         self._closing: tuple[CloseCode, str] | None = None
         self._cut_off = False
         self._main: asyncio.Task[Any] | None = None
@@ -228,23 +236,38 @@ class Connection:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
+            empty = True
             for command in self._session.commands(message.get("text") or message.get("bytes") or ""):
+                empty = False
                 if self._closing is not None:
                     return
                 if command is None:
+                    self._may_send(None)
                     self._pong()
                 elif self._may_send(command):
                     await self._answer(command)
                 await self._outbox.room.wait()
+                await self._yield()
+            if empty:
+                self._may_send(None)
+                await self._yield()
 
-    def _may_send(self, command: Command) -> bool:
+    async def _yield(self) -> None:
+        """Let others have their turn now and then: a message that is here already is read without waiting."""
+        self._without_pause += 1
+        if self._without_pause >= LINES_AT_ONCE:
+            self._without_pause = 0
+            await asyncio.sleep(0)
+
+    def _may_send(self, command: Command | None) -> bool:
+        """Count a command, or a pong or an empty frame (None); ``Close`` for far too many."""
         if self._grant is not None and self._grant.is_server:
             return True
         may = self._allowance.take(self._server.clock())
         if may is None:
             self._server.hub.stats.refused += 1
             raise Close(CloseCode.TOO_MANY_REQUESTS, "too many requests")
-        if not may:
+        if not may and command is not None:
             self._outbox.push(protocol.error_reply(command.id, CommandError(ErrorCode.TOO_MANY_REQUESTS)))
         return may
 
@@ -279,6 +302,7 @@ class Connection:
                 await self._subscribe(command, grant)
             case "unsubscribe":
                 channel = protocol.body(command, ChannelRequest).channel
+                self._session.check_name(channel)
                 self._session.unsubscribe(channel)
                 watch = self._watches.pop(channel, None)
                 if watch is not None:
@@ -325,6 +349,9 @@ class Connection:
 
     def _admit(self, command: Command, grant: Grant) -> None:
         self._grant = grant
+        if self._admit_large is not None and (grant.writes or grant.is_server):
+            self._admit_large()
+            self._admit_large = None
         ttl_s = 0
         if grant.expires_ms is not None:
             ttl_s = max(1, (grant.expires_ms - self._server.clock()) // 1000)
@@ -368,10 +395,10 @@ class Connection:
         match channel:
             case LeaderboardChannel():
                 options = protocol.decode(request.data, ViewOptions)
-                return await hub.watch(space, channel, options.rows, options.interval_ms, self)
+                return await hub.watch(space, channel, options.rows, options.interval_ms, self, grant.quota)
             case PersonalChannel():
                 place = protocol.decode(request.data, PlaceOptions)
-                return await hub.follow(space, channel, place.around, self)
+                return await hub.follow(space, channel, place.around, self, grant.quota)
             case UserChannel():
                 return await hub.watch_user(space, channel, self)
 

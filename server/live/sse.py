@@ -242,7 +242,7 @@ class LiveStreams:
         elif grant.user is not None and not visit.is_user(grant.space.public_id, grant.user):
             raise self._too_many("this user")
         stream = Stream(str(channel), grant, request.scope.get(ABORT))
-        watch = await self._hub.watch(grant.space, channel, options.rows, options.interval_ms, stream)
+        watch = await self._hub.watch(grant.space, channel, options.rows, options.interval_ms, stream, grant.quota)
         view = cast(View, watch.view)  # of a leaderboard it is one, and its frames are numbered
         stream.begin(watch, lambda: view.seq)
         return stream
@@ -285,5 +285,6 @@ def _http_error(error: Exception) -> Exception:
         ErrorCode.TOKEN_EXPIRED: Unauthorized,
         ErrorCode.UNKNOWN_CHANNEL: NotFound,
         ErrorCode.BAD_REQUEST: Unprocessable,
+        ErrorCode.LIMIT_EXCEEDED: TooManyRequests,
     }
     return answers.get(error.code, Unavailable)(str(error))

@@ -119,6 +119,10 @@ class View:
         self.viewers.pop(viewer, None)
         self.behind.discard(viewer)
 
+    def drop_encoded(self) -> None:
+        """Forget what is encoded for those who ask at nearly one time: with 500 rows some 50 KB a view."""
+        self._snapshot = self._reset = None
+
     def snapshot(self) -> str:
         """The state as of frame ``seq``, encoded once for all who ask before the next."""
         if self._snapshot is None:

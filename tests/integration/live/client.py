@@ -132,13 +132,14 @@ class Live:
         limits: Limits | None = None,
         proxies: str = "",
         connections: ConnectionLimits | None = None,
+        speculative_max: int = 0,
     ) -> None:
         self.connections = Connections(connections or ConnectionLimits())
         self.space = space
         self.posts = Posts()
         self.thawing = _nobody_is_cold
         self.timers = Timers()
-        self.hub = Hub(redis, clock, self.thaw, self.describe, self.standings, hub_later)
+        self.hub = Hub(redis, clock, self.thaw, self.describe, self.standings, hub_later, speculative_max)
         self.proxies = proxies
         door = Door(limits or Limits())
         self.spaces = spaces = OneSpace(space)
