@@ -15,6 +15,7 @@ from server.backends.postgres.pool import AWAY, Connection, prepare
 from server.clock import system_clock
 from server.console import accounts
 from server.core.errors import StartError, Unavailable, Unprocessable
+from server.features.users.rules import EMAIL_MAX
 from server.settings import Settings
 from server.spaces import audit, store
 from server.spaces.audit import Entry
@@ -94,6 +95,8 @@ async def create_account(database_url: str, email: str, name: str, role: str, sp
     """A new console account; its password, shown once. ``StartError`` where the e-mail has one."""
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise StartError("the e-mail must be like ana@example.com")
+    if len(email) > EMAIL_MAX:
+        raise StartError(f"the e-mail must have at most {EMAIL_MAX} characters")
     try:
         async with _changing_accounts(database_url) as connection:
             space_id = await _space_id(connection, space)
