@@ -97,7 +97,10 @@ class Listener:
                 continue
             tested = False
             if message["type"] == "message":
-                self._on_message(message["channel"].decode(), message["data"])
+                try:
+                    self._on_message(message["channel"].decode(), message["data"])
+                except Exception:  # whatever a message did, those of other channels must be heard
+                    log.exception("live_message_failed")
             elif message["type"] == "subscribe":
                 confirmed = self._confirmed.get(message["channel"].decode())
                 if confirmed is not None and not confirmed.done():

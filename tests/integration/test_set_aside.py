@@ -24,6 +24,7 @@ from server.writebehind import space_jobs
 from server.writebehind.eviction import evict
 from server.writebehind.finals import Finals
 from server.writebehind.quarantine import PAUSE_MS, SPACE, TRIES, Quarantine
+from server.writebehind.rebuild import rebuild
 from server.writebehind.rewards import Rewards
 from server.writebehind.space_jobs import SpaceJob
 from server.writebehind.sweeps import Sweeps
@@ -317,6 +318,19 @@ async def test_eviction(
     await services.pool.execute("UPDATE users SET state = '{' WHERE id = 'ann'")
     await services.thaw(space, ["ann", "cid", "eve"])
     assert [user.decode() for user in await services.redis.raw.hkeys(space.keys.cold)] == ["ann"]
+
+
+async def test_a_rebuild(
+    http: httpx.AsyncClient, services: Services, fresh: Services, clock: SettableClock, space: Space, metric: str
+) -> None:
+    await post(http, *USERS)
+    await flush(services)
+    await services.pool.execute("UPDATE users SET state = '{' WHERE id = 'bob'")
+    await rebuild(services.pool, services.redis, space, clock, force=True)
+    await fresh.directory.refresh()
+    events = [Event(new_uuid7(clock.now_ms), user, "words", 2, clock.now_ms) for user in USERS]
+    results = await fresh.intake(fresh.directory.production).batcher.submit_many(events)
+    assert [type(result) for result in results] == [Outcome, InputFailed, Outcome, Outcome]
 
 
 @pytest.fixture

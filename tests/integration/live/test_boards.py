@@ -287,6 +287,26 @@ async def test_roll_over_brings_the_next_run_on_the_same_channel(
         assert client.users(f"{DAILY}@2026-11-23") == ["ada"]
 
 
+async def test_a_channel_that_fails_keeps_no_other_from_rolling_over(
+    live: Live, poster: Poster, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with live.client() as client:
+        await client.connect()
+        await client.subscribe(ALL_TIME)
+        await client.subscribe(DAILY)
+        resolve = live.hub.resolve
+
+        def mistaken(space: Space, name: Any) -> Any:
+            if str(name) == ALL_TIME:
+                raise ZeroDivisionError
+            return resolve(space, name)
+
+        monkeypatch.setattr(live.hub, "resolve", mistaken)
+        clock.advance(86_400_000)
+        await live.hub.tick()
+        await client.read_until(lambda: client.boards[DAILY]["run"]["start"] == "2026-11-24")
+
+
 async def test_a_changed_leaderboard_is_subscribed_to_anew(live: Live, live_space: Space) -> None:
     async with live.client() as client:
         await client.connect()
