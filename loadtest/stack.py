@@ -50,16 +50,7 @@ class Stack:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Web and worker run, and are ready, inside the block."""
-        settings = self.services.settings
-        environment = {
-            **_plain_environment(),
-            "PODIUM_REDIS_URL": settings.redis_url,
-            "PODIUM_DATABASE_URL": settings.database_url,
-            "PODIUM_HOST": HOST,
-            "PODIUM_PORT": str(self.port),
-            "PODIUM_WEB_WORKERS": str(self.workers),
-            "PODIUM_LOG_LEVEL": "warning",
-        }
+        environment = self._environment(self.port)
         with (
             child(self.folder, "worker", ["-m", "server", "worker"], environment) as worker,
             child(self.folder, "web", ["-m", "server", "web"], environment) as web,
@@ -67,6 +58,27 @@ class Stack:
             self.pids |= {"worker": worker.pid, "web": web.pid}
             await until_answered(self.url + "/readyz", 200, [worker, web])
             yield
+
+    @asynccontextmanager
+    async def another_web(self) -> AsyncIterator[str]:
+        """The address of one more web process, behind a port of its own, running inside the block."""
+        port = free_port()
+        url = f"http://{HOST}:{port}"
+        with child(self.folder, "web-2", ["-m", "server", "web"], self._environment(port)) as web:
+            await until_answered(url + "/readyz", 200, [web])
+            yield url
+
+    def _environment(self, port: int) -> dict[str, str]:
+        settings = self.services.settings
+        return {
+            **_plain_environment(),
+            "PODIUM_REDIS_URL": settings.redis_url,
+            "PODIUM_DATABASE_URL": settings.database_url,
+            "PODIUM_HOST": HOST,
+            "PODIUM_PORT": str(port),
+            "PODIUM_WEB_WORKERS": str(self.workers),
+            "PODIUM_LOG_LEVEL": "warning",
+        }
 
     @asynccontextmanager
     async def baseline(self, *, bare: bool) -> AsyncIterator[int]:

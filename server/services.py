@@ -29,6 +29,7 @@ from server.intake.states import States
 from server.live.window import Row
 from server.settings import Settings
 from server.spaces.directory import Directory
+from server.spaces.reads import Reads
 from server.spaces.space import Space
 from server.telemetry.metrics import CommitObserver
 from server.writebehind.eviction import load_cold
@@ -47,6 +48,7 @@ class Services:
     redis: RedisClient
     pool: Pool
     directory: Directory
+    reads: Reads
     memo: Memo = field(default_factory=Memo)
     _intakes: dict[int, Intake] = field(default_factory=dict)
 
@@ -152,11 +154,13 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
     with suppress(Unavailable):
         await directory.refresh()
     watching = asyncio.create_task(directory.watch(), name="directory")
-    services = Services(settings, clock, redis, pool, directory)
+    reads = Reads(pool, redis, directory.refresh_space)
+    services = Services(settings, clock, redis, pool, directory, reads)
     try:
         yield services
     finally:
         await services.drain()
+        await reads.aclose()
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching

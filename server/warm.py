@@ -13,6 +13,7 @@ from server.features.achievements.api import completions
 from server.features.points.api import level_counts, spread
 from server.features.wrapped.percentiles import gains
 from server.features.wrapped.rules import whole_year
+from server.http import as_of
 from server.http.services import Services
 from server.spaces.space import Space
 
@@ -42,7 +43,12 @@ async def keep_warm(services: Services) -> None:
 
 
 async def warm(services: Services, space: Space) -> None:
-    """Count in a space. ``Unavailable`` where Postgres is away."""
+    """Count in a space. ``Unavailable`` where a store is away."""
+    with as_of.computing(await services.reads.as_of_ms(space, services.clock())):
+        await _warm(services, space)
+
+
+async def _warm(services: Services, space: Space) -> None:
     await active_users(services, space)
     await gains(services, space.id, whole_year(local_day(services.clock(), space.index.home).year))
     if space.index.catalog.achievements:

@@ -52,7 +52,8 @@ async def ask(
         "path_params": dict(path or {}),
         "query_string": urlencode({k: v for k, v in (query or {}).items() if v is not None}).encode(),
         "headers": [],
-        "state": {"principal": request.state.principal},
+        # What a page asks for about its user is of one instant (http/users.py).
+        "state": {"principal": request.state.principal, "snapshot": getattr(request.state, "snapshot", None)},
     }
     response = await handler(Request(scope, receive))
     return orjson.loads(bytes(response.body))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,6 +40,9 @@ class Endpoint:
     types; ``statuses`` are the documented ones, the first is the good one: 401, 403 and 429 are added where a key
     is needed, 422 where a tenant may be. ``asgi`` replaces
     ``handler`` where an endpoint speaks ASGI itself (the hot path); it then does its own authentication.
+    ``shows`` says what is promised of what was just acknowledged: ``user``: the answer has all of it that concerns
+    the users whom the request names, or it is live; ``space``: a summary of a whole space, which may be behind and
+    says so (http/as_of.py); "": nothing of users is shown.
     """
 
     method: str
@@ -55,3 +58,4 @@ class Endpoint:
     query: tuple[Query, ...] = ()
     headers: tuple[Query, ...] = ()
     description: str = ""
+    shows: Literal["", "user", "space"] = ""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from server.clock import stopwatch_s
+from server.http import as_of
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 class _Kept(NamedTuple):
     value: Any
     until_s: float
+    as_of_ms: int | None
 
 
 class Memo:
@@ -39,23 +41,27 @@ class Memo:
         """What takes less than ``costly_s`` is not kept."""
         self._costly_s = costly_s
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
-        self._computing: dict[Hashable, asyncio.Task[Any]] = {}
+        self._computing: dict[Hashable, tuple[asyncio.Task[Any], int | None]] = {}
 
     async def get(self, key: Hashable, compute: Callable[[], Awaitable[T]], kept_s: float | None = None) -> T:
         """The value of ``key``; raises what ``compute`` raises where nothing is kept. ``kept_s``: how long what is
         costly is kept, where that does not depend on how long it took."""
         kept = self._kept.get(key)
         if kept is not None and kept.until_s > stopwatch_s():
+            as_of.lower(kept.as_of_ms)
             value: T = kept.value
             return value
-        task = self._computing.get(key)
-        if task is None:
-            task = asyncio.create_task(self._compute(key, compute, kept_s), name="memo")
-            self._computing[key] = task
+        if key not in self._computing:
+            begun_ms = as_of.current_ms()
+            task = asyncio.create_task(self._compute(key, compute, kept_s, begun_ms), name="memo")
+            self._computing[key] = task, begun_ms
             task.add_done_callback(lambda done: self._over(key, done))
         if kept is not None:
+            as_of.lower(kept.as_of_ms)
             stale: T = kept.value
             return stale
+        task, begun_ms = self._computing[key]
+        as_of.lower(begun_ms)
         # Shielded: one who goes away must not take the others' answer along.
         found: T = await asyncio.shield(task)
         return found
@@ -64,13 +70,15 @@ class Memo:
         """Whether a value is kept."""
         return key in self._kept
 
-    async def _compute(self, key: Hashable, compute: Callable[[], Awaitable[T]], kept_s: float | None) -> T:
+    async def _compute(
+        self, key: Hashable, compute: Callable[[], Awaitable[T]], kept_s: float | None, as_of_ms: int | None
+    ) -> T:
         began_s = stopwatch_s()
         value = await compute()
         took_s = stopwatch_s() - began_s
         if took_s >= self._costly_s:
             for_s = min(KEPT_TIMES * took_s, KEPT_MAX_S) if kept_s is None else kept_s
-            self._kept[key] = _Kept(value, stopwatch_s() + for_s)
+            self._kept[key] = _Kept(value, stopwatch_s() + for_s, as_of_ms)
             self._kept.move_to_end(key)
             if len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from server.http import as_of
 from server.http.answers import encode
 from server.http.endpoints import Endpoint, Query
 from server.http.words import FIELDS, parameter
@@ -46,6 +47,10 @@ _LIMITS = {
         "X-RateLimit-Reset": "When all are back: unix seconds.",
     }.items()
 }
+_AS_OF = (
+    "All that was acknowledged before this instant is in the answer: as a rule 0.2 s ago, longer in a large "
+    "space. Left out while Redis is away."
+)
 _CONVERTER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
@@ -120,6 +125,9 @@ def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[s
         "parameters": parameters,
         "responses": {str(status): _response(status, answer, error) for status in sorted(statuses)},
     }
+    if endpoint.shows == "space":
+        dated = operation["responses"][str(endpoint.statuses[0])]["headers"]
+        dated[as_of.HEADER] = {"schema": {"type": "string", "format": "date-time"}, "description": _AS_OF}
     if endpoint.description:
         operation["description"] = endpoint.description
     if endpoint.needs:

@@ -11,11 +11,13 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from server.clock import stopwatch_s
-from server.core.errors import Unprocessable
-from server.http import own
-from server.http.auth import authorize
+from server.core.errors import Unavailable, Unprocessable
+from server.core.periods import iso
+from server.http import as_of, own
+from server.http.auth import authorize, principal
 from server.http.endpoints import Endpoint
 from server.http.errors import answer_error
+from server.http.services import services
 
 Handler = Callable[[Request], Awaitable[Response]]
 Observe = Callable[[str, str, float], None]
@@ -68,6 +70,8 @@ def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
             who = authorize(request, endpoint.needs)
             if who.user is not None and endpoint.body is not None:
                 request = await own.checked(request)
+            if endpoint.shows == "space":
+                return await _dated(request, handler)
             return await handler(request)
         except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
             return answer_error(error, request.method, request.url.path)
@@ -75,3 +79,16 @@ def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
             observe(endpoint.method, endpoint.path, stopwatch_s() - began_s)
 
     return guard
+
+
+async def _dated(request: Request, handler: Handler) -> Response:
+    """The handler's answer with the instant that it is of."""
+    parts = services(request)
+    try:
+        as_of_ms = await parts.reads.as_of_ms(principal(request).space, parts.clock())
+    except Unavailable:  # Redis is away, which says how far Postgres is
+        return await handler(request)
+    with as_of.computing(as_of_ms) as computed:
+        response = await handler(request)
+    response.headers[as_of.HEADER] = iso(computed.ms)
+    return response

@@ -14,6 +14,7 @@ from server.engine.records import LogRecord
 from server.engine.state import UserState
 from server.http.memo import Memo
 from server.spaces.directory import Directory
+from server.spaces.reads import Reads
 from server.spaces.space import Space
 
 
@@ -45,6 +46,8 @@ class Services(Protocol):
 
     @property
     def memo(self) -> Memo: ...
+    @property
+    def reads(self) -> Reads: ...
 
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""

@@ -1,22 +1,75 @@
-"""The user that a request's path names."""
+"""The user that a request is about, and what is stored of that user (server/spaces/reads.py)."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
 from starlette.requests import Request
 
+from server.backends.postgres.pool import PoolConnection
 from server.core import ids
 from server.core.errors import NotFound
 from server.engine.state import UserState
 from server.http.auth import principal
 from server.http.services import services
-from server.spaces.states import read_state
+from server.spaces.reads import UserSnapshot
+
+
+@dataclass(slots=True)
+class SharedSnapshot:
+    """A snapshot of one user for all that a page asks for, in ``request.state.snapshot``. Its connection answers
+    one question at a time."""
+
+    user: str
+    found: UserSnapshot
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+async def state_of(request: Request, user: str) -> UserState | None:
+    """Return the state of a user as of the last commit, or of the page's snapshot; None for an unknown user."""
+    shared = _shared(request, user)
+    if shared is not None:
+        return shared.found.state
+    return await services(request).reads.state(principal(request).space, user)
 
 
 async def named_user(request: Request) -> UserState:
-    """The state of the user whose id is the path's ``id``; 404 where there is none, 422 where it can't be one."""
+    """Return the state of the user whose id is the path's ``id``; 404 where there is none, 422 where it can't be
+    one."""
     user = ids.check_id("id", request.path_params["id"])
-    parts = services(request)
-    state = await read_state(parts.redis, parts.pool, principal(request).space, user)
+    state = await state_of(request, user)
     if state is None:
         raise NotFound(f"User not found: {user}")
     return state
+
+
+@asynccontextmanager
+async def snapshot_of(request: Request, user: str) -> AsyncIterator[UserSnapshot]:
+    """Open a snapshot that holds all that was acknowledged for a user. Answers that show what Postgres holds of a
+    user are made of one of these. Not to be nested."""
+    shared = _shared(request, user)
+    if shared is not None:
+        async with shared.lock:
+            yield shared.found
+        return
+    async with services(request).reads.snapshot(principal(request).space, user) as found:
+        yield found
+
+
+@asynccontextmanager
+async def named_snapshot(request: Request) -> AsyncIterator[tuple[PoolConnection, UserState]]:
+    """Open a snapshot of the user whose id is the path's ``id``; 404 where there is none, 422 where it can't be
+    one."""
+    user = ids.check_id("id", request.path_params["id"])
+    async with snapshot_of(request, user) as (connection, state):
+        if state is None:
+            raise NotFound(f"User not found: {user}")
+        yield connection, state
+
+
+def _shared(request: Request, user: str) -> SharedSnapshot | None:
+    shared: SharedSnapshot | None = getattr(request.state, "snapshot", None)
+    return shared if shared is not None and shared.user == user else None

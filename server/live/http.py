@@ -49,6 +49,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/leaderboards/{key}/live",
+        shows="user",
         summary="Watch a leaderboard: Server-Sent Events",
         tag="Live",
         needs="",

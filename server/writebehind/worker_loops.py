@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -12,8 +13,8 @@ from redis.exceptions import RedisError
 
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import AWAY, RedisClient
-from server.backends.redis.keys import ANNOUNCE
-from server.clock import Clock
+from server.backends.redis.keys import ANNOUNCE, FLUSH
+from server.clock import Clock, stopwatch_s
 from server.core.errors import Unavailable
 from server.intake.service import Intake
 from server.settings import Settings
@@ -36,6 +37,11 @@ VISIT_S = 60.0
 """A space is looked at this often even if nobody announced it: pub/sub may drop a message."""
 NEW_SPACES_S = 1.0
 """A space that the directory has learnt of is served within this time."""
+ASKED_S = 0.02
+"""Least pause before a flush that a waiting read asked for; reads that ask meanwhile share it."""
+ASKED_SHARE = 0.2
+"""Most of its time that a space's flusher spends on such flushes: the pause grows with how long the last one
+took, up to the flush interval, so that reads never turn the batches of a busy space into single entries."""
 BACKOFF_S = 5.0
 """Longest pause between two attempts while a store is away; the first is the flush interval."""
 LISTEN_S = 1.0
@@ -53,7 +59,17 @@ SWEEPS_S = 1.0
 STOP_S = 3.0
 """What a stop waits for the last flush; a rebuild is cut off, and starts over next time."""
 
+_FLUSH = FLUSH.encode()
+
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Wakes:
+    """What wakes the loop of one space: commits that found an empty log, and reads that wait for Postgres."""
+
+    announced: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Services(Protocol):
@@ -77,7 +93,7 @@ async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, F
 
     ``stats`` gets an entry per space, by public id. Somebody else keeps the directory up to date.
     """
-    wakes: dict[str, asyncio.Event] = {}
+    wakes: dict[str, Wakes] = {}
     rebuilding = asyncio.Semaphore(1)  # a rebuild takes a core of Redis, and two connections of the pool
     async with asyncio.TaskGroup() as group:
         background = [
@@ -89,7 +105,7 @@ async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, F
         while True:
             for public_id, space in services.directory.spaces.items():
                 if public_id not in wakes:
-                    wakes[public_id], stats[public_id] = asyncio.Event(), FlushStats()
+                    wakes[public_id], stats[public_id] = Wakes(), FlushStats()
                     loop = run_space(
                         services, space, stop, wakes[public_id], stats[public_id], rebuilding=rebuilding
                     )
@@ -107,12 +123,12 @@ async def run_space(
     services: Services,
     space: Space,
     stop: asyncio.Event,
-    wake: asyncio.Event,
+    wakes: Wakes,
     stats: FlushStats,
     *,
     rebuilding: asyncio.Semaphore,
 ) -> None:
-    """Flush one space, at once when woken, then each interval while there is something.
+    """Flush one space, at once when woken, then each interval while there is something, or sooner when asked.
 
     Rebuild it where Redis doesn't continue what Postgres holds. Whatever fails is tried again. After
     ``stop``, one last flush.
@@ -123,7 +139,8 @@ async def run_space(
     quarantine = Quarantine(services.redis, space, services.clock, "flush")
     failures, active, current = 0, False, False
     while True:
-        wake.clear()
+        wakes.announced.clear()
+        wakes.asked.clear()
         stopping = stop.is_set()  # what was committed before the stop is flushed after it
         try:
             if active and not stopping:
@@ -131,6 +148,7 @@ async def run_space(
             if not current and not stopping:
                 await _renew(services, space, rebuilding)
                 current = True
+            began_s = stopwatch_s()
             flushed = await _flush_or_rebuild(services, space, flusher, stop, rebuilding)
         except Exception as error:  # noqa: BLE001 # whatever it is, the log waits: nothing is lost by another attempt
             failures += 1
@@ -152,9 +170,16 @@ async def run_space(
         if stopping:
             return
         if flushed.events:
-            await _first(interval_s, stop)
+            least_s = pause_s(stopwatch_s() - began_s, interval_s)
+            await _first(least_s, stop)
+            await _first(interval_s - least_s, stop, wakes.asked)
         else:
-            await _first(VISIT_S, stop, wake)
+            await _first(VISIT_S, stop, wakes.announced, wakes.asked)
+
+
+def pause_s(took_s: float, interval_s: float) -> float:
+    """Return the least pause after a flush that took so long."""
+    return min(interval_s, max(ASKED_S, took_s * (1 / ASKED_SHARE - 1)))
 
 
 async def _list_failure(quarantine: Quarantine, error: Exception | None) -> None:
@@ -191,18 +216,18 @@ async def _renew(services: Services, space: Space, rebuilding: asyncio.Semaphore
         await rebuild(services.pool, services.redis, space, services.clock, cold_before_ms=_idle_before(services))
 
 
-async def _listen(redis: RedisClient, wakes: dict[str, asyncio.Event]) -> None:
-    """Wake the spaces that are announced; after a gap, all of them."""
+async def _listen(redis: RedisClient, wakes: dict[str, Wakes]) -> None:
+    """Wake the spaces that are announced, or asked for; after a gap, all of them."""
     while True:
         try:
             async with redis.raw.pubsub(ignore_subscribe_messages=True) as pubsub:
-                await pubsub.subscribe(ANNOUNCE)
+                await pubsub.subscribe(ANNOUNCE, FLUSH)
                 for wake in wakes.values():
-                    wake.set()
+                    wake.announced.set()
                 while True:
                     message = await pubsub.get_message(timeout=LISTEN_S)
-                    if message is not None and (announced := wakes.get(message["data"].decode())):
-                        announced.set()
+                    if message is not None and (found := wakes.get(message["data"].decode())):
+                        (found.asked if message["channel"] == _FLUSH else found.announced).set()
         except (*AWAY, RedisError) as error:
             # The flush of each space says that Redis is away; without announcements a visit finds the rest.
             log.debug("announcements_lost", error=str(error))

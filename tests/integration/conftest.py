@@ -16,8 +16,11 @@ from server.http.memo import Memo
 from server.http.routes import routes
 from server.services import Services, open_services
 from server.settings import Settings
+from server.spaces.space import Space
+from server.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 from tests.serving import serving
+from tests.waiting import PATIENCE_S
 
 ROUTES = routes(ENDPOINTS)
 """Made once: its hundred patterns take 15 ms."""
@@ -30,6 +33,12 @@ async def services(
     settings = Settings(redis_url=redis_url, database_url=database_url)
     async with open_services(settings, clock) as services:
         services.memo = Memo(costly_s=60)  # a slow moment of the machine is not a large space
+
+        async def flush(space: Space) -> None:
+            await Flusher(services.pool, services.redis, space, clock).flush()
+
+        services.reads.ask = flush  # there is no worker
+        services.reads.patience_s = services.reads.lists_s = PATIENCE_S
         yield services
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import asyncpg
 import pytest
+from msgspec import structs
 from sqlalchemy.engine import make_url
 
 from server.backends.embedded import RunningPostgres
@@ -16,15 +17,16 @@ from server.backends.redis.client import RedisClient
 from server.settings import Settings
 from server.spaces import store as spaces_store
 from server.spaces.directory import Directory
+from server.spaces.reads import Reads
 from server.spaces.space import Space
 from server.telemetry.samples import STEP_MS, Sample, keep
 from server.writebehind import worker_loops
 from server.writebehind.figures import EVERY_MS
 from server.writebehind.flusher import FlushStats
-from server.writebehind.worker_loops import run_worker
+from server.writebehind.worker_loops import ASKED_S, pause_s, run_worker
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import Poster
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 @dataclass
@@ -83,6 +85,32 @@ async def test_worker_flushes_what_is_announced(services: Services, space: Space
             # Far sooner than the visit each minute, so it was the announcement.
             await until(done)
         assert stats[space.public_id].events == 5
+
+
+async def test_worker_flushes_at_once_for_a_read_that_waits(
+    services: Services, space: Space, poster: Poster, pool: Pool, redis_client: RedisClient
+) -> None:
+    """However long the flush interval is; and the reads that wait share a flush."""
+    services.settings = structs.replace(services.settings, flush_interval=3_600)
+    reads = Reads(pool, redis_client, services.directory.refresh_space, patience_s=PATIENCE_S)
+    async with running(services) as stats:
+        await poster.post_all([poster.event("ann", 1)])
+        await until(lambda: space.public_id in stats and stats[space.public_id].events == 1)
+        for value in (2, 3):
+            await poster.post_all([poster.event("ann", value)])
+            assert await asyncio.gather(*(reads.settle(space) for _ in range(20))) == [True] * 20
+            async with reads.snapshot(space, "ann") as (connection, state):
+                assert state is not None
+                [total] = state.totals.values()
+                assert await connection.fetchval("SELECT sum(units) FROM events") == total
+        assert stats[space.public_id].batches == 3
+    await reads.aclose()
+
+
+def test_flushes_that_reads_ask_for_leave_the_flusher_idle_most_of_the_time() -> None:
+    assert pause_s(0.001, 0.2) == ASKED_S
+    assert pause_s(0.01, 0.2) == pytest.approx(0.04)
+    assert pause_s(0.1, 0.2) == 0.2
 
 
 async def test_worker_flushes_once_more_when_it_stops(services: Services, poster: Poster) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 ANNOUNCE = "podium:announce"
 """Pub/sub channel on which a commit that finds the log empty names its space."""
 
+FLUSH = "podium:flush"
+"""Pub/sub channel on which a read that waits for Postgres asks for a flush of the space that it names."""
+
 GENERATION_MS = 7 * 86_400_000
 """Length of a generation of idempotency keys: Redis holds the current and the previous one, so every key of
 the last 7 days is there."""

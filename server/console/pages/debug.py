@@ -13,8 +13,9 @@ from starlette.responses import Response
 from server.backends.redis.client import AWAY
 from server.console.ask import ask
 from server.console.pages.page import Page
-from server.console.pages.users import state_of
+from server.console.pages.users import one_instant
 from server.console.render import page
+from server.core import ids
 from server.core.errors import NotFound, Unavailable
 from server.core.periods import iso, local_day, zone
 from server.engine.state import UserState
@@ -35,8 +36,9 @@ _LEAST_DAY = 700_000
 
 async def get_debug(request: Request) -> Response:
     """``/console/users/{id}/debug``."""
-    user, state = await state_of(request)
+    user = ids.check_id("id", request.path_params["id"])
     parts, space = services(request), request.state.space
+    # Before the rest is read: what is read then may have been flushed for it.
     try:
         found = await parts.redis.raw.xrevrange(space.keys.log, count=LOOKED_AT)
         token = await parts.redis.raw.hget(space.keys.user(user), "t")
@@ -48,8 +50,10 @@ async def get_debug(request: Request) -> Response:
         for item in msgspec.msgpack.decode(fields[b"e"])
         if item[0] == user
     ]
-    newest = await ask(request, events.get_events, query={"userId": user, "limit": EVENTS})
     key = request.query_params.get("board")
+    async with one_instant(request) as (_, state):
+        newest = await ask(request, events.get_events, query={"userId": user, "limit": EVENTS})
+        why = await _why(request, user, state, key) if key else None
     return page(
         request,
         "debug.html",
@@ -62,7 +66,7 @@ async def get_debug(request: Request) -> Response:
         newest=_json(newest["events"]),
         boards=space.index.catalog.leaderboards,
         board=key,
-        why=await _why(request, user, state, key) if key else None,
+        why=why,
     )
 
 

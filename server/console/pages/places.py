@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.requests import Request
 
-from server.backends.postgres.pool import acquired
 from server.console.ask import ask
 from server.console.charts import spark
 from server.console.pages.board_runs import live_group
@@ -16,7 +15,7 @@ from server.features.leaderboards import api
 from server.features.leaderboards.model import Leaderboard
 from server.features.leaderboards.ranking import board_name, is_ranked
 from server.features.leaderboards.runs import run_name, run_on
-from server.http.services import services
+from server.http.users import snapshot_of
 
 SPARK_DAYS, SPARK_RUNS = 30, 14
 """Former ranks of a line: the last of each day on a perpetual leaderboard, of each run on one that repeats."""
@@ -69,7 +68,7 @@ async def _ranks(
     asked = [(board.number, run, days) for board in boards for run, days in _asked(board, today)]
     if not asked:
         return {}
-    async with acquired(services(request).pool) as connection:
+    async with snapshot_of(request, user) as (connection, _):
         rows = await connection.fetch(_RANKS, request.state.space.id, user, *map(list, zip(*asked, strict=True)))
     found: dict[int, list[tuple[str, int]]] = {}
     for number, run, day, rank in rows:

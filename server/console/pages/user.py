@@ -15,9 +15,10 @@ from server.console.few import few
 from server.console.notices import notice_of
 from server.console.pages.page import Page
 from server.console.pages.places import places_of
-from server.console.pages.users import state_of
+from server.console.pages.users import one_instant
 from server.console.render import number, page
 from server.core.periods import day_begins, local_time, parse_day, zone
+from server.engine.state import UserState
 from server.features.achievements import api as achievements
 from server.features.metrics import api as metrics
 from server.features.points import api as points
@@ -40,7 +41,11 @@ AGGREGATIONS = {"daily": CHART_DAYS - 1, "weekly": 7 * 26, "monthly": 365}
 
 async def get_user(request: Request) -> Response:
     """``/console/users/{id}``."""
-    user, state = await state_of(request)
+    async with one_instant(request) as (user, state):
+        return await _page(request, user, state)
+
+
+async def _page(request: Request, user: str, state: UserState) -> Response:
     parts, space = services(request), request.state.space
     now = local_time(parts.clock(), zone(state.profile.tz))
     here = {"id": user}

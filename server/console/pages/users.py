@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +20,7 @@ from server.core.errors import NotFound, RequestError
 from server.engine.state import UserState
 from server.features.users import people
 from server.http.services import services
-from server.spaces.states import read_state
+from server.http.users import SharedSnapshot
 
 TOKEN_S = 600
 """A page's live token; the page gets a new one by itself."""
@@ -40,11 +42,25 @@ async def get_users(request: Request) -> Response:
 async def state_of(request: Request) -> tuple[str, UserState]:
     """The user of the path; 404 where there is none."""
     user = ids.check_id("id", request.path_params["id"])
-    parts = services(request)
-    state = await read_state(parts.redis, parts.pool, request.state.space, user)
+    state = await services(request).reads.state(request.state.space, user)
     if state is None:
         raise NotFound(f"There is no user {user}")
     return user, state
+
+
+@asynccontextmanager
+async def one_instant(request: Request) -> AsyncIterator[tuple[str, UserState]]:
+    """The user of the path; 404 where there is none. All that is asked for about the user inside the block is of
+    the same instant, which is no earlier than the request."""
+    user = ids.check_id("id", request.path_params["id"])
+    async with services(request).reads.page(request.state.space, user) as found:
+        if found.state is None:
+            raise NotFound(f"There is no user {user}")
+        request.state.snapshot = SharedSnapshot(user, found)
+        try:
+            yield user, found.state
+        finally:
+            request.state.snapshot = None
 
 
 async def get_export(request: Request) -> Response:

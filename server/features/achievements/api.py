@@ -25,7 +25,7 @@ from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
 from server.http.services import Services, services
-from server.http.users import named_user
+from server.http.users import named_snapshot
 from server.spaces.space import Space
 
 
@@ -52,14 +52,19 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 _completion = msgspec.json.Decoder(Completion)
 
 
-async def completions(parts: Services, space: Space) -> tuple[dict[int, int], int]:
-    """How many users completed each achievement, by its number, and how many users there are."""
+async def user_count(parts: Services, space: Space) -> int:
+    """How many users there are; of a large space as it was a while ago."""
 
     async def number() -> int:
         async with acquired(parts.pool) as connection:
             return await store.users(connection, space.id)
 
-    users = await parts.memo.get(("users", space.id), number)
+    return await parts.memo.get(("users", space.id), number)
+
+
+async def completions(parts: Services, space: Space) -> tuple[dict[int, int], int]:
+    """How many users completed each achievement, by its number, and how many users there are."""
+    users = await user_count(parts, space)
     async with acquired(parts.pool) as connection:
         return await store.completions(connection, space.id), users
 
@@ -87,9 +92,11 @@ async def get_user_achievements(request: Request) -> Response:
     """``GET /v1/users/{id}/achievements``."""
     parts, space = services(request), principal(request).space
     incomplete = params.boolean(request, "includeIncomplete")
-    state = await named_user(request)
+    # Counted with the user's own, and before all users are, so that no share exceeds the whole.
+    async with named_snapshot(request) as (connection, state):
+        counts = await store.completions(connection, space.id)
     index = space.index
-    counts, number = await completions(parts, space)
+    number = await user_count(parts, space)
     rows = [
         UserAchievementWithStats(
             **msgspec.structs.asdict(shown.user_achievement(index, one, state.achieved_ms(one.number))),
@@ -144,6 +151,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/achievements",
+        shows="space",
         summary="List achievements",
         tag=_TAG,
         needs="read",
@@ -151,8 +159,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_achievements,
         answer=list[AchievementWithStats],
         query=(_ATTRIBUTES,),
-        description="The active ones, with the users who completed them as Postgres has it: as a rule 0.2 s "
-        "behind.",
+        description="The active ones, with the number of users who completed them.",
     ),
     Endpoint(
         method="POST",
@@ -170,6 +177,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/achievements",
+        shows="user",
         summary="List a user's achievements",
         tag=_TAG,
         needs="read",

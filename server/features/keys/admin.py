@@ -168,6 +168,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path=_PATH,
+        shows="user",
         summary="List application keys, the oldest first",
         tag=_TAG,
         needs="admin",

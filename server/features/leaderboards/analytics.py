@@ -156,6 +156,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/leaderboards/{id}/analytics",
+        shows="space",
         summary="How a leaderboard is used",
         tag="Admin: leaderboards",
         needs="admin",

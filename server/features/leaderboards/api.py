@@ -10,7 +10,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
 from server.features.leaderboards import shapes, store
@@ -29,7 +28,7 @@ from server.features.leaderboards.lookup import (
     user_state,
 )
 from server.features.leaderboards.model import MAX_PARTICIPANTS
-from server.features.leaderboards.ranking import member, shown_rank
+from server.features.leaderboards.ranking import member, score, shown_rank, units
 from server.features.leaderboards.runs import Run, is_final, run_on
 from server.features.leaderboards.shapes import ListedLeaderboard, RankedLeaderboard, UserLeaderboard, UserPlace
 from server.http import params
@@ -37,6 +36,7 @@ from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
+from server.http.users import named_snapshot, named_user
 
 LIMIT_MAX = 1_000
 """Rows of one answer: Redis serves nobody else while it reads them."""
@@ -166,20 +166,26 @@ async def get_user_leaderboards(request: Request) -> Response:
 
 async def get_user_leaderboard(request: Request) -> Response:
     """``GET /v1/users/{id}/leaderboards/{key}``."""
-    parts, space, found = services(request), principal(request).space, leaderboard(request)
+    space, found = principal(request).space, leaderboard(request)
     user = ids.check_id("id", request.path_params["id"])
     days = params.integer(request, "numEvents", 10, 0, HISTORY_MAX)
-    state = await user_state(request, user)
-    if state is None:
-        raise NotFound(f"User not found: {user}")
-    run = asked_run(request, found, state)
-    own = own_board(found, run, state)
-    place = None if own is None else await Reader(request, found, run, own).place(user)
     history: list[shapes.RankedDay] = []
     if days:
-        async with acquired(parts.pool) as connection:
+        async with named_snapshot(request) as (connection, state):
+            run = asked_run(request, found, state)
             rows = await store.read_days(connection, space.id, board_of(found, run), user, days)
         history = [_ranked_day(found, row) for row in rows]
+    else:
+        state = await named_user(request)
+        run = asked_run(request, found, state)
+    own = own_board(found, run, state)
+    place = None
+    if own is not None:
+        reader = Reader(request, found, run, own)
+        place = await reader.place(user)
+        if place is not None and (held := state.boards.get(own)) is not None and not await reader.final():
+            # The rank is the one among the others now; the value goes with the history, which is read first.
+            place = place._replace(units=units(str(score(held.value, found.board.order))))
     return answer(
         shapes.user_leaderboard(
             found.board,
@@ -221,6 +227,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/leaderboards/{key}",
+        shows="user",
         summary="Get a leaderboard's ranking",
         tag="Leaderboards",
         needs="read",
@@ -257,6 +264,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/leaderboards",
+        shows="user",
         summary="List a user's places",
         tag="Leaderboards",
         needs="read",
@@ -268,6 +276,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/leaderboards/{key}",
+        shows="user",
         summary="Get a user's place on a leaderboard",
         tag="Leaderboards",
         needs="read",
@@ -283,6 +292,6 @@ ENDPOINTS: list[Endpoint] = [
             ),
         ),
         description="`history` holds the last days of the run on which the user's value changed, the oldest "
-        "first; changes appear there once they are written to Postgres, as a rule within 0.2 s.",
+        "first.",
     ),
 ]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from server.backends.postgres.pool import acquired
 from server.core import ids
-from server.core.errors import NotFound, Unprocessable
+from server.core.errors import NotFound, Unavailable, Unprocessable
 from server.features.leaderboards import shapes, store
 from server.features.leaderboards.api import GROUP, HISTORY_MAX, LIMIT_MAX, RUN
 from server.features.leaderboards.lookup import (
@@ -77,6 +77,9 @@ async def get_friends(request: Request) -> Response:
         ids.check_id("ids", user)
     run = asked_run(request, found)
     reader = Reader(request, found, run, board_of(found, run, asked_group(request, found)))
+    if await reader.final() and not await services(request).reads.settle(principal(request).space):
+        # Only Postgres has final standings, from which users are erased.
+        raise Unavailable("what was just erased is on its way to Postgres, try again")
     places = await reader.places(users)
     # Two reads, so that somebody may have come or gone between them.
     order = await reader.places([*places], tie_rule="ordinal") if found.board.tie_rule != "ordinal" else places
@@ -200,6 +203,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/leaderboards/{key}/around/{userId}",
+        shows="user",
         summary="Get the rows about a user",
         tag="Leaderboards",
         needs="read",
@@ -220,6 +224,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/leaderboards/{key}/users",
+        shows="user",
         summary="Rank users among themselves",
         tag="Leaderboards",
         needs="read",
@@ -241,6 +246,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/leaderboards/{key}/groups",
+        shows="space",
         summary="Get the ranking of groups",
         tag="Leaderboards",
         needs="read",
@@ -253,6 +259,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/leaderboards/{key}/groups/{value}",
+        shows="space",
         summary="Get a group and its members' ranking",
         tag="Leaderboards",
         needs="read",

@@ -36,8 +36,8 @@ from server.features.leaderboards.runs import (
 from server.http import params
 from server.http.auth import principal
 from server.http.services import services
+from server.http.users import state_of
 from server.spaces.space import Space
-from server.spaces.states import read_state
 
 
 class Found(NamedTuple):
@@ -133,8 +133,7 @@ def own_board(found: Found, run: Run, state: UserState) -> str | None:
 
 async def user_state(request: Request, user: str) -> UserState | None:
     """The state of a user, None for an unknown one."""
-    parts = services(request)
-    return await read_state(parts.redis, parts.pool, principal(request).space, user)
+    return await state_of(request, user)
 
 
 class Reader:

@@ -27,6 +27,7 @@ from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.resource import check_uuid
 from server.http.services import Services, services
+from server.http.users import snapshot_of
 from server.spaces.audit import Entry
 from server.spaces.space import Space
 
@@ -110,7 +111,7 @@ async def get_events(request: Request) -> Response:
     metric = space.index.metric_by_id.get(board.metric_id or "")
     if metric is None:
         raise Unprocessable("Only a leaderboard by a metric is made of events")
-    async with acquired(parts.pool) as connection:
+    async with snapshot_of(request, user) as (connection, _):
         rows = await connection.fetch(
             "SELECT id, units, at_ms, corrects FROM events"
             " WHERE space_id = $1 AND user_id = $2 AND metric = $3 AND day BETWEEN $4 AND $5"
@@ -339,6 +340,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/leaderboards/{id}/users/{userId}/events",
+        shows="user",
         summary="Why this score: the events behind it",
         tag="Admin: leaderboards",
         needs="admin",
@@ -349,7 +351,7 @@ ENDPOINTS: list[Endpoint] = [
             _RUN,
             Query("limit", "Events.", {"type": "integer", "minimum": 1, "maximum": EVENTS_MAX, "default": 100}),
         ),
-        description="The user's events of the metric in the run, the newest first, as Postgres has them.",
+        description="The user's events of the metric in the run, the newest first.",
     ),
     Endpoint(
         method="DELETE",

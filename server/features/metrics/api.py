@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 from typing import Literal
 
@@ -10,7 +9,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import NotFound
 from server.core.summary import summarise
@@ -23,9 +21,8 @@ from server.http import summaries
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint
-from server.http.services import services
 from server.http.summaries import asked_summary
-from server.http.users import named_user
+from server.http.users import named_snapshot, named_user
 
 
 class UserMetric(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,13 +73,8 @@ async def get_summary(request: Request) -> Response:
     metric = _metric(request)
     aggregation, start, end = asked_summary(request)
     space_id, user = principal(request).space.id, request.path_params["id"]
-
-    async def days() -> tuple[int, dict[date, int]]:
-        async with acquired(services(request).pool) as connection:
-            return await store.read_days(connection, space_id, user, metric.number, start, end)
-
-    # Both stores at once: whether there is such a user, and the days.
-    _, (before, changes) = await asyncio.gather(named_user(request), days())
+    async with named_snapshot(request) as (connection, _):
+        before, changes = await store.read_days(connection, space_id, user, metric.number, start, end)
     return answer(
         [
             SummaryBucket(bucket.first, metric.value(bucket.total), metric.value(bucket.change))
@@ -103,6 +95,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/metrics",
+        shows="user",
         summary="Get a user's metrics",
         tag="Metrics",
         needs="read",
@@ -114,6 +107,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/metrics/{key}",
+        shows="user",
         summary="Get one metric of a user",
         tag="Metrics",
         needs="read",
@@ -124,6 +118,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/metrics/{key}/event-summary",
+        shows="user",
         summary="Get a metric of a user over time",
         tag="Metrics",
         needs="read",
@@ -133,7 +128,6 @@ ENDPOINTS: list[Endpoint] = [
         query=summaries.QUERY,
         description="Every bucket with a day in the range, the oldest first; days are the user's local ones. "
         "`date` is the first day of the calendar's bucket, also where the range begins later; `change` counts "
-        "the days within the range, `total` everything up to the last of them. Events count here once they are "
-        "written to Postgres, as a rule within 0.2 s.",
+        "the days within the range, `total` everything up to the last of them.",
     ),
 ]

@@ -25,7 +25,7 @@ from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import Services, services
 from server.http.summaries import asked_summary
-from server.http.users import named_user
+from server.http.users import named_snapshot, named_user
 from server.spaces.space import Space
 
 AWARDS_MAX = 100
@@ -136,10 +136,8 @@ async def get_user_points(request: Request) -> Response:
     """``GET /v1/users/{id}/points/{key}``."""
     parts, space, system = services(request), principal(request).space, _system(request)
     limit = params.integer(request, "awards", 10, 1, AWARDS_MAX)
-    state = await named_user(request)
-    index = space.index
-    async with acquired(parts.pool) as connection:
-        user = request.path_params["id"]
+    index, user = space.index, request.path_params["id"]
+    async with named_snapshot(request) as (connection, state):
         awards = await store.newest_awards(connection, space.id, user, system.number, limit)
         gone = [one.cause for one in awards if one.cause not in index.points.triggers]
         archived = await store.archived_causes(connection, space.id, gone) if gone else {}
@@ -172,10 +170,9 @@ async def get_user_boosts(request: Request) -> Response:
 
 async def get_event_summary(request: Request) -> Response:
     """``GET /v1/users/{id}/points/{key}/event-summary``."""
-    parts, space, system = services(request), principal(request).space, _system(request)
+    space, system = principal(request).space, _system(request)
     aggregation, start, end = asked_summary(request)
-    await named_user(request)
-    async with acquired(parts.pool) as connection:
+    async with named_snapshot(request) as (connection, _):
         before, changes = await store.read_days(
             connection, space.id, request.path_params["id"], system.number, start, end
         )
@@ -238,6 +235,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/points/{key}/summary",
+        shows="space",
         summary="How many users have how many points",
         tag=_TAG,
         needs="read",
@@ -251,6 +249,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/points/{key}/level-summary",
+        shows="space",
         summary="How many users are on which level",
         tag=_TAG,
         needs="read",
@@ -262,6 +261,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/points/{key}",
+        shows="user",
         summary="Get a user's points",
         tag=_TAG,
         needs="read",
@@ -280,6 +280,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/points/{key}/boosts",
+        shows="user",
         summary="List the boosts of a user",
         tag=_TAG,
         needs="read",
@@ -292,6 +293,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/points/{key}/event-summary",
+        shows="user",
         summary="Get a user's points over time",
         tag=_TAG,
         needs="read",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
 from typing import Annotated, Any
 
@@ -10,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
+from server.backends.postgres.pool import PoolConnection, acquired
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
 from server.core.periods import at, local_day
@@ -26,6 +28,7 @@ from server.http.filters import AttributeFilterItem, Filters, named, shown
 from server.http.resource import Context, Parent, Resource, Update, check_name, check_uuid, given, read_catalog
 from server.http.services import services
 from server.http.times import TimeOfDay, check_days
+from server.http.users import snapshot_of
 from server.spaces.kinds import BOOST, POINTS
 
 PREVIEW_DAYS_MAX = 90
@@ -192,7 +195,7 @@ async def post_preview(request: Request) -> Response:
     today = local_day(parts.clock(), space.index.home)
     first, last = date.fromordinal(today.toordinal() - body.days), date.fromordinal(today.toordinal() - 1)
     wishes: dict[str, Any] = {"user": body.user_id, "attributes": {one.key: one.value for one in filters}}
-    async with acquired(parts.pool) as connection:
+    async with _connection(request, body.user_id) as connection:
         found = await store.preview(
             connection,
             space.id,
@@ -205,6 +208,17 @@ async def post_preview(request: Request) -> Response:
             **wishes,
         )
     return answer(BoostPreview(first, last, *found))
+
+
+@asynccontextmanager
+async def _connection(request: Request, user: str | None) -> AsyncIterator[PoolConnection]:
+    """A connection that sees all that was acknowledged for a user; of all users what is written."""
+    if user is not None:
+        async with snapshot_of(request, user) as (connection, _):
+            yield connection
+        return
+    async with acquired(services(request).pool) as connection:
+        yield connection
 
 
 _PATH = "/admin/v1/points/{systemId}/boosts"
@@ -225,6 +239,7 @@ ENDPOINTS = [
     Endpoint(
         method="POST",
         path=f"{_PATH}/preview",
+        shows="user",
         summary="What a boost would have added",
         tag="Admin: boosts",
         needs="admin",

@@ -247,6 +247,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/audit-log",
+        shows="user",
         summary="Who changed what",
         tag=_TAG,
         needs="admin",

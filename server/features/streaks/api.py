@@ -20,8 +20,7 @@ from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
-from server.http.users import named_user
-from server.spaces.states import read_state
+from server.http.users import named_snapshot, state_of
 
 HISTORY_MAX = 400
 """Periods of one answer (contract.md, section 16)."""
@@ -38,13 +37,12 @@ async def get_streak(request: Request) -> Response:
     """``GET /v1/users/{id}/streak``."""
     parts, space = services(request), principal(request).space
     number = params.integer(request, "historyPeriods", 7, 1, HISTORY_MAX)
-    state = await named_user(request)
     user = request.path_params["id"]
-    wanted, today = space.index.streak_rules(state.wishes, state.profile.tz), _today(parts.clock(), state)
-    streaks = state.streaks or NONE
-    found = rules.standing(wanted, streaks, today)
-    asked = rules.periods(wanted.frequency, today, number)
-    async with acquired(parts.pool) as connection:
+    async with named_snapshot(request) as (connection, state):
+        wanted, today = space.index.streak_rules(state.wishes, state.profile.tz), _today(parts.clock(), state)
+        streaks = state.streaks or NONE
+        found = rules.standing(wanted, streaks, today)
+        asked = rules.periods(wanted.frequency, today, number)
         rows = await store.read_periods(connection, space.id, user, wanted.track, asked.start, asked.stop - 1)
     lived = {row.period: (row.length, row.frozen, row.restored) for row in rows}
     return answer(
@@ -66,7 +64,7 @@ async def get_streaks(request: Request) -> Response:
     parts, space = services(request), principal(request).space
     found = []
     for user in params.ids(request, "userIds", USERS_MAX):
-        state = await read_state(parts.redis, parts.pool, space, ids.check_id("userIds", user))
+        state = await state_of(request, ids.check_id("userIds", user))
         if state is not None:
             streaks = state.streaks or NONE
             length = _length(space.index, state, parts.clock())
@@ -90,7 +88,7 @@ async def get_rankings(request: Request) -> Response:
     for row in rows:
         if len(found) == limit and row.length < found[-1].streak_length:
             break
-        state = await read_state(parts.redis, parts.pool, space, row.user)
+        state = await state_of(request, row.user)
         if state is not None:
             length = _length(space.index, state, parts.clock())
             if length:
@@ -115,6 +113,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/streak",
+        shows="user",
         summary="Get a user's streak",
         tag="Streaks",
         needs="read",
@@ -128,12 +127,12 @@ ENDPOINTS: list[Endpoint] = [
                 {"type": "integer", "minimum": 1, "maximum": HISTORY_MAX, "default": 7},
             ),
         ),
-        description="As of now, on the user's local date. The history is as Postgres has it: as a rule 0.2 s "
-        "behind.",
+        description="As of now, on the user's local date.",
     ),
     Endpoint(
         method="GET",
         path="/v1/streaks",
+        shows="user",
         summary="Get the streaks of several users",
         tag="Streaks",
         needs="read",
@@ -152,6 +151,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/streaks/rankings",
+        shows="space",
         summary="Rank users by their streaks",
         tag="Streaks",
         needs="read",

@@ -167,6 +167,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path=_PATH,
+        shows="user",
         summary="Get a user's preferences",
         tag="Users",
         needs="read",

@@ -71,6 +71,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}",
+        shows="user",
         summary="Get a user",
         tag="Users",
         needs="read",

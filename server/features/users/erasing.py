@@ -69,7 +69,7 @@ async def erase_user(parts: Services, who: Principal, user: str) -> None:
     """Erase a user from boards, states, history, keys, boosts and the audit log. 404 for one of whom nothing is
     known.
 
-    Postgres follows as it follows any event: as a rule within 0.2 s.
+    Postgres follows as it follows any event: as a rule within 0.2 s. Reads that name the user wait for it.
     """
     space = who.space
     known = await read_state(parts.redis, parts.pool, space, user) is not None
@@ -120,6 +120,7 @@ ENDPOINTS: list[Endpoint] = [
         ),
         description="Everything, everywhere: the user leaves all leaderboards, final ones too, and what was kept "
         "is deleted, with application keys and boosts of the user's own. In the audit log the SHA-256 of the id "
-        "stays. An event that comes later makes a new user. Postgres follows as a rule within 0.2 s.",
+        "stays. An event that comes later makes a new user. Reads that name the user know of it at once; from "
+        "lists of final standings the user goes as a rule within 0.2 s.",
     ),
 ]

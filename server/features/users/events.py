@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -9,17 +11,18 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
+from server.backends.postgres.pool import PoolConnection, acquired
 from server.core import ids
-from server.core.errors import NotFound, Unprocessable
+from server.core.errors import NotFound, Unavailable, Unprocessable
 from server.core.periods import iso
 from server.engine.catalog import CatalogIndex
-from server.http import params
+from server.http import as_of, params
 from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.resource import check_uuid
 from server.http.services import services
+from server.http.users import snapshot_of
 
 ROWS_MAX = 200
 """Rows of a page."""
@@ -79,25 +82,59 @@ async def get_events(request: Request) -> Response:
     if (cursor := request.query_params.get("cursor")) is not None:
         add("id < {}", check_uuid("cursor", cursor))
     # Ids rise with the time of arrival. One user's are few enough to be sorted; all are read along their index.
-    async with acquired(services(request).pool) as connection:
+    dated = {} if user is not None else await _dated(request)
+    async with _connection(request, user) as connection:
         rows = await connection.fetch(
             f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT $2",
             *values,
         )
     page = [_row(space.index, row) for row in rows[:limit]]
-    return answer(EventPage(page, page[-1].id if len(rows) > limit else UNSET))
+    return answer(EventPage(page, page[-1].id if len(rows) > limit else UNSET), headers=dated)
+
+
+async def _dated(request: Request) -> dict[str, str]:
+    """The header of an answer about all users; what was just acknowledged is waited for a little."""
+    parts, space = services(request), principal(request).space
+    await parts.reads.settle_briefly(space)
+    return {as_of.HEADER: iso(await parts.reads.as_of_ms(space, parts.clock()))}
+
+
+@asynccontextmanager
+async def _connection(request: Request, user: str | None) -> AsyncIterator[PoolConnection]:
+    """A connection that sees all that was acknowledged for a user; of all users what is flushed by now."""
+    if user is not None:
+        async with snapshot_of(request, user) as (connection, _):
+            yield connection
+        return
+    async with acquired(services(request).pool) as connection:
+        yield connection
 
 
 async def get_event(request: Request) -> Response:
     """``GET /admin/v1/events/{id}``."""
-    space = principal(request).space
-    async with acquired(services(request).pool) as connection:
-        row = await connection.fetchrow(
-            f"{_SELECT} WHERE space_id = $1 AND id = $2", space.id, check_uuid("id", request.path_params["id"])
-        )
+    space, id_ = principal(request).space, check_uuid("id", request.path_params["id"])
+    user = await _user_of(request, id_)
+    if user is None:
+        # Whose it would be is not known, so all that was acknowledged is waited for.
+        if not await services(request).reads.settle(space):
+            raise Unavailable("what was just posted is on its way to Postgres, try again")
+        user = await _user_of(request, id_)
+    row = None
+    if user is not None:
+        async with snapshot_of(request, user) as (connection, _):
+            row = await connection.fetchrow(f"{_SELECT} WHERE space_id = $1 AND id = $2", space.id, id_)
     if row is None:
         raise NotFound("Event not found by ID")
     return answer(_row(space.index, row))
+
+
+async def _user_of(request: Request, id_: str) -> str | None:
+    """Whose event it is, as Postgres has it: one who was just erased may still be there."""
+    async with acquired(services(request).pool) as connection:
+        user: str | None = await connection.fetchval(
+            "SELECT user_id FROM events WHERE space_id = $1 AND id = $2", principal(request).space.id, id_
+        )
+    return user
 
 
 def _row(index: CatalogIndex, row: Any) -> EventRow:
@@ -122,6 +159,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/events",
+        shows="user",
         summary="List events",
         tag=_TAG,
         needs="admin",
@@ -136,18 +174,19 @@ ENDPOINTS: list[Endpoint] = [
             Query("limit", "Events.", {**_LIMIT, "default": 100}),
             Query("cursor", "`nextCursor` of the page before."),
         ),
-        description="In the order in which they came in, the newest first. As Postgres has them.",
+        description="In the order in which they came in, the newest first. All of one user; of all users those "
+        "that are written to Postgres, as the header `Podium-As-Of` says.",
     ),
     Endpoint(
         method="GET",
         path="/admin/v1/events/{id}",
+        shows="user",
         summary="One event",
         tag=_TAG,
         needs="admin",
         statuses=(200, 404, 422, 503),
         handler=get_event,
         answer=EventRow,
-        description="As Postgres has it: as a rule 0.2 s behind. A corrected event stays as it was; the one that "
-        "corrects it names it.",
+        description="A corrected event stays as it was; the one that corrects it names it.",
     ),
 ]

@@ -24,6 +24,7 @@ from server.http.audit import auditing
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
+from server.http.users import snapshot_of
 from server.spaces.audit import OF_USER, Entry
 
 PAGE_MAX = 100
@@ -43,7 +44,7 @@ class UserPage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Export(msgspec.Struct, frozen=True, rename="camel"):
-    """All that is kept of a user, as Postgres has it: rows by table, as they are stored, with the key and the name
+    """All that is kept of a user, at one instant: rows by table, as they are stored, with the key and the name
     beside what is an internal number. ``user`` and ``state`` are null for one of whom there is only a key or a
     boost. ``cut`` names the tables with more rows than fit; ``eventsComplete`` is false where events are one."""
 
@@ -61,6 +62,7 @@ async def get_users(request: Request) -> Response:
     search = ids.check_text("search", request.query_params.get("search", ""), ids.NAME_MAX)
     after = _cursor(request)
     attributes = _attribute(request)
+    await services(request).reads.settle_briefly(principal(request).space)
     async with acquired(services(request).pool) as connection:
         found: list[_Found] = []
         if after.word is None:
@@ -249,10 +251,7 @@ async def get_export(request: Request) -> Response:
     """``GET /admin/v1/users/{id}/export``."""
     user = ids.check_id("id", request.path_params["id"])
     space_id = principal(request).space.id
-    async with (
-        acquired(services(request).pool) as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with snapshot_of(request, user) as (connection, _):
         blob = await connection.fetchval("SELECT state FROM users WHERE space_id = $1 AND id = $2", space_id, user)
         tables = {
             name: [_plain(row) for row in await connection.fetch(query, space_id, user, ROWS_MAX + 1)]
@@ -287,6 +286,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/users",
+        shows="space",
         summary="Find users",
         tag=_TAG,
         needs="admin",
@@ -304,18 +304,19 @@ ENDPOINTS: list[Endpoint] = [
             Query("limit", "Users.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_MAX}),
         ),
         description="By id: first those who are found by it, then the others by what is found of them. "
-        "As Postgres has them: as a rule 0.2 s behind.",
+        "As they are written to Postgres.",
     ),
     Endpoint(
         method="GET",
         path="/admin/v1/users/{id}/export",
+        shows="user",
         summary="All that is kept of a user",
         tag=_TAG,
         needs="admin",
         statuses=(200, 404, 422, 503),
         handler=get_export,
         answer=Export,
-        description=f"Rows by table, as Postgres has them, at most {ROWS_MAX:,} of each, of events the newest; "
+        description=f"Rows by table, at most {ROWS_MAX:,} of each, of events the newest; "
         "`cut` names the tables that have more. Of application keys no secret is kept, and none is here. The "
         "audit log says who asked for it.",
     ),

@@ -11,7 +11,6 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import Unprocessable
 from server.core.periods import iso
@@ -22,8 +21,8 @@ from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
+from server.http.users import snapshot_of
 from server.spaces.audit import OF_USER
-from server.spaces.states import read_state
 
 ROWS_MAX = 200
 """Rows of a page."""
@@ -102,9 +101,8 @@ async def get_timeline(request: Request) -> Response:
     # All parameters are named in each statement, whichever parts it has.
     selects = [*(text for kind, text in _PARTS.items() if kind in wanted), _FACTS]
     some = " UNION ALL ".join(f"({select} ORDER BY 1 DESC, 7 DESC LIMIT $4)" for select in selects)
-    state = await read_state(parts.redis, parts.pool, space, user) if "streak" in wanted else None
     most = skip + limit + 1
-    async with acquired(parts.pool) as connection:
+    async with snapshot_of(request, user) as (connection, state):
         rows: list[Any] = await connection.fetch(
             f"SELECT * FROM ({some}) AS rows ({_COLUMNS}) ORDER BY at_ms DESC, kind, id DESC LIMIT $4",  # noqa: S608
             space.id,
@@ -113,7 +111,7 @@ async def get_timeline(request: Request) -> Response:
             most,
             facts,
         )
-        if state is not None:
+        if state is not None and "streak" in wanted:
             past = await read_streak(connection, space.id, space.index, user, state, parts.clock(), from_ms, most)
             streak = ({**_STREAK, **one._asdict()} for one in past)
             # The order of the statement's rows stays, whatever its collation.
@@ -194,6 +192,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/users/{id}/timeline",
+        shows="user",
         summary="What happened to a user",
         tag=_TAG,
         needs="admin",
@@ -205,6 +204,6 @@ ENDPOINTS: list[Endpoint] = [
             Query("limit", "Rows.", {**_LIMIT, "default": 50}),
             Query("cursor", "`nextCursor` of the page before."),
         ),
-        description="The newest first, as Postgres has it: as a rule 0.2 s behind.",
+        description="The newest first.",
     ),
 ]

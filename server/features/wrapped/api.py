@@ -23,7 +23,7 @@ from server.http.answers import answer
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import services
-from server.http.users import named_user
+from server.http.users import named_snapshot
 
 
 class WrappedValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -124,16 +124,17 @@ async def get_wrapped(request: Request) -> Response:
     parts, space = services(request), principal(request).space
     this_year = local_day(parts.clock(), space.index.home).year
     year = params.integer(request, "year", this_year, 1, this_year)
-    state = await named_user(request)
     user = request.path_params["id"]
     index = space.index
     first, last = whole_year(year)
     # The first and the last week reach into other years.
     since, until = first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())
-    instants_ms = _begins(since, state), _begins(until + timedelta(days=1), state)
     periods = shown.streak_period(index, first), shown.streak_period(index, last)
     days = since, until
-    found = await store.read_year(parts.pool, space.id, user, days, instants_ms, index.streaks.track, periods)
+    async with named_snapshot(request) as (connection, state):
+        instants_ms = _begins(since, state), _begins(until + timedelta(days=1), state)
+        track = index.streaks.track
+        found = await store.read_year(connection, space.id, user, days, instants_ms, track, periods)
     found_year = review(year, found.events)
     sampled = await gains(parts, space.id, found_year.week, found_year.month, found_year.whole)
     return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, found, sampled)))
@@ -261,6 +262,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/v1/users/{id}/wrapped",
+        shows="user",
         summary="Get a user's year in review",
         tag="Users",
         needs="read",
@@ -269,7 +271,6 @@ ENDPOINTS: list[Endpoint] = [
         answer=Wrapped,
         query=(Query("year", "By default the present one.", {"type": "integer", "minimum": 1}),),
         description="Days, weeks (from Monday on) and months by the user's local dates; the most active are those "
-        "with the most events, the first of equals. Of a user who did nothing they are the first of the year. "
-        "As Postgres has it: as a rule 0.2 s behind.",
+        "with the most events, the first of equals. Of a user who did nothing they are the first of the year.",
     ),
 ]

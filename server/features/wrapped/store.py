@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 from typing import Any, NamedTuple
 
-from server.backends.postgres.pool import Pool, acquired
+from server.backends.postgres.pool import PoolConnection
 
 
 class Change(NamedTuple):
@@ -95,7 +94,7 @@ SELECT
 
 
 async def read_year(
-    pool: Pool,
+    connection: PoolConnection,
     space_id: int,
     user: str,
     days: tuple[date, date],
@@ -103,21 +102,16 @@ async def read_year(
     track: int,
     periods: tuple[int, int],
 ) -> Found:
-    """Days and streak periods both inclusive, of instants the first one.
-
-    In three statements at once: each spends most of its time on pages that Postgres does not hold.
-    """
+    """Days and streak periods both inclusive, of instants the first one. Of one instant where the connection
+    shows a snapshot."""
 
     async def ask(statement: str, *values: Any) -> Any:
-        async with acquired(pool) as connection:
-            [row] = await connection.fetch(statement, space_id, user, *values)
-            return row
+        [row] = await connection.fetch(statement, space_id, user, *values)
+        return row
 
-    [metrics], [events, attributes, points], [completions, places, lived] = await asyncio.gather(
-        ask(_METRICS, days[1]),
-        ask(_EVENTS_AND_POINTS, *days),
-        ask(_WHAT_CAME_OF_IT, *instants_ms, *days, track, *periods),
-    )
+    [metrics] = await ask(_METRICS, days[1])
+    [events, attributes, points] = await ask(_EVENTS_AND_POINTS, *days)
+    [completions, places, lived] = await ask(_WHAT_CAME_OF_IT, *instants_ms, *days, track, *periods)
     return Found(
         dict(tuple(one) for one in events),
         [Change(*one) for one in metrics],

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from server.http import memo
+from server.http import as_of, memo
 from server.http.memo import Memo
 
 
@@ -105,3 +105,45 @@ async def test_a_hang_is_not_kept_for_hours(time_s: list[float]) -> None:
     assert await kept.get("a", compute) == 1
     await asyncio.sleep(0)
     assert (await kept.get("a", compute), calls) == (2, 2)
+
+
+async def test_what_is_kept_makes_an_answer_as_old_as_it_is(time_s: list[float]) -> None:
+    kept = Memo()
+
+    async def compute() -> int:
+        await asyncio.sleep(0)
+        time_s[0] += 0.1
+        return 1
+
+    with as_of.computing(1_000) as first:
+        await kept.get("a", compute)
+    with as_of.computing(2_000) as second:
+        await kept.get("a", compute)
+    assert (first.ms, second.ms) == (1_000, 1_000)
+    time_s[0] += 60
+    with as_of.computing(3_000) as third:
+        await kept.get("a", compute)  # as it was, while it is renewed
+        await kept.get("b", compute)
+    with as_of.computing(4_000) as fourth:
+        await kept.get("a", compute)
+    assert (third.ms, fourth.ms) == (1_000, 3_000)
+
+
+async def test_who_waits_for_what_another_began_is_as_old(time_s: list[float]) -> None:
+    kept, go = Memo(), asyncio.Event()
+
+    async def compute() -> int:
+        await go.wait()
+        return 1
+
+    async def ask(ms: int) -> int:
+        with as_of.computing(ms) as found:
+            await kept.get("a", compute)
+        return found.ms
+
+    first = asyncio.create_task(ask(1_000))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(ask(2_000))
+    await asyncio.sleep(0)
+    go.set()
+    assert await asyncio.gather(first, second) == [1_000, 1_000]

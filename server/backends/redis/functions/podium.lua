@@ -298,6 +298,45 @@ local function load(keys, args)
 end
 
 --[[
+current: one user as of the last commit, and the catalog version that commits must carry.
+ARGV 1 epoch  2 user
+Reply: {DONE, token or '', blob or '', 1 if the user is cold and the token the one that Postgres holds, version}
+  | {EPOCH, what is}
+]]
+local function current(keys, args)
+  use_api()
+  local p = prefix_of(keys[1])
+  local known = call('HMGET', keys[1], 'epoch', 'catalog')
+  if known[1] ~= args[1] then return {EPOCH, known[1] or ''} end
+  local state = call('HMGET', p .. 'u:' .. args[2], 't', 's')
+  if state[1] then return {DONE, state[1], state[2], 0, known[2] or '0'} end
+  local cold = call('HGET', p .. 'cold', args[2])
+  return {DONE, cold or '', '', cold and 1 or 0, known[2] or '0'}
+end
+
+--[[
+newest: the end of the log.
+Reply: the id of the newest entry, '' where all entries are flushed
+]]
+local function newest(keys, args)
+  use_api()
+  local log = prefix_of(keys[1]) .. 'log'
+  if call('XLEN', log) <= 1 then return '' end
+  return call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1][1]
+end
+
+--[[
+behind: where the flusher is.
+Reply: the id of the oldest entry that is not flushed, '' where all are
+]]
+local function behind(keys, args)
+  use_api()
+  local position = call('HGET', keys[1], 'position')
+  local first = call('XRANGE', prefix_of(keys[1]) .. 'log', position and '(' .. position or '-', '+', 'COUNT', 1)[1]
+  return first and first[1] or ''
+end
+
+--[[
 thaw: puts the state of a cold user back, if the user is still cold with the token that Postgres holds.
 ARGV 1 epoch  2 user  3 token  4 blob  5.. board, member, ...
 Reply: {DONE, 1 if it was put back, 0 if not} | {EPOCH, what is}
@@ -508,6 +547,9 @@ redis.register_function('@LIBRARY@_evict', evict)
 redis.register_function('@LIBRARY@_catalog', catalog)
 redis.register_function('@LIBRARY@_trim', trim)
 redis.register_function{function_name = '@LIBRARY@_load', callback = load, flags = {'no-writes'}}
+redis.register_function{function_name = '@LIBRARY@_current', callback = current, flags = {'no-writes'}}
+redis.register_function{function_name = '@LIBRARY@_newest', callback = newest, flags = {'no-writes'}}
+redis.register_function{function_name = '@LIBRARY@_behind', callback = behind, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_page', callback = page, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_standing', callback = standing, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_around', callback = around, flags = {'no-writes'}}
