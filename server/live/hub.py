@@ -58,6 +58,8 @@ class Channel:
     followers: Followers
     views: dict[tuple[int, int], View] = field(default_factory=dict)
     idle_ticks: int = 0
+    failed: bool = False
+    """Whether the last tick met something that nobody has thought of."""
 
     def leave(self, steps: tuple[int, int], view: View, viewer: Viewer) -> None:
         """A viewer watches no longer."""
@@ -303,8 +305,17 @@ class Hub:
         """What is looked at once a second."""
         async with self._ticking:
             for channel in list(self._channels.values()):
-                await self._refresh(channel)
-                channel.followers.retry()
+                try:
+                    await self._refresh(channel)
+                    channel.followers.retry()
+                except Exception:  # the other channels must go on; the next tick tries this one again
+                    if not channel.failed:
+                        log.exception(
+                            "live_channel_failed", space=channel.space.public_id, board=channel.target.board
+                        )
+                    channel.failed = True
+                else:
+                    channel.failed = False
             for key, events in list(self._users.items()):
                 if not events:
                     del self._users[key]

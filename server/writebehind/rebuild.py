@@ -283,7 +283,13 @@ class _Filling:
         cold = ["HSET", self._keys.cold]
         due = ["ZADD", self._keys.due]
         for user, token, blob, seen_ms in rows:
-            state = decode_state(blob)
+            try:
+                state = decode_state(blob)
+            except (msgspec.MsgspecError, ValueError) as error:
+                # That user alone is answered with 503; all others must not wait for a state that nobody can read.
+                log.error("state_unreadable", space=self._space.public_id, user=user, error=str(error))
+                commands.append(["HSET", self._keys.user(user), "t", token, "s", blob])
+                continue
             shown = label(state.profile.name, state.profile.attributes)
             if shown:
                 names += (user, shown)
