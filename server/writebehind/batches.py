@@ -11,7 +11,7 @@ import msgspec
 
 from server.engine.records import BoardRecord, GroupMove, LogItem, LogRecord, decode_record
 from server.engine.state import decode_state
-from server.features.leaderboards.ranking import BoardName, split_board
+from server.features.leaderboards.ranking import GROUP_MAX, BoardName, split_board
 
 
 class Item(NamedTuple):
@@ -257,6 +257,8 @@ class _Boards:
             if board.value is not None and board.board not in in_groups:
                 self._rank(user, board.day or day, board.board, board.value, board.previous, before, after)
         for group in groups:
+            if len(group.group) > GROUP_MAX:
+                continue  # its last member leaves it: no index holds such a name, from before there was a limit
             leaderboard, run, _ = _split(group.board)
             score = float(group.score) if group.score else None
             on = days.get(group.board, day)

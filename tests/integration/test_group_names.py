@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from server.engine import catalog
+from server.features.leaderboards import ranking, rules
 from server.features.leaderboards.ranking import GROUP_MAX, group_name
 from server.services import Services
 from server.writebehind.finals import Finals
@@ -131,6 +133,32 @@ async def test_several_attributes_share_the_length_of_a_group(
     assert (await post(http, "ann", team="x" * most, city="y" * most)).status_code == 201
     await flush(services)
     assert await services.pool.fetchval("SELECT max(length(grp)) FROM board_entries") == 2 * most + 1
+
+
+async def test_whoever_stands_in_a_group_that_is_too_long_takes_the_score_out_of_it(
+    http: httpx.AsyncClient, services: Services, metric: str, city: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before there was a limit, Postgres refused every event of such a user."""
+    with monkeypatch.context() as patch:
+        for module in (ranking, rules, catalog):
+            patch.setattr(module, "GROUP_MAX", 10_000)
+        await create(http, "broken-down", metric, breakdownAttributes=[city])
+        await create(http, "grouped", metric, groupBy=city)
+        value = "".join(chr(0x4E00 + i * 7) for i in range(1_000))  # compresses badly
+        assert (await post(http, "ann", city=value)).status_code == 201
+    await flush(services)
+    assert await services.pool.fetchval("SELECT count(*) FROM rejected_entries") == 1
+    answer = await http.post("/v1/metrics/words/event", json={"user": {"id": "ann"}, "value": 2})
+    assert (answer.status_code, answer.json()["total"]) == (201, 7)
+    assert answer.json()["leaderboards"]["grouped"]["rank"] == 1
+    await flush(services)
+    assert await services.pool.fetchval("SELECT count(*) FROM rejected_entries") == 1
+    assert (await get(http, "grouped/groups"))["rankings"] == []
+    await rebuild(services.pool, services.redis, services.directory.production, services.clock, force=True)
+    assert (await http.patch("/v1/users/ann", json={"attributes": {"city": "Zug"}})).status_code == 200
+    assert [row["value"] for row in (await get(http, "broken-down", userAttributes="city:Zug"))["rankings"]] == [7]
+    assert [row["value"] for row in (await get(http, "grouped/groups"))["rankings"]] == [7]
+    assert [row["value"] for row in (await get(http, "grouped"))["rankings"]] == [7]
 
 
 async def test_a_value_from_before_the_leaderboard_loses_nothing(

@@ -93,13 +93,13 @@ NUMBERS: dict[str, tuple[str | None, str | None]] = {
     "group_standings.score": (f"{-UNITS_MAX:.15e}", f"{UNITS_MAX:.15e}"),
     "metric_days.change": (str(-UNITS_MAX), str(UNITS_MAX)),
     "metric_days.day": ("1969-12-31", None),
-    "point_awards.awarded": (None, str(AMOUNT_MAX)),
-    "point_awards.total": (None, str(AMOUNT_MAX)),
-    "point_days.change": (None, str(AMOUNT_MAX)),
+    "point_awards.awarded": (str(-AMOUNT_MAX), str(UNITS_MAX)),
+    "point_awards.total": (None, str(UNITS_MAX)),
+    "point_days.change": (None, str(UNITS_MAX)),
     "rank_days.value": (str(-UNITS_MAX), str(UNITS_MAX)),
     "run_standings.value": (str(-UNITS_MAX), str(UNITS_MAX)),
     "streak_pauses.last_day": (None, "2036-11-20"),
-    "user_points.total": (None, str(AMOUNT_MAX)),
+    "user_points.total": (None, str(UNITS_MAX)),
 }
 """Numbers and days that clients choose: the least and the greatest there, None where that says nothing."""
 
@@ -334,12 +334,26 @@ async def setting_up(http: httpx.AsyncClient, clock: SettableClock) -> str:
             },
         )
     clock.now_ms += 2 * DAY_MS
-    trigger = {"type": "metric", "metricId": high["id"], "metricThreshold": 1, "points": 1, "status": "inactive"}
+    trigger = {
+        "type": "metric",
+        "metricId": high["id"],
+        "metricThreshold": 1,
+        "points": AMOUNT_MAX,
+        "status": "active",
+    }
     level = {"name": name, "key": key, "points": 1, "description": wide(1_000, 6)}
     system = {"name": name, "key": key, "triggers": [trigger], "levels": [level]}
     [points] = await make(http, "points", system)
     boost = {"name": name, "start": "2026-11-23", "multiplier": 2, "userId": USER}
     assert (await http.post("/admin/v1/points/boosts", json=[{**boost, "systemKey": key}])).status_code < 500
+    ranked = {
+        **common,
+        "key": "points",
+        "rankBy": "points",
+        "pointsSystemId": points["id"],
+        "groupBy": attributes[0]["id"],
+    }
+    await make(http, "leaderboards", ranked)
     await make(http, "achievements", {"name": name, "trigger": "api", "key": key, "status": "active"})
     await http.patch(
         "/admin/v1/streaks/settings",
@@ -383,7 +397,7 @@ async def send_largest(http: httpx.AsyncClient, clock: SettableClock, system: st
     batch = [old, *({**keyed, "idempotencyKey": text} for text in keys)]
     assert (await http.post("/admin/v1/metrics/events", json=batch)).json() == {"accepted": len(batch)}
 
-    awards = [{"userId": USER, "amount": AMOUNT_MAX, "reason": wide(REASON_MAX, 30)}]
+    awards = [{"userId": USER, "amount": sign * AMOUNT_MAX, "reason": wide(REASON_MAX, 30)} for sign in (-1, 1)]
     assert (await http.post(f"/admin/v1/points/{system}/awards", json=awards)).json()["issues"] == []
     done = await http.post(f"/v1/achievements/{key}/complete", json={"user": {"id": USER}})
     assert done.status_code == 201, done.text

@@ -127,7 +127,7 @@ def own_board(found: Found, run: Run, state: UserState) -> str | None:
     if held:
         return held[0]
     values = tuple(state.profile.attributes.get(key, "") for key in found.board.breakdown_attributes)
-    group = group_of(values, name)
+    group = group_of(values)
     return f"{name}:{group}" if group else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
@@ -121,7 +121,13 @@ def score_changes(
         if plain:
             places: tuple[str, ...] = (name,)
         elif takes_part(leaderboard, attributes) and (window is None or window.holds(moment.time())):
-            places = standing_places(leaderboard, name, attributes, standings)
+            places = standing_places(leaderboard, name, attributes)
+            if standings and _is_too_long(leaderboard, places, attributes):
+                # Whoever stands in such a group, from before there was a limit, takes the score along out of it.
+                held = [board for board in standings if board == name or board.startswith(f"{name}:")]
+                moved = _regroup_run(leaderboard, name, held, standings, attributes)
+                changed.update(moved)
+                standings = {**standings, **{board: one for board, one in moved.items() if one is not None}}
         else:
             continue
         for place in places:
@@ -168,30 +174,33 @@ def takes_part(board: Leaderboard, attributes: Mapping[str, str]) -> bool:
     return matches(board.user_attributes, attributes)
 
 
-def standing_places(
-    board: Leaderboard, name: str, attributes: Mapping[str, str], held: Container[str] = ()
-) -> tuple[str, ...]:
+def standing_places(board: Leaderboard, name: str, attributes: Mapping[str, str]) -> tuple[str, ...]:
     """The boards of a run on which one of the audience stands: that of all, of the group too where groups are
     ranked, or only that of the group where the leaderboard is broken down; the waiting room without a group.
 
     A group longer than ``GROUP_MAX`` is none: a value from before the leaderboard was there must not keep its user
-    from scoring. Whoever stands in such a one, among ``held`` boards, stays.
+    from scoring.
     """
     if board.breakdown_attributes:
-        group = group_of(tuple(attributes.get(key, "") for key in board.breakdown_attributes), name, held)
-        return (f"{name}:{group}",)
-    if board.group_by is not None and (group := group_of((attributes.get(board.group_by, ""),), name, held)):
+        return (f"{name}:{group_of(tuple(attributes.get(key, '') for key in board.breakdown_attributes))}",)
+    if board.group_by is not None and (group := group_of((attributes.get(board.group_by, ""),))):
         return (name, f"{name}:{group}")
     return (name,)
 
 
-def group_of(values: tuple[str, ...], name: str, held: Container[str] = ()) -> str:
-    """Return the group of these values in the run ``name``, by the rules of ``standing_places``: ``WAITING`` where
-    one is missing, or they are too long."""
+def group_of(values: tuple[str, ...]) -> str:
+    """Return the ``group_name`` of these values: ``WAITING`` where one is missing, or they are too long."""
     if not all(values):
         return WAITING
     group = group_name(values)
-    return group if len(group) <= GROUP_MAX or f"{name}:{group}" in held else WAITING
+    return group if len(group) <= GROUP_MAX else WAITING
+
+
+def _is_too_long(board: Leaderboard, places: tuple[str, ...], attributes: Mapping[str, str]) -> bool:
+    """Whether these ``standing_places`` are those of a user whose group is too long to be one."""
+    if board.breakdown_attributes:
+        return places[0][-1] == ":" and all(attributes.get(key) for key in board.breakdown_attributes)
+    return board.group_by is not None and len(places) == 1 and bool(attributes.get(board.group_by))
 
 
 def regroup(
@@ -228,7 +237,7 @@ def _regroup_run(
 ) -> Changes:
     waiting = f"{name}:{WAITING}"
     part = takes_part(leaderboard, attributes)
-    places = standing_places(leaderboard, name, attributes, standings) if part else (waiting,)
+    places = standing_places(leaderboard, name, attributes) if part else (waiting,)
     grouped = leaderboard.group_by is not None
     # Where groups are ranked, the standing among all is the one that counts; else there is only one.
     main = next((board for board in held if not grouped or board in (name, waiting)), None)
@@ -306,7 +315,7 @@ def placed(
     for name, new in scored.items():
         if is_blocked(blocked, name):
             continue
-        for place in standing_places(board, name, attributes, standings):
+        for place in standing_places(board, name, attributes):
             if standings.get(place) != new:
                 changed[place] = new
     return changed
