@@ -207,6 +207,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Serve the demo page and hand out tokens of its demo user. Not for production."),
     ] = False
+    console_plain_http: Annotated[
+        bool,
+        Meta(
+            description="The console's cookie goes over plain HTTP, not only to `localhost`. Only for "
+            "a network that nobody else reads."
+        ),
+    ] = False
     console_one_click: Annotated[
         bool,
         Meta(

@@ -143,7 +143,7 @@ async def _note(call: Awaitable[object]) -> None:
 def _signed_out(request: Request) -> Response:
     if request.method == "POST":
         return page(request, "problem.html", 403, title="Signed out", message="Sign in again, please.")
-    if request.url.path.endswith(".json") and "text/html" not in request.headers.get("accept", ""):
+    if request.scope["path"].endswith(".json") and "text/html" not in request.headers.get("accept", ""):
         # A script asks: it would take the form to sign in for an answer.
         return Response(orjson.dumps({"error": "Sign in again"}), 401, media_type="application/json")
     return RedirectResponse(f"/console/sign-in?next={_here(request)}", 303)
@@ -156,8 +156,9 @@ def _refused(request: Request, role: Role) -> Response:
 
 def _here(request: Request) -> str:
     """The path as it was sent, for a query: a user's id may hold a slash as %2F."""
-    path: bytes = request.scope.get("raw_path") or quote(request.url.path).encode()
-    return quote(path.decode("latin-1") + (f"?{request.url.query}" if request.url.query else ""), safe="/")
+    path: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    query: bytes = request.scope["query_string"]
+    return quote((path + b"?" + query if query else path).decode("latin-1"), safe="/")
 
 
 def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -175,7 +176,7 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
             answer.headers["Retry-After"] = str(getattr(error, "retry_after_s", 1))
             return answer
         except Exception as error:
-            log.error("console_failed", path=request.url.path, exc_info=error)
+            log.error("console_failed", path=request.scope["path"], exc_info=error)
             text = _sentence("The log has the details", request)
             return page(request, "problem.html", 500, title="Our mistake", message=text)
 

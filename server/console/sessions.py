@@ -20,6 +20,7 @@ from server.console import accounts
 from server.console.accounts import ROLES, Role
 from server.console.masks import masked, unmasked
 from server.console.stores import of_redis, soon
+from server.core.addresses import is_here
 from server.core.errors import Unavailable
 from server.http.cookies import cookie
 from server.http.services import services
@@ -80,10 +81,20 @@ async def sign_in(
         jwt.encode(claims, _secret(space), algorithm="HS256"),
         max_age=SESSION_S,
         path="/console",
-        secure=request.url.scheme == "https",
+        secure=not _may_be_plain(request),
         httponly=True,
         samesite="lax",
     )
+
+
+def _may_be_plain(request: Request) -> bool:
+    """Return whether the cookie may go over plain HTTP: on this machine, or where the setting says so.
+
+    The scheme of the request says nothing: TLS may end at a proxy that ``PODIUM_TRUSTED_PROXIES`` doesn't name.
+    """
+    if request.scope["scheme"] == "https":
+        return False
+    return is_here(request.headers.get("host", "")) or services(request).settings.console_plain_http
 
 
 async def sign_out(response: Response, request: Request) -> None:

@@ -25,7 +25,7 @@ def authorize(request: Request, capability: str) -> Principal:
     ``Unauthorized`` without a good key, ``Forbidden`` if it lacks the capability ("" asks for none).
     """
     directory, key = services(request).directory, request.headers.get("x-api-key")
-    path = request.url.path
+    path = routed_path(request)
     if path.startswith(_OF_ENVIRONMENTS):
         found = directory.enter_environment(key)
     else:
@@ -38,6 +38,16 @@ def authorize(request: Request, capability: str) -> Principal:
         _check_user(request, found)
     request.state.principal = found
     return found
+
+
+def routed_path(request: Request) -> str:
+    """Return the path that the routes were chosen by.
+
+    Never ask ``request.url`` for it: Starlette before 1.3 puts that together from the header Host, so that its
+    path is what the client likes (CVE-2026-48710).
+    """
+    path: str = request.scope["path"]
+    return path
 
 
 def tenant(request: Request) -> str | None:
@@ -58,12 +68,13 @@ def header_text(name: str, value: bytes) -> str:
 
 def _check_user(request: Request, found: Principal) -> None:
     """``Forbidden`` where an application key asks for another user by name, or for the admin API."""
-    if request.url.path.startswith("/admin/"):
+    path = routed_path(request)
+    if path.startswith("/admin/"):
         raise Forbidden("An application key may not use the admin API")
-    if request.url.path.startswith(_BOARDS):
+    if path.startswith(_BOARDS):
         return
     named = [request.path_params[name] for name in ("userId",) if name in request.path_params]
-    if request.url.path.startswith("/v1/users/") and "id" in request.path_params:
+    if path.startswith("/v1/users/") and "id" in request.path_params:
         named.append(request.path_params["id"])
     named += [user for user in request.query_params.getlist("userId") if user]
     named += listed(request, "userIds")

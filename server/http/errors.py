@@ -30,7 +30,7 @@ def answer_error(error: Exception, method: str, path: str) -> Response:
 
 async def handle_error(request: Request, error: Exception) -> Response:
     """``answer_error`` as Starlette's exception handler."""
-    return answer_error(error, request.method, request.url.path)
+    return answer_error(error, request.method, request.scope["path"])
 
 
 EXCEPTION_HANDLERS = {HTTPException: handle_error, PodiumError: handle_error}

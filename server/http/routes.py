@@ -74,7 +74,7 @@ def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
                 return await _dated(request, handler)
             return await handler(request)
         except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
-            return answer_error(error, request.method, request.url.path)
+            return answer_error(error, request.method, request.scope["path"])
         finally:
             observe(endpoint.method, endpoint.path, stopwatch_s() - began_s)
 

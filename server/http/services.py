@@ -18,16 +18,17 @@ from server.spaces.reads import Reads
 from server.spaces.space import Space
 
 
-class BodyLimits(Protocol):
-    """Bytes that a request's body may have."""
+class WebSettings(Protocol):
+    """The settings (server/settings.py) that handlers ask for."""
 
     @property
-    def body_limit(self) -> int:
-        """Of any request but batches."""
-
+    def body_limit(self) -> int: ...
     @property
-    def batch_limit(self) -> int:
-        """Of a batch of events."""
+    def batch_limit(self) -> int: ...
+    @property
+    def console_one_click(self) -> bool: ...
+    @property
+    def console_plain_http(self) -> bool: ...
 
 
 class Services(Protocol):
@@ -42,7 +43,7 @@ class Services(Protocol):
     @property
     def clock(self) -> Clock: ...
     @property
-    def settings(self) -> BodyLimits: ...
+    def settings(self) -> WebSettings: ...
 
     @property
     def memo(self) -> Memo: ...

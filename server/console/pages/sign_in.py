@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from urllib.parse import unquote, urlsplit
 
 from starlette.requests import Request
@@ -15,14 +14,14 @@ from server.console.pages.page import Page
 from server.console.render import page
 from server.console.sessions import session_of, sign_in, sign_out
 from server.console.stores import soon
-from server.core.addresses import neighbourhood
+from server.core.addresses import is_here, neighbourhood
 from server.core.errors import Forbidden, Unauthorized, Unprocessable
 from server.http.services import services
 from server.spaces import audit
 from server.spaces.audit import Entry
 
-_HERE = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:\d{1,5})?", re.IGNORECASE)
-"""What a browser on this machine calls the server. Another name may be somebody's who points it here."""
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+"""Headers by which proxies and tunnels are known, which reach the server from this machine too."""
 
 _WRONG = "That is no admin key, and no e-mail with its password."
 _OURS = "Sign in on this page itself."
@@ -133,14 +132,19 @@ def _same_origin(request: Request) -> bool:
 
 
 def _one_click(request: Request) -> bool:
-    """Whether signing in needs no secret: `podium dev`, from this machine, by one of the machine's own names."""
+    """Whether signing in needs no secret: `podium dev`, from this machine, by one of the machine's own names.
+
+    The port must be the server's own, too: a tunnel on this machine that passes Host on has another.
+    """
+    if not services(request).settings.console_one_click or any(name in request.headers for name in _FORWARDED):
+        return False
     client = request.client.host if request.client else ""
     try:
         local = ipaddress.ip_address(client).is_loopback
     except ValueError:
         return False
-    named = _HERE.fullmatch(request.headers.get("host", "")) is not None
-    return local and named and bool(getattr(request.app.state.services.settings, "console_one_click", False))
+    server = request.scope.get("server")
+    return local and server is not None and is_here(request.headers.get("host", ""), server[1])
 
 
 PAGES = (Page("/console/sign-out", post_sign_out, "POST", once=False),)

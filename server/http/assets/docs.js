@@ -9,7 +9,8 @@ fetch("/openapi.json")
       deepLinking: true,
       docExpansion: "list",
       defaultModelsExpandDepth: 0,
-      persistAuthorization: true,
+      // A key stays in this page: kept by the browser, every script of this origin could read it.
+      persistAuthorization: false,
       validatorUrl: null,
     });
   })

@@ -245,8 +245,8 @@ async def test_one_click_is_for_a_browser_that_names_this_machine(
 ) -> None:
     port = urlsplit(console_url).port
 
-    async def click(host: str) -> tuple[bool, int]:
-        headers = {"Host": host, "Origin": f"http://{host}"}
+    async def click(host: str, **more: str) -> tuple[bool, int]:
+        headers = {"Host": host, "Origin": f"http://{host}", **more}
         page = await stranger.get("/console/sign-in", headers=headers)
         done = await stranger.post("/console/sign-in", data={"demo": "1"}, headers=headers)
         stranger.cookies.clear()
@@ -256,13 +256,40 @@ async def test_one_click_is_for_a_browser_that_names_this_machine(
     services.settings = msgspec.structs.replace(services.settings, demo=True)
     assert await click(f"127.0.0.1:{port}") == (False, 403)
     services.settings = msgspec.structs.replace(services.settings, demo=False, console_one_click=True)
-    for host in (f"127.0.0.1:{port}", f"localhost:{port}", "LOCALHOST", f"[::1]:{port}"):
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}", f"[::1]:{port}"):
         assert await click(host) == (True, 303), host
     evil = "evil.com:8103 127.0.0.1.evil.com localhost.evil.com evil.com@127.0.0.1 [::1 10.0.0.1 evil.com:@[::1]"
     for host in evil.split():
         shown, status = await click(host)
         assert not shown, host
         assert status in (400, 403), host
+    passed_on = [(f"localhost:{port + 1}", {}), ("localhost", {})]  # the other end of a tunnel
+    headers = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host")
+    passed_on += [(f"localhost:{port}", {header: "127.0.0.1"}) for header in headers]
+    for host, more in passed_on:
+        shown, status = await click(host, **more)
+        assert not shown, (host, more)
+        assert status in (403, 429), (host, more)
+
+
+@pytest.mark.parametrize(
+    ("host", "plain", "secure"),
+    [
+        ("127.0.0.1:1234", False, False),
+        ("localhost", False, False),
+        ("podium.example.com", False, True),
+        ("10.0.0.5:8000", False, True),
+        ("10.0.0.5:8000", True, False),
+    ],
+)
+async def test_the_cookie_goes_over_tls_only_unless_the_server_is_on_this_machine(
+    stranger: httpx.AsyncClient, services: Services, admin_key: str, host: str, plain: bool, secure: bool
+) -> None:
+    services.settings = msgspec.structs.replace(services.settings, console_plain_http=plain)
+    headers = {"Host": host, "Origin": f"https://{host}"}
+    answer = await stranger.post("/console/sign-in", data={"secret": admin_key}, headers=headers)
+    assert answer.status_code == 303
+    assert ("; Secure" in answer.headers["set-cookie"]) is secure
 
 
 async def test_a_form_may_be_sent_again_only_where_nothing_was_done(

@@ -109,6 +109,7 @@ async def test_docs_page(http: httpx.AsyncClient) -> None:
     assert page.status_code == 200
     assert "script-src" not in page.headers["content-security-policy"]  # so default-src 'self' holds
     assert "<script>" not in page.text
+    assert "persistAuthorization: false" in (await http.get("/docs/page/docs.js")).text  # keys stay in the page
     for path in ("swagger/swagger-ui-bundle.js", "swagger/swagger-ui.css", "page/docs.js", "page/docs.css"):
         assert f"/docs/{path}" in page.text
         assert (await http.get(f"/docs/{path}")).status_code == 200
