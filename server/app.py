@@ -78,6 +78,7 @@ from server.live.sse import LiveStreams
 from server.services import Services, open_services
 from server.settings import Settings
 from server.telemetry import logs, metrics, set_aside
+from server.telemetry.clock_check import wrong_clocks
 from server.telemetry.health import log_state, readiness, rejected_items
 from server.warm import keep_warm
 
@@ -144,10 +145,10 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+        async with open_services(settings, role="web") as services:
             hub = Hub(
                 services.redis,
-                services.clock,
+                services.unchecked_clock,
                 services.thaw,
                 services.describe,
                 services.standings,
@@ -164,9 +165,14 @@ def create_app(settings: Settings) -> Starlette:
                 )
             )
             socket = LiveSocket(
-                hub, services.directory, services.clock, services.post_event, services.post_events, door
+                hub,
+                services.directory,
+                services.unchecked_clock,
+                services.post_event,
+                services.post_events,
+                door,
             )
-            streams = LiveStreams(hub, services.directory, services.clock, door)
+            streams = LiveStreams(hub, services.directory, services.unchecked_clock, door)
             app.state.services, app.state.hub = services, hub
             app.state.socket, app.state.streams = socket, streams
             _say_goodbye_first(socket, streams)
@@ -278,7 +284,9 @@ async def _healthz(_: Request) -> Response:
 async def _readyz(request: Request) -> Response:
     services: Services = request.app.state.services
     spaces = list(services.directory.spaces.values())
-    found = await readiness(services.redis, services.pool, spaces, services.clock())
+    found = await readiness(
+        services.redis, services.pool, spaces, services.unchecked_clock(), has_time=services.has_time
+    )
     body = {
         "ready": found.ready,
         "parts": {name: {"status": part.status, "detail": part.detail} for name, part in found.parts.items()},
@@ -290,15 +298,18 @@ async def _readyz(request: Request) -> Response:
 async def _metrics(request: Request) -> Response:
     services: Services = request.app.state.services
     for space in services.directory.spaces.values():
-        state = await log_state(services.redis, space, services.clock())
+        state = await log_state(services.redis, space, services.unchecked_clock())
         if state is not None:
             metrics.LOG_ENTRIES.labels(space.public_id).set(state.entries)
             metrics.LOG_BYTES.labels(space.public_id).set(state.bytes)
             metrics.FLUSH_LAG.labels(space.public_id).set(state.lag_s)
-    listed = await set_aside.read_all(services.redis, services.directory.spaces.values(), services.clock())
+    listed = await set_aside.read_all(
+        services.redis, services.directory.spaces.values(), services.unchecked_clock()
+    )
     of_jobs = Counter(entry.job for entries in listed.values() for entry in entries)
     for job in set_aside.JOBS:
         metrics.SET_ASIDE.labels(job).set(of_jobs[job])
+    metrics.WRONG_CLOCKS.set(len(await wrong_clocks(services.redis)))
     rejected = await rejected_items(services.pool)
     for space in services.directory.spaces.values():
         metrics.REJECTED.labels(space.public_id).set(rejected.get(space.id, 0))

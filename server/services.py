@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from server.backends.postgres.pool import Pool, acquired, open_pool
 from server.backends.redis.client import RedisClient
-from server.clock import Clock, offset_clock
+from server.clock import CheckedClock, Clock, offset_clock
 from server.core.errors import Forbidden, Unavailable, Unprocessable
 from server.engine.inputs import Input
 from server.engine.records import LogItem, LogRecord
@@ -31,6 +32,7 @@ from server.settings import Settings
 from server.spaces.directory import Directory
 from server.spaces.reads import Reads
 from server.spaces.space import Space
+from server.telemetry.clock_check import compare, process_name, watch_clock
 from server.telemetry.metrics import CommitObserver
 from server.writebehind.eviction import load_cold
 
@@ -49,6 +51,10 @@ class Services:
     pool: Pool
     directory: Directory
     reads: Reads
+    clock_agrees: asyncio.Event
+    """Set while Redis' clock bears out this process's. Without it nobody decides anything by time alone."""
+    unchecked_clock: Clock
+    """For views and figures, where the time may be wrong for a while; ``clock`` then refuses to give any."""
     memo: Memo = field(default_factory=Memo)
     _intakes: dict[int, Intake] = field(default_factory=dict)
 
@@ -56,6 +62,15 @@ class Services:
         """The way of events and commands into a space."""
         found = self._intakes.get(space.id)
         return found if found is not None else self._open_intake(space)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether ``clock`` gives a time."""
+        try:
+            self.clock()
+        except Unavailable:
+            return False
+        return True
 
     async def commit(self, space: Space, input_: Input) -> UserState:
         """Commit a command; the user's state after it (design decision 17)."""
@@ -141,28 +156,44 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, clock: Clock | None = None, *, role: str = "command"
+) -> AsyncIterator[Services]:
     """Open the parts and keep the directory up to date; a store that is away now may come later.
 
-    Without ``clock`` the time is the machine's, off by ``settings.clock_offset``.
+    Without ``clock`` the time is the machine's, off by ``settings.clock_offset``, and compared with Redis'.
+    ``role`` is what others call this process.
     """
-    clock = clock or offset_clock(settings.clock_offset)
+    checked = CheckedClock(offset_clock(settings.clock_offset))
+    unchecked = clock or checked.unchecked
     redis = RedisClient(settings.redis_url)
     pool = await open_pool(settings.database_url, proxied=bool(settings.database_direct_url))
-    directory = Directory(pool, redis, settings.direct_url, clock)
+    directory = Directory(pool, redis, settings.direct_url, unchecked)
     directory.multi_tenancy = settings.multi_tenancy
+    background: list[asyncio.Task[Any]] = []
+    if clock is None:
+        # The first comparison comes before anybody asks for the time, unless Redis is away.
+        first = asyncio.create_task(compare(checked, redis, process_name(role)))
+    else:
+        first = None
+        checked.agrees.set()
     with suppress(Unavailable):
         await directory.refresh()
-    watching = asyncio.create_task(directory.watch(), name="directory")
+    if first is not None:
+        await first
+        watching = watch_clock(checked, redis, process_name(role))
+        background.append(asyncio.create_task(watching, name="clock"))
+    background.append(asyncio.create_task(directory.watch(), name="directory"))
     reads = Reads(pool, redis, directory.refresh_space)
-    services = Services(settings, clock, redis, pool, directory, reads)
+    services = Services(settings, clock or checked, redis, pool, directory, reads, checked.agrees, unchecked)
     try:
         yield services
     finally:
         await services.drain()
         await reads.aclose()
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        for task in background:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await redis.aclose()
         pool.terminate()

@@ -22,7 +22,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     stats: dict[str, FlushStats] = {}
-    async with open_services(settings) as services:
+    async with open_services(settings, role="worker") as services:
         log.info("worker_started")
         await run_worker(services, stop, stats)
     log.info(

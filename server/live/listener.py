@@ -111,5 +111,7 @@ class Listener:
             return  # the next connection subscribes to all that is wanted
         try:
             await getattr(self._pubsub, verb)(channel)
-        except AWAY:
-            return  # the reader meets the same fault, and connects again
+        except (*AWAY, RuntimeError):
+            # The reader meets the same fault, and connects again. Where it is at that already, two would read
+            # from the connection, which asyncio refuses with a RuntimeError.
+            return

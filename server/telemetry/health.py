@@ -15,6 +15,7 @@ from server.backends.redis.client import AWAY as REDIS_AWAY
 from server.backends.redis.client import RedisClient
 from server.spaces.space import Space
 from server.telemetry import set_aside
+from server.telemetry.clock_check import wrong_clocks
 
 LOOK_S = 2.0
 """A store that takes longer than this to answer a look is called missing."""
@@ -50,8 +51,10 @@ class LogState(NamedTuple):
     lag_s: float
 
 
-async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space], now_ms: int) -> Readiness:
-    """Ask every part, each for ``LOOK_S`` at most.
+async def readiness(
+    redis: RedisClient, pool: Pool, spaces: list[Space], now_ms: int, *, has_time: bool = True
+) -> Readiness:
+    """Ask every part, each for ``LOOK_S`` at most. ``has_time`` says whether this process has a clock to go by.
 
     Postgres away is no reason not to accept events (failure table), so it only warns.
     """
@@ -72,13 +75,18 @@ async def readiness(redis: RedisClient, pool: Pool, spaces: list[Space], now_ms:
         parts["spaces"] = Part("ok")
     if redis_part.status == "ok":
         warnings += set_aside.warnings(await set_aside.read_all(redis, spaces, now_ms))
+        warnings += await wrong_clocks(redis)
     warnings += [
         f"{rejected[space.id]} accepted items of space {space.public_id} can't be written to Postgres: see"
         " `podium rejected list`"
         for space in spaces
         if space.id in rejected
     ]
-    ready = redis_part.status == "ok" and parts["spaces"].status == "ok"
+    if has_time:
+        parts["clock"] = Part("ok")
+    else:
+        parts["clock"] = Part("missing", "this process's clock has not been found to agree with Redis' clock")
+    ready = all(parts[name].status == "ok" for name in ("redis", "spaces", "clock"))
     return Readiness(ready, parts, tuple(warnings))
 
 

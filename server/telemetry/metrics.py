@@ -51,6 +51,11 @@ SET_ASIDE = Gauge(
     ["job"],
     multiprocess_mode="mostrecent",
 )
+WRONG_CLOCKS = Gauge(
+    "podium_wrong_clocks",
+    "Processes, web and worker, whose clock differs from Redis' by more than a minute",
+    multiprocess_mode="mostrecent",
+)
 REJECTED = Gauge(
     "podium_rejected_items",
     "Accepted items that Postgres refused, and that nobody has resent or deleted",

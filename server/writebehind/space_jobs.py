@@ -51,10 +51,11 @@ class SpaceJob:
         self._visits: dict[int, asyncio.Task[None]] = {}
         self._postponed: set[int] = set()
 
-    async def run(self) -> NoReturn:
-        """Go round until cancelled."""
+    async def run(self, may_run: asyncio.Event) -> NoReturn:
+        """Go round until cancelled, while the event is set."""
         try:
             while True:
+                await may_run.wait()
                 await self.round()
                 await asyncio.sleep(self._pause_s)
         finally:

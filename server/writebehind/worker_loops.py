@@ -85,21 +85,26 @@ class Services(Protocol):
     def redis(self) -> RedisClient: ...
     @property
     def clock(self) -> Clock: ...
+    @property
+    def clock_agrees(self) -> asyncio.Event: ...
     def intake(self, space: Space) -> Intake: ...
 
 
 async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, FlushStats]) -> None:
     """Serve every space of the directory until ``stop``, then flush once more.
 
+    Wait with everything until Redis' clock has borne out this one, and with all that time alone decides (whose
+    turn it is, which runs are final, who is idle) whenever it doesn't: flushing needs no time.
     ``stats`` gets an entry per space, by public id. Somebody else keeps the directory up to date.
     """
+    await _first(None, stop, services.clock_agrees)
     wakes: dict[str, Wakes] = {}
     rebuilding = asyncio.Semaphore(1)  # a rebuild takes a core of Redis, and two connections of the pool
     async with asyncio.TaskGroup() as group:
         background = [
             group.create_task(_listen(services.redis, wakes)),
-            group.create_task(_repeat("partitions", lambda: _make_partitions(services))),
-            *(group.create_task(job.run()) for job in _space_jobs(services)),
+            group.create_task(_repeat("partitions", lambda: _make_partitions(services), services.clock_agrees)),
+            *(group.create_task(job.run(services.clock_agrees)) for job in _space_jobs(services)),
         ]
         spaces: list[asyncio.Task[None]] = []
         while True:
@@ -234,8 +239,11 @@ async def _listen(redis: RedisClient, wakes: dict[str, Wakes]) -> None:
             await asyncio.sleep(LISTEN_S)
 
 
-async def _repeat(job: str, run: Callable[[], Awaitable[None]], pause_s: float = JOBS_S) -> None:
+async def _repeat(
+    job: str, run: Callable[[], Awaitable[None]], may_run: asyncio.Event, pause_s: float = JOBS_S
+) -> None:
     while True:
+        await may_run.wait()
         try:
             await run()
         except Unavailable as error:
@@ -280,8 +288,8 @@ def _idle_before(services: Services) -> int:
     return max(0, services.clock() - int(after_s * 1000)) if after_s else 0
 
 
-async def _first(timeout_s: float, *events: asyncio.Event) -> None:
-    """Return when one of the events is set, or after the time."""
+async def _first(timeout_s: float | None, *events: asyncio.Event) -> None:
+    """Return when one of the events is set, or after the time, if there is one."""
     tasks = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -45,6 +46,13 @@ async def services(
 @pytest.fixture
 async def base_url(services: Services) -> AsyncIterator[str]:
     """Where the server listens."""
+    async with serving_services(services) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving_services(services: Services) -> AsyncIterator[str]:
+    """A server with all endpoints over these services: where it listens."""
     app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS)
     app.state.services = services
     async with serving(app, http="httptools") as url:

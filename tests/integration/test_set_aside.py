@@ -414,7 +414,7 @@ async def test_a_space_that_takes_long_keeps_no_other_waiting(
         return visit
 
     job = SpaceJob("filling", services.directory, services.redis, clock, open_, 0.001)
-    running = asyncio.create_task(job.run())
+    running = asyncio.create_task(job.run(services.clock_agrees))
     try:
         await until(lambda: len(done) >= 6)
         assert three[0].environment not in done

@@ -36,6 +36,7 @@ class Services:
     pool: Pool
     redis: RedisClient
     clock: SettableClock
+    clock_agrees: asyncio.Event
 
 
 @pytest.fixture
@@ -48,7 +49,9 @@ def services(
     clock: SettableClock,
 ) -> Services:
     settings = Settings(redis_url=redis_url, database_url=database_url, flush_interval=0.01)
-    return Services(settings, directory, pool, redis_client, clock)
+    agrees = asyncio.Event()
+    agrees.set()
+    return Services(settings, directory, pool, redis_client, clock, agrees)
 
 
 @pytest.fixture
