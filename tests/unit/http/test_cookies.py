@@ -16,7 +16,7 @@ def request_with(*headers: bytes) -> Request:
         ((), None),
         ((b"session=a.b=c",), "a.b=c"),
         ((b"other=1; session=x ;more",), "x"),
-        ((b"other=1", b"session=x; session=y"), "x"),
+        ((b"session=x; other=1", b"session=y; more=2"), "y"),
         ((b"sessions=x; =session",), None),
         ((b"session",), ""),
     ],
