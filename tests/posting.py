@@ -49,6 +49,7 @@ class Poster:
         self._clock = clock
         self._process = process
         self._numbers = itertools.count(1)
+        self.generation = generation(clock())
 
     def event(self, user: str, value: float, *, key: str | None = None, name: str | None = None) -> Event:
         """An event of the catalog's metric, now."""
@@ -62,14 +63,13 @@ class Poster:
         epoch = self._space.epoch or ""
         loaded = await self._redis.call("load", keys.meta, epoch, *(i.user for i in inputs))
         assert loaded[0] == commit.DONE
-        now_ms = self._clock()
         number = next(self._numbers)
         packed = []
         for at, (input_, (token, blob)) in enumerate(zip(inputs, loaded[1:], strict=True)):
             # A cold user is taken for a new one here, which the function refuses.
             known = token not in (b"", b"cold")
             state: UserState | None = decode_state(blob) if known else None
-            applied = apply(index, state, input_, generation(now_ms))
+            applied = apply(index, state, input_, self.generation)
             expected = token.decode() if known else ""
             new = f"{self._process}-{number}-{at}"
             packed.append(commit.encode_input(index, input_, applied, state, expected, new))
@@ -81,11 +81,14 @@ class Poster:
                 index.version,
                 self._process,
                 number,
-                generation(now_ms),
+                self.generation,
                 1_000_000_000,
                 commit.encode_inputs(packed),
             )
         )
+        if reply[0] == commit.GENERATION:
+            self.generation = reply[1]
+            return await self.post(*inputs)
         assert reply[0] == commit.DONE, reply
         return list(reply[2])
 

@@ -13,8 +13,7 @@ from urllib.parse import quote
 import msgspec
 from starlette.requests import Request
 
-from server.backends.redis.client import AWAY
-from server.core.errors import Unavailable
+from server.backends.redis.client import AWAY, unavailable
 from server.features.streaks.model import Streaks
 from server.http.services import services
 
@@ -93,4 +92,4 @@ async def _redis(request: Request, command: str, *args: Any, **options: Any) -> 
     try:
         return await getattr(services(request).redis.raw, command)(*args, **options)
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error

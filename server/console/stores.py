@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import AWAY as REDIS_AWAY
+from server.backends.redis.client import unavailable
 from server.core.errors import Unavailable
 from server.telemetry.health import LOOK_S
 
@@ -36,7 +37,7 @@ async def of_redis(call: Awaitable[T]) -> T:
         async with asyncio.timeout(LOOK_S):
             return await call
     except REDIS_AWAY as error:  # TimeoutError is one of them
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
 
 
 async def or_none(look: Awaitable[T], within_s: float | None = None) -> T | None:

@@ -10,7 +10,8 @@
     │   ├── Unprocessable       422  well formed but unacceptable (unknown key, unknown zone, out of range)
     │   └── TooManyRequests     429  come back after ``retry_after_s``
     ├── Unavailable             503  a store is away or catching up; come back after ``retry_after_s``
-    │   └── InputFailed         503  this input alone: its user's changes collide, or it met a mistake of ours
+    │   ├── InputFailed         503  this input alone: its user's changes collide, or it met a mistake of ours
+    │   └── WritesRefused       503  Redis is there but takes no writes: its memory, disk or log is full, …
     └── StartError                   refused at start: one sentence for the person at the terminal
         ├── SettingsError            an environment variable is wrong
         └── EmbeddedError            a data folder, port or embedded server is unusable
@@ -112,6 +113,16 @@ class Unavailable(PodiumError):
 
 class InputFailed(Unavailable):
     """503: this input alone could not be processed; others can."""
+
+
+class WritesRefused(Unavailable):
+    """503: Redis answers but takes no writes, and nothing was written. ``reason`` is one word for machines."""
+
+    code = "writes_refused"
+
+    def __init__(self, message: str, reason: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.reason = reason
 
 
 class StartError(PodiumError):

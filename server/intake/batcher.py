@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.backends.redis.keys import generation
 from server.clock import Clock, stopwatch_s
 from server.core.errors import (
@@ -25,6 +25,7 @@ from server.core.errors import (
     TooManyRequests,
     Unavailable,
     Unprocessable,
+    WritesRefused,
 )
 from server.engine.apply import Applied, apply
 from server.engine.inputs import Correction, Erase, Event, Fill, Input, MoveOlder, RemoveStanding, Tick
@@ -41,7 +42,14 @@ log = structlog.get_logger(__name__)
 CALL_INPUTS = 32
 """Inputs of one call: Redis serves nobody else meanwhile (design decision 4: calls of 1,000 push p99 to 81 ms)."""
 CALL_MOVES = 100
-"""Board moves of one call, for the same reason."""
+"""Board moves of one call, for the same reason: counted by what each input moves, so a call is cut before the one
+that would pass it. An input that moves more is a call of its own."""
+INPUT_MOVES = 10_000
+"""Board moves of one input, and boards that its state lets go of: a call of a few tenths of a second."""
+CALL_SIZE = 1_000_000
+"""Characters of state, record and label of a call: it is copied several times, and ends in one log entry."""
+INPUT_SIZE = 16_000_000
+"""The same of one input; Redis itself takes at most 512 MB in an argument, and 1 GB in a log entry."""
 BULK_SHARE = 16
 """Inputs of large requests in a call while single ones wait: they take turns."""
 PATIENCE_S = 2.0
@@ -76,6 +84,9 @@ class Observer(Protocol):
 
     def committed(self, *, inputs: int, events: int, call_s: float, waits_s: list[float]) -> None:
         """``waits_s``: for each accepted input the seconds from submission to known rank."""
+
+    def refused(self, reason: str, inputs: int) -> None:
+        """Inputs were refused because Redis takes no writes."""
 
 
 class _Group:
@@ -172,6 +183,10 @@ class Batcher:
         self._asking: set[asyncio.Task[None]] = set()
         self._aside: dict[str, list[_Pending]] = {}
         self._away = False
+        self._refused: WritesRefused | None = None
+        """Why the last call was refused by a Redis that takes no writes."""
+        self._generation = generation(clock())
+        """Of idempotency keys, as Redis has said; until then a guess, which it corrects."""
 
     async def submit(self, input_: Input) -> Outcome:
         """Commit one input. Raises what refused it."""
@@ -229,12 +244,21 @@ class Batcher:
                 try:
                     await self._commit(batch)
                 except PodiumError as error:
+                    if isinstance(error, WritesRefused):
+                        self._note_refusal(error, len(batch))
                     _fail(batch, error)
                 except Exception:
                     log.exception("commit_failed", space=self._space.public_id, inputs=len(batch))
                     _fail(batch, Unavailable("the event could not be processed"))
         finally:
             self._running = None
+
+    def _note_refusal(self, error: WritesRefused, inputs: int) -> None:
+        """Count the refusal; log the first of those with the same reason."""
+        self._observer.refused(error.reason, inputs)
+        if self._refused is None or self._refused.reason != error.reason:
+            log.warning("writes_refused", space=self._space.public_id, reason=error.reason, error=str(error))
+        self._refused = error
 
     def _take(self) -> list[_Pending]:
         batch: list[_Pending] = []
@@ -263,11 +287,11 @@ class Batcher:
             await self._refresh(space)
             if space.epoch is None:
                 raise Unavailable("Redis is being rebuilt")
-        gen = generation(self._clock())
+        gen = self._generation
         fetched = await self._states.fetch({pending.input.user for pending in batch})
         if fetched.broken:
-            batch = self._without(batch, fetched.broken)
-        batch = self._set_aside(batch, fetched.cold, gen)
+            batch[:] = self._without(batch, fetched.broken)
+        batch[:] = self._set_aside(batch, fetched.cold, gen)
 
         index, epoch = space.index, space.epoch
         if epoch is None:  # heard of while the states were read
@@ -278,7 +302,8 @@ class Batcher:
         working: dict[str, tuple[str, UserState | None, _Pending | None]] = {}
         refused: list[_Refusal] = []
         seen: list[_Pending] = []
-        for pending in batch:
+        moves = size = 0
+        for at, pending in enumerate(batch):
             input_ = pending.input
             user = input_.user
             expected, state, behind = working.get(user) or (*self._states.known(user), None)
@@ -291,6 +316,13 @@ class Batcher:
                 applied = apply(index, state, input_, gen)
                 token = f"{self._process}.{self._calls}.{len(entries)}"
                 entry = commit.encode_input(index, input_, applied, state, expected, token)
+                moves_more, size_more = len(applied.changes), commit.size_of(entry)
+                if moves + moves_more > CALL_MOVES or size + size_more > CALL_SIZE:
+                    if entries:
+                        _put_back(batch[at:])
+                        del batch[at:]
+                        break
+                    _check_size(input_, applied, size_more)
             except RequestError as error:
                 refused.append(_Refusal(pending, error, behind, user in fetched.read))
                 continue
@@ -298,13 +330,18 @@ class Batcher:
                 log.exception("input_failed", space=space.public_id, user=user, input=type(input_).__name__)
                 pending.finish(InputFailed("the event could not be processed"))
                 continue
+            moves, size = moves + moves_more, size + size_more
             entries.append(entry)
             sent.append((pending, applied, token))
             working[user] = (token, applied.state, pending)
-        if entries:
-            await self._call(epoch, index.version, gen, entries, sent, seen)
+        again: set[_Pending] = set()
+        if entries and not await self._call(epoch, index.version, gen, entries, sent, seen, again):
+            self._requeue([pending for pending in batch if not pending.done])
+            return
         if refused:
-            await self._answer_refused(refused, (epoch, index.version), gen, seen)
+            await self._answer_refused(refused, (epoch, index.version), gen, seen, again)
+        # In the order in which they came, which is that of each user's events.
+        self._requeue([pending for pending in batch if pending in again])
         if seen:
             await self._answer_seen(seen)
 
@@ -413,14 +450,25 @@ class Batcher:
         entries: list[list[Any]],
         sent: list[tuple[_Pending, Applied, str]],
         seen: list[_Pending],
-    ) -> None:
+        again: set[_Pending],
+    ) -> bool:
+        """False where Redis refused the whole call for what this process has learnt by now: apply it again."""
         started_s = stopwatch_s()
         packed = commit.encode_inputs(entries)
         reply, repeated = await self._send(epoch, version, gen, packed, [s[0] for s in sent])
         if reply[0] == commit.DONE:
-            self._settle(sent, reply[2], seen, started_s)
-        elif reply[0] == commit.FULL:
-            raise Unavailable("the log is full: Postgres has been away for too long", retry_after_s=10)
+            if self._refused is not None:
+                log.info("writes_resumed", space=self._space.public_id, reason=self._refused.reason)
+                self._refused = None
+            if len(reply) > 3:
+                log.error("commit_incomplete", space=self._space.public_id, log_id=reply[1], error=reply[3])
+            self._settle(sent, reply[2], seen, again, started_s)
+            return True
+        if reply[0] == commit.FULL:
+            text = "the log is full: Postgres has been away for too long"
+            raise WritesRefused(text, "log", retry_after_s=10)
+        if reply[0] == commit.GENERATION:
+            self._generation = reply[1]
         elif reply[0] in (commit.EPOCH, commit.CATALOG):
             if reply[0] == commit.EPOCH:
                 self._states.clear()
@@ -430,9 +478,9 @@ class Batcher:
                 raise Unavailable("this space is being rebuilt")
             if repeated:
                 raise Unavailable("Redis was replaced while the event was on its way")
-            self._requeue([s[0] for s in sent])
         else:
             raise AssertionError(f"unexpected reply {reply!r}")
+        return False
 
     async def _send(
         self, epoch: str, version: int, gen: int, packed: bytes, waiting: list[_Pending]
@@ -445,6 +493,8 @@ class Batcher:
             try:
                 reply = commit.decode_reply(await self._redis.call("commit", self._space.keys.meta, *args))
             except Unavailable as error:
+                if isinstance(error, WritesRefused) and not repeated:
+                    raise  # nothing was written: there is no reply to wait for
                 if not repeated:
                     log.warning("redis_lost", space=self._space.public_id)
                 repeated = True
@@ -467,11 +517,11 @@ class Batcher:
         sent: list[tuple[_Pending, Applied, str]],
         replies: list[Any],
         seen: list[_Pending],
+        again: set[_Pending],
         started_s: float,
     ) -> None:
         now_s = stopwatch_s()
         waits_s: list[float] = []
-        again: list[_Pending] = []
         events = 0
         for (pending, applied, token), reply in zip(sent, replies, strict=True):
             user = pending.input.user
@@ -486,18 +536,24 @@ class Batcher:
                 pending.finish(Outcome(applied, applied.state, places, groups, token=token))
             elif status == commit.STALE:
                 if self._states.put_blob(user, reply[1], reply[2]):
-                    again.append(pending)
+                    again.add(pending)
                 else:
                     pending.finish(InputFailed("the user's state can't be read"))
             elif status == commit.REPLAY:
                 seen.append(pending)
             elif status == commit.COLD:
                 self._states.forget(user)
-                again.append(pending)
-            else:
+                again.add(pending)
+            elif status == commit.NOT_FINITE:
                 pending.finish(Unprocessable("the score is too large to be ranked"))
+            elif status == commit.GROUP_SUM:
+                text = "the score of the user's group would be too large to count exactly"
+                pending.finish(Unprocessable(text))
+            else:
+                log.error("input_failed", space=self._space.public_id, user=user, error=reply[1])
+                self._states.forget(user)
+                pending.finish(InputFailed("the event could not be processed"))
         self._observer.committed(inputs=len(sent), events=events, call_s=now_s - started_s, waits_s=waits_s)
-        self._requeue(again)
 
     def _requeue(self, batch: list[_Pending]) -> None:
         for pending in reversed(batch):
@@ -508,7 +564,12 @@ class Batcher:
                 pending.queue.appendleft(pending)
 
     async def _answer_refused(
-        self, refused: list[_Refusal], drawn_from: tuple[str, int], gen: int, seen: list[_Pending]
+        self,
+        refused: list[_Refusal],
+        drawn_from: tuple[str, int],
+        gen: int,
+        seen: list[_Pending],
+        again: set[_Pending],
     ) -> None:
         """Answer refusals that were concluded from what Redis holds; have the others concluded anew.
 
@@ -516,29 +577,28 @@ class Batcher:
         old state would meet it again at each attempt (design decision 20).
         """
         if not await self._is_current(*drawn_from):
-            self._requeue([refusal.pending for refusal in refused])
+            again.update(refusal.pending for refusal in refused)
             return
-        again = []
         for refusal in refused:
             pending = refusal.pending
             if not refusal.is_current:
                 self._states.forget(pending.input.user)
-                again.append(pending)
+                again.add(pending)
             elif isinstance(pending.input, Event) and await self._states.used(pending.input, gen):
                 seen.append(pending)
             else:
                 pending.finish(refusal.error)
-        self._requeue(again)
 
     async def _is_current(self, epoch: str, version: int) -> bool:
         """Whether Redis still has this epoch and no newer catalog; what is newer is read, where not."""
         try:
-            known = await self._redis.raw.hmget(self._space.keys.meta, ["epoch", "catalog"])
+            known = await self._redis.raw.hmget(self._space.keys.meta, ["epoch", "catalog", "generation"])
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
         same_epoch = known[0] is not None and known[0].decode() == epoch
         if same_epoch and int(known[1] or 0) <= version:
-            return True
+            before, self._generation = self._generation, max(self._generation, int(known[2] or 0))
+            return before == self._generation
         if not same_epoch:
             self._states.clear()
         await self._refresh(self._space)
@@ -547,6 +607,21 @@ class Batcher:
 
 async def _no_older(user: str, attributes: dict[str, str]) -> None:
     """A batcher by itself knows of no older runs."""
+
+
+def _check_size(input_: Input, applied: Applied, size: int) -> None:
+    """422 where one input is more than a call may be; whoever is to be forgotten is, however much that is."""
+    boards = max(len(applied.changes), len(applied.dropped))
+    if boards > INPUT_MOVES and not isinstance(input_, Erase):
+        raise Unprocessable(f"this would change {boards:,} boards of the user at once, more than {INPUT_MOVES:,}")
+    if size > INPUT_SIZE:
+        raise Unprocessable(f"the user's state would be too large: at most {INPUT_SIZE // 1_000_000} MB")
+
+
+def _put_back(batch: list[_Pending]) -> None:
+    """Leave inputs, in order, to the next call."""
+    for pending in reversed(batch):
+        pending.queue.appendleft(pending)
 
 
 def _fail(batch: Iterable[_Pending], error: PodiumError) -> None:

@@ -16,11 +16,11 @@ from server.engine.state import UserState, encode_state
 from server.features.leaderboards.labels import label
 from server.features.leaderboards.model import Leaderboard
 from server.features.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score, split_board
-from server.intake.idempotency import key_hash
+from server.intake.idempotency import event_hash, key_hash
 
-DONE, EPOCH, CATALOG, FULL, OLD = range(5)
+DONE, EPOCH, CATALOG, FULL, OLD, GENERATION = range(6)
 """First element of a call's reply."""
-ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE = range(5)
+ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE, GROUP_SUM, FAILED = range(7)
 """Status of one input in a call that was done."""
 
 
@@ -63,6 +63,7 @@ def encode_input(
             str(score(new.value, order)) if new is not None else "",
             leaderboard.max_participants or 0,
             TIES[leaderboard.tie_rule],
+            str(score(old.value, order)) if old is not None else "",
         ]
         if name.group is not None and leaderboard.group_by is not None:
             change = (new.value if new is not None else 0) - (old.value if old is not None else 0)
@@ -75,9 +76,11 @@ def encode_input(
                 str(score(change, order)),
             ]
         moves.append(move)
-    hashed = ""
+    hashed = event_hashed = event_id = ""
     if isinstance(input_, Event) and input_.key is not None and applied.metric is not None:
         hashed = key_hash(applied.metric.number, input_.key)
+        event_hashed = event_hash(user, applied.metric.number, input_.key)
+        event_id = input_.id
     erased = isinstance(input_, Erase)
     return [
         user,
@@ -92,7 +95,14 @@ def encode_input(
         applied.dropped,
         str(state.due_ms) if state.due_ms != (before.due_ms if before is not None else 0) else "",
         erased,
+        event_hashed,
+        event_id,
     ]
+
+
+def size_of(entry: list[Any]) -> int:
+    """Characters of the texts of an encoded input that have no limit of their own: state, record, label."""
+    return len(entry[3]) + len(entry[4]) + len(entry[6])
 
 
 def encode_inputs(inputs: list[list[Any]]) -> bytes:

@@ -7,23 +7,21 @@ from collections.abc import Iterable
 import msgspec
 
 from server.backends.postgres.pool import Pool, acquired
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import RedisClient
 from server.clock import Clock
 from server.core.errors import PodiumError, RequestError, Unavailable
 from server.engine.catalog import CatalogIndex
 from server.engine.inputs import Correction, Erase, Event, Input, RemoveStanding
-from server.engine.records import GroupMove, LogRecord, decode_record
+from server.engine.records import GroupMove, LogRecord
 from server.engine.state import UserState
 from server.features.leaderboards.ranking import TIES, board_name, split_board
 from server.features.leaderboards.rules import ranked
 from server.intake.answers import EventResponse, event_response
 from server.intake.batcher import Batcher, Outcome
 from server.intake.commit import Placing
+from server.intake.idempotency import event_hash
 from server.intake.older import OlderStandings
 from server.spaces.space import Space
-
-_LOG_PAGE = 500
-"""Log entries read at a time in search of an event that is not flushed yet."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -120,10 +118,11 @@ class Intake:
         return leaderboard is not None and leaderboard.source_id == metric_id
 
     async def _original(self, event: Event, metric: int) -> str:
-        """The id of the event that used the key first: from the log while it isn't flushed, else Postgres."""
-        unflushed = await self._in_log(event, metric)
-        if unflushed is not None:
-            return unflushed
+        """The id of the event that used the key first: Redis knows it until a while after Postgres does."""
+        hashed = event_hash(event.user, metric, event.key or "")
+        found = await self._redis.call("original", self.space.keys.meta, hashed)
+        if found:
+            return str(found.decode())
         async with acquired(self._pool) as connection:
             found = await connection.fetchval(
                 "SELECT event_id FROM idempotency_keys"
@@ -134,27 +133,9 @@ class Intake:
                 event.key,
             )
         if found is None:
-            # Flushed and trimmed between the two reads cannot be: the log is read first.
+            # Only one that another release committed, and that is not flushed yet.
             raise Unavailable("the first event with this idempotency key is on its way to Postgres")
         return str(found)
-
-    async def _in_log(self, event: Event, metric: int) -> str | None:
-        newest = "+"
-        while True:
-            try:
-                page = await self._redis.raw.xrevrange(self.space.keys.log, newest, "-", count=_LOG_PAGE)
-            except AWAY as error:
-                raise Unavailable("Redis is away") from error
-            for _, fields in page:
-                for user, _, _, record, *_ in msgspec.msgpack.decode(fields[b"e"]):
-                    if user != event.user:
-                        continue
-                    stored = decode_record(record).event
-                    if stored is not None and stored.key == event.key and stored.metric == metric:
-                        return stored.id
-            if len(page) < _LOG_PAGE:
-                return None
-            newest = "(" + page[-1][0].decode()
 
 
 def _state(outcome: Outcome) -> UserState:

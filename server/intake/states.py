@@ -11,8 +11,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from server.backends.postgres.pool import Pool, acquired
-from server.backends.redis.client import AWAY, RedisClient
-from server.core.errors import Unavailable
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.engine.inputs import Event, Input
 from server.engine.state import UserState, decode_state
 from server.intake.idempotency import key_hash
@@ -123,18 +122,18 @@ class States:
                 broken.add(user)
 
     async def used(self, event: Event, generation: int) -> bool:
-        """Whether Redis knows the event's idempotency key."""
+        """Whether Redis knows the event's idempotency key; ``generation`` may be the one before the present."""
         metric = self._space.index.metric_by_key.get(event.metric)
         if event.key is None or metric is None:
             return False
         hashed = key_hash(metric.number, event.key)
         keys = self._space.keys
         try:
-            for number in (generation, generation - 1):
+            for number in (generation + 1, generation, generation - 1):
                 if await self._redis.raw.sismember(keys.idempotency(number, event.user), hashed):
                     return True
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
         return False
 
     def may_be_old(self, input_: Input, generation: int) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from redis.exceptions import RedisError
 
-from server.backends.redis.client import RedisClient
+from server.backends.redis.client import RedisClient, unavailable
 from server.clock import stopwatch_s
 from server.core.errors import Unavailable
 from server.features.leaderboards.ranking import TIES
@@ -165,7 +165,7 @@ class Followers:
             await self._read([follower])
             follower.viewers[viewer] = None
         except RedisError as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
         finally:
             follower.joining -= 1
             self._drop_if_alone(follower)

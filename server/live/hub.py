@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import structlog
 
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.clock import Clock
 from server.core.errors import Unavailable
 from server.core.periods import iso, local_day
@@ -281,7 +281,7 @@ class Hub:
         try:
             exists = await self._redis.raw.exists(space.keys.board(target.board))
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
         if not exists or not _is_canonical(space, name, target):
             raise CommandError(ErrorCode.LIMIT_EXCEEDED, "too many channels of groups and days in which nobody is")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.backends.redis.keys import FLUSH
 from server.clock import stopwatch_s
 from server.core.errors import Unavailable
@@ -199,7 +199,7 @@ class Reads:
         try:
             return _log_id(await self._redis.raw.hget(space.keys.meta, "position"))
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
 
     async def _flushed(self, space: Space, up_to: LogId, within_s: float) -> bool:
         """Have the log flushed up to an entry; False where that takes longer than ``within_s``."""
@@ -245,7 +245,7 @@ class Reads:
         try:
             await self._redis.raw.publish(FLUSH, space.public_id)
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
 
 
 async def _dropped(task: asyncio.Task[_Loaded]) -> None:

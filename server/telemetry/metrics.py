@@ -64,6 +64,13 @@ REJECTED = Gauge(
 )
 
 
+WRITES_REFUSED = Counter(
+    "podium_writes_refused",
+    "Events and commands answered with 503 because Redis takes no writes: memory, disk, read_only, replicas, log",
+    ["reason"],
+)
+
+
 class CommitObserver:
     """Feeds the metrics of the commit path, once a call."""
 
@@ -74,6 +81,10 @@ class CommitObserver:
         EVENTS.inc(events)
         for wait_s in waits_s:
             RANK_UPDATE.observe(wait_s)
+
+    def refused(self, reason: str, inputs: int) -> None:
+        """See intake.batcher.Observer."""
+        WRITES_REFUSED.labels(reason).inc(inputs)
 
 
 def answered(method: str, path: str, seconds: float) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from server.backends.postgres.pool import PoolConnection
-from server.backends.redis.client import AWAY, RedisClient
-from server.core.errors import Unavailable
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.spaces.space import Space
 from server.telemetry.health import LogState
 
@@ -59,7 +58,7 @@ async def keep(redis: RedisClient, space: Space, sample: Sample) -> list[Sample]
         try:
             _, found = await pipe.execute()
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
     return [_sample.decode(one) for one in found if one is not None]
 
 

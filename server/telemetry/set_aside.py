@@ -10,8 +10,7 @@ from collections.abc import Iterable
 import msgspec
 from redis.exceptions import ResponseError
 
-from server.backends.redis.client import AWAY, RedisClient
-from server.core.errors import Unavailable
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.spaces.space import Space
 
 JOBS = ("eviction", "figures", "filling", "finals", "flush", "partitions", "rewards", "sweeps", "ticks")
@@ -57,7 +56,7 @@ async def write(redis: RedisClient, space: Space, entry: SetAside) -> None:
             pipeline.expire(space.keys.set_aside, KEPT_S)
             await pipeline.execute()
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
 
 
 async def forget(redis: RedisClient, space: Space, *fields: str) -> None:
@@ -65,7 +64,7 @@ async def forget(redis: RedisClient, space: Space, *fields: str) -> None:
     try:
         await redis.raw.hdel(space.keys.set_aside, *fields)
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
 
 
 async def forget_user(redis: RedisClient, space: Space, user: str) -> None:
@@ -78,7 +77,7 @@ async def read(redis: RedisClient, space: Space) -> list[SetAside]:
     try:
         found = await redis.raw.hgetall(space.keys.set_aside)
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
     return [_decoder.decode(one) for one in list(found.values())[:READ_MAX]]
 
 

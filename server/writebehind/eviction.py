@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from server.backends.postgres.pool import Pool, acquired
-from server.backends.redis.client import AWAY, LIBRARY, RedisClient
+from server.backends.redis.client import AWAY, LIBRARY, RedisClient, unavailable
 from server.core.errors import Unavailable
 from server.engine.state import decode_state
 from server.features.leaderboards.ranking import member
@@ -99,10 +99,10 @@ async def load_cold(pool: Pool, redis: RedisClient, space: Space, users: Sequenc
                 )
             replies = await pipeline.execute(raise_on_error=False)
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
     for user, reply in zip(thawed, replies, strict=True):
         if isinstance(reply, AWAY):
-            raise Unavailable("Redis is away") from reply
+            raise unavailable(reply) from reply
         if isinstance(reply, ResponseError):
             if "Function not found" in str(reply):
                 raise reply

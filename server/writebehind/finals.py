@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.clock import Clock
 from server.core.errors import Unavailable
 from server.core.periods import MS_PER_DAY, local_day
@@ -207,7 +207,7 @@ class Finals:
             try:
                 await self._redis.raw.unlink(*gone)
             except AWAY as error:
-                raise Unavailable("Redis is away") from error
+                raise unavailable(error) from error
             async with acquired(self._pool) as connection:
                 await connection.execute(
                     "UPDATE final_runs SET cleared_at = now()"

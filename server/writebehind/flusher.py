@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.clock import Clock, stopwatch_s
 from server.core.errors import Unavailable
 from server.spaces.space import Space
@@ -185,7 +185,7 @@ class Flusher:
                 pipeline.xrange(keys.log, min=last, count=PAGE_ENTRIES + 1)
                 epoch, found = await pipeline.execute()
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
         if epoch is None or epoch.decode() != position.epoch:
             self._position = None
             raise WentBack("Redis has no epoch" if epoch is None else "Redis has another epoch than Postgres")

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.backends.redis.keys import GENERATION_MS, LAYOUT, Keys, generation
 from server.clock import Clock, stopwatch_s
 from server.core.errors import Unavailable
@@ -32,8 +32,13 @@ from server.writebehind.flusher import Flusher, WentBack
 
 CHUNK = 250
 """Rows read and sent at a time: enough to hide the round trips, and Redis is busy for 2 ms with it."""
-KEYS_TTL_S = 1_296_000
+KEYS_TTL_S = 1_900_800
 """As in functions/podium.lua."""
+KEYS_MARGIN_MS = 86_400_000
+"""Idempotency keys are filled from this much before the previous generation: the clocks of web processes, by which
+Postgres has their instants, may differ by as much."""
+PIECE = 1_000
+"""Values of one command: Lua's ``unpack`` fails at some thousands."""
 _LOCK = 0x506F64
 """First half of the advisory lock ("Pod"); the second is the space."""
 _RUN = """
@@ -100,10 +105,10 @@ async def rebuild(
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 await filling.run(connection)
-            await _open(holder, redis, space, epoch, log_id, clock)
+            await _open(holder, redis, space, epoch, log_id, filling.generation, clock)
             space.epoch = epoch
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
     log.warning(
         "space_rebuilt",
         space=space.public_id,
@@ -126,7 +131,7 @@ async def is_outdated(redis: RedisClient, space: Space) -> bool:
     try:
         epoch, layout = await redis.raw.hmget(space.keys.meta, ["epoch", "layout"])
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
     return epoch is not None and (layout or b"").decode() != LAYOUT
 
 
@@ -182,7 +187,13 @@ async def _clear(redis: RedisClient, keys: Keys) -> None:
 
 
 async def _open(
-    holder: PoolConnection, redis: RedisClient, space: Space, epoch: str, log_id: str, clock: Clock
+    holder: PoolConnection,
+    redis: RedisClient,
+    space: Space,
+    epoch: str,
+    log_id: str,
+    generation: int,
+    clock: Clock,
 ) -> None:
     """The last step: from here on, commits that name the new epoch are taken."""
     position = await store.lock_position(holder, space.id)
@@ -198,6 +209,7 @@ async def _open(
         "position": log_id,
         "flushed_ms": clock(),
         "layout": LAYOUT,
+        "generation": generation,
     }
     async with redis.raw.pipeline(transaction=True) as pipeline:
         pipeline.delete(space.keys.meta)
@@ -218,6 +230,10 @@ class _Filling:
         progress: Progress | None,
     ) -> None:
         self.users = 0
+        self.generation = 0
+        """Of idempotency keys: that of Redis' clock, or of a state if it is later."""
+        self._ahead_ms = 0
+        """How much the clock of Redis is ahead of ours."""
         self._redis = redis
         self._space = space
         self._keys = space.keys
@@ -234,7 +250,11 @@ class _Filling:
     async def run(self, connection: PoolConnection) -> None:
         """Send everything but the log and ``meta``."""
         id_ = self._space.id
-        oldest_ms = (generation(self._now_ms) - 1) * GENERATION_MS
+        seconds, _ = await self._redis.raw.time()
+        self.generation = generation(seconds * 1000)
+        # Instants in Postgres are by the clocks of web processes: their age is what counts.
+        self._ahead_ms = seconds * 1000 - self._now_ms
+        oldest_ms = (self.generation - 1) * GENERATION_MS - self._ahead_ms - KEYS_MARGIN_MS
         tables = (
             (self._users, "users", "id, token, state, greatest(newest_ms, updated_ms)", "", ()),
             (self._boards, "board_entries", "leaderboard, run, grp, user_id, value, reached_ms", "", ()),
@@ -290,6 +310,7 @@ class _Filling:
                 log.error("state_unreadable", space=self._space.public_id, user=user, error=str(error))
                 commands.append(["HSET", self._keys.user(user), "t", token, "s", blob])
                 continue
+            self.generation = max(self.generation, state.keyed_since)
             shown = label(state.profile.name, state.profile.attributes)
             if shown:
                 names += (user, shown)
@@ -298,10 +319,11 @@ class _Filling:
             if seen_ms < self._cold_before_ms:
                 cold += (user, token)
                 continue
-            command = ["HSET", self._keys.user(user), "t", token, "s", blob]
+            fields = ["t", token, "s", blob]
             for board, standing in ranked(state.boards).items():
-                command += (board, member(standing.reached_ms, user))
-            commands.append(command)
+                fields += (board, member(standing.reached_ms, user))
+            key = self._keys.user(user)
+            commands += (["HSET", key, *fields[at : at + PIECE]] for at in range(0, len(fields), PIECE))
         self.users += len(rows)
         return commands + [hash_ for hash_ in (names, cold, due) if len(hash_) > 2]
 
@@ -333,7 +355,9 @@ class _Filling:
     def _idempotency(self, rows: list[Any]) -> list[list[Any]]:
         sets: dict[str, list[str]] = defaultdict(list)
         for user, metric, key, received_ms in rows:
-            sets[self._keys.idempotency(generation(received_ms), user)].append(key_hash(metric, key))
+            of_time = generation(received_ms + self._ahead_ms)
+            number = max(self.generation - 1, min(self.generation, of_time))
+            sets[self._keys.idempotency(number, user)].append(key_hash(metric, key))
         adding = [["SADD", name, *hashes] for name, hashes in sets.items()]
         return adding + [["EXPIRE", name, KEYS_TTL_S, "NX"] for name in sets]
 

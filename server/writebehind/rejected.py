@@ -9,8 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
-from server.backends.redis.client import AWAY, RedisClient
-from server.core.errors import Unavailable
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.engine.records import LogItem, decode_record
 from server.engine.state import decode_state
 from server.features.leaderboards.ranking import TIES, split_board
@@ -121,7 +120,7 @@ async def _newest(connection: PoolConnection, redis: RedisClient, space: Space, 
     try:
         token, blob = await redis.raw.hmget(space.keys.user(entry.user_id), ["t", "s"])
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
     if token is not None:
         return token.decode(), blob.decode()
     query = "SELECT token, state FROM users WHERE space_id = $1 AND id = $2"

@@ -11,9 +11,9 @@ from datetime import UTC
 import structlog
 
 from server.backends.postgres.pool import Pool, acquired
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.clock import Clock
-from server.core.errors import InputFailed, NotFound, PodiumError, RequestError, Unavailable
+from server.core.errors import InputFailed, NotFound, PodiumError, RequestError
 from server.core.periods import instant
 from server.engine.inputs import Tick
 from server.features.points.boosts import BoostRule
@@ -86,7 +86,7 @@ class Ticks:
                 self._space.keys.due, "-inf", str(self._clock()), byscore=True, offset=skip, num=limit
             )
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
         return [user.decode() for user in found]
 
     async def _tick(self, users: list[str], done: set[str]) -> int:
@@ -119,7 +119,7 @@ class Ticks:
         try:
             await self._redis.raw.eval(_MOVE, 1, self._space.keys.due, user, str(now_ms), str(due_ms))
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
 
     async def _notice_boosts(self) -> None:
         """Write down that boosts for several users have begun, or are over: in the first zone, in the last one."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from server.backends.postgres.pool import Pool, acquired
-from server.backends.redis.client import AWAY, RedisClient
-from server.core.errors import Unavailable
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.spaces.space import Space
 from server.writebehind.store import read_position
 
@@ -33,7 +32,7 @@ class Watermark:
                 version = await self._redis.raw.hget(space.keys.meta, "catalog")
                 newest = await self._redis.raw.xrevrange(space.keys.log, count=1)
             except AWAY as error:
-                raise Unavailable("Redis is away") from error
+                raise unavailable(error) from error
             if version is None or int(version) < space.index.version:
                 return False
             self._mark = space.epoch, space.index.version, newest[0][0].decode() if newest else "0-0"

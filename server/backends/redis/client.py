@@ -8,10 +8,11 @@ from typing import Any
 
 import redis.asyncio as aioredis
 from redis import exceptions
+from redis.asyncio.connection import DefaultParser
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from server.core.errors import Unavailable
+from server.core.errors import Unavailable, WritesRefused
 
 _TEMPLATE = (Path(__file__).parent / "functions" / "podium.lua").read_text()
 LIBRARY = f"podium_{hashlib.sha256(_TEMPLATE.encode()).hexdigest()[:12]}"
@@ -26,8 +27,55 @@ CONNECTIONS = 64
 """Of one process. Who finds all in use waits, no longer than for a reply: redis-py's default pool refuses
 the 101st call at once, as if Redis were away."""
 
-AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError)
-"""What the client raises when Redis is away or loading its file."""
+
+class DiskError(exceptions.ResponseError):
+    """MISCONF: Redis could not write its file."""
+
+
+class NoReplicasError(exceptions.ResponseError):
+    """NOREPLICAS: fewer replicas are connected than ``min-replicas-to-write`` asks for."""
+
+
+_REFUSED: dict[type[Exception], tuple[str, str]] = {
+    exceptions.OutOfMemoryError: ("memory", "Redis is at maxmemory and takes no writes until memory is free"),
+    DiskError: ("disk", "Redis can't write its file and takes no writes until it can"),
+    exceptions.ReadOnlyError: ("read_only", "Redis is a replica and takes no writes"),
+    exceptions.MasterDownError: ("read_only", "Redis is a replica without its primary"),
+    NoReplicasError: ("replicas", "Redis misses replicas and takes no writes until they are back"),
+}
+"""The reason and the sentence of ``WritesRefused``. Redis checks all of these before a function begins, so that
+nothing was written."""
+
+AWAY = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.BusyLoadingError,
+    OSError,
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.MasterDownError,
+    DiskError,
+    NoReplicasError,
+)
+"""What the client raises when Redis is away, loading its file, or takes no writes (see ``unavailable``)."""
+
+
+def unavailable(error: BaseException) -> Unavailable:
+    """The 503 that one of ``AWAY`` is answered with."""
+    for kind, (reason, sentence) in _REFUSED.items():
+        if isinstance(error, kind):
+            return WritesRefused(sentence, reason)
+    return Unavailable("Redis is away")
+
+
+class _Parser(DefaultParser):  # type: ignore[misc, valid-type] # either of two, as hiredis is installed or not
+    """redis-py's, that has classes for all refusals."""
+
+    EXCEPTION_CLASSES = {  # noqa: RUF012 # as redis-py declares it
+        **DefaultParser.EXCEPTION_CLASSES,
+        "MISCONF": DiskError,
+        "NOREPLICAS": NoReplicasError,
+    }
 
 
 class _Closed:
@@ -58,6 +106,7 @@ class RedisClient:
             socket_connect_timeout=SOCKET_TIMEOUT_S,
             decode_responses=False,
             protocol=2,
+            parser_class=_Parser,
         )
         pool.connection_class = type("Connection", (_Closed, pool.connection_class), {})
         self.raw: Any = aioredis.Redis.from_pool(pool)
@@ -73,15 +122,19 @@ class RedisClient:
                     raise
                 await self.load_functions()
                 return await self.raw.execute_command("FCALL", name, 1, meta, *args)
+        except exceptions.ReadOnlyError as error:
+            # A primary that was demoted keeps its connections: the address may lead to another one by now.
+            await self.raw.connection_pool.disconnect(inuse_connections=False)
+            raise unavailable(error) from error
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
 
     async def delete(self, key: str) -> None:
         """Delete a key that may be there."""
         try:
             await self.raw.delete(key)
         except AWAY as error:
-            raise Unavailable("Redis is away") from error
+            raise unavailable(error) from error
 
     async def load_functions(self) -> None:
         """Load the library if Redis does not have it. The libraries of other releases stay."""

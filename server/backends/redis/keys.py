@@ -10,7 +10,7 @@ FLUSH = "podium:flush"
 
 GENERATION_MS = 7 * 86_400_000
 """Length of a generation of idempotency keys: Redis holds the current and the previous one, so every key of
-the last 7 days is there."""
+the last 7 days is there. Which one is current is decided by the clock of Redis (functions/podium.lua)."""
 
 
 LAYOUT = "2"
@@ -24,7 +24,8 @@ class Keys:
     def __init__(self, space: str) -> None:
         self.prefix = f"{{{space}}}:"
         self.meta = self.prefix + "meta"
-        """hash: epoch, catalog (version), logged and trimmed (bytes of log since the epoch), position, layout"""
+        """hash: epoch, catalog (version), logged and trimmed (bytes of log since the epoch), position, layout,
+        generation (of idempotency keys)"""
         self.log = self.prefix + "log"
         self.cold = self.prefix + "cold"
         """hash: evicted user -> the token that Postgres holds"""

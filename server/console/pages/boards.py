@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from server.backends.postgres.pool import acquired
-from server.backends.redis.client import AWAY
+from server.backends.redis.client import AWAY, unavailable
 from server.console.ask import ask
 from server.console.pages import board_analytics, standings
 from server.console.pages.board_runs import (
@@ -106,7 +106,7 @@ async def _participants(request: Request, boards: list[Leaderboard], today: date
                 pipeline.zcard(space.keys.board(board_name(board.number, run_name(board, run))))
             counts = await pipeline.execute()
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
     found.update(zip((board.number for board, _ in plain), counts, strict=True))
     for board, run in runs:
         if board.number not in found:

@@ -10,13 +10,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.backends.redis.client import AWAY
+from server.backends.redis.client import AWAY, unavailable
 from server.console.ask import ask
 from server.console.pages.page import Page
 from server.console.pages.users import one_instant
 from server.console.render import page
 from server.core import ids
-from server.core.errors import NotFound, Unavailable
+from server.core.errors import NotFound
 from server.core.periods import iso, local_day, zone
 from server.engine.state import UserState
 from server.features.leaderboards import api as boards
@@ -43,7 +43,7 @@ async def get_debug(request: Request) -> Response:
         found = await parts.redis.raw.xrevrange(space.keys.log, count=LOOKED_AT)
         token = await parts.redis.raw.hget(space.keys.user(user), "t")
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
     entries = [
         (log_id.decode(), item[3])
         for log_id, fields in found

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
-from server.backends.redis.client import AWAY, RedisClient
+from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.core.errors import Unavailable
 from server.features.leaderboards.labels import Label, read_label
 from server.features.leaderboards.model import Order, TieRule
@@ -174,7 +174,7 @@ async def read_cold(redis: RedisClient, space: Space, users: Sequence[str]) -> l
     try:
         return [token is not None for token in await redis.raw.hmget(space.keys.cold, list(users))]
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
 
 
 async def find_places(
@@ -209,7 +209,7 @@ async def find_places(
             if above is not None:
                 found[user] = Place(above + 1, -int(stored), Label(name, attributes))
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
     return found
 
 
@@ -236,7 +236,7 @@ async def read_scores(
                 pipeline.zcount(key, *((begins, ends_before) if sign > 0 else (ends_before, begins)))
             counts: list[int] = await pipeline.execute()
     except AWAY as error:
-        raise Unavailable("Redis is away") from error
+        raise unavailable(error) from error
     return sum(counts), (least, greatest), counts
 
 

@@ -7,21 +7,35 @@ Every function takes KEYS[1] = {space}:meta and builds the space's other keys fr
 slot). Numbers cross as strings or as integers below 2^53 and are never formatted here. Structured arguments
 and replies are MessagePack, so that the reply of a commit can be kept and repeated as it was.
 
+Redis isolates a function but does not roll back. So whatever can raise for a legal input is excluded by a check
+before the input's first write, or its size is bounded by who calls, and `unpack` gets a bounded number of values.
+
 Reply of a function that can be refused, first element:
   0 done   1 epoch missing or other   2 catalog version differs   3 log full   4 an old call that came late
+  5 another generation of idempotency keys
 Status of one input in a commit:
   0 accepted   1 stale token   2 idempotency key seen   3 user is cold   4 score is not a finite whole number
+  5 the sum of a group's scores would not be exact   6 failed: an error that nobody has thought of
 ]]
 
-local DONE, EPOCH, CATALOG, FULL, OLD = 0, 1, 2, 3, 4
-local ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE = 0, 1, 2, 3, 4
+local DONE, EPOCH, CATALOG, FULL, OLD, GENERATION = 0, 1, 2, 3, 4, 5
+local ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE, GROUP_SUM, FAILED = 0, 1, 2, 3, 4, 5, 6
 
 -- Seconds that the last reply of a process is kept: a lost call is repeated within minutes, or never.
 local PROCESS_TTL = '86400'
--- Seconds that a generation of idempotency keys (7 days) outlives its first key: two generations and a day.
-local KEYS_TTL = '1296000'
+-- Seconds of a generation of idempotency keys. Redis holds the present and the previous one.
+local GENERATION_S = 604800
+-- Seconds that a generation outlives its first key: three generations and a day, of which the third is for a clock
+-- that was a week ahead, so that its generation stood for two weeks.
+local KEYS_TTL = '1900800'
+-- Milliseconds of log whose events are found together by their idempotency keys, see `original`.
+local RECALL_MS = 300000
 -- Largest whole number that a sorted set's double holds exactly.
 local EXACT = 9007199254740992
+-- Sizes up to this are far from where HINCRBY overflows (2^63), whatever one user adds to them.
+local SAFE = 4611686018427387904
+-- Values of one call of Redis: `unpack` raises at some thousands.
+local PIECE = 1000
 -- Channel on which a commit that finds nothing to flush announces its space.
 local ANNOUNCE = 'podium:announce'
 
@@ -31,12 +45,54 @@ local function use_api() call, pack, unpack_ = redis.call, cmsgpack.pack, cmsgpa
 
 local function prefix_of(meta) return string.sub(meta, 1, -5) end
 
-local function finite(entry)
-  for _, move in ipairs(entry[9]) do
-    local score = move[3] == '' and 0 or tonumber(move[4])
-    if not score or score ~= score or score > EXACT or score < -EXACT or score % 1 ~= 0 then return false end
+-- Runs step(i) for i from 1 to n. failed(i, problem) hears of a step that raised, and the next ones go on.
+local function each(n, step, failed)
+  local i = 0
+  local function run()
+    while i < n do
+      i = i + 1
+      step(i)
+    end
   end
-  return true
+  while i < n do
+    local ok, problem = pcall(run)
+    if not ok then failed(i, problem) end
+  end
+end
+
+-- HSET or HDEL of any number of values, in pieces; their number must be even for HSET.
+local function in_pieces(command, key, values)
+  if #values > 0 and #values <= PIECE then return call(command, key, unpack(values)) end
+  for first = 1, #values, PIECE do
+    call(command, key, unpack(values, first, math.min(#values, first + PIECE - 1)))
+  end
+end
+
+-- The generation of idempotency keys, by the clock of Redis alone. The last one is kept: the clock may step back,
+-- and that of a promoted replica may be behind, but the generation never is.
+local function generation_now(meta, kept)
+  local generation = math.floor(tonumber(call('TIME')[1]) / GENERATION_S)
+  kept = tonumber(kept or '0')
+  if generation <= kept then return kept end
+  call('HSET', meta, 'generation', generation)
+  return generation
+end
+
+local SUM, AVERAGE, MAX = 0, 1, 2
+
+-- Whether every score can be ranked exactly, and every sum of a group's scores be counted: ACCEPTED if so.
+-- Whoever only leaves may always do so; a sum that was too large before may shrink.
+local function check_scores(p, entry)
+  for _, m in ipairs(entry[9]) do
+    local score = m[3] == '' and 0 or tonumber(m[4])
+    if not score or score ~= score or score > EXACT or score < -EXACT or score % 1 ~= 0 then return NOT_FINITE end
+    if m[8] and m[10] <= AVERAGE and m[13] ~= '0' then
+      local sum = tonumber(call('HGET', p .. 's:g:' .. m[8], m[9]) or '0')
+      local after = math.abs(sum + tonumber(m[13]))
+      if after > EXACT and after > math.abs(sum) and (m[3] ~= '' or after > SAFE) then return GROUP_SUM end
+    end
+  end
+  return ACCEPTED
 end
 
 -- Everything that can fail for one input, before anything is written for it. The status, and what a stale
@@ -56,8 +112,7 @@ local function check(p, entry, generation)
     if call('HEXISTS', p .. 'cold', user) == 1 then return COLD end
     if expected ~= '' then return STALE, '', '' end
   end
-  if not finite(entry) then return NOT_FINITE end
-  return ACCEPTED
+  return check_scores(p, entry)
 end
 
 -- Tie rules: 0 ordinal, 1 competition (1, 2, 2, 4), 2 dense (1, 2, 2, 3). A dense board has a second sorted set
@@ -67,7 +122,7 @@ local COMPETITION, DENSE = 1, 2
 -- The rank, from 1, of what stands at a place (from 1) with a score.
 local function rank_of(p, board, tie, place, score)
   if tie == COMPETITION then return call('ZCOUNT', p .. 'b:' .. board, '-inf', '(' .. score) + 1 end
-  if tie == DENSE then return call('ZRANK', p .. 'd:' .. board, score) + 1 end
+  if tie == DENSE then return call('ZCOUNT', p .. 'd:' .. board, '-inf', '(' .. score) + 1 end
   return place
 end
 
@@ -76,7 +131,9 @@ local function take_out(p, board, tie, m)
   if tie ~= DENSE then return call('ZREM', key, m) end
   local score = call('ZSCORE', key, m)
   call('ZREM', key, m)
-  if score and call('ZCOUNT', key, score, score) == 0 then call('ZREM', p .. 'd:' .. board, score) end
+  if score and call('ZCOUNT', key, score, score) == 0 then
+    call('ZREMRANGEBYSCORE', p .. 'd:' .. board, score, score)
+  end
 end
 
 -- Puts a member where it belongs; its rank and its place, both from 1.
@@ -87,7 +144,9 @@ local function put(p, board, tie, m, score)
   local place = call('ZRANK', key, m) + 1
   if tie == 0 then return place, place end
   score = call('ZSCORE', key, m)
-  if tie == DENSE then call('ZADD', p .. 'd:' .. board, score, score) end
+  if tie == DENSE and call('ZCOUNT', p .. 'd:' .. board, score, score) == 0 then
+    call('ZADD', p .. 'd:' .. board, score, score)
+  end
   return rank_of(p, board, tie, place, score), place
 end
 
@@ -119,7 +178,6 @@ local function move(p, m)
   return before, after, threshold, from, to
 end
 
-local SUM, AVERAGE, MAX = 0, 1, 2
 -- In place of a member's time: groups with equal scores stand in order of their names, as Redis compares bytes and
 -- UTF-8 keeps the order of code points.
 local NO_TIME = '000000000000'
@@ -146,13 +204,14 @@ local function move_group(p, board, group, aggregate, top, least, tie)
     if aggregate == SUM then
       score = call('HGET', p .. 's:' .. groups, group) or '0'
     elseif aggregate == AVERAGE then
-      score = string.format('%.17g', tonumber(call('HGET', p .. 's:' .. groups, group) or '0') / count)
+      -- + 0: of a negative zero, which would be another member of the distinct scores, makes 0.
+      score = string.format('%.17g', tonumber(call('HGET', p .. 's:' .. groups, group) or '0') / count + 0)
     elseif aggregate == MAX then
       score = call('ZRANGE', members, 0, 0, 'WITHSCORES')[2]
     else
       local best, sum = call('ZRANGE', members, 0, top - 1, 'WITHSCORES'), 0
       for i = 2, #best, 2 do sum = sum + tonumber(best[i]) end
-      score = string.format('%.17g', sum / (#best / 2))
+      score = string.format('%.17g', sum / (#best / 2) + 0)
     end
     after, to = put(p, groups, tie, m, score)
     call('HSET', p .. 'm:' .. groups, name, count)
@@ -161,21 +220,70 @@ local function move_group(p, board, group, aggregate, top, least, tie)
   return {board, group, before, after, score, count}, from, to
 end
 
+-- Takes back what `move` and `move_group` did: the board and the group stand as they did before.
+local function undo_move(p, m, summed)
+  local board, old, new, tie = m[1], m[2], m[3], m[6]
+  if new ~= '' then take_out(p, board, tie, new) end
+  if old ~= '' then put(p, board, tie, old, m[7]) end
+  if m[8] then
+    if summed then
+      local change = m[13]
+      change = string.sub(change, 1, 1) == '-' and string.sub(change, 2) or '-' .. change
+      call('HINCRBY', p .. 's:g:' .. m[8], m[9], change)
+    end
+    move_group(p, m[8], m[9], m[10], m[11], m[12], tie)
+  end
+end
+
+-- Whether a move changes the sum of its group's scores; the other aggregates don't need it.
+local function sums(m) return m[8] and m[10] <= AVERAGE and m[13] ~= '0' end
+
+-- Writes what an input has besides moves and state. Again it writes the same.
+local function store(p, entry, generation)
+  local user, hash, due = entry[1], entry[6], entry[11]
+  if entry[12] then
+    call('DEL', p .. 'u:' .. user, p .. 'i:' .. generation .. ':' .. user,
+      p .. 'i:' .. (generation - 1) .. ':' .. user)
+    call('ZREM', p .. 'due', user)
+  elseif #entry[10] > 0 then
+    in_pieces('HDEL', p .. 'u:' .. user, entry[10])
+  end
+  if entry[8] then
+    local name = entry[7]
+    if name == '' then call('HDEL', p .. 'names', user) else call('HSET', p .. 'names', user, name) end
+  end
+  if due == '0' then
+    call('ZREM', p .. 'due', user)
+  elseif due ~= '' then
+    call('ZADD', p .. 'due', due, user)
+  end
+  if hash ~= '' then
+    local seen = p .. 'i:' .. generation .. ':' .. user
+    if call('SADD', seen, hash) == 1 then call('EXPIRE', seen, KEYS_TTL, 'NX') end
+  end
+end
+
 --[[
 commit: applies a micro-batch, atomically.
 ARGV 1 epoch  2 catalog version  3 process  4 call number (rising per process)  5 generation of idempotency keys
      6 log limit (bytes)  7 inputs: list of
        {user, expected token or '', new token, blob, record, key hash or '', display name or '',
         name changed (bool), moves, boards dropped, instant (ms) at which the user is due next, '0' for never,
-        '' where that stays, erased (bool): nothing of the user stays, and the blob is ''}
-       move = {board, old member or '', new member or '', score or '', maxParticipants or 0, tie rule}
-       and on the board of a group: {..., board of the run, group, aggregate, best members that count, least
-       members, change of the group's sum}
+        '' where that stays, erased (bool): nothing of the user stays, and the blob is '',
+        what `original` finds the event by or '', event id or ''}
+       move = {board, old member or '', new member or '', score or '', maxParticipants or 0, tie rule, old score
+         or ''} and on the board of a group: {..., board of the run, group, aggregate, best members that count,
+         least members, change of the group's sum}
 Reply: packed {DONE, log id or '', {{ACCEPTED, {before, after, threshold, ...}, {group move, ...}}
        | {STALE, token, blob}
-       | {REPLAY} | {COLD} | {NOT_FINITE}, ...}} | packed {EPOCH|CATALOG|FULL|OLD, what is}
+       | {REPLAY} | {COLD} | {NOT_FINITE} | {GROUP_SUM} | {FAILED, problem}, ...}, problem or nothing}
+       | packed {EPOCH|CATALOG|FULL|OLD|GENERATION, what is}
 A repeated call number is answered with the kept reply and does nothing; a lower one is a lost call that came
 after its repetition, and does nothing either.
+
+Even an error that nobody has thought of leaves no input half done: moves are taken back where one raises, before
+the state is written; what comes behind the state writes the same again, and is tried again. If what was written
+can't be logged, the space gives up its epoch, as a rebuild does: nobody was answered, and it is made from Postgres.
 ]]
 local function commit(keys, args)
   use_api()
@@ -185,15 +293,17 @@ local function commit(keys, args)
   if last[1] == number then return last[2] end
   if last[1] and tonumber(last[1]) > tonumber(number) then return pack({OLD, last[1]}) end
 
-  local known = call('HMGET', meta, 'epoch', 'catalog', 'logged', 'trimmed')
+  local known = call('HMGET', meta, 'epoch', 'catalog', 'logged', 'trimmed', 'generation')
   if known[1] ~= args[1] then return pack({EPOCH, known[1] or ''}) end
   if known[2] ~= args[2] then return pack({CATALOG, known[2] or ''}) end
   local logged = tonumber(known[3] or '0')
   if logged - tonumber(known[4] or '0') >= tonumber(args[6]) then return pack({FULL, ''}) end
+  local generation = generation_now(meta, known[5])
+  if generation ~= tonumber(args[5]) then return pack({GENERATION, generation}) end
 
-  local generation = tonumber(args[5])
-  local entries, replies, items = unpack_(args[7]), {}, {}
+  local entries, replies, items, recalled = unpack_(args[7]), {}, {}, {}
   local boards, changes = {}, {}
+  local at, summed, told, problems = 0, false, 0, nil
   local function published(board, change)
     local list = changes[board]
     if not list then
@@ -202,76 +312,142 @@ local function commit(keys, args)
       boards[#boards + 1] = board
     end
     list[#list + 1] = change
+    told = told + 1
   end
-  for i, entry in ipairs(entries) do
-    local user, hash, name = entry[1], entry[6], entry[7]
+  local function text_of(problem) return type(problem) == 'table' and problem.err or tostring(problem) end
+  local function again(step)
+    return function(i, first)
+      local done, second = pcall(step, i)
+      problems = text_of(done and first or second)
+    end
+  end
+
+  each(#entries, function(i)
+    local entry = entries[i]
+    local user, name = entry[1], entry[7]
+    at, told = 0, 0
     local status, token, blob = check(p, entry, generation)
     if status == STALE then
       replies[i] = {STALE, token, blob}
     elseif status ~= ACCEPTED then
       replies[i] = {status}
     else
-      local fields, ranks, moved = {'t', entry[3], 's', entry[4]}, {}, {}
+      local fields, left, ranks, moved = {'t', entry[3], 's', entry[4]}, entry[10], {}, {}
       for j, m in ipairs(entry[9]) do
+        at, summed = j, false
         local before, after, threshold, from, to = move(p, m)
         ranks[3 * j - 2], ranks[3 * j - 1], ranks[3 * j] = before, after, threshold
         if m[3] == '' then
-          call('HDEL', p .. 'u:' .. user, m[1])
+          left[#left + 1] = m[1]
         elseif m[2] ~= m[3] then
           fields[#fields + 1] = m[1]
           fields[#fields + 1] = m[3]
         end
         published(m[1], {user, name, from, to, m[4], before})
-        if m[7] then
-          if m[12] ~= '0' then call('HINCRBY', p .. 's:g:' .. m[7], m[8], m[12]) end
-          local group, was, is = move_group(p, m[7], m[8], m[9], m[10], m[11], m[6])
+        if m[8] then
+          if sums(m) then
+            call('HINCRBY', p .. 's:g:' .. m[8], m[9], m[13])
+            summed = true
+          end
+          local group, was, is = move_group(p, m[8], m[9], m[10], m[11], m[12], m[6])
           moved[#moved + 1] = group
-          published('g:' .. m[7], {name_of(m[8]), string.format('%.0f', group[6]), was, is, group[5], group[3]})
+          published('g:' .. m[8], {name_of(m[9]), string.format('%.0f', group[6]), was, is, group[5], group[3]})
         end
       end
-      if entry[12] then
-        call('DEL', p .. 'u:' .. user, p .. 'i:' .. generation .. ':' .. user,
-          p .. 'i:' .. (generation - 1) .. ':' .. user)
-        call('ZREM', p .. 'due', user)
-      else
-        call('HSET', p .. 'u:' .. user, unpack(fields))
-        if #entry[10] > 0 then call('HDEL', p .. 'u:' .. user, unpack(entry[10])) end
-      end
-      if entry[8] then
-        if name == '' then call('HDEL', p .. 'names', user) else call('HSET', p .. 'names', user, name) end
-      end
-      local due = entry[11]
-      if due == '0' then
-        call('ZREM', p .. 'due', user)
-      elseif due ~= '' then
-        call('ZADD', p .. 'due', due, user)
-      end
-      if hash ~= '' then
-        local seen = p .. 'i:' .. generation .. ':' .. user
-        if call('SADD', seen, hash) == 1 then call('EXPIRE', seen, KEYS_TTL, 'NX') end
-      end
+      if not entry[12] then in_pieces('HSET', p .. 'u:' .. user, fields) end
       items[#items + 1] = {user, entry[3], entry[4], entry[5], ranks, moved}
       replies[i] = {ACCEPTED, ranks, moved}
+      if entry[13] ~= '' then
+        recalled[#recalled + 1] = entry[13]
+        recalled[#recalled + 1] = entry[14]
+      end
+      store(p, entry, generation)
     end
-  end
+  end, function(i, problem)
+    local entry = entries[i]
+    if replies[i] then
+      local done, second = pcall(store, p, entry, generation)
+      problems = text_of(done and problem or second)
+      return
+    end
+    local moves = entry[9]
+    for j = 1, at do
+      for _, board in ipairs({moves[j][1], moves[j][8] and 'g:' .. moves[j][8] or nil}) do
+        if told > 0 then
+          table.remove(changes[board])
+          told = told - 1
+        end
+      end
+    end
+    for j = at, 1, -1 do pcall(undo_move, p, moves[j], j < at and sums(moves[j]) or j == at and summed) end
+    replies[i] = {FAILED, text_of(problem)}
+  end)
 
   local id = ''
   if #items > 0 then
-    local blob = pack(items)
-    local total = call('HINCRBY', meta, 'logged', #blob)
-    if call('XLEN', p .. 'log') <= 1 then call('PUBLISH', ANNOUNCE, string.sub(p, 2, -3)) end
-    id = call('XADD', p .. 'log', '*', 'v', args[2], 't', total, 'e', blob)
-    call('PUBLISH', p .. 'e', blob)
-    for _, board in ipairs(boards) do
-      local n = call('HINCRBY', p .. 'n', board, 1)
-      call('PUBLISH', p .. 'l:' .. board,
-        pack({args[1], n, call('ZCARD', p .. 'b:' .. board), changes[board]}))
+    items = pack(items)
+    local total = string.format('%.0f', logged + #items)
+    local function log() id = call('XADD', p .. 'log', '*', 'v', args[2], 't', total, 'e', items) end
+    each(1, log, again(log))
+    if id == '' then
+      call('HSET', meta, 'former', args[1])
+      call('HDEL', meta, 'epoch')
+      error(problems, 0)
     end
+    local function counted()
+      call('HSET', meta, 'logged', total)
+      if #recalled > 0 then
+        local ms = tonumber(string.match(id, '^%d+'))
+        in_pieces('HSET', p .. 'k:' .. math.floor(ms / RECALL_MS), recalled)
+      end
+    end
+    each(1, counted, again(counted))
   end
-  local reply = pack({DONE, id, replies})
-  call('HSET', process, 'n', number, 'r', reply)
-  call('EXPIRE', process, PROCESS_TTL)
+  local reply = pack({DONE, id, replies, problems})
+  local function kept()
+    call('HSET', process, 'n', number, 'r', reply)
+    call('EXPIRE', process, PROCESS_TTL)
+  end
+  each(1, kept, again(kept))
+  if id ~= '' then
+    -- Whoever misses a message reads the board again: its number says so.
+    each(#boards + 1, function(i)
+      if i > #boards then
+        if call('XLEN', p .. 'log') <= 2 then call('PUBLISH', ANNOUNCE, string.sub(p, 2, -3)) end
+        call('PUBLISH', p .. 'e', items)
+        return
+      end
+      local board = boards[i]
+      if #changes[board] > 0 then
+        local n = call('HINCRBY', p .. 'n', board, 1)
+        call('PUBLISH', p .. 'l:' .. board,
+          pack({args[1], n, call('ZCARD', p .. 'b:' .. board), changes[board]}))
+      end
+    end, function(_, problem) problems = text_of(problem) end)
+    if problems then reply = pack({DONE, id, replies, problems}) end
+  end
   return reply
+end
+
+--[[
+original: the id of the event that an idempotency key was used with first, while Postgres may not have it yet, and
+five minutes longer at least. In {s}:k:<n> are those of the log entries of RECALL_MS.
+ARGV 1 what the commit named it by
+Reply: the event id, or ''
+]]
+local function original(keys, args)
+  use_api()
+  local p = prefix_of(keys[1])
+  local newest = call('XREVRANGE', p .. 'log', '+', '-', 'COUNT', 1)[1]
+  local flushed = call('HGET', keys[1], 'position')
+  if not newest then return '' end
+  local last = math.floor(tonumber(string.match(newest[1], '^%d+')) / RECALL_MS)
+  local first = flushed and math.floor(tonumber(string.match(flushed, '^%d+')) / RECALL_MS) - 1 or last - 1
+  for n = last, math.min(first, last - 1), -1 do
+    local id = call('HGET', p .. 'k:' .. n, args[1])
+    if id then return id end
+  end
+  return ''
 end
 
 --[[
@@ -348,9 +524,10 @@ local function thaw(keys, args)
   if epoch ~= args[1] then return {EPOCH, epoch or ''} end
   local user = args[2]
   if call('HGET', p .. 'cold', user) ~= args[3] then return {DONE, 0} end
-  local fields = {'t', args[3], 's', args[4]}
+  local fields = {}
   for i = 5, #args do fields[#fields + 1] = args[i] end
-  call('HSET', p .. 'u:' .. user, unpack(fields))
+  in_pieces('HSET', p .. 'u:' .. user, fields)
+  call('HSET', p .. 'u:' .. user, 't', args[3], 's', args[4])
   call('HDEL', p .. 'cold', user)
   return {DONE, 1}
 end
@@ -384,9 +561,12 @@ local function rows_of(p, board, first, last)
   for i = 1, #flat, 2 do users[#users + 1] = string.sub(flat[i], 13) end
   if #users == 0 then return rows end
   local labels = string.sub(board, 1, 2) == 'g:' and 'm:' .. board or 'names'
-  local names = call('HMGET', p .. labels, unpack(users))
-  for i, user in ipairs(users) do
-    rows[i] = {user, names[i] or '', flat[2 * i], string.sub(flat[2 * i - 1], 1, 12)}
+  for first = 0, #users - 1, PIECE do
+    local names = call('HMGET', p .. labels, unpack(users, first + 1, math.min(#users, first + PIECE)))
+    for i = 1, #names do
+      local at = first + i
+      rows[at] = {users[at], names[i] or '', flat[2 * at], string.sub(flat[2 * at - 1], 1, 12)}
+    end
   end
   return rows
 end
@@ -535,17 +715,24 @@ local function trim(keys, args)
   if call('HGET', keys[1], 'epoch') ~= args[1] then return 0 end
   local entry = call('XRANGE', p .. 'log', args[2], args[2])[1]
   if not entry then return 0 end
+  local former = call('HGET', keys[1], 'position') or args[2]
   call('XTRIM', p .. 'log', 'MINID', '=', args[2])
   call('HSET', keys[1], 'trimmed', entry[2][4], 'position', args[2], 'flushed_ms', args[3])
+  local first = math.floor(tonumber(string.match(former, '^%d+')) / RECALL_MS) - 1
+  local last = math.floor(tonumber(string.match(args[2], '^%d+')) / RECALL_MS) - 2
+  for n = math.max(first, last - 10000), last do call('UNLINK', p .. 'k:' .. n) end
   return 1
 end
 
 redis.register_function('@LIBRARY@_commit', commit)
 redis.register_function('@LIBRARY@_regroup', regroup)
 redis.register_function('@LIBRARY@_thaw', thaw)
-redis.register_function('@LIBRARY@_evict', evict)
-redis.register_function('@LIBRARY@_catalog', catalog)
-redis.register_function('@LIBRARY@_trim', trim)
+-- Those that free memory, or write over a few bytes, may run when Redis is at `maxmemory`: without them nothing
+-- would ever be free again.
+redis.register_function{function_name = '@LIBRARY@_evict', callback = evict, flags = {'allow-oom'}}
+redis.register_function{function_name = '@LIBRARY@_catalog', callback = catalog, flags = {'allow-oom'}}
+redis.register_function{function_name = '@LIBRARY@_trim', callback = trim, flags = {'allow-oom'}}
+redis.register_function{function_name = '@LIBRARY@_original', callback = original, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_load', callback = load, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_current', callback = current, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_newest', callback = newest, flags = {'no-writes'}}

@@ -1,0 +1,224 @@
+"""The commit function with the largest inputs, and with errors in its middle: on Valkey and Redis 7.0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from server.backends.postgres.pool import Pool
+from server.backends.redis import client
+from server.backends.redis.client import LIBRARY, SOURCE, RedisClient
+from server.core.errors import PodiumError, Unavailable
+from server.core.ids import new_uuid7
+from server.engine.catalog import Catalog, CatalogIndex
+from server.engine.inputs import ChangeUser, Erase, Event, Input
+from server.engine.state import UserState
+from server.features.leaderboards.model import Leaderboard
+from server.features.metrics.model import Metric
+from server.features.users.rules import NOTHING, Upsert
+from server.intake.batcher import Batcher, Outcome
+from server.intake.states import States
+from server.spaces.space import Space
+from tests.conftest import SettableClock
+
+METRIC = Metric(id="m", number=1, key="words", name="Words", decimals=0)
+
+
+def leaderboard(number: int, **more: Any) -> Leaderboard:
+    return Leaderboard(
+        id=f"l{number}",
+        number=number,
+        key=f"b{number}",
+        name="",
+        metric_id="m",
+        start=date(2020, 1, 1),
+        status="active",
+        **more,
+    )
+
+
+BOARDS = (
+    leaderboard(2, tie_rule="competition", max_participants=2),
+    leaderboard(3, group_by="team"),
+    leaderboard(4, group_by="team", aggregate="average", tie_rule="dense", min_members=2),
+)
+
+
+@pytest.fixture(params=["valkey", "debian_redis"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Empty, and each in turn."""
+    server = request.getfixturevalue(request.param)
+    url: str = server if isinstance(server, str) else server.url
+    with redis.Redis.from_url(url) as connection:
+        connection.flushall()
+    return url
+
+
+class Ignored:
+    """An observer that doesn't care."""
+
+    def committed(self, *, inputs: int, events: int, call_s: float, waits_s: list[float]) -> None:
+        """As ``intake.batcher.Observer``."""
+
+    def refused(self, reason: str, inputs: int) -> None:
+        """As ``intake.batcher.Observer``."""
+
+
+class Committer:
+    """Commits into a space, each time as a process that has just started."""
+
+    def __init__(self, space: Space, client_: RedisClient, pool: Pool, clock: SettableClock) -> None:
+        self.space, self.redis, self.clock = space, client_, clock
+        self._pool = pool
+
+    def batcher(self) -> Batcher:
+        async def refresh(space: Space) -> None:
+            raise AssertionError("nothing has changed")
+
+        async def thaw(space: Space, users: list[str]) -> None:
+            raise AssertionError("nobody is cold")
+
+        return Batcher(
+            self.space,
+            self.redis,
+            States(self.space, self.redis, self._pool, thaw, most=100),
+            clock=self.clock,
+            refresh=refresh,
+            queue_limit=100_000,
+            log_limit=10**9,
+            observer=Ignored(),
+        )
+
+    async def post(self, *inputs: Input) -> list[Outcome | PodiumError]:
+        return await self.batcher().submit_many(inputs)
+
+    def event(
+        self, user: str, value: float, *, key: str | None = None, team: str | None = None, name: str | None = None
+    ) -> Event:
+        upsert = NOTHING
+        if team is not None:
+            upsert = Upsert(attributes={"team": team})
+        if name is not None:
+            upsert = Upsert(name=name)
+        now_ms = self.clock.now_ms
+        return Event(new_uuid7(now_ms), user, "words", value, now_ms, upsert, key=key)
+
+    async def put_state(self, user: str, state: UserState) -> None:
+        """Have Redis hold a state, whose boards stay empty."""
+        blob = msgspec.json.encode(state)
+        await self.redis.raw.hset(self.space.keys.user(user), mapping={"t": "made", "s": blob})
+
+    async def sum(self, board: str, group: str) -> int:
+        return int(await self.redis.raw.hget(f"{self.space.keys.prefix}s:g:{board}", group) or 0)
+
+
+@pytest.fixture
+async def committer(space: Space, redis_client: RedisClient, pool: Pool, clock: SettableClock) -> Committer:
+    space.index = CatalogIndex(Catalog(1, metrics=(METRIC,), leaderboards=BOARDS))
+    return Committer(space, redis_client, pool, clock)
+
+
+async def contents(committer: Committer) -> dict[str, Any]:
+    """Everything of the space that doesn't say how often a call was sent."""
+    raw, prefix = committer.redis.raw, committer.space.keys.prefix
+    names = sorted(key.decode().removeprefix(prefix) for key in await raw.keys(f"{prefix}*"))
+    names = [name for name in names if not name.startswith("p:") and name not in ("n", "meta", "log")]
+    async with raw.pipeline(transaction=False) as pipeline:
+        for name in names:
+            if name[:2] in ("b:", "d:") or name == "due":
+                pipeline.zrange(prefix + name, 0, -1, withscores=True)
+            elif name.startswith("i:"):
+                pipeline.smembers(prefix + name)
+            else:
+                pipeline.hgetall(prefix + name)
+        found: dict[str, Any] = dict(zip(names, await pipeline.execute(), strict=True))
+    for name in names:
+        if name.startswith("u:"):
+            del found[name][b"t"]
+        elif name.startswith("k:"):
+            found.setdefault("ids", {}).update(found.pop(name))  # it is five minutes after another, now and then
+    log = await raw.xrange(committer.space.keys.log)
+    items = [item for _, fields in log for item in msgspec.msgpack.decode(fields[b"e"])]
+    found["log"] = sorted((user, state, record) for user, _, state, record, *_ in items)
+    return found
+
+
+FAILING = SOURCE.replace(LIBRARY, f"{LIBRARY}_failing").replace(
+    "local function use_api() call, pack, unpack_ = redis.call, cmsgpack.pack, cmsgpack.unpack end",
+    """
+local function use_api()
+  local fails, n = tonumber(redis.call('GET', 'fails') or '0'), 0
+  call = function(...)
+    n = n + 1
+    if n == fails then error('injected') end
+    redis.pcall('SET', 'calls', n)
+    return redis.call(...)
+  end
+  pack, unpack_ = cmsgpack.pack, cmsgpack.unpack
+end
+""",
+)
+"""The library, whose call of Redis with the number that the key ``fails`` names raises instead."""
+
+
+def many_kinds(committer: Committer) -> Sequence[Input]:
+    """Inputs of each kind that writes: users who come, stay, change teams, go; keys, also twice in a call."""
+    event = committer.event
+    return (
+        event("ann", 5, key="k1"),
+        event("new", 7, team="red", key="k2"),
+        event("ann", 5, key="k1"),
+        event("bob", -4, team="blue"),
+        Erase("dee", committer.clock.now_ms),
+        event("ann", 1, key="k3"),
+        event("dee", 9, key="k4", team="red"),
+        ChangeUser("eve", Upsert(name="", attributes={"team": "green"}), committer.clock.now_ms),
+    )
+
+
+async def test_an_error_at_any_call_leaves_nothing_half_done(
+    committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert SOURCE.replace(LIBRARY, f"{LIBRARY}_failing") != FAILING
+    raw, event = committer.redis.raw, committer.event
+    before = [event(user, i, team=team) for i, (user, team) in enumerate(zip("abcde", "rrbbg", strict=True))]
+    team_of = {"r": "red", "b": "blue", "g": "green"}
+    names = dict(zip("abcde", ("ann", "bob", "cid", "dee", "eve"), strict=True))
+    for one in before:
+        user, team = names[one.user], team_of[one.upsert.attributes["team"]]  # type: ignore[index] # it is one
+        assert isinstance((await committer.post(event(user, one.value, team=team)))[0], Outcome)
+    start = [(key, await raw.dump(key)) async for key in raw.scan_iter(match=f"{committer.space.keys.prefix}*")]
+    inputs = many_kinds(committer)
+
+    monkeypatch.setattr(client, "LIBRARY", f"{LIBRARY}_failing")
+    monkeypatch.setattr(client, "SOURCE", FAILING)
+    expected: dict[str, Any] = {}
+    calls, told, number = 1, 0, 0
+    step = 1 if "valkey_version" in await raw.info("server") else 7  # the calls are the same on both
+    while number <= calls:
+        async with raw.pipeline() as pipeline:
+            pipeline.flushall().set("fails", number)
+            for key, dumped in start:
+                pipeline.restore(key, 0, dumped)
+            await pipeline.execute()
+        results = await committer.post(*inputs)
+        await raw.delete("fails")
+        failed = [i for i, r in zip(inputs, results, strict=True) if isinstance(r, PodiumError)]
+        assert all(isinstance(r, Outcome | Unavailable) for r in results)
+        again = await committer.post(*failed)
+        assert all(isinstance(r, Outcome) for r in again)
+        told += len(failed)
+        if not number:
+            assert not failed
+            expected, calls = await contents(committer), int(await raw.get("calls"))
+            assert [r.replayed for r in results if isinstance(r, Outcome)].count(True) == 1
+        else:
+            assert await contents(committer) == expected, f"after an error at call {number}"
+        number += step
+    assert calls > 100
+    assert told > 0
