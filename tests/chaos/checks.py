@@ -40,6 +40,8 @@ EXPLAINED = re.compile(
     r"|Unavailable|OOM command not allowed|could not (write|open|extend)|File too large|MISCONF"
 )
 """Last lines of tracebacks that a store which is away, full or killed explains."""
+SAID = frozenset({"clock_wrong"})
+"""Errors that say what the fault is."""
 
 
 @dataclass(slots=True)
@@ -446,6 +448,9 @@ class Logs:
                 strange.append(f"{name}: {line[:200]}")
             return
         if entry.get("level") not in ("error", "critical") and "exception" not in entry:
+            return
+        if entry.get("event") in SAID:
+            found.explained[str(entry["event"])] += 1
             return
         trace = str(entry.get("exception", "")).strip()
         last = trace.splitlines()[-1] if trace else str(entry.get("error", ""))
