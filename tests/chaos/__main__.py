@@ -16,7 +16,7 @@ from tqdm import tqdm
 from tests.chaos.report import CALM, KEPT, LOST, report
 from tests.chaos.rounds import Chaos, Totals
 
-ROUND_FAULTS = 25
+ROUND_FAULTS = 40
 """Faults between two checks."""
 LOSING_SHARE = 8
 """One round in so many lets Redis lose its file, besides the time asked for."""

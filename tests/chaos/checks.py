@@ -78,8 +78,8 @@ async def check_round(scene: Scene, viewers: list[Viewer], name: str) -> Found:
     connection = await asyncpg.connect(cluster.postgres.url)
     try:
         async with redis.asyncio.Redis.from_url(cluster.valkey.url) as client:
-            await _events(connection, scene, found)
-            await _stores(connection, client, found)
+            await check_events(connection, scene, found)
+            await check_stores(connection, client, found)
     finally:
         await connection.close()
     await _viewers(cluster, viewers, found)
@@ -159,7 +159,7 @@ async def _probe(scene: Scene, found: Found, name: str) -> None:
     found.stuck = found.add("users stuck", stuck)
 
 
-async def _events(connection: Any, scene: Scene, found: Found) -> None:
+async def check_events(connection: Any, scene: Scene, found: Found) -> None:
     """Hold the ledger against the events in Postgres."""
     rows = await connection.fetch(
         "SELECT id::text, user_id, units, (SELECT key FROM catalog_items WHERE number = metric) AS metric,"
@@ -213,7 +213,7 @@ async def _events(connection: Any, scene: Scene, found: Found) -> None:
     found.add("stored, but never sent", unknown)
 
 
-async def _stores(connection: Any, client: Any, found: Found) -> None:
+async def check_stores(connection: Any, client: Any, found: Found) -> None:
     """Hold events, days, totals, states and boards of both stores against each other."""
     _, public = await _space(connection)
     prefix = f"{{{public}}}:"

@@ -94,8 +94,9 @@ class Chaos:
         self._kept = kept
         self._say = say
         self._exits: AsyncExitStack | None = None
-        self._cluster: Cluster
-        self._ledger: Ledger
+        self.cluster: Cluster
+        self.ledger: Ledger
+        """Of the Podium that runs now."""
         self._logs: Logs
         self._number = 0
 
@@ -132,14 +133,14 @@ class Chaos:
             return
         self._exits = AsyncExitStack()
         kept = self._kept / f"from-{self.seed}-{self._number}" if self._kept is not None else None
-        self._cluster = await self._exits.enter_async_context(open_cluster(2, self.workers, kept))
-        self._ledger = Ledger()
-        self._logs = Logs(self._cluster)
-        web = self._cluster.webs[0]
-        await make_catalog(f"http://{HOST}:{web.port}", self._cluster.key)
+        self.cluster = await self._exits.enter_async_context(open_cluster(2, self.workers, kept))
+        self.ledger = Ledger()
+        self._logs = Logs(self.cluster)
+        web = self.cluster.webs[0]
+        await make_catalog(f"http://{HOST}:{web.port}", self.cluster.key)
 
     async def _round(self, name: str, faults: int, totals: Totals, keeps: bool, calm_s: float) -> None:
-        cluster, ledger = self._cluster, self._ledger
+        cluster, ledger = self.cluster, self.ledger
         ledger.ours, ledger.unexpected, ledger.silences, ledger.last_ack_s = [], [], [], 0.0
         ledger.statuses = Counter()
         before = ledger.acknowledged

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
+import redis.asyncio
 
-from tests.chaos.faults import KINDS
+from tests.chaos.checks import Found, check_events, check_stores
+from tests.chaos.faults import KINDS, Scene
 from tests.chaos.rounds import Chaos, Totals, schedule
 
 pytestmark = pytest.mark.xdist_group("chaos")
@@ -28,6 +31,26 @@ async def test_redis_keeps_its_file(chaos: Chaos) -> None:
     assert (totals.findings, totals.harness) == ([], [])
     assert totals.faults.total() == FAULTS
     assert totals.acknowledged > 0
+    await _finds_what_is_wrong(chaos)
+
+
+async def _finds_what_is_wrong(chaos: Chaos) -> None:
+    """Take one event out of Postgres, double another and raise a total: the checks that held say so."""
+    found = Found()
+    connection = await asyncpg.connect(chaos.cluster.postgres.url)
+    try:
+        first, second = await connection.fetch("SELECT id FROM events WHERE idempotency_key IS NOT NULL LIMIT 2")
+        await connection.execute("INSERT INTO events SELECT * FROM events WHERE id = $1", first["id"])
+        await connection.execute("DELETE FROM events WHERE id = $1", second["id"])
+        await connection.execute("UPDATE board_entries SET value = value + 1000000 WHERE grp = '' AND run = ''")
+        await check_events(connection, Scene(chaos.cluster, chaos.ledger), found)
+        async with redis.asyncio.Redis.from_url(chaos.cluster.valkey.url) as client:
+            await check_stores(connection, client, found)
+    finally:
+        await connection.close()
+    assert (found.lost, found.doubled) == (1, 1)
+    kinds = {finding.partition(":")[0] for finding in found.findings}
+    assert {"boards differ between the stores", "totals differ from the sums of events"} <= kinds
 
 
 def test_schedule_follows_from_the_seed() -> None:
