@@ -40,6 +40,8 @@ EXPLAINED = re.compile(
     r"|Unavailable|OOM command not allowed|could not (write|open|extend)|File too large|MISCONF"
 )
 """Last lines of tracebacks that a store which is away, full or killed explains."""
+ALARMS = frozenset({"rebuild_needed", "space_rebuilt", "flush_paused", "clock_wrong"})
+"""What must not be logged where nothing is wrong."""
 SAID = frozenset({"clock_wrong"})
 """Errors that say what the fault is."""
 
@@ -55,6 +57,8 @@ class Found:
     stuck: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     """Tracebacks and errors in logs that a fault explains, by event."""
+    alarms: Counter[str] = field(default_factory=Counter)
+    """What was logged of ``ALARMS``, by event."""
 
     def add(self, what: str, examples: Iterable[object]) -> int:
         """Note a finding with some examples, if there are any; how many."""
@@ -425,7 +429,7 @@ class Logs:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._read: dict[str, int] = {}
+        self._read = {member.name: cluster.log(member).stat().st_size for member in cluster.members}
 
     def check(self, found: Found) -> None:
         """Add what nobody has caused to the findings."""
@@ -447,6 +451,8 @@ class Logs:
             if line.startswith(("Traceback", "  File")) or "Error" in line:
                 strange.append(f"{name}: {line[:200]}")
             return
+        if entry.get("event") in ALARMS:
+            found.alarms[entry["event"]] += 1
         if entry.get("level") not in ("error", "critical") and "exception" not in entry:
             return
         if entry.get("event") in SAID:

@@ -24,6 +24,9 @@ def report(sections: dict[str, Totals], command: str, about: str) -> str:
         "counted twice": [f"{totals.doubled:,}" for totals in shown.values()],
         "answers 500": [f"{totals.ours:,}" for totals in shown.values()],
         "answers 503": [f"{totals.statuses[503]:,}" for totals in shown.values()],
+        "rebuilds, and how often one seemed to be needed": [
+            f"{totals.alarms['space_rebuilt']:,}, {totals.alarms['rebuild_needed']:,}" for totals in shown.values()
+        ],
         "users stuck": [f"{totals.stuck:,}" for totals in shown.values()],
         "other findings": [f"{len(totals.findings):,}" for totals in shown.values()],
     }

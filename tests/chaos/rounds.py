@@ -77,6 +77,7 @@ class Totals:
     ours: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     explained: Counter[str] = field(default_factory=Counter)
+    alarms: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     harness: list[str] = field(default_factory=list)
     """What went wrong with the harness itself: says nothing about Podium."""
@@ -174,6 +175,9 @@ class Chaos:
             for viewer in viewers:
                 await viewer.stop()
         self._logs.check(found)
+        if calm_s:
+            found.add("alarms in the logs, and nothing was wrong", sorted(found.alarms.elements()))
+            found.add("answers 503, and nothing was wrong", [503] * ledger.statuses[503])
         _count_silences(ledger, happened, totals)
         _add(totals, found, ledger, scene, name, ledger.acknowledged - before + found.lost + found.lost_as_allowed)
         for finding in found.findings:
@@ -229,4 +233,5 @@ def _add(totals: Totals, found: Found, ledger: Ledger, scene: Scene, name: str, 
     totals.ours += len(ledger.ours)
     totals.statuses += ledger.statuses
     totals.explained += found.explained
+    totals.alarms += found.alarms
     totals.findings += [f"{name}: {finding}" for finding in found.findings]
