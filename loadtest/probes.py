@@ -21,6 +21,9 @@ from server.services import Services
 from server.spaces.space import Space
 from server.telemetry.health import log_state
 
+METRICS_TOKEN = "loadtest"
+OPERATOR = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+"""Headers of whoever may read ``/metrics`` and the details of ``/readyz``."""
 FSYNCS = 300
 APPEND = b"x" * 4_096
 """About what a commit appends to the file at this load."""
@@ -62,7 +65,8 @@ async def answers(url: str) -> dict[str, Histogram]:
 
 async def _families(url: str) -> dict[str, Metric]:
     async with httpx.AsyncClient() as client:
-        text = (await client.get(url + "/metrics", timeout=10)).raise_for_status().text
+        answer = await client.get(url + "/metrics", headers=OPERATOR, timeout=10)
+        text = answer.raise_for_status().text
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 

@@ -210,7 +210,7 @@ async def steady(run: Run) -> AsyncIterator[None]:
 async def limits(url: str) -> list[str]:
     """What ``/readyz`` warns of: must be empty, or 201 did not mean stored."""
     async with httpx.AsyncClient() as client:
-        body = (await client.get(url + "/readyz")).content
+        body = (await client.get(url + "/readyz", headers=probes.OPERATOR)).content
     found: list[str] = msgspec.json.decode(body)["warnings"]
     return found
 

@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 import psutil
 
+from loadtest import probes
 from loadtest.generators import HOST
 from server import admin_tasks
 from server.backends.embedded import DataFolder, start_postgres, start_valkey
@@ -73,6 +74,7 @@ class Stack:
         return {
             **_plain_environment(),
             "PODIUM_REDIS_URL": settings.redis_url,
+            "PODIUM_METRICS_TOKEN": probes.METRICS_TOKEN,
             "PODIUM_DATABASE_URL": settings.database_url,
             "PODIUM_HOST": HOST,
             "PODIUM_PORT": str(port),

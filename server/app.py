@@ -8,16 +8,13 @@ import mimetypes
 import os
 import signal
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import orjson
 import structlog
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -75,11 +72,10 @@ from server.live.limits import Door, Limits
 from server.live.socket import PATH as SOCKET_PATH
 from server.live.socket import LiveSocket
 from server.live.sse import LiveStreams
-from server.services import Services, open_services
+from server.monitoring import monitoring_routes
+from server.services import open_services
 from server.settings import Settings
-from server.telemetry import logs, metrics, set_aside
-from server.telemetry.clock_check import wrong_clocks
-from server.telemetry.health import log_state, readiness, rejected_items
+from server.telemetry import logs, metrics
 from server.warm import keep_warm
 
 log = structlog.get_logger(__name__)
@@ -201,9 +197,7 @@ def create_app(settings: Settings) -> Starlette:
     pages: list[BaseRoute] = [
         *routes(ENDPOINTS, metrics.answered),
         WebSocketRoute(SOCKET_PATH, Raw(live)),
-        Route("/healthz", _healthz),
-        Route("/readyz", _readyz),
-        Route("/metrics", _metrics),
+        *monitoring_routes(),
         *docs_routes(),
         openapi_route(ENDPOINTS),
         *console_routes(web, metrics.answered),
@@ -274,44 +268,3 @@ async def _report(hub: Hub) -> None:
         metrics.FRAMES.set(hub.stats.frames_sent)
         metrics.REFUSED.set(hub.stats.refused)
         await asyncio.sleep(GAUGES_S)
-
-
-async def _healthz(_: Request) -> Response:
-    """The process answers; nothing else is asked."""
-    return Response(b'{"status":"ok"}', media_type="application/json")
-
-
-async def _readyz(request: Request) -> Response:
-    services: Services = request.app.state.services
-    spaces = list(services.directory.spaces.values())
-    found = await readiness(
-        services.redis, services.pool, spaces, services.unchecked_clock(), has_time=services.has_time
-    )
-    body = {
-        "ready": found.ready,
-        "parts": {name: {"status": part.status, "detail": part.detail} for name, part in found.parts.items()},
-        "warnings": found.warnings,
-    }
-    return Response(orjson.dumps(body), status_code=200 if found.ready else 503, media_type="application/json")
-
-
-async def _metrics(request: Request) -> Response:
-    services: Services = request.app.state.services
-    for space in services.directory.spaces.values():
-        state = await log_state(services.redis, space, services.unchecked_clock())
-        if state is not None:
-            metrics.LOG_ENTRIES.labels(space.public_id).set(state.entries)
-            metrics.LOG_BYTES.labels(space.public_id).set(state.bytes)
-            metrics.FLUSH_LAG.labels(space.public_id).set(state.lag_s)
-    listed = await set_aside.read_all(
-        services.redis, services.directory.spaces.values(), services.unchecked_clock()
-    )
-    of_jobs = Counter(entry.job for entries in listed.values() for entry in entries)
-    for job in set_aside.JOBS:
-        metrics.SET_ASIDE.labels(job).set(of_jobs[job])
-    metrics.WRONG_CLOCKS.set(len(await wrong_clocks(services.redis)))
-    rejected = await rejected_items(services.pool)
-    for space in services.directory.spaces.values():
-        metrics.REJECTED.labels(space.public_id).set(rejected.get(space.id, 0))
-    body, content_type = metrics.exposition()
-    return Response(body, headers={"content-type": content_type})

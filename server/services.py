@@ -27,6 +27,7 @@ from server.intake.batcher import Batcher
 from server.intake.requests import BatchItem, SocketEvent, check_own, from_batch, from_item
 from server.intake.service import Intake
 from server.intake.states import States
+from server.intake.user_limits import UserLimit
 from server.live.window import Row
 from server.settings import Settings
 from server.spaces.directory import Directory
@@ -150,7 +151,9 @@ class Services:
             log_limit=self.settings.log_limit,
             observer=CommitObserver(),
         )
-        intake = Intake(space, batcher, self.redis, self.pool, self.clock)
+        rate = self.settings.rate_limit_user
+        limit = UserLimit(rate) if rate else None
+        intake = Intake(space, batcher, self.redis, self.pool, self.clock, limit)
         self._intakes[space.id] = intake
         return intake
 

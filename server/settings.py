@@ -117,6 +117,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "`PODIUM_TRUSTED_PROXIES` does not name, all clients have the proxy's address.",
         ),
     ] = 0
+    rate_limit_user: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Events per second that a web process takes for one user, by HTTP, in batches and by "
+            "socket, ten seconds' worth at once; more are answered with 429 (error 111). 0: any number.",
+        ),
+    ] = 0
     intake_limit: Annotated[
         int,
         Meta(ge=1, description="Events that may wait in a web process, per space; more are answered with 429."),
@@ -187,6 +196,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "key opens any number.",
         ),
     ] = 1_000
+    metrics_token: Annotated[
+        str,
+        Meta(
+            description="Who shows it (`Authorization: Bearer …`) reads `/metrics` and the details of `/readyz`, "
+            "as does an admin key that is no tenant's in `X-API-KEY`. Empty: only such a key."
+        ),
+    ] = ""
     trusted_proxies: Annotated[
         str,
         Meta(

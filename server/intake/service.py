@@ -21,6 +21,7 @@ from server.intake.batcher import Batcher, Outcome
 from server.intake.commit import Placing
 from server.intake.idempotency import event_hash
 from server.intake.older import OlderStandings
+from server.intake.user_limits import UserLimit
 from server.spaces.space import Space
 
 
@@ -34,16 +35,27 @@ class Refusal(msgspec.Struct, frozen=True):
 class Intake:
     """The doors' way into one space."""
 
-    def __init__(self, space: Space, batcher: Batcher, redis: RedisClient, pool: Pool, clock: Clock) -> None:
+    def __init__(
+        self,
+        space: Space,
+        batcher: Batcher,
+        redis: RedisClient,
+        pool: Pool,
+        clock: Clock,
+        user_limit: UserLimit | None = None,
+    ) -> None:
         self.space = space
         self.batcher = batcher
         self._redis = redis
         self._pool = pool
+        self._user_limit = user_limit
         self.older = OlderStandings(space, batcher, redis, pool, clock)
         batcher.regroup = self.older.regroup
 
     async def event(self, event: Event) -> EventResponse:
         """Store one checked event; the answer, or what refused it."""
+        if self._user_limit is not None:
+            self._user_limit.take((event,), event.received_ms)
         outcome = await self.batcher.submit(event)
         index = self.space.index
         if outcome.replayed:
@@ -65,6 +77,8 @@ class Intake:
 
         ``Unavailable`` if some may not be stored: send the batch again, with idempotency keys.
         """
+        if self._user_limit is not None:
+            self._user_limit.take(events, events[0].received_ms)
         return _counted(await self.batcher.submit_many(events))
 
     async def change(self, input_: Input) -> UserState:

@@ -61,7 +61,11 @@ class Cluster:
         return Stack(self.urls[0], self.key, "", self.valkey.url, self.postgres.url)
 
     def _start(self, command: str, port: int) -> subprocess.Popen[bytes]:
-        settings = {"redis_url": self.valkey.url, "database_url": self.postgres.url}
+        settings = {
+            "redis_url": self.valkey.url,
+            "database_url": self.postgres.url,
+            "metrics_token": "of the operator",
+        }
         if port:
             settings["port"] = str(port)
         return podium(command, output=self.log(command), **settings)
@@ -206,7 +210,7 @@ async def check(cluster: Cluster, sent: Load) -> None:
 
 async def health(url: str) -> dict[str, Any]:
     async with httpx.AsyncClient(timeout=ANSWER_S) as client:
-        answer = await client.get(f"{url}/readyz")
+        answer = await client.get(f"{url}/readyz", headers={"Authorization": "Bearer of the operator"})
     return {"status": answer.status_code, **answer.json()}
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from server import monitoring
 from server.app import create_app
 from server.core.errors import InputFailed, Unavailable
 from server.core.ids import new_uuid7
@@ -426,8 +427,9 @@ async def test_a_space_that_takes_long_keeps_no_other_waiting(
 
 
 async def test_readyz_and_metrics_say_what_is_set_aside(
-    services: Services, admin_key: str, clock: SettableClock, space: Space
+    services: Services, admin_key: str, clock: SettableClock, space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(monitoring, "KEPT_S", 0.0)
     quarantine = Quarantine(services.redis, space, clock, "ticks")
     for user in ("ann", "bob"):
         for _ in range(TRIES):
@@ -437,7 +439,8 @@ async def test_readyz_and_metrics_say_what_is_set_aside(
         await finals_.failed("run", "3:20261123", ZeroDivisionError())
     app: Starlette = create_app(services.settings)
     app.state.services = services
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+    key = {"X-API-KEY": admin_key}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x", headers=key) as client:
         ready = await client.get("/readyz")
         assert ready.status_code == 200
         warned = [one for one in ready.json()["warnings"] if "failed and will be tried" in one]

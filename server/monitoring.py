@@ -1,0 +1,128 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``. The details of the last two are for those who run the server."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from server.clock import stopwatch_s
+from server.core.errors import PodiumError, Unauthorized
+from server.services import Services
+from server.spaces.space import NO_TENANT
+from server.telemetry import metrics, set_aside
+from server.telemetry.clock_check import wrong_clocks
+from server.telemetry.health import Readiness, log_state, readiness, rejected_items
+
+T = TypeVar("T")
+
+KEPT_S = 1.0
+"""However many ask, the stores are asked once in so long."""
+UNREADY_KEPT_S = 0.1
+"""A server that starts is waited for."""
+
+
+class Recent(Generic[T]):
+    """The last result of a call, made again once it is older than ``kept_s`` of it, by one for all who wait."""
+
+    def __init__(self, compute: Callable[[], Awaitable[T]], kept_s: Callable[[T], float]) -> None:
+        self._compute = compute
+        self._kept_s = kept_s
+        self._task: asyncio.Task[T] | None = None
+        self._until_s = 0.0
+
+    async def get(self) -> T:
+        """Return the result; raise what the call raises, which is not kept."""
+        task = self._task
+        if task is None or (task.done() and stopwatch_s() >= self._until_s):
+            self._until_s = 0.0
+            task = self._task = asyncio.create_task(self._call(), name="recent")
+        return await asyncio.shield(task)
+
+    async def _call(self) -> T:
+        found = await self._compute()
+        self._until_s = stopwatch_s() + self._kept_s(found)
+        return found
+
+
+def monitoring_routes() -> list[BaseRoute]:
+    """The three endpoints of a process."""
+    asked: dict[str, Recent[Readiness]] = {}
+    scraped: dict[str, Recent[None]] = {}
+
+    async def readyz(request: Request) -> Response:
+        services: Services = request.app.state.services
+        recent = asked.setdefault("", Recent(lambda: _ask(services), _kept_s))
+        found = await recent.get()
+        body: dict[str, object] = {"ready": found.ready}
+        if _problem(request) is None:
+            parts = {name: {"status": part.status, "detail": part.detail} for name, part in found.parts.items()}
+            body |= {"parts": parts, "warnings": found.warnings}
+        return Response(orjson.dumps(body), status_code=200 if found.ready else 503, media_type="application/json")
+
+    async def scrape(request: Request) -> Response:
+        if (problem := _problem(request)) is not None:
+            raise problem
+        services: Services = request.app.state.services
+        await scraped.setdefault("", Recent(lambda: _measure(services), lambda _: KEPT_S)).get()
+        body, content_type = metrics.exposition()
+        return Response(body, headers={"content-type": content_type})
+
+    return [Route("/healthz", _healthz), Route("/readyz", readyz), Route("/metrics", scrape)]
+
+
+async def _healthz(_: Request) -> Response:
+    """The process answers; nothing else is asked."""
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+def _problem(request: Request) -> PodiumError | None:
+    """Return why a request may not see details, None where it shows the token of the setting or an admin key."""
+    services: Services = request.app.state.services
+    token, header = services.settings.metrics_token, request.headers.get("authorization", "")
+    if token and hmac.compare_digest(header.encode(), f"Bearer {token}".encode()):
+        return None
+    try:
+        who = services.directory.authenticate(request.headers.get("x-api-key"))
+    except PodiumError as error:
+        return error
+    if who.user is not None or who.space.tenant != NO_TENANT or "admin" not in who.capabilities:
+        return Unauthorized("This needs PODIUM_METRICS_TOKEN or an admin key")
+    return None
+
+
+def _kept_s(found: Readiness) -> float:
+    return KEPT_S if found.ready else UNREADY_KEPT_S
+
+
+async def _ask(services: Services) -> Readiness:
+    spaces = list(services.directory.spaces.values())
+    return await readiness(
+        services.redis, services.pool, spaces, services.unchecked_clock(), has_time=services.has_time
+    )
+
+
+async def _measure(services: Services) -> None:
+    for space in services.directory.spaces.values():
+        state = await log_state(services.redis, space, services.unchecked_clock())
+        if state is not None:
+            metrics.LOG_ENTRIES.labels(space.public_id).set(state.entries)
+            metrics.LOG_BYTES.labels(space.public_id).set(state.bytes)
+            metrics.FLUSH_LAG.labels(space.public_id).set(state.lag_s)
+    listed = await set_aside.read_all(
+        services.redis, services.directory.spaces.values(), services.unchecked_clock()
+    )
+    of_jobs = Counter(entry.job for entries in listed.values() for entry in entries)
+    for job in set_aside.JOBS:
+        metrics.SET_ASIDE.labels(job).set(of_jobs[job])
+    metrics.WRONG_CLOCKS.set(len(await wrong_clocks(services.redis)))
+    rejected = await rejected_items(services.pool)
+    for space in services.directory.spaces.values():
+        metrics.REJECTED.labels(space.public_id).set(rejected.get(space.id, 0))
