@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 import structlog
@@ -33,6 +33,8 @@ from server.http.services import services
 
 FORM_S = 3_600
 """How long a form that was sent is remembered: sent again within it, it does nothing."""
+TYPED_MAX = 4_000
+"""Characters of a form, percent-encoded, that the way through the sign-in carries along."""
 STATIC = "/console/static"
 
 log = structlog.get_logger(__name__)
@@ -77,7 +79,7 @@ def _signed_in(one: Page) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
         found = await session_of(request, in_outages=one.in_outages)
         if found is None:
-            return _signed_out(request)
+            return await _signed_out(request)
         session, space = found
         request.state.session, request.state.space = session, space
         request.state.principal = principal_of(session, space)
@@ -140,9 +142,13 @@ async def _note(call: Awaitable[object]) -> None:
         log.debug("form_not_noted", error=str(error))
 
 
-def _signed_out(request: Request) -> Response:
+async def _signed_out(request: Request) -> Response:
     if request.method == "POST":
-        return page(request, "problem.html", 403, title="Signed out", message="Sign in again, please.")
+        form = await form_of(request)
+        typed = urlencode({name: text for name, text in form.items() if name not in _OF_THE_SESSION})
+        here = _path(request) + (f"?{typed}" if typed and len(typed) <= TYPED_MAX else "")
+        again = f"/console/sign-in?next={quote(here, safe='/')}"
+        return page(request, "problem.html", 403, title="Signed out", message=_SIGN_IN_AGAIN, again=again)
     if request.scope["path"].endswith(".json") and "text/html" not in request.headers.get("accept", ""):
         # A script asks: it would take the form to sign in for an answer.
         return Response(orjson.dumps({"error": "Sign in again"}), 401, media_type="application/json")
@@ -154,11 +160,21 @@ def _refused(request: Request, role: Role) -> Response:
     return page(request, "problem.html", 403, title="Not allowed", message=message)
 
 
-def _here(request: Request) -> str:
-    """The path as it was sent, for a query: a user's id may hold a slash as %2F."""
+_OF_THE_SESSION = frozenset({"csrf", "form", "seen", "step", "confirm", "secret"})
+"""Fields that are nobody's text, or that are to be typed each time."""
+_SIGN_IN_AGAIN = "You were signed out before this was sent, so nothing was done. What you typed is kept."
+
+
+def _path(request: Request) -> str:
+    """The path as it was sent: a user's id may hold a slash as %2F."""
     path: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
-    query: bytes = request.scope["query_string"]
-    return quote((path + b"?" + query if query else path).decode("latin-1"), safe="/")
+    return path.decode("latin-1")
+
+
+def _here(request: Request) -> str:
+    """Path and query, for a query."""
+    query = request.scope["query_string"].decode("latin-1")
+    return quote(f"{_path(request)}?{query}" if query else _path(request), safe="/")
 
 
 def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -37,6 +37,19 @@ def changes(before: Any, after: Any) -> list[Changed]:
     ][:FIELDS_MAX]
 
 
+def in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the audit log with what a page says of it: ``who`` (name, and what with), ``changes``, the
+    item's ``name``, the ``user`` whom it is about, and whether that user was ``erased``."""
+    return {
+        **row,
+        "who": actor(row["actor"]),
+        "changes": changes(row["before"], row["after"]),
+        "name": name_of(row),
+        "user": user_of(row),
+        "erased": is_erased(row["item"]),
+    }
+
+
 def actor(text: str) -> tuple[str, str]:
     """Who it was, and what they did it with: "Ana (console, account 1)" is Ana, by "console, account 1"."""
     found = _ACTOR.match(text)

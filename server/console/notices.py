@@ -26,10 +26,11 @@ T = TypeVar("T")
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What came of an action. ``undo``: there is something that can still be taken back."""
+    """What came of an action. ``undo``: there is something that can still be taken back, until ``until_ms``."""
 
     text: str
     undo: bool = False
+    until_ms: int = 0
 
 
 class Undo(msgspec.Struct, frozen=True, array_like=True):
@@ -57,8 +58,9 @@ async def notice_of(request: Request) -> Notice | None:
     if notice is None or not notice.undo:
         return notice
     undo = await undo_of(request, user)
-    possible = undo is not None and services(request).clock() < undo.until_ms
-    return msgspec.structs.replace(notice, undo=possible)
+    if undo is None or services(request).clock() >= undo.until_ms:
+        return msgspec.structs.replace(notice, undo=False)
+    return msgspec.structs.replace(notice, until_ms=undo.until_ms)
 
 
 async def keep_undo(request: Request, user: str, before: Streaks, after: Streaks) -> None:

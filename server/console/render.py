@@ -11,6 +11,9 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from server.console.changes import actor
+from server.core.periods import iso
+
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -44,6 +47,8 @@ def plain(text: str) -> Markup:
 _templates.filters["plain"] = plain
 _templates.filters["number"] = number
 _templates.filters["rounded"] = rounded
+_templates.filters["iso"] = iso
+_templates.filters["actor"] = actor
 _templates.filters["zip_with"] = lambda one, other: list(zip(one, other, strict=True))
 
 

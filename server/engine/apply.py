@@ -98,7 +98,7 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
         return _change_preferences(turn, input_)
     if isinstance(input_, GivePoints):
         turn.source = input_.id
-        turn.give(input_.system, input_.amount, BY_HAND)
+        turn.give(input_.system, input_.amount, BY_HAND, join_runs=input_.join_runs)
         return _end(turn)
     return _reward(turn, input_) if isinstance(input_, Reward) else _tick(turn, input_)
 

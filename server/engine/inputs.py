@@ -137,13 +137,15 @@ class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
 
 
 class GivePoints(msgspec.Struct, frozen=True, gc=False):
-    """Give points of a system, by its number, or take some, by hand; ``id`` names the award."""
+    """Give points of a system, by its number, or take some, by hand; ``id`` names the award. They count in runs of
+    leaderboards that the user is in; with ``join_runs`` in all that are open."""
 
     id: str
     user: str
     system: int
     amount: int
     received_ms: int
+    join_runs: bool = False
 
 
 class ChangePreferences(msgspec.Struct, frozen=True):

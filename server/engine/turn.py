@@ -142,10 +142,18 @@ class Turn:
         self.boards = {board: standing for board, standing in boards.items() if standing is not None}
 
     def score(
-        self, source: int, units: int, *, late: bool = False, only_held: bool = False, only_current: bool = False
+        self,
+        source: int,
+        units: int,
+        *,
+        late: bool = False,
+        only_held: bool = False,
+        only_current: bool = False,
+        join_runs: bool = True,
     ) -> None:
         """Count on every board that a source moves; ``only_held``: the user comes onto none; ``only_current``:
-        only on those by the present streak."""
+        only on those by the present streak. Without ``join_runs`` the user comes into no run of a repeating
+        leaderboard, and onto none at all by what is taken."""
         boards = self.index.open_boards(source, self.day)
         if only_current:
             boards = tuple(board for board in boards if board.leaderboard.scoring == "current")
@@ -163,6 +171,12 @@ class Turn:
         )
         if only_held:
             changes = {board: standing for board, standing in changes.items() if board in self.boards}
+        if not join_runs:
+            changes = {
+                board: standing
+                for board, standing in changes.items()
+                if board in self.boards or (units > 0 and not split_board(board).run)
+            }
         self.move(changes)
 
     def count(self, metric: Metric, units: int) -> None:
@@ -317,8 +331,8 @@ class Turn:
         self._pending = []
         self._follow(gained, late=late, only_held=only_held)
 
-    def give(self, system: int, amount: int, cause: int) -> None:
-        """Give points that no trigger gives."""
+    def give(self, system: int, amount: int, cause: int, *, join_runs: bool = True) -> None:
+        """Give points that no trigger gives; ``join_runs`` as in ``score``."""
         known = self.index.points.systems.get(system)
         if known is None:
             return
@@ -326,7 +340,7 @@ class Turn:
         given = points.limited(known, total, amount)
         if given:
             self._award(points.Award(system, cause, given, total + given))
-            self._follow({system: given})
+            self._follow({system: given}, join_runs=join_runs)
 
     def _award(self, given: points.Award) -> None:
         self.points = {**self.points, given.system: given.total}
@@ -344,14 +358,16 @@ class Turn:
             )
         )
 
-    def _follow(self, gained: dict[int, int], *, late: bool = False, only_held: bool = False) -> None:
+    def _follow(
+        self, gained: dict[int, int], *, late: bool = False, only_held: bool = False, join_runs: bool = True
+    ) -> None:
         """Levels and boards after points."""
         for system, amount in gained.items():
             total = self.points[system]
             level = self.index.points.level(system, total)
             if level is not self.index.points.level(system, total - amount):
                 self.tell("level", level.number if level is not None else 0, system)
-            self.score(system, amount, late=late, only_held=only_held)
+            self.score(system, amount, late=late, only_held=only_held, join_runs=join_runs)
 
     def tell(self, kind: FactKind, amount: int, subject: int) -> None:
         """Something else happened."""

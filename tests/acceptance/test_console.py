@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
@@ -134,6 +135,60 @@ async def test_the_overview_moves(browser: Browser, stack: Stack) -> None:
         await http.post(f"/v1/metrics/{board.metric}/event", json={"user": {"id": "ann"}, "value": 1})
         await expect(figure).not_to_have_text(before or "", timeout=PATIENCE_MS)
         await expect(page.locator("[data-health]")).to_contain_text("ok redis")
+
+
+async def test_a_page_says_when_it_is_out_of_date(browser: Browser, stack: Stack) -> None:
+    """On every page, as on the overview: no answer, and then a session that was ended in another tab."""
+    board = await stack.board()
+    async with stack.http() as http:
+        await http.post(f"/v1/metrics/{board.metric}/event", json={"user": {"id": "ann"}, "value": 1})
+    look = "document.dispatchEvent(new Event('visibilitychange'))"  # as one who comes back to the tab
+    for path in ("/console/users/ann", "/console/users/ann/actions/reset", "/console/audit"):
+        async with console(browser, stack) as page:
+            await page.goto(stack.url + path)
+            trouble = page.locator("#trouble")
+            await page.route("**/session.json", lambda route: route.abort())
+            await page.evaluate(look)
+            await expect(trouble).to_contain_text("No answer since")
+            await page.unroute_all()
+            await page.evaluate(look)
+            await expect(trouble).to_be_hidden()
+            other = await page.context.new_page()
+            await other.goto(stack.url + "/console/audit")
+            await other.get_by_role("button", name="Sign out").click()
+            await expect(other.get_by_label("Password or admin key")).to_be_visible()
+            await page.evaluate(look)
+            await expect(trouble).to_contain_text("You are signed out")
+            again = await trouble.get_by_role("link", name="Sign in").get_attribute("href")
+            assert again == f"/console/sign-in?next={quote(path, safe='')}"
+
+
+async def test_a_form_survives_a_server_that_does_not_answer(browser: Browser, stack: Stack) -> None:
+    async with lost_streak(stack) as (_, user), console(browser, stack) as page:
+        await page.goto(f"{stack.url}/console/users/{user}/actions/restore")
+        await page.get_by_label("Reason").fill("Our outage on Tuesday")
+
+        async def fail(route: Route) -> None:
+            await (route.abort() if route.request.method == "POST" else route.continue_())
+
+        await page.route("**/actions/restore", fail)
+        restore = page.get_by_role("button", name="Restore streak")
+        await restore.click()
+        await expect(page.get_by_role("alert").filter(has_text="did not answer")).to_be_visible()
+        assert await page.get_by_label("Reason").input_value() == "Our outage on Tuesday"
+        await page.unroute_all()
+        await restore.click()
+        await expect(page.get_by_text("The streak is back: 42.")).to_be_visible()
+        await expect(page.get_by_text("You can take that back until")).to_be_visible()
+        # An error stands in the same page, and the keyboard is where it is about.
+        await page.goto(f"{stack.url}/console/users/{user}/actions/pause")
+        await page.get_by_label("First day").fill("2020-01-01")
+        await page.get_by_label("Last day").fill("2020-01-02")
+        await page.get_by_role("button", name="See what it does").click()
+        await expect(
+            page.get_by_role("alert").filter(has_text="First day must not lie before today")
+        ).to_be_visible()
+        await expect(page.get_by_label("First day")).to_be_focused()
 
 
 async def test_every_page_passes_axe_and_fits(browser: Browser, stack: Stack) -> None:

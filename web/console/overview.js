@@ -1,5 +1,7 @@
 // The overview: figures, charts and health that move, and what it says when no answer comes.
 
+import { answered, signedOut, silent } from "./console.js";
+
 const POLL_MS = 2000;
 const PATIENCE_MS = 10_000; // the server itself gives a store 2 s, several times at worst
 const SAY_MS = 60_000; // a screen reader hears the figures this often at most; what is wrong, at once
@@ -100,15 +102,7 @@ function show(numbers) {
   say(numbers);
 }
 
-const trouble = root.querySelector("[data-trouble]");
-function complain(...what) {
-  root.classList.add("stale");
-  trouble.hidden = false;
-  if (trouble.textContent !== what.map((one) => one.textContent ?? one).join("")) trouble.replaceChildren(...what);
-}
-
 let current = JSON.parse(root.dataset.numbers);
-let answeredAt = Date.now();
 let timer;
 let asking = false;
 
@@ -119,20 +113,16 @@ async function look() {
   try {
     const answer = await fetch("/console/overview.json", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
     if (answer.status === 401) {
-      const again = element("a", { href: "/console/sign-in?next=/console/", textContent: "Sign in" });
-      complain("You are signed out. ", again, " to go on.");
+      signedOut();
       document.removeEventListener("visibilitychange", look);
       return;
     }
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
     current = await answer.json();
-    answeredAt = Date.now();
-    root.classList.remove("stale");
-    trouble.hidden = true;
-    trouble.replaceChildren();
+    answered();
     show(current);
   } catch {
-    complain(`No answer since ${clock.format(answeredAt)}.`);
+    silent();
   } finally {
     asking = false;
   }

@@ -1,7 +1,7 @@
 // The page of one user: figures that follow the user live, and sections that are looked at again behind them.
 
 import { LiveClient } from "/shared/live.js";
-import { localTimes, token } from "./console.js";
+import { answered, localTimes, signedOut, silent, token } from "./console.js";
 
 /** After a change the page is looked at again, at most this often: an app may post many events a second. */
 const REFRESH_MS = 3000;
@@ -25,7 +25,12 @@ function inUse(section) {
 /** Load the page anew and put its sections in the place of ours. */
 async function look() {
   const answer = await fetch(location.href, { cache: "no-store" });
-  if (!answer.ok || answer.redirected) return;
+  if (answer.redirected) {
+    signedOut();
+    return;
+  }
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  answered();
   const next = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const old of document.querySelectorAll("section[data-live]")) {
     const section = next.getElementById(old.id);
@@ -51,7 +56,7 @@ async function refresh() {
     // First the wait: Postgres is a moment behind, and events come in bursts.
     await new Promise((resolve) => { setTimeout(resolve, REFRESH_MS); });
     wanted = false;
-    await look().catch(() => {}); // the server is away: the page is as it was
+    await look().catch(silent);
   }
   busy = false;
 }

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.console.ask import ask
-from server.console.changes import actor, changes, is_erased, name_of, user_of
+from server.console.changes import in_words
 from server.console.pages.page import Page
 from server.console.render import page
 from server.core.errors import RequestError
@@ -32,17 +32,7 @@ async def get_audit(request: Request) -> Response:
             found = await ask(request, get_audit_log, query={**query, "item": erased_name(asked["item"])})
     except RequestError as error:
         problem = error.message
-    rows = [
-        {
-            **row,
-            "who": actor(row["actor"]),
-            "changes": changes(row["before"], row["after"]),
-            "name": name_of(row),
-            "user": user_of(row),
-            "erased": is_erased(row["item"]),
-        }
-        for row in found["rows"]
-    ]
+    rows = [in_words(row) for row in found["rows"]]
     more = {**given, "cursor": found["nextCursor"]} if "nextCursor" in found else None
     return page(
         request,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import unquote, urlsplit
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -104,6 +105,12 @@ async def post_sign_out(request: Request) -> Response:
     return done
 
 
+async def get_session(request: Request) -> Response:
+    """``/console/session.json``: whether the person is still signed in, 401 without; pages ask for it."""
+    session = request.state.session
+    return Response(orjson.dumps({"name": session.name, "role": session.role}), media_type="application/json")
+
+
 def inside(asked: str) -> str:
     """A page of ours to go to: nothing that leads elsewhere."""
     if not asked.isascii() or not asked.isprintable() or " " in asked or "\\" in asked:
@@ -147,4 +154,7 @@ def _one_click(request: Request) -> bool:
     return local and server is not None and is_here(request.headers.get("host", ""), server[1])
 
 
-PAGES = (Page("/console/sign-out", post_sign_out, "POST", once=False),)
+PAGES = (
+    Page("/console/sign-out", post_sign_out, "POST", once=False),
+    Page("/console/session.json", get_session, in_outages=True),
+)

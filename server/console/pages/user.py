@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.console.ask import ask
+from server.console.changes import in_words
 from server.console.charts import Day, Point, bars, calendar, line
 from server.console.few import few
 from server.console.notices import notice_of
@@ -93,7 +94,7 @@ async def _page(request: Request, user: str, state: UserState) -> Response:
         kinds=timeline.KINDS,
         chosen=chosen,
         until=request.query_params.get("until", ""),
-        audit=changes["rows"],
+        audit=[in_words(row) for row in changes["rows"]],
         more_audit="nextCursor" in changes,
     )
 

@@ -28,11 +28,13 @@ REASON_MAX = 1_000
 
 
 class NewAward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Points for a user, negative ones to take; ``reason`` stands in the audit log."""
+    """Points for a user, negative ones to take; ``reason`` stands in the audit log. ``joinRuns``: they count in
+    runs of leaderboards that the user is not in, too."""
 
     user_id: str
     amount: Amount
     reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX)]
+    join_runs: bool = False
 
 
 class GivenAward(msgspec.Struct, frozen=True, rename="camel"):
@@ -74,7 +76,8 @@ async def post_awards(request: Request) -> Response:
                 if not item.amount:
                     raise Unprocessable("amount must not be 0")
                 now_ms = parts.clock()
-                command = GivePoints(ids.new_uuid7(now_ms), user, system.number, item.amount, now_ms)
+                id_ = ids.new_uuid7(now_ms)
+                command = GivePoints(id_, user, system.number, item.amount, now_ms, item.join_runs)
                 state, record = await parts.told(space, command)
                 awarded = sum(one.awarded for one in record.awards if not one.cause)
                 total = state.points.get(system.number, 0)
@@ -98,6 +101,8 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_awards,
         body=list[NewAward],
         answer=GivenAwards,
-        description="1 to 100 items. Boosts don't multiply them; levels and leaderboards follow.",
+        description="1 to 100 items. Boosts don't multiply them; levels follow, and leaderboards: perpetual ones "
+        "and runs that the user is in, with `joinRuns` all open runs. Nobody comes onto a leaderboard by points "
+        "that are taken.",
     ),
 ]

@@ -352,8 +352,8 @@ async def test_pauses_are_seen_and_ended(
     async with signed_in(console_url, admin_key) as console:
         assert "no pause, neither now nor to come" in said(await console.get(path_of("unpause")))
         for start, problem in (
-            ("2026-11-22", "must not lie before today"),
-            ("2026-11-25", "end must not lie before"),
+            ("2026-11-22", "First day must not lie before today"),
+            ("2026-11-25", "Last day must not lie before First day"),
         ):
             assert problem in said(await look(console, "pause", start=start, end="2026-11-24"))
         seen = said(await look(console, "pause", start="2026-11-24", end="2026-11-30"))
@@ -410,7 +410,8 @@ async def test_freezes_are_those_of_today(http: httpx.AsyncClient, console: http
     await game(http)
     await write(http)
     for had in range(3):
-        assert f"{had} freezes become {had + 1}." in said(await console.get(path_of("freeze")))
+        told = "1 freeze becomes 2." if had == 1 else f"{had} freezes become {had + 1}."
+        assert told in said(await console.get(path_of("freeze")))
         assert (await act(console, "freeze", reason="sorry")).status_code == 303
     assert "The user has 3 freezes, and may have no more." in said(await console.get(path_of("freeze")))
 

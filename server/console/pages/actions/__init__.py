@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +29,8 @@ _PATH = "/console/users/{id}/actions/{action}"
 
 async def get_action(request: Request) -> Response:
     """The form of an action, with what it will do."""
-    asked, action = await _asked(request, {})
+    # Whoever was signed out with a form half filled comes back with what was typed.
+    asked, action = await _asked(request, {**request.query_params, "confirm": ""})
     try:
         opened = await action.open(asked)
     except Unprocessable as nothing:
@@ -49,13 +51,17 @@ async def post_action(request: Request) -> Response:
         return _page(asked, action, opened)
     try:
         _check((*opened.fields, action.reason), asked)
-        if step == LOOK and action.look is not None:
-            seen = replace(opened, preview=await action.look(asked))
-            return _page(asked, action, seen, confirm=True)
+        preview = opened.preview if action.look is None else await action.look(asked)
+        changed = step != LOOK and preview is not None and asked.form.get("seen") not in (None, preview.mark)
+        if changed or (step == LOOK and action.look is not None):
+            # What the person confirmed is not what would be done now: somebody, or the user, was quicker.
+            seen = replace(opened, preview=preview)
+            return _page(asked, action, seen, 409 if changed else 200, confirm=True, changed=changed)
         request.state.principal = replace(request.state.principal, reason=asked.form["reason"])
         notice = await action.do(asked)
     except RequestError as error:
-        return _page(asked, action, opened, 422, problem=error.message)
+        problem, wrong = _told(error.message, (*opened.fields, action.reason))
+        return _page(asked, action, opened, 422, problem=problem, wrong=wrong)
     if action.name == "erase":
         return RedirectResponse("/console/users?erased=1", 303)
     return RedirectResponse(await notices.leave(request, asked.user, notice), 303)
@@ -74,12 +80,26 @@ async def _asked(request: Request, form: dict[str, str]) -> tuple[Asked, Action]
 def _check(fields: Sequence[Field], asked: Asked) -> None:
     """422 naming the first field that lacks what it needs."""
     for field in fields:
-        typed = asked.form.get(field.name, "")
+        typed = asked.form.get(field.name, field.value if field.options else "")
         if field.required and not typed:
             raise Unprocessable(f"{field.label} is missing")
         if field.options and typed not in [value for value, _ in field.options]:
             raise Unprocessable(f"{field.label} must be one of those that are offered")
     ids.check_text("Reason", asked.form["reason"], REASON_MAX)
+
+
+def _told(problem: str, fields: Sequence[Field]) -> tuple[str, str]:
+    """An error in the words of the form, and the name of the field that it is about, "" where it names none: the
+    endpoints call a field as the API does."""
+    for field in fields:
+        for name in (field.label, field.name):
+            if problem == name or problem.startswith(f"{name} "):
+                rest = problem.removeprefix(name)
+                for other in fields:
+                    if other.type == "date":
+                        rest = re.sub(rf"\b{other.name}\b", other.label, rest)
+                return field.label + rest, field.name
+    return problem, ""
 
 
 def _page(
@@ -89,10 +109,13 @@ def _page(
     status: int = 200,
     *,
     problem: str = "",
+    wrong: str = "",
     confirm: bool = False,
+    changed: bool = False,
 ) -> Response:
     """The page of an action; without ``opened`` there is nothing to do, and no button."""
     fields = (*opened.fields, action.reason) if opened is not None else ()
+    preview = opened.preview if opened is not None else None
     shown: dict[str, Any] = {
         "action": action,
         "id": asked.user,
@@ -101,7 +124,12 @@ def _page(
         "values": {field.name: asked.form.get(field.name, field.value) for field in fields},
         "two_steps": action.look is not None,
         "confirm": confirm,
+        "changed": changed,
+        "preview": preview,
+        "button": (preview and preview.button) or action.button,
+        "danger": action.danger or (preview is not None and preview.danger),
         "problem": problem,
+        "wrong": wrong,
         "reason_max": REASON_MAX,
         "form": secrets.token_urlsafe(16),
     }

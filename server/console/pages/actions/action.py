@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 from markupsafe import Markup
@@ -90,13 +91,29 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """What an action will do, a sentence a line. With ``loses`` the user has less afterwards, and the page says so
+    in another colour. ``button`` is what the button says instead of the action's own, ``danger`` makes it red."""
+
+    lines: Sequence[str]
+    loses: bool = False
+    button: str = ""
+    danger: bool = False
+
+    @property
+    def mark(self) -> str:
+        """The same for the same lines: what was confirmed is compared with what would be done."""
+        return sha256("\n".join(self.lines).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """An action's page: what is known of what it is about, what to type in, and what it will do as far as that is
     known without."""
 
     fields: Sequence[Field] = ()
     facts: Sequence[tuple[str, str]] = ()
-    preview: Sequence[str] = ()
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +130,7 @@ class Action:
     button: str
     open: Callable[[Asked], Awaitable[Opened]]
     do: Callable[[Asked], Awaitable[Notice]]
-    look: Callable[[Asked], Awaitable[Sequence[str]]] | None = None
+    look: Callable[[Asked], Awaitable[Preview]] | None = None
     reason: Field = REASON
     role: Role = "support"
     danger: bool = False
@@ -128,6 +145,11 @@ def shown_day(day: date | int) -> str:
     """A day for people: Thu 24 Dec 2026."""
     found = date.fromordinal(day) if isinstance(day, int) else day
     return f"{found:%a} {found.day} {found:%b %Y}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: 1 freeze, 2 freezes."""
+    return f"{number:,} {one if abs(number) == 1 else many or one + 's'}"
 
 
 def whole(asked: Asked, name: str, label: str, most: int) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
 from server.console.notices import Notice
-from server.console.pages.actions.action import Action, Asked, Field, Opened, bdi, decimal
+from server.console.pages.actions.action import Action, Asked, Field, Opened, Preview, bdi, decimal
+from server.console.pages.actions.boards import boards_become
 from server.console.pages.actions.points import points_become
 from server.console.render import number
 from server.core.errors import NotFound, Unprocessable
@@ -94,7 +94,7 @@ def _counts(asked: Asked, event: _Event) -> int | None:
     return counts
 
 
-async def _look(asked: Asked) -> Sequence[str]:
+async def _look(asked: Asked) -> Preview:
     event = await _event(asked)
     counts = _counts(asked, event)
     command = moderation.correction(event.row, event.counted, counts, asked.now_ms, "", {})
@@ -107,7 +107,8 @@ async def _look(asked: Asked) -> Sequence[str]:
     total = Markup("{}: the total of {} becomes {}.").format(
         bdi(event.metric.name), _shown(event.metric, was), _shown(event.metric, will)
     )
-    return [told, total, *points_become(asked, after)]
+    lines, loses = points_become(asked, after)
+    return Preview([told, total, *lines, *await boards_become(asked, after)], loses or will < was)
 
 
 async def _do(asked: Asked) -> Notice:

@@ -15,11 +15,14 @@ from server.console.pages.actions.action import (
     Asked,
     Field,
     Opened,
+    Preview,
     bdi,
+    counted,
     decimal,
     shown_day,
     whole,
 )
+from server.console.pages.actions.boards import boards_become
 from server.core.errors import NotFound, Unprocessable
 from server.core.periods import local_time, parse_day, zone
 from server.engine.apply import BY_HAND, Applied
@@ -36,6 +39,8 @@ from server.http.times import check_days
 from server.spaces.audit import Entry
 
 _MULTIPLIER = "Multiplier"
+HELD, ALL = "held", "all"
+"""On which leaderboards points by hand count."""
 
 
 def _systems(asked: Asked) -> Field:
@@ -52,16 +57,19 @@ def _system(asked: Asked) -> PointsSystem:
     raise NotFound("Points system not found by ID")
 
 
-def points_become(asked: Asked, after: Applied, systems: Sequence[int] = ()) -> list[Markup]:
-    """What becomes of the points of these systems, and of those that change by something awarded."""
+def points_become(asked: Asked, after: Applied, systems: Sequence[int] = ()) -> tuple[list[Markup], bool]:
+    """What becomes of the points of these systems, and of those that change by something awarded; and whether any
+    of it is lost."""
     numbers = dict.fromkeys([*systems, *(one.system for one in after.record.awards)])
-    told = []
+    told, loses = [], False
     for number in numbers:
         system = asked.index.points.systems.get(number)
         if system is None:
             continue
         was, will = (state.points.get(number, 0) for state in (asked.state, after.state))
-        told.append(Markup("{}: {} points become {}.").format(bdi(system.name), f"{was:,}", f"{will:,}"))
+        loses = loses or will < was
+        become = "becomes" if was == 1 else "become"
+        told.append(Markup("{}: {} {} {}.").format(bdi(system.name), counted(was, "point"), become, f"{will:,}"))
         if asked.index.points.levels[number]:
             before, now = (asked.index.points.level(number, total) for total in (was, will))
             if before is now:
@@ -70,23 +78,34 @@ def points_become(asked: Asked, after: Applied, systems: Sequence[int] = ()) -> 
             else:
                 names = [bdi(level.name) if level else Markup("none") for level in (before, now)]
                 told.append(Markup("The level was {}, and will be {}.").format(*names))
-    return told
+    return told, loses
 
 
 async def _open_points(asked: Asked) -> Opened:
-    return Opened((_systems(asked), Field("amount", "Amount", "number", help="Negative ones are taken.")))
+    runs = Field(
+        "runs",
+        "Leaderboards",
+        "select",
+        HELD,
+        options=((HELD, "Count on those that the user is on"), (ALL, "Count in every open run")),
+        help="Nobody comes onto a leaderboard by points that are taken.",
+    )
+    return Opened((_systems(asked), Field("amount", "Amount", "number", help="Negative ones are taken."), runs))
 
 
-async def _look_points(asked: Asked) -> Sequence[str]:
+async def _look_points(asked: Asked) -> Preview:
     system, amount = _system(asked), _amount(asked)
-    after = asked.would(GivePoints("look", asked.user, system.number, amount, asked.now_ms))
+    join_runs = asked.form.get("runs") == ALL
+    after = asked.would(GivePoints("look", asked.user, system.number, amount, asked.now_ms, join_runs))
     given = sum(one.awarded for one in after.record.awards if one.cause == BY_HAND)
     told: list[str] = []
+    button = f"{'Take' if given < 0 else 'Give'} {counted(abs(given), 'point')}"
     if given != amount and amount < 0:
         told.append(f"Only {-given:,} of {-amount:,} points are taken: nobody has less than 0.")
     elif given != amount:
         told.append(f"Only {given:,} of {amount:,} points are given: nobody may have more in this system.")
-    return [*told, *points_become(asked, after, [system.number])]
+    lines, loses = points_become(asked, after, [system.number])
+    return Preview([*told, *lines, *await boards_become(asked, after)], loses, button, danger=given < 0)
 
 
 def _amount(asked: Asked) -> int:
@@ -97,10 +116,16 @@ def _amount(asked: Asked) -> int:
 
 
 async def _points(asked: Asked) -> Notice:
-    item = {"userId": asked.user, "amount": _amount(asked), "reason": asked.form["reason"]}
+    item = {
+        "userId": asked.user,
+        "amount": _amount(asked),
+        "reason": asked.form["reason"],
+        "joinRuns": asked.form.get("runs") == ALL,
+    }
     answer = await asked.ask(giving.post_awards, {"systemId": _system(asked).id}, body=[item])
     given = answer["given"][0]
-    return Notice(f"{given['awarded']:+,} points, {given['total']:,} now.")
+    awarded = given["awarded"]
+    return Notice(f"{'+' if awarded > 0 else ''}{counted(awarded, 'point')}, {given['total']:,} now.")
 
 
 async def _open_boost(asked: Asked) -> Opened:
@@ -127,14 +152,14 @@ def _boost_of(asked: Asked) -> dict[str, Any]:
     return item if end is None else {**item, "end": end.isoformat()}
 
 
-async def _look_boost(asked: Asked) -> Sequence[str]:
+async def _look_boost(asked: Asked) -> Preview:
     item = _boost_of(asked)
     start = date.fromisoformat(item["start"])
     when = f"From {shown_day(start)} on"
     if "end" in item:
         end = date.fromisoformat(item["end"])
         days = (end - start).days + 1
-        when = f"From {shown_day(start)} to {shown_day(end)} ({days:,} {'day' if days == 1 else 'days'})"
+        when = f"From {shown_day(start)} to {shown_day(end)} ({counted(days, 'day')})"
         if end < asked.today:
             raise Unprocessable("Last day must not lie before today: the boost would never hold")
     told = [
@@ -144,7 +169,7 @@ async def _look_boost(asked: Asked) -> Sequence[str]:
     ]
     if start < asked.today:
         told.append(Markup("What was awarded up to now stays as it is."))
-    return told
+    return Preview(told, loses=item["multiplier"] < 1)
 
 
 async def _boost(asked: Asked) -> Notice:
@@ -173,12 +198,13 @@ async def _open_end_boost(asked: Asked) -> Opened:
     return Opened((Field("boost", "Boost", "select", options=tuple(options)),))
 
 
-async def _look_end_boost(asked: Asked) -> Sequence[str]:
+async def _look_end_boost(asked: Asked) -> Preview:
     boost = _own_boost(asked)
     if boost.start >= asked.today:
-        return [Markup("{} is deleted. What it multiplied stays.").format(bdi(boost.name))]
+        return Preview([Markup("{} is deleted. What it multiplied stays.").format(bdi(boost.name))], loses=True)
     end = shown_day(asked.today - timedelta(days=1))
-    return [Markup("{} ends at once: its last day is {}. What it multiplied stays.").format(bdi(boost.name), end)]
+    told = Markup("{} ends at once: its last day is {}. What it multiplied stays.").format(bdi(boost.name), end)
+    return Preview([told], loses=True)
 
 
 async def _end_boost(asked: Asked) -> Notice:
@@ -217,7 +243,7 @@ async def _open_achievement(asked: Asked) -> Opened:
     return Opened((Field("achievement", "Achievement", "select", options=options),))
 
 
-async def _look_achievement(asked: Asked) -> Sequence[str]:
+async def _look_achievement(asked: Asked) -> Preview:
     goal = next(one for one in _goals(asked) if one.key == asked.form["achievement"])
     after = asked.would(Complete(asked.user, goal.number, NOTHING, asked.now_ms))
     by_number = asked.index.achievements.by_number
@@ -226,7 +252,8 @@ async def _look_achievement(asked: Asked) -> Sequence[str]:
         for one in after.record.completions
         if one.achievement in by_number
     ]
-    return [*told, *(points_become(asked, after) or [Markup("It brings no points.")])]
+    lines, loses = points_become(asked, after)
+    return Preview([*told, *(lines or [Markup("It brings no points.")])], loses)
 
 
 async def _achievement(asked: Asked) -> Notice:
@@ -248,7 +275,7 @@ ACTIONS = (
     Action(
         "points",
         "Give or take points",
-        "Levels and leaderboards follow.",
+        "Levels follow, and the leaderboards that the user is on.",
         "Give points",
         _open_points,
         _points,

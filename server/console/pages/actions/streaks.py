@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from server.console.ask import begin
 from server.console.notices import Notice, drop_undo, keep_undo, undo_of
-from server.console.pages.actions.action import Action, Asked, Field, Opened, shown_day
+from server.console.pages.actions.action import Action, Asked, Field, Opened, Preview, counted, shown_day
 from server.core.errors import RequestError, Unprocessable
 from server.core.periods import iso, parse_day
 from server.engine.inputs import ChangeStreak
@@ -25,10 +25,11 @@ def _standing(asked: Asked, state: UserState) -> rules.Standing:
     )
 
 
-def _becomes(asked: Asked, after: UserState) -> str:
-    """What the streak is, and what it will be."""
+def _becomes(asked: Asked, after: UserState, *more: str, before: Sequence[str] = ()) -> Preview:
+    """What the streak is, and what it will be; with more sentences before and after."""
     was, will = _standing(asked, asked.state).length, _standing(asked, after).length
-    return f"The streak of {was} stays." if was == will else f"The streak of {was} becomes one of {will}."
+    told = f"The streak of {was} stays." if was == will else f"The streak of {was} becomes one of {will}."
+    return Preview([*before, told, *more], loses=will < was)
 
 
 async def _open_restore(asked: Asked) -> Opened:
@@ -39,7 +40,7 @@ async def _open_restore(asked: Asked) -> Opened:
             "There is no streak to restore: within the time that counts, none was lost that is longer than the "
             "present one."
         ) from None
-    return Opened(preview=[_becomes(asked, after)])
+    return Opened(preview=_becomes(asked, after))
 
 
 async def _restore(asked: Asked) -> Notice:
@@ -48,7 +49,7 @@ async def _restore(asked: Asked) -> Notice:
     # Where the user has acted meanwhile, the streak is another than this one, and nothing is taken back.
     await keep_undo(asked.request, asked.user, asked.state.streaks or NONE, after.streaks or NONE)
     length = _standing(asked, after).length
-    return Notice(f"The streak is back: {length}. You can take that back for a minute.", undo=True)
+    return Notice(f"The streak is back: {length}.", undo=True)
 
 
 async def _undo_of(asked: Asked) -> ChangeStreak:
@@ -66,7 +67,7 @@ async def _open_undo(asked: Asked) -> Opened:
     undo = await undo_of(asked.request, asked.user)
     after = asked.would(await _undo_of(asked)).state
     until = [] if undo is None else [f"This can be done until {iso(undo.until_ms)[11:19]} UTC."]
-    return Opened(preview=[_becomes(asked, after), *until])
+    return Opened(preview=_becomes(asked, after, *until))
 
 
 async def _undo(asked: Asked) -> Notice:
@@ -88,9 +89,10 @@ async def _open_freeze(asked: Asked) -> Opened:
         )
     was = _standing(asked, asked.state).freezes
     if was >= wanted.max_count:
-        raise Unprocessable(f"The user has {was} freezes, and may have no more.")
+        raise Unprocessable(f"The user has {counted(was, 'freeze')}, and may have no more.")
     will = _standing(asked, asked.would(ChangeStreak(asked.user, "freeze", asked.now_ms)).state).freezes
-    return Opened(preview=[f"{was} freezes become {will}."])
+    become = "becomes" if was == 1 else "become"
+    return Opened(preview=Preview([f"{counted(was, 'freeze')} {become} {will:,}."]))
 
 
 async def _freeze(asked: Asked) -> Notice:
@@ -102,7 +104,7 @@ async def _open_reset(asked: Asked) -> Opened:
     if not _standing(asked, asked.state).length:
         raise Unprocessable("The user has no streak that could be ended.")
     after = asked.would(ChangeStreak(asked.user, "reset", asked.now_ms)).state
-    return Opened(preview=[_becomes(asked, after)])
+    return Opened(preview=_becomes(asked, after))
 
 
 async def _reset(asked: Asked) -> Notice:
@@ -120,17 +122,16 @@ async def _open_pause(asked: Asked) -> Opened:
     )
 
 
-async def _look_pause(asked: Asked) -> Sequence[str]:
+async def _look_pause(asked: Asked) -> Preview:
     start, end = parse_day("First day", asked.form["start"]), parse_day("Last day", asked.form["end"])
     streaks.check_pause(start, end)
     pause = Pause("", start.toordinal(), end.toordinal())
     after = asked.would(ChangeStreak(asked.user, "pause", asked.now_ms, pause)).state
     days = (end - start).days + 1
-    told = [f"Paused on {days:,} {'day' if days == 1 else 'days'}: {_span(pause)}.", _becomes(asked, after)]
+    told = f"Paused on {counted(days, 'day')}: {_span(pause)}."
     expires = _standing(asked, after).expires
-    if expires is not None:
-        told.append(f"The last day to go on with it is then {shown_day(expires)}.")
-    return told
+    until = [f"The last day to go on with it is then {shown_day(expires)}."] if expires is not None else []
+    return _becomes(asked, after, *until, before=[told])
 
 
 async def _pause(asked: Asked) -> Notice:
@@ -161,7 +162,7 @@ async def _open_unpause(asked: Asked) -> Opened:
     return Opened((Field("pause", "Pause", "select", options=options),))
 
 
-async def _look_unpause(asked: Asked) -> Sequence[str]:
+async def _look_unpause(asked: Asked) -> Preview:
     pause = next(one for one in _pauses(asked) if one.id == asked.form["pause"])
     left = past_of(pause, asked.today.toordinal())
     after = asked.would(ChangeStreak(asked.user, "unpause", asked.now_ms, left)).state
@@ -169,7 +170,7 @@ async def _look_unpause(asked: Asked) -> Sequence[str]:
         told = f"The pause ends: its days up to yesterday stay ({_span(left)}), today counts again."
     else:
         told = f"The pause is deleted: {_span(pause)}."
-    return [told, _becomes(asked, after)]
+    return _becomes(asked, after, before=[told])
 
 
 async def _unpause(asked: Asked) -> Notice:
