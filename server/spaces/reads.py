@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -94,6 +94,7 @@ class Reads:
         self._refresh = refresh
         self._waiting: dict[int, _Waiting] = {}
         self._refreshing: dict[int, asyncio.Lock] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._pages = asyncio.Semaphore(PAGES)
 
     async def state(self, space: Space, user: str) -> UserState | None:
@@ -112,30 +113,27 @@ class Reads:
         give_up_s = stopwatch_s() + self.patience_s
         first: _Loaded | None = None
         while True:
-            # Both stores at once. Equal tokens say the same whichever was read first.
-            loading = asyncio.create_task(self._load(space, user))
-            try:
-                async with (
-                    acquired(self._pool) as connection,
-                    connection.transaction(isolation="repeatable_read", readonly=True),
-                ):
-                    held: str | None = await connection.fetchval(
-                        "SELECT token FROM users WHERE space_id = $1 AND id = $2", space.id, user
-                    )
-                    loaded = await loading
-                    if loaded.token == (held or ""):
-                        state = await self._stored(connection, space, user) if loaded.cold else loaded.state()
-                        yield UserSnapshot(connection, state)
-                        return
-                    if first is not None:
-                        # Postgres has come as far as the log had when this read began. It is ahead of the first
-                        # look at Redis, or it refused what the user's last commit brought (rejected_entries).
-                        refused = loaded.token == first.token and not loaded.cold
-                        state = loaded.state() if refused else await self._stored(connection, space, user)
-                        yield UserSnapshot(connection, state)
-                        return
-            finally:
-                await _dropped(loading)
+            async with AsyncExitStack() as stack:
+                # Both stores at once. Equal tokens say the same whichever was read first.
+                loading = asyncio.create_task(self._load(space, user))
+                stack.push_async_callback(_dropped, loading)
+                connection = await stack.enter_async_context(acquired(self._pool))
+                await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
+                held: str | None = await connection.fetchval(
+                    "SELECT token FROM users WHERE space_id = $1 AND id = $2", space.id, user
+                )
+                loaded = await loading
+                current = loaded.token == (held or "")
+                if current or first is not None:
+                    # Where the tokens differ, Postgres has come as far as the log had when this read began: it is
+                    # ahead of the first look at Redis, or it refused what the user's last commit brought
+                    # (rejected_entries).
+                    refused = not current and first is not None and loaded.token == first.token
+                    of_redis = not loaded.cold and (current or refused)
+                    state = loaded.state() if of_redis else await self._stored(connection, space, user)
+                    yield UserSnapshot(connection, state)
+                    self._end(stack.pop_all())
+                    return
             first = loaded
             if not await self._flushed(space, await self._newest(space), give_up_s - stopwatch_s()):
                 raise Unavailable("what was just posted is on its way to Postgres, try again")
@@ -162,8 +160,21 @@ class Reads:
         oldest = await self._redis.call("behind", space.keys.meta)
         return min(now_ms, _log_id(oldest)[0]) if oldest else now_ms
 
+    def _end(self, stack: AsyncExitStack) -> None:
+        """End a transaction and give its connection back while the answer is made: nothing depends on it."""
+
+        async def end() -> None:
+            with suppress(Unavailable):  # the connection broke, and is gone
+                await stack.aclose()
+
+        task = asyncio.create_task(end(), name="snapshot-end")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
     async def aclose(self) -> None:
         """End the looks for those who wait."""
+        if self._ending:
+            await asyncio.wait(self._ending)
         tasks = [waiting.task for waiting in self._waiting.values() if waiting.task is not None]
         for task in tasks:
             task.cancel()

@@ -193,6 +193,8 @@ class Reader:
             cold = await store.read_cold(parts.redis, space, missing)
             missing = [user for user, is_cold in zip(missing, cold, strict=True) if is_cold]
         if missing:
+            if self._over():  # what states let go of is found by what is flushed
+                await parts.reads.settle_briefly(space)
             found |= await store.find_places(parts.redis, parts.pool, space, self.board, ties, missing)
         return found
 
