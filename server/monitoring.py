@@ -19,7 +19,7 @@ from server.services import Services
 from server.spaces.space import NO_TENANT
 from server.telemetry import metrics, set_aside
 from server.telemetry.clock_check import wrong_clocks
-from server.telemetry.health import Readiness, log_state, readiness, rejected_items
+from server.telemetry.health import Readiness, log_state, readiness, rebuilds, rejected_items
 
 T = TypeVar("T")
 
@@ -123,6 +123,10 @@ async def _measure(services: Services) -> None:
     for job in set_aside.JOBS:
         metrics.SET_ASIDE.labels(job).set(of_jobs[job])
     metrics.WRONG_CLOCKS.set(len(await wrong_clocks(services.redis)))
+    names = {space.id: space.public_id for space in services.directory.spaces.values()}
+    for done in await rebuilds(services.pool):
+        if done.space_id in names:
+            metrics.REBUILDS.labels(names[done.space_id], done.reason).set(done.times)
     rejected = await rejected_items(services.pool)
     for space in services.directory.spaces.values():
         metrics.REJECTED.labels(space.public_id).set(rejected.get(space.id, 0))

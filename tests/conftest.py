@@ -199,6 +199,7 @@ async def seed_redis(client: RedisClient, public_id: str, *, epoch: str = EPOCH,
     keys = Keys(public_id)
     await client.raw.hset(keys.meta, mapping={"epoch": epoch, "catalog": version, "layout": LAYOUT})
     log_id: bytes = await client.raw.xadd(keys.log, {"v": 0, "t": 0, "e": msgspec.msgpack.encode([])})
+    assert await client.call("confirm", keys.meta, epoch, log_id, "1") == [0, b""]
     return log_id.decode()
 
 

@@ -73,18 +73,9 @@ class Poster:
             expected = token.decode() if known else ""
             new = f"{self._process}-{number}-{at}"
             packed.append(commit.encode_input(index, input_, applied, state, expected, new))
+        args = (index.version, self._process, number, self.generation, 1_000_000_000)
         reply = commit.decode_reply(
-            await self._redis.call(
-                "commit",
-                keys.meta,
-                epoch,
-                index.version,
-                self._process,
-                number,
-                self.generation,
-                1_000_000_000,
-                commit.encode_inputs(packed),
-            )
+            await self._redis.call("commit", keys.meta, epoch, *args, commit.encode_inputs(packed), "")
         )
         if reply[0] == commit.GENERATION:
             self.generation = reply[1]
@@ -96,6 +87,11 @@ class Poster:
         """Commit events one call each; all must be accepted."""
         for event in events:
             assert [status for status, *_ in await self.post(event)] == [commit.ACCEPTED]
+
+
+async def confirm(redis: RedisClient, space: Space, epoch: str) -> None:
+    """Have Redis take commits of an epoch that a test gave it by hand, as a comparison with Postgres does."""
+    assert await redis.call("confirm", space.keys.meta, epoch, "", "0") == [commit.DONE, b""]
 
 
 def rename(user: str, name: str, now_ms: int) -> ChangeUser:

@@ -11,7 +11,8 @@
     │   └── TooManyRequests     429  come back after ``retry_after_s``
     ├── Unavailable             503  a store is away or catching up; come back after ``retry_after_s``
     │   ├── InputFailed         503  this input alone: its user's changes collide, or it met a mistake of ours
-    │   └── WritesRefused       503  Redis is there but takes no writes: its memory, disk or log is full, …
+    │   ├── WritesRefused       503  Redis is there but takes no writes: its memory, disk or log is full, …
+    │   └── StaleEpoch          503  Redis has another epoch than the caller held, or none
     └── StartError                   refused at start: one sentence for the person at the terminal
         ├── SettingsError            an environment variable is wrong
         └── EmbeddedError            a data folder, port or embedded server is unusable
@@ -123,6 +124,13 @@ class WritesRefused(Unavailable):
     def __init__(self, message: str, reason: str, *, retry_after_s: int = 5) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.reason = reason
+
+
+class StaleEpoch(Unavailable):
+    """503: Redis refused the epoch that this process held. Whoever can read the newest one tries again with it."""
+
+    def __init__(self) -> None:
+        super().__init__("Redis is being rebuilt")
 
 
 class StartError(PodiumError):

@@ -22,6 +22,7 @@ from server.core.errors import (
     InputFailed,
     PodiumError,
     RequestError,
+    StaleEpoch,
     TooManyRequests,
     Unavailable,
     Unprocessable,
@@ -35,6 +36,7 @@ from server.engine.state import UserState
 from server.intake import commit
 from server.intake.commit import Placing
 from server.intake.states import States
+from server.spaces import continuity
 from server.spaces.space import Space
 
 log = structlog.get_logger(__name__)
@@ -288,7 +290,12 @@ class Batcher:
             if space.epoch is None:
                 raise Unavailable("Redis is being rebuilt")
         gen = self._generation
-        fetched = await self._states.fetch({pending.input.user for pending in batch})
+        try:
+            fetched = await self._states.fetch({pending.input.user for pending in batch})
+        except StaleEpoch:
+            await self._renew()
+            self._requeue(batch)
+            return
         if fetched.broken:
             batch[:] = self._without(batch, fetched.broken)
         batch[:] = self._set_aside(batch, fetched.cold, gen)
@@ -408,7 +415,10 @@ class Batcher:
         thawing = [user for user in asking if user in cold]
         try:
             if thawing:
-                await self._states.thaw(thawing)
+                try:
+                    await self._states.thaw(thawing)
+                except StaleEpoch:
+                    await self._renew()
             # Who is cold is looked at again when thawed; who joined meanwhile is looked up in turn.
             looked_up = [pending for user in asking if user not in cold for pending in asking[user]]
             used = await self._states.used_long_ago(pending.input for pending in looked_up)
@@ -426,6 +436,8 @@ class Batcher:
             if error is not None:
                 _fail(waiting, error)
                 continue
+            if user in thawing and waiting[0].thaws >= THAWS:
+                log.error("cold_state_missing", space=self._space.public_id, user=user, inputs=len(waiting))
             for pending in reversed(waiting):
                 pending.thaws += user in thawing
                 if pending.thaws > THAWS:
@@ -462,6 +474,8 @@ class Batcher:
                 self._refused = None
             if len(reply) > 3:
                 log.error("commit_incomplete", space=self._space.public_id, log_id=reply[1], error=reply[3])
+            if reply[1]:
+                self._space.note_log_id(epoch, reply[1])
             self._settle(sent, reply[2], seen, again, started_s)
             return True
         if reply[0] == commit.FULL:
@@ -472,21 +486,53 @@ class Batcher:
         elif reply[0] in (commit.EPOCH, commit.CATALOG):
             if reply[0] == commit.EPOCH:
                 self._states.clear()
-            before = (epoch, version)
-            await self._refresh(self._space)
-            if self._space.epoch is None or (self._space.epoch, self._space.index.version) == before:
-                raise Unavailable("this space is being rebuilt")
+            await self._renew()
             if repeated:
                 raise Unavailable("Redis was replaced while the event was on its way")
+        elif reply[0] == commit.UNCONFIRMED:
+            await self._confirm(epoch)
+        elif reply[0] == commit.BEHIND:
+            self._states.clear()
+            self._space.epoch = None
+            log.error("redis_went_back", space=self._space.public_id, reason="behind", epoch=epoch)
+            raise Unavailable("Redis lost its last events: this space is being rebuilt")
         else:
             raise AssertionError(f"unexpected reply {reply!r}")
         return False
+
+    async def _renew(self) -> None:
+        """Read catalog and epoch anew, after Redis refused those that were held; ``Unavailable`` without one."""
+        await self._refresh(self._space)
+        if self._space.epoch is None:
+            raise Unavailable("this space is being rebuilt")
+
+    async def _confirm(self, epoch: str) -> None:
+        """Have Redis take commits again: it is another server process than before (restarted, restored, promoted).
+
+        Postgres says whether it continues. While Postgres is away, it is enough that Redis lacks nothing of what
+        this process knows of: otherwise a Redis that was merely restarted would stand still as long as Postgres.
+        """
+        try:
+            await self._renew()
+        except Unavailable:
+            log_id = self._space.log_id(epoch)
+            if self._space.epoch != epoch or not log_id:
+                raise
+            if not await continuity.reaches(self._redis, self._space, epoch, log_id):
+                self._space.epoch = None
+                if await continuity.close(self._redis, self._space, epoch, "behind"):
+                    log.error("redis_went_back", space=self._space.public_id, reason="behind", epoch=epoch)
+                raise
+            log.warning("confirmed_without_postgres", space=self._space.public_id, log_id=log_id)
 
     async def _send(
         self, epoch: str, version: int, gen: int, packed: bytes, waiting: list[_Pending]
     ) -> tuple[list[Any], bool]:
         """The reply, and whether the call was sent more than once. The same number makes a repetition harmless."""
-        args = (epoch, str(version), self._process, str(self._calls), str(gen), str(self._log_limit), packed)
+        args = (
+            *(epoch, str(version), self._process, str(self._calls), str(gen), str(self._log_limit), packed),
+            self._space.log_id(epoch),
+        )
         give_up_s = stopwatch_s() + PATIENCE_S
         repeated = False
         while True:

@@ -18,7 +18,7 @@ from server.features.leaderboards.model import Leaderboard
 from server.features.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score, split_board
 from server.intake.idempotency import event_hash, key_hash
 
-DONE, EPOCH, CATALOG, FULL, OLD, GENERATION = range(6)
+DONE, EPOCH, CATALOG, FULL, OLD, GENERATION, BEHIND, UNCONFIRMED = range(8)
 """First element of a call's reply."""
 ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE, GROUP_SUM, FAILED = range(7)
 """Status of one input in a call that was done."""

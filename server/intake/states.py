@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, RedisClient, unavailable
+from server.core.errors import StaleEpoch
 from server.engine.inputs import Event, Input
 from server.engine.state import UserState, decode_state
 from server.intake.idempotency import key_hash
@@ -78,7 +79,7 @@ class States:
         self._held.clear()
 
     async def fetch(self, users: set[str]) -> Fetched:
-        """Hold all of ``users`` but the cold ones."""
+        """Hold all of ``users`` but the cold ones. ``StaleEpoch`` where Redis has another epoch than the space."""
         held = self._held
         while len(held) > self._most + len(users):
             held.popitem(last=False)
@@ -112,9 +113,9 @@ class States:
             broken.add(users[0])
             return
         if reply[0] != 0:
-            # The commit, or the look at a refusal, that follows finds the same reason, and handles it.
+            # Not "no such user": nobody knows, until it is read under the epoch that Redis has now.
             self.clear()
-            return
+            raise StaleEpoch
         for user, (token, blob) in zip(users, reply[1:], strict=True):
             if token == b"cold":
                 cold.add(user)
@@ -122,19 +123,24 @@ class States:
                 broken.add(user)
 
     async def used(self, event: Event, generation: int) -> bool:
-        """Whether Redis knows the event's idempotency key; ``generation`` may be the one before the present."""
+        """Whether Redis knows the event's idempotency key; ``generation`` may be the one before the present.
+        ``StaleEpoch`` where Redis has another epoch than the space."""
         metric = self._space.index.metric_by_key.get(event.metric)
         if event.key is None or metric is None:
             return False
         hashed = key_hash(metric.number, event.key)
         keys = self._space.keys
         try:
-            for number in (generation + 1, generation, generation - 1):
-                if await self._redis.raw.sismember(keys.idempotency(number, event.user), hashed):
-                    return True
+            async with self._redis.raw.pipeline(transaction=True) as pipeline:
+                pipeline.hget(keys.meta, "epoch")
+                for number in (generation + 1, generation, generation - 1):
+                    pipeline.sismember(keys.idempotency(number, event.user), hashed)
+                epoch, *found = await pipeline.execute()
         except AWAY as error:
             raise unavailable(error) from error
-        return False
+        if epoch is None or epoch.decode() != self._space.epoch:
+            raise StaleEpoch
+        return any(found)
 
     def may_be_old(self, input_: Input, generation: int) -> bool:
         """Whether the input's idempotency key may be one that only Postgres remembers: the user used keys before

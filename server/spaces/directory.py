@@ -9,7 +9,7 @@ from dataclasses import replace
 import asyncpg
 import msgspec
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from server.backends.postgres.pool import CONNECT_TIMEOUT_S, Pool, acquired
 from server.backends.redis.client import AWAY as REDIS_AWAY
@@ -18,8 +18,9 @@ from server.backends.redis.keys import ANNOUNCE
 from server.clock import Clock
 from server.core.errors import Forbidden, Unauthorized, Unavailable, Unprocessable
 from server.engine.catalog import Catalog, CatalogIndex
-from server.spaces import store
-from server.spaces.space import NO_TENANT, Principal, Space
+from server.spaces import continuity, store
+from server.spaces.continuity import Position
+from server.spaces.space import NO_TENANT, Principal, Space, log_order
 
 POLL_S = 1.0
 """A change that no notification told of is found after at most this long."""
@@ -44,6 +45,7 @@ class Directory:
         self._direct_url = database_direct_url
         self._clock = clock
         self._by_id: dict[int, Space] = {}
+        self._positions: dict[int, Position] = {}
         self._principals: dict[bytes, Principal] = {}
         self._key_ids: frozenset[str] = frozenset()
         self._keys_version: tuple[int, int] | None = None
@@ -123,16 +125,22 @@ class Directory:
         ``Unavailable`` where Postgres is away; the epochs have been read nevertheless.
         """
         async with self._refreshing:
+            answered = False
             try:
                 await self._read_postgres()
+                answered = True
             finally:
-                await self._read_redis(self.spaces.values())
+                await self._read_redis(self.spaces.values(), postgres_answers=answered)
 
     async def refresh_space(self, space: Space) -> None:
-        """Read the newest catalog and the epoch of one space; ``Unavailable`` where Postgres is away."""
+        """Read the newest catalog of one space, and compare its Redis with Postgres: ``epoch`` is None afterwards
+        where a worker must rebuild it first. ``Unavailable`` where a store is away."""
         async with acquired(self.pool) as connection:
             catalog = await store.load_catalog(connection, space.id)
-        await self.adopt(space, catalog)
+        _replace(space, catalog)
+        await self._compare(space)
+        if space.epoch is not None:
+            await self._redis.call("catalog", space.keys.meta, space.epoch, space.index.version)
 
     async def adopt(self, space: Space, catalog: Catalog) -> None:
         """Use a catalog that was committed, unless a newer one is known, and have Redis refuse older ones."""
@@ -193,6 +201,10 @@ class Directory:
                     self._broken.discard((row.public_id, "Postgres"))
                 space.realtime_secret, space.allowed_origins = row.realtime_secret, row.allowed_origins
                 space.archived = row.archived
+                if row.epoch is not None and row.log_id is not None:
+                    self._positions[row.id] = Position(row.epoch, row.log_id)
+                else:
+                    self._positions.pop(row.id, None)
             self._tenants = {
                 (space.environment, space.tenant): space
                 for space in self.spaces.values()
@@ -209,13 +221,16 @@ class Directory:
                 self._keys_version = version if all(key.space_id in self._by_id for key in keys) else (-1, -1)
         self.checked_ms = self._clock()
 
-    async def _read_redis(self, spaces: Iterable[Space]) -> None:
-        """Read the epochs, and raise the catalog version where Redis has not heard of ours."""
+    async def _read_redis(self, spaces: Iterable[Space], *, postgres_answers: bool = False) -> None:
+        """Read the epochs, and raise the catalog version where Redis has not heard of ours.
+
+        An epoch is believed only if Postgres has the same one, and the log ends where it must.
+        """
         spaces = list(spaces)
         try:
             async with self._redis.raw.pipeline(transaction=False) as pipeline:
                 for space in spaces:
-                    pipeline.hmget(space.keys.meta, ["epoch", "catalog"])
+                    pipeline.hmget(space.keys.meta, ["epoch", "catalog", "last", "position"])
                 found = await pipeline.execute(raise_on_error=False)
             for space, reply in zip(spaces, found, strict=True):
                 if isinstance(reply, REDIS_AWAY):
@@ -224,15 +239,15 @@ class Directory:
                     self._tell_broken(space.public_id, "Redis", reply)
                     space.epoch = None  # its key is not what it should be: nobody can write there
                     continue
-                self._broken.discard((space.public_id, "Redis"))
-                epoch, version = reply
-                space.epoch = epoch.decode() if epoch is not None else None
-                if epoch is None:
-                    # Nobody can commit, and so announce it: a worker that has nothing to flush would only look
-                    # at its next visit.
-                    await self._redis.raw.publish(ANNOUNCE, space.public_id)
-                if epoch is not None and int(version or 0) < space.index.version:
-                    await self._redis.call("catalog", space.keys.meta, space.index.version)
+                epoch, version, last, trimmed = reply
+                try:
+                    await self._read_epoch(space, *map(_text, (epoch, last, trimmed)), ask=postgres_answers)
+                    if space.epoch is not None and int(version or 0) < space.index.version:
+                        await self._redis.call("catalog", space.keys.meta, space.epoch, space.index.version)
+                except ResponseError as error:
+                    self._tell_broken(space.public_id, "Redis", error)
+                else:
+                    self._broken.discard((space.public_id, "Redis"))
         except (*REDIS_AWAY, Unavailable):
             # Whoever needs Redis now says so with a 503; the next poll reads again.
             return
@@ -241,6 +256,60 @@ class Directory:
         if (public_id, store_) not in self._broken:
             self._broken.add((public_id, store_))
             log.error("space_unreadable", space=public_id, store=store_, exc_info=error)
+
+    async def _read_epoch(self, space: Space, epoch: str, last: str, trimmed: str, *, ask: bool) -> None:
+        """Take over the epoch of Redis, where it continues what is known of it. ``last`` and ``trimmed``: up to
+        where Redis says that its log goes, and is trimmed; with ``ask`` Postgres may be asked again."""
+        position = self._positions.get(space.id)
+        if not epoch:
+            space.epoch = None
+            # Nobody can commit, and so announce it: a worker that has nothing to flush would only look at its next
+            # visit.
+            await self._redis.raw.publish(ANNOUNCE, space.public_id)
+            return
+        if position is None or position.epoch != epoch:
+            if ask:
+                await self._compare(space)
+            elif space.epoch != epoch:
+                # A rebuild that has just ended, or an old copy: only Postgres can tell.
+                space.epoch = None
+            return
+        space.note_log_id(*position)
+        held = space.log_id(epoch)
+        if (
+            last
+            and log_order(last) < log_order(held)
+            and not await continuity.reaches(self._redis, space, epoch, held)
+        ):
+            await self.close(space, epoch, "behind")
+            return
+        if ask and trimmed and log_order(trimmed) > log_order(position.log_id):
+            # As a rule a flusher was at work between the two reads; else Postgres is an older copy.
+            await self._compare(space)
+            return
+        space.epoch = epoch
+        if last:
+            space.note_log_id(epoch, last)
+
+    async def _compare(self, space: Space) -> None:
+        """Take over the epoch of Redis if it continues what Postgres holds; otherwise have a worker rebuild it."""
+        found = await continuity.compare(self.pool, self._redis, space)
+        if found.position is not None:
+            self._positions[space.id] = found.position
+        if found.position is not None and found.broken is None:
+            space.note_log_id(*found.position)
+            space.epoch = found.position.epoch
+        elif found.epoch and found.broken is not None:
+            await self.close(space, found.epoch, found.broken)
+        else:
+            space.epoch = None
+            await self._redis.raw.publish(ANNOUNCE, space.public_id)
+
+    async def close(self, space: Space, epoch: str, reason: continuity.Reason) -> None:
+        """Have everybody refused until a worker has rebuilt the space: its Redis doesn't continue."""
+        space.epoch = None
+        if await continuity.close(self._redis, space, epoch, reason):
+            log.error("redis_went_back", space=space.public_id, reason=reason, epoch=epoch)
 
     async def _poll(self) -> None:
         failing = False
@@ -294,6 +363,10 @@ def _heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode() if value is not None else ""
 
 
 def _replace(space: Space, catalog: Catalog) -> None:

@@ -31,9 +31,29 @@ class Space:
     epoch: str | None = None
     archived: bool = False
     keys: Keys = field(init=False)
+    _reached: tuple[str | None, tuple[int, int], str] = field(init=False, default=(None, (0, 0), ""))
 
     def __post_init__(self) -> None:
         self.keys = Keys(self.public_id)
+
+    def note_log_id(self, epoch: str, log_id: str) -> None:
+        """Remember that the log of an epoch has reached an id: a commit's answer, or what a store says."""
+        ordered = log_order(log_id)
+        if self._reached[0] != epoch or self._reached[1] < ordered:
+            self._reached = epoch, ordered, log_id
+
+    def log_id(self, epoch: str) -> str:
+        """The newest id that the log of this epoch is known to have reached, or ``''``.
+
+        Redis lacks it only if it has gone back in time.
+        """
+        return self._reached[2] if self._reached[0] == epoch else ""
+
+
+def log_order(log_id: str) -> tuple[int, int]:
+    """A log id (``<ms>-<number>``) as what orders it."""
+    ms, _, number = log_id.partition("-")
+    return int(ms), int(number)
 
 
 @dataclass(frozen=True, slots=True)

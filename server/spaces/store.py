@@ -56,6 +56,8 @@ class SpaceRow(NamedTuple):
     allowed_origins: tuple[str, ...]
     catalog_version: int
     archived: bool
+    epoch: str | None
+    log_id: str | None
 
 
 class KeyRow(NamedTuple):
@@ -214,7 +216,7 @@ async def load_spaces(connection: Connection | PoolConnection) -> list[SpaceRow]
     """All spaces, the oldest first."""
     rows = await connection.fetch(
         "SELECT id, public_id, environment, tenant, realtime_secret, allowed_origins, catalog_version,"
-        " archived FROM spaces ORDER BY id"
+        " archived, p.epoch, p.log_id FROM spaces LEFT JOIN log_positions p ON p.space_id = id ORDER BY id"
     )
     return [SpaceRow(**{**row, "allowed_origins": tuple(row["allowed_origins"])}) for row in rows]
 

@@ -13,6 +13,8 @@ from server.backends.postgres.pool import AWAY as POSTGRES_AWAY
 from server.backends.postgres.pool import Pool
 from server.backends.redis.client import AWAY as REDIS_AWAY
 from server.backends.redis.client import RedisClient
+from server.core.periods import iso
+from server.spaces.continuity import WENT_BACK
 from server.spaces.space import Space
 from server.telemetry import set_aside
 from server.telemetry.clock_check import wrong_clocks
@@ -43,6 +45,18 @@ class Readiness(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class Rebuilds(NamedTuple):
+    """How often Redis was filled anew with a space for one reason (spaces/continuity.py); of the last time the
+    instant (ms), whether that is less than a day ago, and the log entries that didn't continue Postgres."""
+
+    space_id: int
+    reason: str
+    times: int
+    last_ms: int
+    recent: bool
+    lost_entries: int
+
+
 class LogState(NamedTuple):
     """The log of a space in Redis: entries and bytes not flushed, and the age (s) of the oldest of them."""
 
@@ -60,8 +74,8 @@ async def readiness(
     """
     parts: dict[str, Part] = {}
     warnings: list[str] = []
-    redis_part, postgres, rejected = await asyncio.gather(
-        _redis(redis, warnings), _postgres(pool), rejected_items(pool)
+    redis_part, postgres, rejected, rebuilt = await asyncio.gather(
+        _redis(redis, warnings), _postgres(pool), rejected_items(pool), rebuilds(pool)
     )
     parts["redis"], parts["postgres"] = redis_part, postgres
     if postgres.status == "missing":
@@ -81,6 +95,14 @@ async def readiness(
         " `podium rejected list`"
         for space in spaces
         if space.id in rejected
+    ]
+    names = {space.id: space.public_id for space in spaces}
+    warnings += [
+        f"Redis went back in time ({done.reason}): space {names[done.space_id]} was rebuilt from Postgres, over at"
+        f" {iso(done.last_ms)}. Events that had not been flushed are lost, of them {done.lost_entries} log entries"
+        " that Redis still held"
+        for done in rebuilt
+        if done.recent and done.reason in WENT_BACK and done.space_id in names
     ]
     if has_time:
         parts["clock"] = Part("ok")
@@ -128,6 +150,20 @@ async def _postgres(pool: Pool) -> Part:
     if number < POSTGRES_OLDEST:
         return Part("missing", f"Postgres {number // 10_000} is too old: 15 is the oldest")
     return Part("ok")
+
+
+async def rebuilds(pool: Pool) -> list[Rebuilds]:
+    """How often spaces were rebuilt, by space and reason; none where Postgres is away."""
+    query = (
+        "SELECT space_id, reason, count(*), (extract(epoch FROM max(at)) * 1000)::bigint,"
+        " max(at) > now() - interval '1 day', (array_agg(lost_entries ORDER BY id DESC))[1]"
+        " FROM rebuilds GROUP BY space_id, reason ORDER BY space_id, reason"
+    )
+    try:
+        async with asyncio.timeout(LOOK_S), pool.acquire(timeout=LOOK_S) as connection:
+            return [Rebuilds(*row) for row in await connection.fetch(query, timeout=LOOK_S)]
+    except (*POSTGRES_AWAY, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.UndefinedTableError):
+        return []
 
 
 async def rejected_items(pool: Pool) -> dict[int, int]:

@@ -39,6 +39,12 @@ REFUSED = Gauge(
 )
 LOG_ENTRIES = Gauge("podium_log_entries", "Log entries in Redis", ["space"], multiprocess_mode="mostrecent")
 LOG_BYTES = Gauge("podium_log_bytes", "Bytes of log not flushed yet", ["space"], multiprocess_mode="mostrecent")
+REBUILDS = Gauge(
+    "podium_rebuilds",
+    "Times that Redis was filled anew with a space, by reason; empty, other, behind: Redis went back in time",
+    ["space", "reason"],
+    multiprocess_mode="mostrecent",
+)
 FLUSH_LAG = Gauge(
     "podium_flush_lag_seconds",
     "Age of the oldest log entry not flushed yet",

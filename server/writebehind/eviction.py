@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, LIBRARY, RedisClient, unavailable
-from server.core.errors import Unavailable
+from server.core.errors import StaleEpoch
 from server.engine.state import decode_state
 from server.features.leaderboards.ranking import member
 from server.features.leaderboards.rules import ranked
@@ -113,5 +113,5 @@ async def load_cold(pool: Pool, redis: RedisClient, space: Space, users: Sequenc
 
 def _done(reply: list[Any]) -> int:
     if reply[0] != 0:
-        raise Unavailable("Redis is being rebuilt")
+        raise StaleEpoch
     return int(reply[1])

@@ -14,9 +14,9 @@ import msgspec
 import structlog
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
-from server.backends.redis.client import AWAY, RedisClient, unavailable
+from server.backends.redis.client import RedisClient
 from server.clock import Clock
-from server.core.errors import Unavailable
+from server.core.errors import StaleEpoch, Unavailable
 from server.core.periods import MS_PER_DAY, local_day
 from server.features.leaderboards.model import Leaderboard, TieRule
 from server.features.leaderboards.ranking import board_name, groups_board
@@ -204,10 +204,8 @@ class Finals:
             boards = [board, groups_board(board), *(f"{board}:{group}" for group in groups)]
             gone = [key for one in boards for key in (keys.board(one), keys.distinct(one))]
             gone += keys.beside_groups(groups_board(board))
-            try:
-                await self._redis.raw.unlink(*gone)
-            except AWAY as error:
-                raise unavailable(error) from error
+            if (await self._redis.call("clear", keys.meta, self._space.epoch or "", *gone))[0] != 0:
+                raise StaleEpoch
             async with acquired(self._pool) as connection:
                 await connection.execute(
                     "UPDATE final_runs SET cleared_at = now()"

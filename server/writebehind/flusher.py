@@ -13,11 +13,12 @@ from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.clock import Clock, stopwatch_s
 from server.core.errors import Unavailable
+from server.spaces.continuity import Position, Reason, read_position
 from server.spaces.space import Space
 from server.writebehind import store
 from server.writebehind.batches import Batch, Item, collect, read_entry
 from server.writebehind.erasing import erase
-from server.writebehind.store import Position, Rejected
+from server.writebehind.store import Rejected
 
 BATCH_EVENTS = 4_000
 """Enough that a transaction's fixed cost no longer shows, and few enough that it ends within about 0.2 s."""
@@ -38,6 +39,20 @@ log = structlog.get_logger(__name__)
 
 class WentBack(Unavailable):
     """Redis doesn't continue what Postgres holds: emptied, restored or never filled. Rebuild the space."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class _Missed(Exception):
+    """Redis has another epoch, or no longer the entry at the position: it went back in time, unless Postgres'
+    position has moved meanwhile."""
+
+    def __init__(self, position: Position, missed: WentBack) -> None:
+        super().__init__(str(missed))
+        self.position = position
+        self.missed = missed
 
 
 class Flushed(NamedTuple):
@@ -114,11 +129,7 @@ class Flusher:
         self._position: Position | None = None
         self._trimmed: Position | None = None
         self._failing: tuple[str, int] | None = None
-
-    async def check(self) -> None:
-        """``WentBack`` unless Redis continues what Postgres holds, ``Unavailable`` where one is away."""
-        position = await self._locate()
-        await self._page(position, position.log_id)
+        self._flushed = 0
 
     async def flush(self) -> Flushed:
         """Write one batch, if there is one, and trim the log.
@@ -126,6 +137,19 @@ class Flusher:
         Raises ``WentBack``, and ``Unavailable`` where Redis or Postgres is away. Whatever it raises, rows and
         position agree, and the next call goes on from there.
         """
+        self._flushed = 0
+        try:
+            return await self._flush()
+        except _Missed as miss:
+            # Other flushers move the position before they trim the log, and a rebuild replaces the epoch in
+            # Postgres before it does in Redis. So Redis went back only if Postgres still says the same.
+            self._position = None
+            if await self._locate() == miss.position:
+                self._position = None
+                raise miss.missed from None
+            return Flushed(self._flushed, more=True)
+
+    async def _flush(self) -> Flushed:
         position = self._position or await self._locate()
         read = await self._read(position)
         if not read.last:
@@ -139,6 +163,7 @@ class Flusher:
         if rejected is None:
             return Flushed(0, more=True)  # another flusher was first: its position is read next
         self._position = position._replace(log_id=read.last)
+        self._flushed = len(read.items)
         self.stats.events += len(read.items) - len(rejected) + len(read.unreadable)
         self.stats.batches += 1
         self.stats.batch_s += stopwatch_s() - began_s
@@ -157,9 +182,9 @@ class Flusher:
 
     async def _locate(self) -> Position:
         async with acquired(self._pool) as connection:
-            position = await store.read_position(connection, self._space.id)
+            position = await read_position(connection, self._space.id)
         if position is None:
-            raise WentBack("the space has never been alive")
+            raise WentBack("new", "the space has never been alive")
         self._position = position
         return position
 
@@ -186,12 +211,12 @@ class Flusher:
                 epoch, found = await pipeline.execute()
         except AWAY as error:
             raise unavailable(error) from error
-        if epoch is None or epoch.decode() != position.epoch:
-            self._position = None
-            raise WentBack("Redis has no epoch" if epoch is None else "Redis has another epoch than Postgres")
+        if epoch is None:
+            raise _Missed(position, WentBack("empty", "Redis has no epoch"))
+        if epoch.decode() != position.epoch:
+            raise _Missed(position, WentBack("other", "Redis has another epoch than Postgres"))
         if not found or found[0][0].decode() != last:
-            self._position = None
-            raise WentBack(f"Redis no longer has the log entry {last}")
+            raise _Missed(position, WentBack("behind", f"Redis no longer has the log entry {last}"))
         return [(log_id.decode(), fields[b"e"]) for log_id, fields in found[1:]]
 
     async def _write(self, position: Position, read: Read) -> list[Rejected] | None:
@@ -267,7 +292,6 @@ class Flusher:
         keys = self._space.keys
         done = await self._redis.call("trim", keys.meta, position.epoch, position.log_id, self._clock())
         if not done:
-            self._position = None
-            raise WentBack(f"Redis no longer has the log entry {position.log_id}")
+            raise _Missed(position, WentBack("behind", f"Redis no longer has the log entry {position.log_id}"))
         self._trimmed = position
         return True

@@ -2,6 +2,10 @@
 
 The order makes it safe to die anywhere: commits are refused from the first step to the last, the next run
 starts over, and a flusher that still works for the old epoch finds another one in Postgres.
+
+It is as safe to stall anywhere. An advisory lock keeps others away only while its connection lives, so each step
+names what it relies on, and is refused where that is gone: in Postgres the epoch that was found at the beginning,
+in Redis the rebuild's token, which the next rebuild replaces and the end of one deletes (functions/podium.lua).
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import structlog
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import AWAY, RedisClient, unavailable
-from server.backends.redis.keys import GENERATION_MS, LAYOUT, Keys, generation
+from server.backends.redis.keys import GENERATION_MS, LAYOUT, generation
 from server.clock import Clock, stopwatch_s
 from server.core.errors import Unavailable
 from server.core.periods import iso
@@ -26,6 +30,8 @@ from server.features.leaderboards.labels import label
 from server.features.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score
 from server.features.leaderboards.rules import ranked
 from server.intake.idempotency import key_hash
+from server.spaces import continuity
+from server.spaces.continuity import Comparison, Position
 from server.spaces.space import Space
 from server.writebehind import store
 from server.writebehind.flusher import Flusher, WentBack
@@ -41,16 +47,6 @@ PIECE = 1_000
 """Values of one command: Lua's ``unpack`` fails at some thousands."""
 _LOCK = 0x506F64
 """First half of the advisory lock ("Pod"); the second is the space."""
-_RUN = """
-if redis.call('HGET', KEYS[1], 'next') ~= ARGV[1] then return 0 end
-for _, command in ipairs(cmsgpack.unpack(ARGV[2])) do redis.call(unpack(command)) end
-return 1
-"""
-"""Runs packed commands, unless another rebuild has begun since: a call that was given up may come late.
-
-A pipeline took five times as much of the client's time (140 µs a user against 28).
-"""
-
 Progress = Callable[[int, int], None]
 """Hears how many rows of how many are done."""
 
@@ -83,35 +79,40 @@ async def rebuild(
     away, or another process is at it.
     """
     began_s = stopwatch_s()
+    token = secrets.token_hex(8)
     async with acquired(pool) as holder, holder.transaction():
         # Two connections: the lock must be taken before the snapshot that the rows are read from.
         await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, space.id):
             raise Unavailable("another process is rebuilding the space")
-        if not force and await _continues(pool, redis, space, clock):
+        found = await continuity.compare(pool, redis, space)
+        if not force and found.broken is None and not await is_outdated(redis, space):
             return None
         try:
-            flushed, lost = await _close(pool, redis, space, clock)
-            epoch = secrets.token_hex(8)
-            async with acquired(pool) as connection:
-                log_id = await store.replace_epoch(connection, space.id, epoch)
-            await redis.raw.hset(space.keys.meta, "next", epoch)
-            await _clear(redis, space.keys)
-            await redis.load_functions()
-            await redis.raw.xadd(space.keys.log, {"v": 0, "t": 0, "e": msgspec.msgpack.encode([])}, id=log_id)
-            filling = _Filling(redis, space, epoch, clock(), cold_before_ms, progress)
+            reason = await _reason(redis, space, found)
+            if found.broken is not None:
+                log.warning("rebuild_needed", space=space.public_id, reason=reason)
+            await _step(redis, space, "begin", token, found.epoch, reason)
+            flushed, lost = await _save_log(pool, redis, space, clock)
+            log_id = await _replace_epoch(pool, space, found.position, token)
+            await _clear(redis, space, token)
+            filling = _Filling(redis, space, token, clock(), cold_before_ms, progress)
             async with (
                 acquired(pool) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 await filling.run(connection)
-            await _open(holder, redis, space, epoch, log_id, filling.generation, clock)
-            space.epoch = epoch
+            done = Rebuilt(filling.users, flushed, lost)
+            await store.note_rebuild(holder, space.id, reason, *done)
+            await _open(holder, redis, space, token, log_id, filling.generation, clock)
+            space.epoch = token
+            space.note_log_id(token, log_id)
         except AWAY as error:
             raise unavailable(error) from error
     log.warning(
         "space_rebuilt",
         space=space.public_id,
+        reason=reason,
         users=filling.users,
         flushed_events=flushed,
         lost_entries=lost,
@@ -119,7 +120,7 @@ async def rebuild(
         position_time=iso(int(log_id.partition("-")[0])),
         seconds=round(stopwatch_s() - began_s, 3),
     )
-    return Rebuilt(filling.users, flushed, lost)
+    return done
 
 
 async def is_outdated(redis: RedisClient, space: Space) -> bool:
@@ -135,26 +136,35 @@ async def is_outdated(redis: RedisClient, space: Space) -> bool:
     return epoch is not None and (layout or b"").decode() != LAYOUT
 
 
-async def _continues(pool: Pool, redis: RedisClient, space: Space, clock: Clock) -> bool:
-    if await is_outdated(redis, space):
-        return False
-    try:
-        await Flusher(pool, redis, space, clock).check()
-    except WentBack:
-        return False
-    return True
+async def _reason(redis: RedisClient, space: Space, found: Comparison) -> str:
+    """Why the space is rebuilt: of one that has been closed, or that a rebuild left half-done, as noted then."""
+    noted = await redis.raw.hget(space.keys.meta, "closed") if found.broken == "empty" else None
+    if noted is not None:
+        return str(noted.decode())
+    return found.broken or ("outdated" if await is_outdated(redis, space) else "requested")
 
 
-async def _close(pool: Pool, redis: RedisClient, space: Space, clock: Clock) -> tuple[int, int]:
-    """Have every commit refused, then save what the log still holds: events flushed, entries lost."""
-    keys = space.keys
-    epoch = await redis.raw.hget(keys.meta, "epoch")
-    if epoch is not None:
-        # The flusher below asks for it, also in the next run if this one dies.
-        async with redis.raw.pipeline(transaction=True) as pipeline:
-            pipeline.hset(keys.meta, "former", epoch)
-            pipeline.hdel(keys.meta, "epoch")
-            await pipeline.execute()
+async def _step(redis: RedisClient, space: Space, step: str, token: str, *args: str | bytes | int) -> None:
+    """Have Redis do one step of the rebuild with this token; ``Unavailable`` where another one has begun since."""
+    if not await redis.call(f"rebuild_{step}", space.keys.meta, token, *args):
+        raise Unavailable("another process has begun to rebuild the space")
+
+
+async def _replace_epoch(pool: Pool, space: Space, found: Position | None, epoch: str) -> str:
+    """Have Postgres say that the space has a new epoch; the position."""
+    async with acquired(pool) as connection:
+        former = found.epoch if found is not None else None
+        log_id = await store.replace_epoch(connection, space.id, former, epoch)
+    if log_id is None:
+        raise Unavailable("another process has rebuilt the space meanwhile")
+    return log_id
+
+
+async def _save_log(pool: Pool, redis: RedisClient, space: Space, clock: Clock) -> tuple[int, int]:
+    """Save what the log of the closed space still holds: events flushed, entries lost.
+
+    What doesn't continue the position is left: Postgres has had newer rows.
+    """
     flusher = Flusher(pool, redis, space, clock, epoch_field="former")
     flushed, more = 0, True
     try:
@@ -168,7 +178,7 @@ async def _close(pool: Pool, redis: RedisClient, space: Space, clock: Clock) -> 
 
 async def _count_lost(pool: Pool, redis: RedisClient, space: Space) -> int:
     async with acquired(pool) as connection:
-        position = await store.read_position(connection, space.id)
+        position = await continuity.read_position(connection, space.id)
     last, lost = position.log_id if position else "0-1", 0
     page: list[Any]
     while page := await redis.raw.xrange(space.keys.log, min=f"({last}", count=CHUNK):
@@ -177,13 +187,14 @@ async def _count_lost(pool: Pool, redis: RedisClient, space: Space) -> int:
     return lost
 
 
-async def _clear(redis: RedisClient, keys: Keys) -> None:
-    cursor = -1
+async def _clear(redis: RedisClient, space: Space, token: str) -> None:
+    """Delete all keys of the space but its meta."""
+    keys, cursor = space.keys, -1
     while cursor:
         cursor, found = await redis.raw.scan(max(cursor, 0), match=f"{keys.prefix}*", count=CHUNK)
         keys_found = [key for key in found if key != keys.meta.encode()]
         if keys_found:
-            await redis.raw.unlink(*keys_found)
+            await _step(redis, space, "clear", token, *keys_found)
 
 
 async def _open(
@@ -201,20 +212,17 @@ async def _open(
         raise Unavailable("another process has rebuilt the space meanwhile")
     # Whoever changes the catalog from here on waits, and then finds an epoch to tell the new version to.
     version = await holder.fetchval("SELECT catalog_version FROM spaces WHERE id = $1 FOR SHARE", space.id)
-    meta: dict[Any, Any] = {
-        "epoch": epoch,
+    meta = {
         "catalog": version,
         "logged": 0,
         "trimmed": 0,
+        "last": log_id,
         "position": log_id,
         "flushed_ms": clock(),
         "layout": LAYOUT,
         "generation": generation,
     }
-    async with redis.raw.pipeline(transaction=True) as pipeline:
-        pipeline.delete(space.keys.meta)
-        pipeline.hset(space.keys.meta, mapping=meta)
-        await pipeline.execute()
+    await _step(redis, space, "open", epoch, log_id, *(value for field in meta.items() for value in field))
 
 
 class _Filling:
@@ -224,7 +232,7 @@ class _Filling:
         self,
         redis: RedisClient,
         space: Space,
-        epoch: str,
+        token: str,
         now_ms: int,
         cold_before_ms: int,
         progress: Progress | None,
@@ -237,12 +245,12 @@ class _Filling:
         self._redis = redis
         self._space = space
         self._keys = space.keys
-        self._epoch = epoch
+        self._token = token
         self._now_ms = now_ms
         self._cold_before_ms = cold_before_ms
         self._progress = progress
         self._sending: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._sending.set_result(1)
+        self._sending.set_result(None)
         self._groups: dict[tuple[int, str], dict[str, int]] = {}
         self._done = 0
         self._total = 0
@@ -285,12 +293,10 @@ class _Filling:
     async def _send(self, packed: bytes) -> None:
         """Have Redis run the commands while the next ones are made; raises what the ones before met."""
         await self._sent()
-        call = self._redis.raw.eval(_RUN, 1, self._keys.meta, self._epoch, packed)
-        self._sending = asyncio.ensure_future(call)
+        self._sending = asyncio.ensure_future(_step(self._redis, self._space, "run", self._token, packed))
 
     async def _sent(self) -> None:
-        if not await self._sending:
-            raise Unavailable("another process has begun to rebuild the space")
+        await self._sending
 
     def _advance(self, rows: int) -> None:
         self._done += rows
@@ -350,7 +356,8 @@ class _Filling:
             flat = [value for group in sums.items() for value in group]
             for i in range(0, len(flat), 2 * CHUNK):
                 chunk = flat[i : i + 2 * CHUNK]
-                await self._redis.call("regroup", self._keys.meta, board_name(leaderboard, run), *how, *chunk)
+                board = board_name(leaderboard, run)
+                await _step(self._redis, self._space, "groups", self._token, board, *how, *chunk)
 
     def _idempotency(self, rows: list[Any]) -> list[list[Any]]:
         sets: dict[str, list[str]] = defaultdict(list)

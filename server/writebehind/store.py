@@ -10,14 +10,8 @@ from typing import NamedTuple
 import asyncpg
 
 from server.backends.postgres.pool import PoolConnection
+from server.spaces.continuity import Position
 from server.writebehind.batches import EVENT_COLUMNS, Batch
-
-
-class Position(NamedTuple):
-    """Up to where a log has been flushed: the epoch of its Redis, and the id of the last entry."""
-
-    epoch: str
-    log_id: str
 
 
 class Rejected(NamedTuple):
@@ -217,14 +211,8 @@ async def reject(connection: PoolConnection, space_id: int, rejected: Rejected) 
     )
 
 
-async def read_position(connection: PoolConnection, space_id: int) -> Position | None:
-    """Where the flusher of a space stands, None for a space that has never been alive."""
-    row = await connection.fetchrow("SELECT epoch, log_id FROM log_positions WHERE space_id = $1", space_id)
-    return Position(*row) if row else None
-
-
 async def lock_position(connection: PoolConnection, space_id: int) -> Position | None:
-    """The same, and nobody else moves it until this transaction ends."""
+    """Where the flusher of a space stands, and nobody else moves it until this transaction ends."""
     row = await connection.fetchrow(
         "SELECT epoch, log_id FROM log_positions WHERE space_id = $1 FOR UPDATE", space_id
     )
@@ -238,12 +226,31 @@ async def move_position(connection: PoolConnection, space_id: int, log_id: str) 
     )
 
 
-async def replace_epoch(connection: PoolConnection, space_id: int, epoch: str) -> str:
-    """Give a space a new epoch, so that no flusher goes on under the old one; the position, '0-1' if new."""
-    log_id: str = await connection.fetchval(
+async def replace_epoch(connection: PoolConnection, space_id: int, former: str | None, epoch: str) -> str | None:
+    """Give a space another epoch, so that no flusher goes on under the former one (None: it had none); the
+    position, '0-1' if new. None where it has another epoch than ``former`` by now."""
+    insert = (
         "INSERT INTO log_positions (space_id, epoch, log_id) VALUES ($1, $2, '0-1')"
-        " ON CONFLICT (space_id) DO UPDATE SET epoch = excluded.epoch, updated_at = now() RETURNING log_id",
-        space_id,
-        epoch,
+        " ON CONFLICT DO NOTHING RETURNING log_id"
     )
+    update = (
+        "UPDATE log_positions SET epoch = $2, updated_at = now() WHERE space_id = $1 AND epoch = $3"
+        " RETURNING log_id"
+    )
+    values = (insert, space_id, epoch) if former is None else (update, space_id, epoch, former)
+    log_id: str | None = await connection.fetchval(*values)
     return log_id
+
+
+async def note_rebuild(
+    connection: PoolConnection, space_id: int, reason: str, users: int, flushed: int, lost: int
+) -> None:
+    """Write down that a space was rebuilt, for /readyz and the metrics."""
+    await connection.execute(
+        "INSERT INTO rebuilds (space_id, reason, users, flushed_events, lost_entries) VALUES ($1, $2, $3, $4, $5)",
+        space_id,
+        reason,
+        users,
+        flushed,
+        lost,
+    )

@@ -13,7 +13,7 @@ import structlog
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.clock import Clock
-from server.core.errors import InputFailed, NotFound, PodiumError, RequestError
+from server.core.errors import InputFailed, NotFound, PodiumError, RequestError, StaleEpoch
 from server.core.periods import instant
 from server.engine.inputs import Tick
 from server.features.points.boosts import BoostRule
@@ -31,15 +31,6 @@ LAST_ZONE_MS = 12 * 3_600_000
 """A local date begins first at UTC+14, and ends last at UTC-12."""
 _LOCK = 0x5469636B
 """First half of the advisory lock ("Tick"); the second is the space."""
-
-_MOVE = """
-local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not at or tonumber(at) > tonumber(ARGV[2]) then return 0 end
-if ARGV[3] == '0' then return redis.call('ZREM', KEYS[1], ARGV[1]) end
-redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
-return 1
-"""
-"""Moves a user who is due at an instant to another one, unless a commit has done so meanwhile."""
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +95,7 @@ class Ticks:
                 await self._quarantine.passed("user", user)
             elif isinstance(result, NotFound):
                 await self._quarantine.passed("user", user)
-                await self._move(user, now_ms, 0)
+                await self._fenced("undue", user)
             elif isinstance(result, InputFailed | RequestError):
                 if await self._quarantine.failed("user", user, result):
                     await self._move(user, now_ms, now_ms + PAUSE_MS)
@@ -116,10 +107,13 @@ class Ticks:
 
     async def _move(self, user: str, now_ms: int, due_ms: int) -> None:
         """Have a user who is due now be due at another instant; 0 for never."""
-        try:
-            await self._redis.raw.eval(_MOVE, 1, self._space.keys.due, user, str(now_ms), str(due_ms))
-        except AWAY as error:
-            raise unavailable(error) from error
+        await self._fenced("move_due", user, now_ms, due_ms)
+
+    async def _fenced(self, function: str, *args: str | int) -> None:
+        """Change who is due; ``StaleEpoch`` where Redis was rebuilt since these users were read."""
+        reply = await self._redis.call(function, self._space.keys.meta, self._space.epoch or "", *args)
+        if reply[0] != 0:
+            raise StaleEpoch
 
     async def _notice_boosts(self) -> None:
         """Write down that boosts for several users have begun, or are over: in the first zone, in the last one."""

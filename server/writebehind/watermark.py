@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from server.backends.postgres.pool import Pool, acquired
 from server.backends.redis.client import AWAY, RedisClient, unavailable
-from server.spaces.space import Space
-from server.writebehind.store import read_position
+from server.spaces.continuity import read_position
+from server.spaces.space import Space, log_order
 
 
 class Watermark:
@@ -25,24 +25,22 @@ class Watermark:
     async def reached(self) -> bool:
         """Whether Postgres has all that was committed before Redis heard of the newest catalog."""
         space = self._space
-        if space.epoch is None:
+        epoch, wanted = space.epoch, space.index.version
+        if epoch is None:
             return False
-        if self._mark is None or self._mark[:2] != (space.epoch, space.index.version):
+        if self._mark is None or self._mark[:2] != (epoch, wanted):
             try:
-                version = await self._redis.raw.hget(space.keys.meta, "catalog")
-                newest = await self._redis.raw.xrevrange(space.keys.log, count=1)
+                async with self._redis.raw.pipeline(transaction=True) as pipeline:
+                    pipeline.hmget(space.keys.meta, ["epoch", "catalog"])
+                    pipeline.xrevrange(space.keys.log, count=1)
+                    (found, version), newest = await pipeline.execute()
             except AWAY as error:
                 raise unavailable(error) from error
-            if version is None or int(version) < space.index.version:
+            if found is None or found.decode() != epoch or int(version or 0) < wanted or not newest:
                 return False
-            self._mark = space.epoch, space.index.version, newest[0][0].decode() if newest else "0-0"
+            self._mark = epoch, wanted, newest[0][0].decode()
         async with acquired(self._pool) as connection:
             position = await read_position(connection, space.id)
-        if position is None or position.epoch != space.epoch:
+        if position is None or position.epoch != epoch:
             return False
-        return _order(self._mark[2]) <= _order(position.log_id)
-
-
-def _order(log_id: str) -> tuple[int, int]:
-    ms, _, number = log_id.partition("-")
-    return int(ms), int(number)
+        return log_order(self._mark[2]) <= log_order(position.log_id)

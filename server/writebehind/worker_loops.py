@@ -203,10 +203,9 @@ async def _flush_or_rebuild(
 ) -> Flushed:
     try:
         return await flusher.flush()
-    except WentBack as error:
+    except WentBack:
         if stop.is_set():
             raise
-        log.warning("rebuild_needed", space=space.public_id, reason=str(error))
     async with rebuilding:
         await rebuild(services.pool, services.redis, space, services.clock, cold_before_ms=_idle_before(services))
     return Flushed(0, more=True)
@@ -216,7 +215,6 @@ async def _renew(services: Services, space: Space, rebuilding: asyncio.Semaphore
     """Rebuild a space whose Redis an earlier release filled, and laid out otherwise than this one reads it."""
     if not await is_outdated(services.redis, space):
         return
-    log.warning("rebuild_needed", space=space.public_id, reason="an earlier release laid Redis out otherwise")
     async with rebuilding:
         await rebuild(services.pool, services.redis, space, services.clock, cold_before_ms=_idle_before(services))
 

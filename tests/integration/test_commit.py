@@ -25,6 +25,7 @@ from server.intake.batcher import Batcher, Outcome
 from server.intake.states import States, Thaw
 from server.spaces.space import Space
 from tests.conftest import SettableClock
+from tests.posting import confirm
 
 METRIC = Metric(id="00000000-0000-7000-8000-000000000001", number=1, key="words", name="Words")
 ALL_TIME = Leaderboard(
@@ -90,6 +91,8 @@ async def make_batcher(
         async def refresh(space: Space) -> None:
             epoch = await redis_client.raw.hget(space.keys.meta, "epoch")
             space.epoch = epoch.decode() if epoch else None
+            if epoch:
+                await confirm(redis_client, space, epoch.decode())
 
         own = Space(
             *(getattr(space, n) for n in ("id", "public_id", "environment", "tenant")),

@@ -17,11 +17,13 @@ from server.backends.postgres.pool import Pool
 from server.backends.redis.client import RedisClient
 from server.core.errors import Unavailable
 from server.engine.records import LogRecord, encode_record
+from server.spaces import continuity
 from server.spaces.space import Space
 from server.writebehind import batches, store
 from server.writebehind.batches import Batch
 from server.writebehind.flusher import PAGE_ENTRIES, Flushed, Flusher, WentBack
 from server.writebehind.partitions import create_partitions
+from server.writebehind.rebuild import rebuild
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import Poster, rename
 from tests.waiting import until
@@ -450,3 +452,77 @@ async def test_a_partition_made_during_a_flush_costs_no_event(
     assert flush.result().events == 1
     assert await totals(pool) == {"ann": 1000}
     assert await pool.fetchval("SELECT count(*) FROM rejected_entries") == 0
+
+
+@pytest.mark.parametrize("point", ["_locate", "_page", "_write", "_trim"])
+@pytest.mark.parametrize("after", [False, True])
+async def test_flushers_that_get_in_each_others_way_see_no_lost_log(
+    pool: Pool,
+    redis_client: RedisClient,
+    space: Space,
+    clock: SettableClock,
+    poster: Poster,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
+    after: bool,
+) -> None:
+    """Four on one space: at a dangerous point of one of them the next one flushes and trims all there is."""
+    monkeypatch.setattr("server.writebehind.flusher.PAGE_ENTRIES", 2)
+    flushers = [make() for _ in range(4)]
+    posted, depth = 0, 0
+    original = getattr(Flusher, point)
+
+    async def more() -> None:
+        nonlocal posted
+        await poster.post_all([poster.event(f"user-{i}", 1) for i in range(3)])
+        posted += 3
+
+    async def interrupted(self: Flusher, *args: Any) -> Any:
+        nonlocal depth
+        if after:
+            found = await original(self, *args)
+        depth += 1
+        if depth < len(flushers):
+            await more()
+            await drain(flushers[depth])
+        return found if after else await original(self, *args)
+
+    for _ in range(3):  # from the second time on they hold positions
+        await more()
+        depth = 0
+        if point == "_locate":
+            flushers = [make() for _ in range(4)]
+        with monkeypatch.context() as patch:
+            patch.setattr(Flusher, point, interrupted)
+            await drain(flushers[0])
+        assert depth >= len(flushers)
+    await drain(flushers[0])
+    assert sum((await totals(pool)).values()) == posted * 1000
+    assert await rebuild(pool, redis_client, space, clock) is None
+
+
+async def test_a_rebuild_that_compares_while_others_flush_does_nothing(
+    pool: Pool,
+    redis_client: RedisClient,
+    space: Space,
+    clock: SettableClock,
+    poster: Poster,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    position, asked = continuity._position, 0
+
+    async def then_flushed(*args: Any) -> Any:
+        nonlocal asked
+        found = await position(*args)
+        asked += 1
+        if asked <= 3:
+            await poster.post_all([poster.event("ann", 1)])
+            await drain(make())
+        return found
+
+    monkeypatch.setattr(continuity, "_position", then_flushed)
+    assert await rebuild(pool, redis_client, space, clock) is None
+    assert asked == 4
+    assert await redis_client.raw.hget(space.keys.meta, "epoch") == EPOCH.encode()

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
+from server.backends.redis.client import LIBRARY, RedisClient
 from server.backends.redis.keys import LAYOUT
 from server.core.errors import Unavailable, WritesRefused
 from server.intake import commit
@@ -18,6 +18,7 @@ from server.writebehind.flusher import Flusher
 from server.writebehind.rebuild import Rebuilt, rebuild
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import Poster, rename
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -100,6 +101,7 @@ async def test_rebuild_gives_back_what_was_there(
         b"catalog": b"1",
         b"logged": b"0",
         b"trimmed": b"0",
+        b"last": position.encode(),
         b"position": position.encode(),
         b"flushed_ms": str(clock.now_ms).encode(),
         b"layout": LAYOUT.encode(),
@@ -164,7 +166,7 @@ async def test_rebuild_of_a_new_space(
     assert await pool.fetchval("SELECT count(*) FROM events") == 1
 
 
-@pytest.mark.parametrize("step", ["_clear", "_open", "_close"])
+@pytest.mark.parametrize("step", ["_clear", "_open", "_save_log"])
 async def test_rebuild_that_died_starts_over(
     pool: Pool,
     redis_client: RedisClient,
@@ -176,7 +178,7 @@ async def test_rebuild_that_died_starts_over(
 ) -> None:
     await poster.post_all([poster.event("ann", 1), poster.event("bob", 2)])
     before = await dump(redis_client, space)
-    if step == "_close":  # dies while it saves the log
+    if step == "_save_log":  # dies while it saves the log
         target, name = Flusher, "flush"
     else:
         target, name = rebuild_module, step
@@ -193,7 +195,7 @@ async def test_rebuild_that_died_starts_over(
     reply = await redis_client.call("load", space.keys.meta, EPOCH, "ann")
     assert reply[0] == commit.EPOCH
     done = await rebuild(pool, redis_client, space, clock)
-    assert done == Rebuilt(2, flushed=2 if step == "_close" else 0, lost=0)
+    assert done == Rebuilt(2, flushed=2 if step == "_save_log" else 0, lost=0)
     assert await dump(redis_client, space) == before
 
 
@@ -251,6 +253,7 @@ async def test_a_call_of_a_rebuild_that_was_given_up_comes_too_late(
     pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
 ) -> None:
     await poster.post_all([poster.event("ann", 1)])
+    await redis_client.call("rebuild_begin", space.keys.meta, "given up", EPOCH, "requested")
     late = rebuild_module._Filling(redis_client, space, "given up", clock.now_ms, 0, None)
     await rebuild(pool, redis_client, space, clock, force=True)
     before = await dump(redis_client, space)
@@ -270,9 +273,92 @@ async def test_rebuild_into_a_redis_that_is_full(
 ) -> None:
     await poster.post_all([poster.event("ann", 1)])
     before = await dump(redis_client, space)
-    monkeypatch.setattr(rebuild_module, "_RUN", "return redis.error_reply('OOM command not allowed')")
-    with pytest.raises(WritesRefused, match="maxmemory"):
-        await rebuild(pool, redis_client, space, clock, force=True)
-    monkeypatch.undo()
+    call = redis_client.call
+
+    async def full(function: str, *args: Any) -> Any:
+        if function == "rebuild_run":
+            raise WritesRefused("Redis is at maxmemory", "memory")
+        return await call(function, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis_client, "call", full)
+        with pytest.raises(WritesRefused, match="maxmemory"):
+            await rebuild(pool, redis_client, space, clock, force=True)
     assert await rebuild(pool, redis_client, space, clock) == Rebuilt(1, 0, 0)
     assert await dump(redis_client, space) == before
+
+
+@pytest.mark.parametrize("step", ["begin", "save", "replace", "clear", "run", "groups", "open"])
+async def test_a_rebuild_that_stalled_is_refused(
+    pool: Pool,
+    redis_client: RedisClient,
+    space: Space,
+    clock: SettableClock,
+    poster: Poster,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    """It stops before a step, its lock goes with its connection, another one runs whole, events are taken; then it
+    goes on, and touches nothing."""
+    await poster.post_all([poster.event("ann", 1), poster.event("bob", 2)])
+    name = {"save": "_save_log", "replace": "_replace_epoch"}.get(step, "_step")
+    original, stalled, before = getattr(rebuild_module, name), False, {}
+
+    async def stall(*args: Any) -> Any:
+        nonlocal stalled, before
+        if not stalled and (name != "_step" or args[2] == step):
+            stalled = True
+            pid = await pool.fetchval("SELECT pid FROM pg_locks WHERE locktype = 'advisory'")
+            await pool.execute("SELECT pg_terminate_backend($1)", pid)
+            await until(lambda: unlocked(pool))
+            assert await rebuild(pool, redis_client, space, clock, force=True) is not None
+            await poster.post_all([poster.event("ann", 1), poster.event("cy", 3)])
+            before = await dump(redis_client, space)
+        return await original(*args)
+
+    if step == "groups":
+
+        async def groups(self: Any) -> None:
+            if not stalled:
+                board = rebuild_module.board_name(2, "")
+                await rebuild_module._step(
+                    redis_client, space, "groups", self._token, board, 0, 0, 1, 0, "team", "-9"
+                )
+
+        monkeypatch.setattr(rebuild_module._Filling, "_regroup", groups)
+    monkeypatch.setattr(rebuild_module, name, stall)
+    with pytest.raises(Unavailable):
+        await rebuild(pool, redis_client, space, clock, force=True)
+    assert stalled
+    assert await dump(redis_client, space) == before
+    await poster.post_all([poster.event("ann", 1)])
+    await flush(pool, redis_client, space, clock)
+    assert await pool.fetchval("SELECT sum(units)::bigint FROM events") == 8_000
+    assert await rebuild(pool, redis_client, space, clock) is None
+
+
+async def unlocked(pool: Pool) -> bool:
+    return await pool.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+
+
+async def test_a_rebuild_goes_on_in_no_other_server(
+    pool: Pool,
+    redis_client: RedisClient,
+    space: Space,
+    clock: SettableClock,
+    poster: Poster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Redis that was restarted meanwhile may have lost half of what was filled in."""
+    await poster.post_all([poster.event("ann", 1)])
+    clear = rebuild_module._clear
+
+    async def then_restarted(*args: Any) -> None:
+        await clear(*args)
+        await redis_client.raw.function_delete(LIBRARY)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild_module, "_clear", then_restarted)
+        with pytest.raises(Unavailable, match="another process"):
+            await rebuild(pool, redis_client, space, clock, force=True)
+    assert await rebuild(pool, redis_client, space, clock) == Rebuilt(1, 0, 0)

@@ -31,7 +31,7 @@ from server.writebehind.space_jobs import SpaceJob
 from server.writebehind.sweeps import Sweeps
 from server.writebehind.ticks import Ticks
 from server.writebehind.worker_loops import run_worker
-from tests.conftest import SettableClock, seed_redis
+from tests.conftest import EPOCH, SettableClock, seed_redis
 from tests.integration.test_boards import DAY_MS, flush, get, make, places
 from tests.waiting import until
 
@@ -341,7 +341,8 @@ async def three(services: Services) -> list[Space]:
         async with services.pool.acquire() as connection:
             id_ = await spaces_store.create_space(connection, now_ms=services.clock(), environment=name)
             public_id = await connection.fetchval("SELECT public_id FROM spaces WHERE id = $1", id_)
-        await seed_redis(services.redis, public_id)
+        log_id = await seed_redis(services.redis, public_id)
+        await services.pool.execute("INSERT INTO log_positions VALUES ($1, $2, $3)", id_, EPOCH, log_id)
     await services.directory.refresh()
     spaces = list(services.directory.spaces.values())
     assert len(spaces) == 3

@@ -10,13 +10,14 @@ import httpx
 import msgspec
 import pytest
 
-from server.services import Services
+from server.core.errors import StaleEpoch
+from server.services import Services, open_services
 from server.writebehind.finals import Finals
 from server.writebehind.rebuild import rebuild
 from server.writebehind.rewards import Rewards
 from server.writebehind.sweeps import Sweeps
 from server.writebehind.ticks import Ticks
-from tests.conftest import SettableClock
+from tests.conftest import EPOCH, SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, places
 from tests.integration.test_points import read, write
 
@@ -276,3 +277,45 @@ async def test_a_final_run_is_rewarded_once(
     assert (award["trigger"]["type"], award["trigger"]["id"]) == ("leaderboard", row["id"])
     assert [one["name"] for one in await read(http, "/v1/users/a/achievements")] == ["Champion"]
     assert (await read(http, "/v1/users/b/achievements")) == []
+
+
+@pytest.mark.usefixtures("words")
+async def test_a_worker_that_slept_through_a_rebuild_throws_nobody_who_is_due_away(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, ticks: Ticks
+) -> None:
+    """It holds the epoch from before: nobody is unknown because of that, and each tick is brought."""
+    for user in ("ann", "bob", "cid"):
+        await write(http, 1, user=user)
+    await flush(services)
+    async with open_services(services.settings, clock) as awake:
+        space = awake.directory.production
+        assert await rebuild(awake.pool, awake.redis, space, clock, force=True) is not None
+    asleep = services.directory.production
+    asleep.epoch = EPOCH
+    services.intake(asleep).batcher._states.clear()
+    before = await due(services)
+    assert len(before) == 3
+    clock.advance(3 * DAY_MS)
+    assert await ticks.round() > 0
+    assert asleep.epoch == space.epoch != EPOCH
+    for user in before:
+        assert await facts(services, user) == [("freeze_used", 1), ("streak_lost", 1)]
+
+
+@pytest.mark.usefixtures("words")
+async def test_whoever_is_there_stays_due(http: httpx.AsyncClient, services: Services, ticks: Ticks) -> None:
+    """Whatever a job concluded: Redis looks itself, under the epoch that the job names."""
+    await write(http, 1)
+    space = services.directory.production
+    before = await due(services)
+    await ticks._fenced("undue", "ann")
+    space.epoch = "former"
+    await services.redis.raw.zadd(space.keys.due, {"gone": 1})
+    with pytest.raises(StaleEpoch):
+        await ticks._fenced("undue", "gone")
+    with pytest.raises(StaleEpoch):
+        await ticks._move("ann", services.clock() + 10 * DAY_MS, 0)
+    assert await due(services) == {**before, "gone": 1}
+    space.epoch = EPOCH
+    await ticks._fenced("undue", "gone")
+    assert await due(services) == before

@@ -17,7 +17,7 @@ from server.spaces.space import Space
 from tests.conftest import SettableClock
 from tests.integration.live.client import Live, Timers
 from tests.integration.live.conftest import catalog
-from tests.posting import PERPETUAL, Poster, rename
+from tests.posting import PERPETUAL, Poster, confirm, rename
 from tests.waiting import until
 
 ALL_TIME = "leaderboard:all-time"
@@ -226,6 +226,7 @@ async def test_a_rebuilt_redis_is_read_again(
         assert client.values(ALL_TIME) == {"ada": 2.0}
         await raw.hset(keys.meta, mapping={"epoch": "epoch-2", "catalog": 1})
         live_space.epoch = "epoch-2"
+        await confirm(redis_client, live_space, "epoch-2")
         await post(poster, clock, ben=5)
         await live.hub.tick()
         await client.read_until(lambda: client.values(ALL_TIME) == {"ben": 5.0})
