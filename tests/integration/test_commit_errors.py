@@ -13,14 +13,16 @@ import redis
 from server.backends.postgres.pool import Pool
 from server.backends.redis import client
 from server.backends.redis.client import LIBRARY, SOURCE, RedisClient
-from server.core.errors import PodiumError, Unavailable
+from server.core.errors import PodiumError, Unavailable, Unprocessable
 from server.core.ids import new_uuid7
 from server.engine.catalog import Catalog, CatalogIndex
 from server.engine.inputs import ChangeUser, Erase, Event, Input
 from server.engine.state import UserState
-from server.features.leaderboards.model import Leaderboard
+from server.features.leaderboards.model import Leaderboard, Standing
 from server.features.metrics.model import Metric
+from server.features.users.model import Profile
 from server.features.users.rules import NOTHING, Upsert
+from server.intake import batcher as batching
 from server.intake.batcher import Batcher, Outcome
 from server.intake.states import States
 from server.spaces.space import Space
@@ -222,3 +224,106 @@ async def test_an_error_at_any_call_leaves_nothing_half_done(
         number += step
     assert calls > 100
     assert told > 0
+
+
+async def test_sums_of_a_group_stop_where_they_would_not_be_exact(committer: Committer) -> None:
+    event, most = committer.event, 2**53 - 1
+    parts = [1e15] * 9 + [most - 9e15]  # an event has 1e15 at most
+    everybody = [event(f"user-{i}", part, team="red") for i, part in enumerate((*parts, 1))]
+    results = await committer.post(*everybody)
+    assert [isinstance(r, Outcome) for r in results] == [True] * 10 + [False]
+    assert isinstance(results[10], Unprocessable)
+    assert "group" in str(results[10])
+    assert await committer.sum("3:", "red") == -most
+    # Who shares a call with such a one is counted, and other groups have room.
+    results = await committer.post(
+        event("ann", 1), event("user-0", 1), event("bob", 1e15, team="blue"), event("user-1", -3)
+    )
+    assert [isinstance(r, Outcome) for r in results] == [True, False, True, True]
+    assert await committer.sum("3:", "red") == 3 - most
+    assert await committer.sum("3:", "blue") == -(10**15)
+    # In the other direction as well.
+    results = await committer.post(*(event(f"low-{i}", -part, team="low") for i, part in enumerate((*parts, 1))))
+    assert [isinstance(r, Outcome) for r in results] == [True] * 10 + [False]
+    assert await committer.sum("3:", "low") == most
+
+
+@pytest.mark.parametrize("sum_", [2**63 - 1, -(2**63)])
+async def test_a_sum_that_an_earlier_release_let_grow_shrinks_and_loses_members(
+    committer: Committer, sum_: int
+) -> None:
+    grows = -1 if sum_ > 0 else 1  # scores are stored negated
+    users = ("ann", "bob", "cid")
+    await committer.post(*(committer.event(user, grows, team="red") for user in users))
+    await committer.redis.raw.hset(f"{committer.space.keys.prefix}s:g:3:", "red", sum_)
+    results = await committer.post(
+        committer.event("ann", grows),
+        committer.event("bob", -3 * grows),
+        ChangeUser("cid", Upsert(attributes={"team": "blue"}), committer.clock.now_ms),
+    )
+    assert [isinstance(r, Unprocessable) for r in results] == [True, False, False]
+    assert [isinstance(r, Outcome) for r in results] == [False, True, True]
+    assert abs(await committer.sum("3:", "red")) == abs(sum_) - 4
+    assert await committer.sum("3:", "blue") == -grows
+
+
+def on_boards(clock: SettableClock, n: int) -> UserState:
+    """A state of somebody who stands on boards of so many groups."""
+    boards = {f"3::team-{i:05}{'x' * 40}": Standing(-(2**53) if i % 2 else 2**53, clock.now_ms) for i in range(n)}
+    return UserState(Profile(clock.now_ms, clock.now_ms), boards=boards)
+
+
+async def test_the_largest_input(committer: Committer) -> None:
+    raw, most = committer.redis.raw, batching.INPUT_MOVES
+    name = "日" * 255
+    await committer.put_state("ann", on_boards(committer.clock, most))
+    await committer.put_state("bob", on_boards(committer.clock, most + 1))
+    rename = [ChangeUser(user, Upsert(name=name), committer.clock.now_ms) for user in ("cid", "bob", "ann", "dee")]
+    cid, bob, ann, dee = await committer.post(*rename)
+    assert all(isinstance(r, Outcome) for r in (cid, ann, dee))
+    assert isinstance(bob, Unprocessable)
+    assert "10,001 boards" in str(bob)
+    assert await raw.hget(committer.space.keys.user("bob"), "t") == b"made"
+    assert await raw.hget(committer.space.keys.names, "ann") == name.encode()
+    assert await raw.exists(committer.space.keys.board(next(iter(on_boards(committer.clock, 1).boards))))
+    # Whoever is erased is, and all goes.
+    assert isinstance((await committer.post(Erase("ann", committer.clock.now_ms)))[0], Outcome)
+    assert not await raw.exists(committer.space.keys.user("ann"))
+    assert not await raw.exists(committer.space.keys.board(next(iter(on_boards(committer.clock, 1).boards))))
+
+
+async def test_thaw_takes_as_many_boards(committer: Committer) -> None:
+    keys = committer.space.keys
+    await committer.redis.raw.hset(keys.cold, "ann", "t")
+    members = [text for i in range(10_000) for text in (f"2:{i}", f"member-{i}")]
+    assert await committer.redis.call("thaw", keys.meta, "epoch-1", "ann", "t", "{}", *members) == [0, 1]
+    assert await committer.redis.raw.hlen(keys.user("ann")) == 10_002
+
+
+async def test_a_call_is_cut_by_what_its_inputs_move(
+    committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(Ignored, "committed", lambda _, *, inputs, **__: calls.append(inputs))
+    users = [f"user-{i}" for i in range(6)]
+    for user in users:
+        await committer.put_state(user, on_boards(committer.clock, 40))
+    renames = [ChangeUser(user, Upsert(name="x"), committer.clock.now_ms) for user in users]
+    results = await committer.post(*renames, committer.event("ann", 1), committer.event("ann", 2))
+    assert all(isinstance(r, Outcome) for r in results)
+    assert sum(calls) == 8
+    assert len(calls) == 3
+    # A state of more than a million characters is a call of its own; a huge one is refused.
+    calls.clear()
+    monkeypatch.setattr(batching, "CALL_SIZE", 10_000)
+    monkeypatch.setattr(batching, "INPUT_SIZE", 20_000)
+    long, longer = ({"team": "a", "motto": "m" * n} for n in (11_000, 30_000))
+    one, two, three = await committer.post(
+        ChangeUser("ann", Upsert(attributes=long), committer.clock.now_ms),
+        ChangeUser("bob", Upsert(attributes=longer), committer.clock.now_ms),
+        committer.event("cid", 1),
+    )
+    assert isinstance(one, Unprocessable | Outcome)
+    assert isinstance(two, Unprocessable)
+    assert "too large" in str(two)
+    assert isinstance(three, Outcome)

@@ -120,8 +120,11 @@ local function check_scores(p, entry)
     if not score or score ~= score or score > EXACT or score < -EXACT or score % 1 ~= 0 then return NOT_FINITE end
     if m[8] and m[10] <= AVERAGE and m[13] ~= '0' then
       local sum = tonumber(call('HGET', p .. 's:g:' .. m[8], m[9]) or '0')
-      local after = math.abs(sum + tonumber(m[13]))
-      if after > EXACT and after > math.abs(sum) and (m[3] ~= '' or after > SAFE) then return GROUP_SUM end
+      local change = tonumber(m[13])
+      local after = math.abs(sum + change)
+      local grows = sum * change >= 0 or after > math.abs(sum)
+      -- A double can't tell 2^53 + 1 from 2^53, so the sum stays below.
+      if after >= EXACT and grows and (m[3] ~= '' or after > SAFE) then return GROUP_SUM end
     end
   end
   return ACCEPTED
