@@ -306,6 +306,25 @@ async def test_what_another_process_does_between_the_pieces(
     assert await agreed(http, services, OLD, RECENT) == [wanted, wanted]
 
 
+async def test_where_postgres_does_not_catch_up(
+    http: httpx.AsyncClient,
+    services: Services,
+    imported: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is taken off by halves; but who is to be erased is erased, though Postgres refused something."""
+    monkeypatch.setattr(older, "PATIENCE_S", 0)
+    await services.pool.execute("UPDATE users SET token = 'of an entry that was refused' WHERE id = 'han'")
+    path = f"/admin/v1/leaderboards/{imported['plain']}/users"
+    assert (await http.delete(path, params={"ids": "han"})).status_code == 503
+    assert (await http.patch("/v1/users/han", json={"attributes": {"team": "blue"}})).status_code == 503
+    everybody = said(han=("red", 5), ian=("red", 4), joe=("blue", 3))
+    assert [await everything(http, run) for run in (OLD, RECENT)] == [everybody] * 2
+    assert (await http.delete("/admin/v1/users", params={"ids": "han"})).status_code == 200
+    left = said(ian=("red", 4), joe=("blue", 3))
+    assert await agreed(http, services, OLD, RECENT) == [left, left]
+
+
 async def test_of_runs_that_are_final_nothing_is_asked(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, imported: dict[str, str]
 ) -> None:
