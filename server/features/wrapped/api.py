@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -133,11 +132,14 @@ async def get_wrapped(request: Request) -> Response:
     days = since, until
     async with named_snapshot(request) as (connection, state):
         instants_ms = _begins(since, state), _begins(until + timedelta(days=1), state)
-        track = index.streaks.track
-        found = await store.read_year(connection, space.id, user, days, instants_ms, track, periods)
-    found_year = review(year, found.events)
-    sampled = await gains(parts, space.id, found_year.week, found_year.month, found_year.whole)
-    return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found_year, found, sampled)))
+        done = await store.read_activity(
+            connection, space.id, user, days, instants_ms, index.streaks.track, periods
+        )
+        found = review(year, done.events)
+        spans = (found.day, found.week, found.month, found.whole)
+        sums = dict(zip(spans, await store.read_sums(connection, space.id, user, spans), strict=True))
+    sampled = await gains(parts, space.id, found.week, found.month, found.whole)
+    return answer(Wrapped(shown.user(user, state.profile), _activity(index, state, found, done, sums, sampled)))
 
 
 def _begins(day: date, state: UserState) -> int:
@@ -145,12 +147,17 @@ def _begins(day: date, state: UserState) -> int:
 
 
 def _activity(
-    index: CatalogIndex, state: UserState, year: Year, found: store.Found, sampled: dict[Period, Gains]
+    index: CatalogIndex,
+    state: UserState,
+    year: Year,
+    done: store.Activity,
+    sums: dict[Period, store.Sums],
+    sampled: dict[Period, Gains],
 ) -> Activity:
     def of(period: Period) -> dict[str, Any]:
-        return _period(index, state, period, found, sampled.get(period, {}))
+        return _period(index, state, period, done, sums[period], sampled.get(period, {}))
 
-    best = max(found.lived, key=lambda one: one.length, default=None)
+    best = max(done.lived, key=lambda one: one.length, default=None)
     start, end = shown.streak_days(index, best.period) if best is not None else (None, None)
     started = None
     if best is not None:
@@ -174,46 +181,41 @@ def _activity(
 
 
 def _period(
-    index: CatalogIndex, state: UserState, period: Period, found: store.Found, sample: Gains
+    index: CatalogIndex,
+    state: UserState,
+    period: Period,
+    done: store.Activity,
+    sums: store.Sums,
+    sample: Gains,
 ) -> dict[str, Any]:
+    by_attribute: dict[int, dict[str, dict[str, WrappedValue]]] = {}
+    for one in sums.attributes:
+        metric = index.metric_by_number.get(one.metric)
+        if metric is not None:
+            values = by_attribute.setdefault(one.metric, {}).setdefault(one.key, {})
+            values[one.value] = WrappedValue(
+                name=metric.name,
+                units=metric.units or None,
+                current_total=metric.value(one.sum.total),
+                change_this_period=metric.value(one.sum.change),
+                percent_change=percent_change(one.sum.total - one.sum.change, one.sum.change),
+            )
     metrics = {}
     for metric in index.catalog.metrics:
-        total, change = _Sums((one.day, one.change) for one in found.metrics if one.number == metric.number)(
-            period
-        )
-        if not total and not change:
-            continue
-        by_attribute: dict[str, dict[str, WrappedValue]] = {}
-        for key, value in sorted(
-            {(one.key, one.value) for one in found.attributes if one.metric == metric.number}
-        ):
-            sums = _Sums(
-                (one.day, one.change)
-                for one in found.attributes
-                if (one.metric, one.key, one.value) == (metric.number, key, value)
+        total, change = sums.metrics.get(metric.number, _NONE)
+        if total or change:
+            metrics[metric.key] = WrappedMetric(
+                name=metric.name,
+                units=metric.units or None,
+                current_total=metric.value(total),
+                change_this_period=metric.value(change),
+                percent_change=percent_change(total - change, change),
+                percentile_this_period=_percentile(sample, "metric", metric.number, change),
+                by_attribute=by_attribute.get(metric.number, {}),
             )
-            of_total, of_change = sums(period)
-            if of_change:
-                by_attribute.setdefault(key, {})[value] = WrappedValue(
-                    name=metric.name,
-                    units=metric.units or None,
-                    current_total=metric.value(of_total),
-                    change_this_period=metric.value(of_change),
-                    percent_change=percent_change(of_total - of_change, of_change),
-                )
-        metrics[metric.key] = WrappedMetric(
-            name=metric.name,
-            units=metric.units or None,
-            current_total=metric.value(total),
-            change_this_period=metric.value(change),
-            percent_change=percent_change(total - change, change),
-            percentile_this_period=_percentile(sample, "metric", metric.number, change),
-            by_attribute=by_attribute,
-        )
     points = {}
     for system in index.catalog.points:
-        of_system = _Sums((one.day, one.change) for one in found.points if one.number == system.number)
-        total, change = of_system(period)
+        total, change = sums.points.get(system.number, _NONE)
         if total or change:
             points[system.key] = WrappedPoints(
                 name=system.name,
@@ -226,36 +228,23 @@ def _period(
     first_ms, end_ms = _begins(period.start, state), _begins(period.end + timedelta(days=1), state)
     achievements = [
         shown.user_achievement(index, index.achievements.by_number[number], at_ms)
-        for number, at_ms in found.completions
+        for number, at_ms in done.completions
         if first_ms <= at_ms < end_ms and number in index.achievements.by_number
     ]
-    leaderboards = {}
-    for leaderboard in index.catalog.leaderboards:
-        held = [
-            one
-            for one in found.places
-            if one.leaderboard == leaderboard.number and period.start <= one.day <= period.end
-        ]
-        best = min(held, key=lambda one: one.rank, default=None)
-        if best is not None and leaderboard.status != "inactive":
-            leaderboards[leaderboard.key] = shown.best_place(index, leaderboard, best.rank, best.value)
+    leaderboards = {
+        leaderboard.key: shown.best_place(index, leaderboard, best.rank, best.value)
+        for leaderboard in index.catalog.leaderboards
+        if (best := sums.places.get(leaderboard.number)) is not None and leaderboard.status != "inactive"
+    }
     return {"metrics": metrics, "points": points, "achievements": achievements, "leaderboards": leaderboards}
+
+
+_NONE = store.Sum(0, 0)
 
 
 def _percentile(sample: Gains, kind: str, number: int, own: int) -> int | UnsetType:
     share = percentile(sample.get((kind, number), []), own)
     return UNSET if share is None else share
-
-
-class _Sums:
-    """Sums over days: the total at the end of a period, and what came in it."""
-
-    def __init__(self, changes: Iterable[tuple[date, int]]) -> None:
-        self._changes = list(changes)
-
-    def __call__(self, period: Period) -> tuple[int, int]:
-        total = sum(change for day, change in self._changes if day <= period.end)
-        return total, sum(change for day, change in self._changes if period.start <= day <= period.end)
 
 
 ENDPOINTS: list[Endpoint] = [
@@ -271,6 +260,7 @@ ENDPOINTS: list[Endpoint] = [
         answer=Wrapped,
         query=(Query("year", "By default the present one.", {"type": "integer", "minimum": 1}),),
         description="Days, weeks (from Monday on) and months by the user's local dates; the most active are those "
-        "with the most events, the first of equals. Of a user who did nothing they are the first of the year.",
+        "with the most events, the first of equals. Of a user who did nothing they are the first of the year. "
+        f"`byAttribute` has the {store.ATTRIBUTES_MAX:,} values of a period with the greatest changes.",
     ),
 ]
