@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.clock import CheckedClock
 from server.core.periods import iso
 from server.services import Services
 from server.writebehind.finals import Finals
@@ -150,3 +151,21 @@ async def test_a_run_is_ended_by_hand(
     assert (await score(http, clock, "a", 4))["today"]["rank"] == 1
     unknown = await http.post(f"/admin/v1/leaderboards/{daily[:-4]}0000/runs/end")
     assert unknown.status_code == 404
+
+
+async def test_a_clock_that_jumps_ahead_ends_no_run(services: Services, clock: SettableClock, daily: str) -> None:
+    """Not before another clock bears it out."""
+    checked = CheckedClock(clock, lambda: 0)
+    checked.compare(clock.now_ms)
+    space = services.directory.production
+    finals = Finals(services.pool, services.redis, services.directory, space, checked)
+    await finals.round()
+    before = space.index.leaderboard_by_key["today"].final_until
+    for _ in range(2):
+        clock.now_ms += DAY_MS
+        await finals.round()
+        checked.compare(clock.now_ms - 2 * HOUR_MS)
+    assert space.index.leaderboard_by_key["today"].final_until == before
+    checked.compare(clock.now_ms)
+    await finals.round()
+    assert space.index.leaderboard_by_key["today"].final_until != before
