@@ -111,12 +111,16 @@ class Cluster:
             await self.until_up(member)
         await until(self.all_ready, "every web process is ready")
 
+    def check(self) -> None:
+        """Raise what the supervisor has died of: a fault of the harness."""
+        if self._supervisor is not None and self._supervisor.done():
+            self._supervisor.result()
+
     async def stop(self) -> None:
         """End everything, whatever state it is in."""
         if self._supervisor is not None:
             self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+            await asyncio.gather(self._supervisor, return_exceptions=True)
         for member in self.members:
             if member.process is not None and member.process.poll() is None:
                 member.process.send_signal(signal.SIGCONT)

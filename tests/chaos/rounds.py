@@ -166,6 +166,7 @@ class Chaos:
                 totals.faults[step.kind] += 1
                 await _go_on(ledger, happened[-1], cluster)
                 load.check()
+                cluster.check()
                 for viewer in viewers:
                     viewer.check()
             await _stopped(load, cluster)
