@@ -95,3 +95,27 @@ async def test_users_are_taken_off_and_barred(
     assert places((await get(http, "sum"))["rankings"]) == [(1, "a", 1)]  # the score stays
     await flush(services)
     assert await services.pool.fetchval("SELECT count(*) FROM board_entries WHERE user_id = 'a'") == 3
+
+
+async def test_an_event_that_is_flushed_between_two_looks_is_found(
+    http: httpx.AsyncClient,
+    services: Services,
+    clock: SettableClock,
+    boards: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Just before Redis is asked whether anything is not flushed yet, all of it is: Postgres has the event."""
+    assert boards
+    event = await post(http, clock, "a", 5)
+    call, looks = services.redis.call, 0
+
+    async def flushed_first(function: str, *args: Any) -> Any:
+        nonlocal looks
+        if function == "newest":
+            looks += 1
+            await flush(services)
+        return await call(function, *args)
+
+    monkeypatch.setattr(services.redis, "call", flushed_first)
+    undone = await http.delete(f"/admin/v1/events/{event}")
+    assert (undone.status_code, looks) == (200, 1), undone.text
