@@ -31,6 +31,7 @@ from server.engine.inputs import (
 from server.engine.records import EventRecord, LogRecord, PauseRecord, StreakRecord
 from server.engine.state import UserState
 from server.engine.turn import Turn
+from server.features.leaderboards import backfill
 from server.features.leaderboards import rules as leaderboards
 from server.features.metrics import rules as metrics
 from server.features.metrics.model import Metric
@@ -407,15 +408,20 @@ def _move_older(turn: Turn, command: MoveOlder) -> Applied:
 
 
 def _fill(turn: Turn, command: Fill) -> Applied:
+    """The runs that no event of the user can reach any more are let go of again at once: a state does not grow
+    with the years."""
     changes: leaderboards.Changes = {}
     filled = turn.old.filled
+    turn.recall(command.held)
     for number, standings in command.standings.items():
         board = turn.index.leaderboard_by_number.get(number)
-        if board is not None and number not in filled:
+        if board is None or number in filled:
+            continue
+        attributes = turn.profile.attributes
+        changes.update(backfill.placed(board, turn.boards, attributes, standings, turn.old.blocked))
+        if number in command.done:
             filled = (*filled, number)
-            attributes = turn.profile.attributes
-            changes.update(leaderboards.placed(board, turn.boards, attributes, standings, turn.old.blocked))
     turn.move(changes)
     newest = local_day(turn.old.newest_ms, turn.tz) - timedelta(days=1)
-    turn.dropped = leaderboards.outdated(changes, turn.index.leaderboard_by_number, newest)
+    turn.dropped = leaderboards.outdated({**command.held, **changes}, turn.index.leaderboard_by_number, newest)
     return _end(turn, filled=filled)

@@ -112,16 +112,21 @@ class MoveOlder(msgspec.Struct, frozen=True):
 
 
 class Fill(msgspec.Struct, frozen=True):
-    """Count what a user did before leaderboards were there: by their numbers the standings that all of the user's
-    stored events give in the runs, by the name of the board of all (rules.filled).
+    """A piece of a backfill: count what a user did before leaderboards were there. By their numbers the standings
+    that all of the user's stored events give in some of the runs, by the name of the board of all
+    (leaderboards/backfill.py).
 
-    As of the state with the token ``read_at``: the state must still have it. A user is filled in once for each.
+    As of the state with the token ``read_at``: the state must still have it. ``held`` are the user's standings, by
+    board, in those runs of which the state has let go. The leaderboards ``done`` are complete with this piece; a
+    user is filled in once for each.
     """
 
     user: str
     standings: dict[int, dict[str, Standing]]
     received_ms: int
     read_at: str
+    held: dict[str, Standing] = {}
+    done: tuple[int, ...] = ()
 
 
 class ChangeStreak(msgspec.Struct, frozen=True, gc=False):

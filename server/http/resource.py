@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -123,11 +123,11 @@ class Context:
 class Resource(Generic[T, C, U, R]):
     """A kind of catalog item under ``path``.
 
-    ``create`` and ``update`` give the item that a request asks for, or raise a ``RequestError``, which becomes
-    an issue; so does what ``check_archive`` raises. ``row`` is the item of a catalog as answered, on a day.
+    ``create`` and ``update`` give the item that a request asks for, or raise a ``RequestError``, which becomes an
+    issue; so does what ``check_archive`` raises. ``row`` is the item of a catalog as answered, on a day.
     ``archived`` takes along what belongs to an item, ``created_row`` is the row of a new one where it is other;
-    ``parent`` is the item whose parts these are. ``later`` are fields of the contract that are not supported
-    yet, with the values that ask for nothing.
+    ``enrich`` adds to rows of items what no catalog knows. ``parent`` is the item whose parts these are. ``later``
+    are fields of the contract that are not supported yet, with the values that ask for nothing.
     """
 
     kind: Kind[T]
@@ -141,6 +141,7 @@ class Resource(Generic[T, C, U, R]):
     check_archive: Callable[[Catalog, T], None] | None = None
     archived: Callable[[Context, T], None] | None = None
     created_row: Callable[[T, Catalog, date], Any] | None = None
+    enrich: Callable[[Request, Sequence[T], Sequence[R]], Awaitable[list[R]]] | None = None
     parent: Parent | None = None
     later: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -220,12 +221,17 @@ class Resource(Generic[T, C, U, R]):
         skip = params.integer(request, "skip", 0, 0, 2**31)
         catalog, today = await read_catalog(request)
         items = self._of_parent(catalog, self._parent(request, catalog))
-        return answer([self.row(item, catalog, today) for item in items[skip : skip + limit]])
+        return answer(await self._rows(request, items[skip : skip + limit], catalog, today))
 
     async def _get(self, request: Request) -> Response:
         catalog, today = await read_catalog(request)
         item = self._find(catalog, request.path_params["id"], self._parent(request, catalog))
-        return answer(self.row(item, catalog, today))
+        [row] = await self._rows(request, [item], catalog, today)
+        return answer(row)
+
+    async def _rows(self, request: Request, items: Sequence[T], catalog: Catalog, today: date) -> list[R]:
+        rows = [self.row(item, catalog, today) for item in items]
+        return await self.enrich(request, items, rows) if self.enrich is not None and items else rows
 
     async def post(self, request: Request) -> Response:
         """``POST``: create a batch."""
@@ -238,8 +244,11 @@ class Resource(Generic[T, C, U, R]):
                     item = self.create(context, self._convert(fields, self.create_type))
                     context.editor.insert(self.kind, item)
                     created.append(item)
-        row = self.created_row or self.row
-        rows = [row(item, context.catalog, context.today) for item in created]
+        rows: list[Any]
+        if self.created_row is None:
+            rows = await self._rows(request, created, context.catalog, context.today)
+        else:
+            rows = [self.created_row(item, context.catalog, context.today) for item in created]
         return answer(Created(rows, issues.found), 201 if created else 200)
 
     async def patch(self, request: Request) -> Response:
@@ -256,7 +265,7 @@ class Resource(Generic[T, C, U, R]):
                     after = self.update(context, before, change)
                     context.editor.update(self.kind, before, after)
                     updated.append(after)
-        rows = [self.row(item, context.catalog, context.today) for item in updated]
+        rows = await self._rows(request, updated, context.catalog, context.today)
         return answer(Updated(rows, issues.found))
 
     async def delete(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ import msgspec
 
 from server.engine.apply import Applied
 from server.engine.catalog import CatalogIndex
-from server.engine.inputs import Correction, Erase, Event, Input, MoveOlder
+from server.engine.inputs import Correction, Erase, Event, Fill, Input, MoveOlder
 from server.engine.records import encode_record
 from server.engine.state import UserState, encode_state
 from server.features.leaderboards.labels import label
@@ -46,7 +46,7 @@ def encode_input(
     user = input_.user
     state = applied.state
     old_boards = before.boards if before is not None else {}
-    if isinstance(input_, Correction | MoveOlder):
+    if isinstance(input_, Correction | Fill | MoveOlder):
         old_boards = {**input_.held, **old_boards}
     moves = []
     for board, new in applied.changes.items():

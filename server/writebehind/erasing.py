@@ -22,6 +22,7 @@ _OF_USER = {
     "user_points": "system IN (SELECT number FROM catalog_items WHERE space_id = $1 AND kind = 'points system')",
     "user_facts": "",
     "rejected_entries": "",
+    "backfill_set_aside": "",
 }
 """Tables with a column ``user_id``, and what brings an index into play where the user's id alone does not."""
 

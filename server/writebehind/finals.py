@@ -8,6 +8,7 @@ those of an older one, so nothing can come in behind (design decision 15). Once 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, timedelta
 
 import msgspec
@@ -21,6 +22,7 @@ from server.core.periods import MS_PER_DAY, local_day
 from server.features.leaderboards.model import Leaderboard, TieRule
 from server.features.leaderboards.ranking import board_name, groups_board
 from server.features.leaderboards.runs import LAST_ZONE_MS, Run, is_final, named_run, run_on
+from server.features.leaderboards.store import read_backfills
 from server.spaces.catalog_store import editing
 from server.spaces.directory import Directory
 from server.spaces.kinds import LEADERBOARD
@@ -72,9 +74,9 @@ class Finals:
     async def _close_runs(self) -> None:
         """Have the catalog say which runs are final."""
         now_ms = self._clock()
-        due = [
-            board.number for board in self._space.index.catalog.leaderboards if await self._is_due(board, now_ms)
-        ]
+        due = await self._counted(
+            [board for board in self._space.index.catalog.leaderboards if await self._is_due(board, now_ms)]
+        )
         if not due:
             return
         actor = Principal(self._space, "worker", "worker", frozenset())
@@ -93,6 +95,16 @@ class Finals:
         except Exception as error:  # noqa: BLE001 # the quarantine logs it
             await self._quarantine.failed("leaderboard", board.key, error, version)
             return False
+
+    async def _counted(self, boards: Sequence[Leaderboard]) -> set[int]:
+        """The leaderboards, by their numbers, on which stored history is counted: before that their past runs
+        would be final with a part of their users. One that was made as finished has never counted any."""
+        if not boards:
+            return set()
+        async with acquired(self._pool) as connection:
+            found = await read_backfills(connection, self._space.id, boards)
+        counting = {number for number, one in found.items() if one.state not in ("done", "incomplete")}
+        return {board.number for board in boards} - counting
 
     async def _write_down(self) -> int:
         """Write the standings of runs that are final and have none yet."""
@@ -218,7 +230,7 @@ class Finals:
 
 def _newly_final(board: Leaderboard, now_ms: int) -> date | None:
     """The last day of the newest run that is over in every zone, if the leaderboard doesn't know it yet."""
-    if board.status == "inactive" or now_ms < board.created_ms + MS_PER_DAY:
+    if board.status == "inactive" or now_ms < board.grace_ends_ms:
         return None
     over = local_day(now_ms - LAST_ZONE_MS, UTC) - timedelta(days=1)
     if board.end is not None:

@@ -48,7 +48,7 @@ LISTEN_S = 1.0
 """Longest wait for one announcement, below the client's own limit; and the pause after a failure."""
 JOBS_S = 3_600.0
 """Pause between two rounds of eviction and of partitions."""
-FILLING_S = 1.0
+FILLING_S = 0.5
 """Pause between two looks for leaderboards that are new."""
 FINALS_S = 5.0
 """Pause between two looks for runs that have ended."""

@@ -18,6 +18,7 @@ import pytest
 from server.services import Services
 from server.writebehind.finals import Finals
 from server.writebehind.rebuild import rebuild
+from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, score
 
@@ -189,6 +190,7 @@ async def test_everything_agrees(
     await check_reads(oracle, keys, http)
 
     # Over: Postgres alone ranks now, by itself.
+    await backfill(services)
     clock.now_ms += 2 * DAY_MS
     finals = Finals(services.pool, services.redis, services.directory, services.directory.production, clock)
     await finals.round()

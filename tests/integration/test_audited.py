@@ -10,6 +10,7 @@ import pytest
 from server.app import ENDPOINTS
 from server.services import Services
 from server.writebehind.rebuild import rebuild
+from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 
@@ -122,7 +123,7 @@ async def test_every_change_is_written_down(
     for method, path, sent in todo:
         if sent == {"ids": "the pause"}:
             sent = {"ids": made["created"][0]["id"]}
-        await flush(services)  # events and pauses are changed as Postgres has them
+        await backfill(services)  # events and pauses are changed as Postgres has them
         before = await rows_of(services)
         query = sent if method == "DELETE" else None
         answer = await http.request(method, path, params=query, json=None if method == "DELETE" else sent)

@@ -18,6 +18,7 @@ from server.spaces.kinds import BOOST
 from server.writebehind.eviction import evict
 from server.writebehind.finals import Finals
 from server.writebehind.rebuild import rebuild
+from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 
@@ -187,6 +188,7 @@ async def test_nothing_stays_in_runs_that_are_final(
     boards = {row["key"]: row["id"] for row in (await http.get("/admin/v1/leaderboards")).json()}
     for user, value in ((USER, 9), ("bob", 1)):
         await post(http, user, value)
+    await backfill(services)
     for key in ("daily", "cities"):
         ended = await http.post(f"/admin/v1/leaderboards/{boards[key]}/runs/end")
         assert ended.status_code == 200, ended.text

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from server.services import Services
-from server.writebehind.filling import Filling
+from server.writebehind.filling import Round
 from server.writebehind.finals import Finals
+from tests.backfills import backfill, filling_of
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, places, score
 
@@ -37,12 +38,6 @@ async def metric(http: httpx.AsyncClient, services: Services) -> str:
 
 
 @pytest.fixture
-def filling(services: Services) -> Filling:
-    space = services.directory.production
-    return Filling(services.pool, services.redis, services.intake(space), services.clock)
-
-
-@pytest.fixture
 async def city(http: httpx.AsyncClient, metric: str) -> str:
     return str((await http.get("/admin/v1/attributes")).json()[0]["id"])
 
@@ -59,16 +54,17 @@ async def run(http: httpx.AsyncClient, day: str) -> list[tuple[Any, ...]]:
 
 
 async def test_past_runs_fill(
-    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, filling: Filling
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str
 ) -> None:
     await board(http, metric)
-    assert await filling.round() == 0  # Postgres does not have all of the past yet
+    filling = filling_of(services)
+    assert await filling.round() == Round()  # Postgres does not have all of the past yet
     await flush(services)
-    assert await filling.round() == 2
+    assert await filling.round() == Round(users=2, counted=2)
     assert await run(http, "2025-01-31") == [(1, "a", 8)]
     assert await run(http, "2025-02-01") == [(1, "b", 4), (2, "a", 1)]
     assert await run(http, "2026-11-30") == [(1, "b", 2)]
-    assert await filling.round() == 0
+    assert await filling.round() == Round()
 
     # What comes later counts on top, in a run that the state still holds and in one that it let go of.
     assert (await score(http, clock, "b", 5))["month"]["rank"] == 1
@@ -92,53 +88,49 @@ async def test_past_runs_fill(
 
 
 async def test_what_was_counted_meanwhile_counts_once(
-    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, filling: Filling
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str
 ) -> None:
     await board(http, metric, start="2024-12-01", runUnit=None, runInterval=None)
     await score(http, clock, "b", 10)
     await score(http, clock, "new", 1)
-    await flush(services)
-    assert await filling.round() == 3
+    assert await backfill(services) == 2
     assert await run(http, "2026-11-23") == [(1, "b", 16), (2, "a", 9), (3, "new", 1)]
     # Another worker, or this one after a crash before it was written down.
     await services.pool.execute("DELETE FROM board_fills")
-    again = Filling(services.pool, services.redis, services.intake(services.directory.production), clock)
-    await flush(services)
-    assert await again.round() == 0
+    assert await backfill(services) == 0
     assert await run(http, "2026-11-23") == [(1, "b", 16), (2, "a", 9), (3, "new", 1)]
 
 
 async def test_who_was_taken_off_does_not_come_back(
-    http: httpx.AsyncClient, services: Services, metric: str, filling: Filling
+    http: httpx.AsyncClient, services: Services, metric: str
 ) -> None:
     id_ = await board(http, metric, start="2024-12-01", runUnit=None, runInterval=None)
     await http.delete(f"/admin/v1/leaderboards/{id_}/users", params={"ids": "b"})
-    await flush(services)
-    assert await filling.round() == 1
+    assert await backfill(services) == 1
     assert await run(http, "2026-11-23") == [(1, "a", 9)]
 
 
-async def test_a_user_whose_event_is_on_its_way_is_read_again(
-    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, filling: Filling
+async def test_a_user_who_posts_all_the_time_is_filled_from_the_log(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str
 ) -> None:
     await board(http, metric, start="2024-12-01", runUnit=None, runInterval=None)
     await flush(services)
-    found = [services.directory.production.index.leaderboard_by_key["month"]]
-    await score(http, clock, "b", 10)  # after the catalog, before the flush
-    assert await filling._fill_users(found, ["a", "b"]) == (1, ["b"])
+    filling = filling_of(services)
+    assert await filling._watermark.reached()
+    await score(http, clock, "b", 10)  # after the catalog, and not flushed yet: Postgres is always behind
+    assert (await filling.round()).counted == 2
+    assert await run(http, "2026-11-23") == [(1, "b", 16), (2, "a", 9)]
     await flush(services)
-    assert await filling._fill_users(found, ["b"]) == (1, [])
     assert await run(http, "2026-11-23") == [(1, "b", 16), (2, "a", 9)]
 
 
 async def test_groups_windows_and_audiences(
-    http: httpx.AsyncClient, services: Services, metric: str, city: str, filling: Filling
+    http: httpx.AsyncClient, services: Services, metric: str, city: str
 ) -> None:
     await board(http, metric, key="groups", groupBy=city)
     await board(http, metric, key="best", operator="best", endTime="12:30")  # 13:00 in Oslo, 01:00 in Auckland
     await board(http, metric, key="oslo", userAttributes=[{"attributeId": city, "attributeValue": "Oslo"}])
-    await flush(services)
-    await filling.round()
+    await backfill(services)
     february: Any = await get(http, "groups/groups", run="2025-02-01")
     assert places(february["rankings"]) == [(1, "Oslo", 4), (2, "Auckland", 1)]
     assert places((await get(http, "oslo", run="2025-02-01"))["rankings"]) == [(1, "b", 4)]
@@ -152,19 +144,18 @@ async def test_groups_windows_and_audiences(
 
 
 async def test_a_board_that_is_not_active_yet_fills_when_it_is(
-    http: httpx.AsyncClient, services: Services, metric: str, filling: Filling
+    http: httpx.AsyncClient, services: Services, metric: str
 ) -> None:
     id_ = await board(http, metric, status="inactive")
-    await flush(services)
-    assert await filling.round() == 0
+    assert await backfill(services) == 0
     changed = await http.patch("/admin/v1/leaderboards", json=[{"id": id_, "status": "active"}])
     assert changed.status_code == 200, changed.text
-    assert await filling.round() == 2
+    assert await backfill(services) == 2
     assert await run(http, "2025-01-31") == [(1, "a", 8)]
 
 
 async def test_points_and_streaks_fill_too(
-    http: httpx.AsyncClient, services: Services, clock: SettableClock, filling: Filling
+    http: httpx.AsyncClient, services: Services, clock: SettableClock
 ) -> None:
     [words] = await make(http, "metrics", {"name": "Words", "key": "words"})
     wanted = {"metrics": [{"key": "words", "threshold": 1}]}
@@ -188,8 +179,7 @@ async def test_points_and_streaks_fill_too(
         {**common, "rankBy": "streak", "name": "Now", "key": "now"},
         {**common, **weekly, "rankBy": "streak", "name": "Weekly", "key": "streak-weekly"},
     )
-    await flush(services)
-    assert await filling.round() == 2
+    assert await backfill(services) == 2
     assert places((await get(http, "xp"))["rankings"]) == [(1, "a", 30), (2, "b", 20)]
     assert places((await get(http, "xp-weekly", run="2026-11-16"))["rankings"]) == [(1, "a", 20), (2, "b", 10)]
     assert places((await get(http, "xp-weekly"))["rankings"]) == [(1, "a", 10), (2, "b", 10)]

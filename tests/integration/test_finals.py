@@ -12,6 +12,7 @@ from server.core.periods import iso
 from server.services import Services
 from server.writebehind.finals import Finals
 from server.writebehind.rebuild import rebuild
+from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, places, score
 
@@ -20,7 +21,7 @@ MONDAY = "2026-11-23"
 
 
 @pytest.fixture
-async def daily(http: httpx.AsyncClient, clock: SettableClock) -> str:
+async def daily(http: httpx.AsyncClient, services: Services, clock: SettableClock) -> str:
     """A daily leaderboard of cities, three days old, on Monday at noon."""
     clock.now_ms -= 3 * DAY_MS
     [metric] = await make(http, "metrics", {"name": "Words", "key": "words"})
@@ -39,6 +40,7 @@ async def daily(http: httpx.AsyncClient, clock: SettableClock) -> str:
         "status": "active",
     }
     [row] = await make(http, "leaderboards", board)
+    await backfill(services)
     clock.now_ms += 3 * DAY_MS
     return str(row["id"])
 

@@ -13,6 +13,7 @@ from server.features.leaderboards.ranking import GROUP_MAX, group_name
 from server.services import Services
 from server.writebehind.finals import Finals
 from server.writebehind.rebuild import is_outdated, rebuild
+from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make
 
@@ -86,6 +87,8 @@ async def test_groups_of_equal_value_stand_in_order_of_their_names(
     space = services.directory.production
     await rebuild(services.pool, services.redis, space, clock, force=True)
     await check()
+    await services.directory.refresh()
+    await backfill(services)
     clock.now_ms += 3 * DAY_MS
     await Finals(services.pool, services.redis, services.directory, space, clock).round()
     assert await services.pool.fetchval("SELECT count(*) FROM group_standings") == len(NAMES)

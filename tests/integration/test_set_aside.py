@@ -31,6 +31,7 @@ from server.writebehind.space_jobs import SpaceJob
 from server.writebehind.sweeps import Sweeps
 from server.writebehind.ticks import Ticks
 from server.writebehind.worker_loops import run_worker
+from tests.backfills import backfill
 from tests.conftest import EPOCH, SettableClock, seed_redis
 from tests.integration.test_boards import DAY_MS, flush, get, make, places
 from tests.waiting import until
@@ -224,6 +225,7 @@ async def ended(http: httpx.AsyncClient, services: Services, clock: SettableCloc
     await post(http, *USERS)
     clock.advance(DAY_MS)
     await post(http, *USERS)
+    await backfill(services)
     clock.advance(4 * DAY_MS)
     return keys
 

@@ -17,6 +17,7 @@ from server.writebehind.rebuild import rebuild
 from server.writebehind.rewards import Rewards
 from server.writebehind.sweeps import Sweeps
 from server.writebehind.ticks import Ticks
+from tests.backfills import backfill
 from tests.conftest import EPOCH, SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, places
 from tests.integration.test_points import read, write
@@ -257,11 +258,10 @@ async def test_a_final_run_is_rewarded_once(
     for user, value in (("a", 9), ("b", 7), ("c", 7), ("d", 1)):
         await write(http, value, user)
     space = services.directory.production
+    await backfill(services)
     clock.now_ms += 2 * DAY_MS
     finals = Finals(services.pool, services.redis, services.directory, space, services.clock)
     rewards = Rewards(services.pool, services.redis, services.intake(space), services.clock)
-    await finals.round()
-    await flush(services)
     assert await finals.round() == 1
     assert await rewards.round() == 3
     assert await rewards.round() == 0

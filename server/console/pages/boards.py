@@ -28,6 +28,7 @@ from server.console.pages.page import Page
 from server.console.render import page
 from server.core.errors import Unavailable
 from server.features.leaderboards import lists, store
+from server.features.leaderboards.bodies import BackfillProgress
 from server.features.leaderboards.lookup import Found, Reader, board_of, find, run_info
 from server.features.leaderboards.model import Leaderboard
 from server.features.leaderboards.ranking import board_name
@@ -61,6 +62,7 @@ async def get_boards(request: Request) -> Response:
     except Unavailable as error:  # the list is of use without them
         problem = f"{error}: how many take part can't be told now."
     finals = await _final_counts(request, shown)
+    backfills = await _backfills(request, shown)
     return page(
         request,
         "boards.html",
@@ -72,6 +74,7 @@ async def get_boards(request: Request) -> Response:
                 "participants": counts.get(board.number),
                 "run": run_on(board, today),
                 "finals": finals.get(board.number, 0),
+                "backfill": backfills.get(board.number, ""),
             }
             for board in shown
         ],
@@ -145,6 +148,28 @@ async def _final_counts(request: Request, boards: list[Leaderboard]) -> dict[int
     return dict(map(tuple, rows))
 
 
+async def _backfills(request: Request, boards: list[Leaderboard]) -> dict[int, str]:
+    """In words how far stored history has been counted, by the leaderboard's number, where it isn't all."""
+    async with acquired(services(request).pool) as connection:
+        found = await store.read_backfills(connection, request.state.space.id, boards)
+    return {number: words for number, one in found.items() if (words := _backfill_words(one))}
+
+
+def _backfill_words(one: BackfillProgress) -> str:
+    users = "user" if one.set_aside == 1 else "users"
+    match one.state:
+        case "pending":
+            return "filling, 0 %"
+        case "filling":
+            return f"filling, {one.percent} %"
+        case "retrying":
+            return f"filling, {one.set_aside:,} {users} left"
+        case "incomplete":
+            return f"filled but for {one.set_aside:,} {users}"
+        case "done":
+            return ""
+
+
 async def get_board(request: Request) -> Response:
     """``/console/leaderboards/{key}``; ``?run=`` is any day of a run, ``?group=`` a group's name."""
     board, space, today = board_of_path(request), request.state.space, today_at_home(request)
@@ -168,6 +193,7 @@ async def get_board(request: Request) -> Response:
         board=board,
         source=space.index.source_of(board),
         phase=status_on(board, today),
+        backfill=(await _backfills(request, [board])).get(board.number, ""),
         run=run,
         today=today,
         seen=seen,

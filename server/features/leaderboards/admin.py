@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, time
 from typing import Any
 
@@ -11,9 +11,11 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.backends.postgres.pool import acquired
 from server.core import ids
 from server.core.errors import NotFound, Unprocessable
 from server.engine.catalog import Catalog
+from server.features.leaderboards import store
 from server.features.leaderboards.bodies import (
     CreateLeaderboard,
     LeaderboardRow,
@@ -25,9 +27,11 @@ from server.features.leaderboards.model import Leaderboard, LeaderboardStatus, R
 from server.features.leaderboards.rules import ShownStatus, status_on
 from server.features.leaderboards.runs import is_final, run_name, run_on
 from server.http.answers import answer
+from server.http.auth import principal
 from server.http.endpoints import Endpoint
 from server.http.filters import attribute_key, named, shown
 from server.http.resource import Context, Resource, check_name, check_uuid, editing_catalog, given
+from server.http.services import services
 from server.http.times import check_days
 from server.spaces.kinds import ACHIEVEMENT, ATTRIBUTE, LEADERBOARD, METRIC, POINTS
 
@@ -72,7 +76,7 @@ def _create(context: Context, item: CreateLeaderboard) -> Leaderboard:
             "created_ms": context.now_ms,
         }
     )
-    return _checked(context, _with_status(board, status, context.today), fields)
+    return _checked(context, _with_status(context, board, status), fields)
 
 
 def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) -> Leaderboard:
@@ -94,7 +98,7 @@ def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) ->
         _check_fixed(before, after, ("end",), "until the leaderboard is finished")
     _check_end(before, after, context.today)
     if status is not None:
-        after = _with_status(after, status, context.today)
+        after = _with_status(context, after, status)
     return _checked(context, after, fields)
 
 
@@ -161,9 +165,10 @@ def _wire_name(field: str) -> str:
     return next(f.encode_name for f in msgspec.structs.fields(Leaderboard) if f.name == field)
 
 
-def _with_status(board: Leaderboard, wanted: ShownStatus, today: date) -> Leaderboard:
+def _with_status(context: Context, board: Leaderboard, wanted: ShownStatus) -> Leaderboard:
     """The leaderboard brought to a status; 422 if it can't come to it from its own."""
     status: LeaderboardStatus
+    today, activated_ms = context.today, board.activated_ms
     if wanted == "inactive":
         if board.status != "inactive":
             raise Unprocessable("status cannot go back to inactive")
@@ -178,7 +183,9 @@ def _with_status(board: Leaderboard, wanted: ShownStatus, today: date) -> Leader
         if wanted == "scheduled" and board.start <= today:
             raise Unprocessable("status can be scheduled only with a start in the future")
         status = "active"
-    return msgspec.structs.replace(board, status=status)
+        if board.status == "inactive":
+            activated_ms = context.now_ms
+    return msgspec.structs.replace(board, status=status, activated_ms=activated_ms)
 
 
 def _checked(context: Context, board: Leaderboard, named: Collection[str]) -> Leaderboard:
@@ -294,6 +301,21 @@ def _or_absent(value: Any) -> Any:
     return UNSET if value is None else value
 
 
+def _shown(context: Context, board: Leaderboard) -> LeaderboardRow:
+    return _row(board, context.catalog, context.today)
+
+
+async def _with_backfills(
+    request: Request, boards: Sequence[Leaderboard], rows: Sequence[LeaderboardRow]
+) -> list[LeaderboardRow]:
+    async with acquired(services(request).pool) as connection:
+        found = await store.read_backfills(connection, principal(request).space.id, boards)
+    return [
+        msgspec.structs.replace(row, backfill=found.get(board.number))
+        for board, row in zip(boards, rows, strict=True)
+    ]
+
+
 async def end_run(request: Request) -> Response:
     """``POST /admin/v1/leaderboards/{id}/runs/end``."""
     id_ = check_uuid("id", request.path_params["id"])
@@ -301,9 +323,17 @@ async def end_run(request: Request) -> Response:
         board = context.editor.get(LEADERBOARD, id_)
         if board is None:
             raise NotFound("Leaderboard not found by ID")
+        [backfill] = [row.backfill for row in await _with_backfills(request, [board], [_shown(context, board)])]
+        if backfill is not None and backfill.state in ("pending", "filling", "retrying"):
+            # All runs before it would be final, too, with a part of their users.
+            raise Unprocessable(
+                f"stored history is still being counted on the leaderboard ({backfill.percent} %): "
+                "end the run when that is done"
+            )
         after = _ended(board, context.today, context.now_ms)
         context.editor.update(LEADERBOARD, board, after)
-    return answer(_row(after, context.catalog, context.today))
+    [row] = await _with_backfills(request, [after], [_shown(context, after)])
+    return answer(row)
 
 
 def _ended(board: Leaderboard, today: date, now_ms: int) -> Leaderboard:
@@ -329,6 +359,7 @@ RESOURCE = Resource(
     update=_update,
     row=_row,
     later=_LATER,
+    enrich=_with_backfills,
 )
 
 ENDPOINTS = RESOURCE.endpoints()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -135,6 +135,23 @@ class UpdateLeaderboard(Update, frozen=True, rename="camel"):
     public: bool | UnsetType = UNSET
 
 
+BackfillState = Literal["pending", "filling", "retrying", "incomplete", "done"]
+
+
+class BackfillProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How far stored history has been counted on a leaderboard: ``done`` of ``total`` users have been looked at.
+
+    ``setAside`` of them could not be counted yet and are tried again: ``retrying`` once all others are done,
+    ``incomplete`` where runs no longer wait for them.
+    """
+
+    state: BackfillState
+    done: int = 0
+    total: int = 0
+    percent: int = 0
+    set_aside: int = 0
+
+
 class LeaderboardRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A leaderboard; what is not set is absent, and so are the fields about groups without ``groupBy``."""
 
@@ -166,3 +183,5 @@ class LeaderboardRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     keep_on_leave: bool | UnsetType = UNSET
     rewards: list[RewardItem]
     public: bool
+    backfill: BackfillProgress | None = None
+    """None where stored history is not counted: before the first activation."""

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from server.core.filters import AttributeFilter
+from server.core.periods import MS_PER_DAY
 
 RunUnit = Literal["day", "month", "year"]
 LeaderboardStatus = Literal["inactive", "active", "finished"]
@@ -51,9 +52,10 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
     ``status`` is what an admin chose; ``scheduled`` and a finish by ``end`` follow from the dates
     (rules.status_on). ``number`` is small, unique in the space and never reused. Attributes are named by key.
 
-    Runs that end on or before ``final_until`` are final. ``created_ms`` is the instant of creation: for a day
-    from then on past runs still take events (contract.md, section 16: event time). ``ended_ms`` has, by the names
-    of runs that were ended by hand, when they were.
+    Runs that end on or before ``final_until`` are final. ``activated_ms`` is the instant at which it first became
+    active, 0 before that and for one that an earlier release activated: for a day from then on past runs still
+    take events (``grace_ends_ms``). ``ended_ms`` has, by the names of runs that were ended by hand, when they
+    were.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
     status: LeaderboardStatus = "inactive"
     public: bool = False
     created_ms: int = 0
+    activated_ms: int = 0
     final_until: date | None = None
     start_time: str | None = None
     end_time: str | None = None
@@ -95,6 +98,13 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
         grouping = () if self.group_by is None else (self.group_by,)
         audience = (wanted.key for wanted in self.user_attributes)
         return frozenset((*audience, *self.breakdown_attributes, *self.display_attributes, *grouping))
+
+    @property
+    def grace_ends_ms(self) -> int:
+        """The instant until which its past runs take events with a timestamp, whatever their age: a draft may be
+        much older than the activation from which it counts. Leaderboards of an earlier release, which did not
+        note when they were activated, count from their creation."""
+        return (self.activated_ms or self.created_ms) + MS_PER_DAY
 
     @property
     def source_id(self) -> str:

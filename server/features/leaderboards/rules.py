@@ -25,9 +25,6 @@ LATE_DAYS = 7
 KEPT_DAYS = LATE_DAYS + 2
 """A state keeps a run's standing this long after the run: the late days, and a move across the date line."""
 
-FILLED_MAX = 3_000
-"""Runs that earlier events of one user are counted in: eight years of days, and what one call of Redis takes."""
-
 ShownStatus = Literal["inactive", "scheduled", "active", "finished"]
 Changes = dict[str, Standing | None]
 """Standings by board; None where the user left the board."""
@@ -132,13 +129,13 @@ def score_changes(
             continue
         for place in places:
             old = standings.get(place)
-            new = _scored(leaderboard, old, at_ms, units)
+            new = standing_after(leaderboard, old, at_ms, units)
             if new is not old:
                 changed[place] = new
     return changed
 
 
-def _scored(board: Leaderboard, old: Standing | None, at_ms: int, units: int) -> Standing | None:
+def standing_after(board: Leaderboard, old: Standing | None, at_ms: int, units: int) -> Standing | None:
     """The standing after a score. Its time is the later of the event's and its own, and changes only when the
     value does."""
     scoring = board.scoring
@@ -277,48 +274,8 @@ def rescored(board: Leaderboard, scores: Iterable[tuple[int, int]]) -> Standing 
     """The standing that a run's scores ``(at_ms, units)``, in order of time, give; None without any."""
     standing: Standing | None = None
     for at_ms, units in scores:
-        standing = _scored(board, standing, at_ms, units)
+        standing = standing_after(board, standing, at_ms, units)
     return standing
-
-
-def filled(board: Leaderboard, scores: Iterable[tuple[datetime, int, date, int, bool]]) -> dict[str, Standing]:
-    """The standings in the runs that are not final, by the name of the board of all, that a user's events give:
-    ``scores`` are local time, instant (ms), local day, units and whether it was late, in order of time. At most
-    the newest ``FILLED_MAX``."""
-    found: dict[str, Standing] = {}
-    opened: dict[date, tuple[OpenBoard, ...]] = {}
-    for moment, at_ms, day, units, late in scores:
-        boards = opened.get(day)
-        if boards is None:
-            boards = opened[day] = open_boards((board,), day)
-        for _, name, _, window in boards:
-            if (late and board.run_unit is not None) or (window is not None and not window.holds(moment.time())):
-                continue
-            new = _scored(board, found.get(name), at_ms, units)
-            if new is not None:
-                found[name] = new
-    return {name: found[name] for name in sorted(found)[-FILLED_MAX:]}
-
-
-def placed(
-    board: Leaderboard,
-    standings: Mapping[str, Standing],
-    attributes: Mapping[str, str],
-    scored: Mapping[str, Standing],
-    blocked: Collection[str],
-) -> Changes:
-    """What changes where the scores of a leaderboard's runs, by the name of the board of all, are put in place of
-    the user's standings there: on that board, or on that of the user's group."""
-    if not takes_part(board, attributes):
-        return {}
-    changed: Changes = {}
-    for name, new in scored.items():
-        if is_blocked(blocked, name):
-            continue
-        for place in standing_places(board, name, attributes):
-            if standings.get(place) != new:
-                changed[place] = new
-    return changed
 
 
 def removal(standings: Mapping[str, Standing], leaderboard: int, run: str | None) -> Changes:

@@ -46,14 +46,14 @@ def is_final(board: Leaderboard, run: Run) -> bool:
 
 def final_at_ms(board: Leaderboard, run: Run) -> int | None:
     """When the run becomes final, None for one that does not end: when its last day is over in the last zone
-    (UTC-12), and not before the leaderboard is a day old, so that history can be imported; or when it was ended by
-    hand."""
+    (UTC-12), and not before the leaderboard has been active for a day, so that history can be imported; or when it
+    was ended by hand."""
     if (ended_ms := board.ended_ms.get(run_name(board, run))) is not None:
         return ended_ms
     if run.end is None or run.end.year >= date.max.year:
         return None
     over_ms = (run.end.toordinal() + 1 - _EPOCH_DAY) * MS_PER_DAY + LAST_ZONE_MS
-    return max(over_ms, board.created_ms + MS_PER_DAY)
+    return max(over_ms, board.grace_ends_ms)
 
 
 def run_state(board: Leaderboard, run: Run, today: date) -> RunState:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
 from server.backends.redis.client import AWAY, RedisClient, unavailable
 from server.core.errors import Unavailable
+from server.features.leaderboards.bodies import BackfillProgress, BackfillState
 from server.features.leaderboards.labels import Label, read_label
-from server.features.leaderboards.model import Order, TieRule
+from server.features.leaderboards.model import Leaderboard, Order, TieRule
 from server.features.leaderboards.ranking import (
     TIES,
     group_values,
@@ -283,6 +284,30 @@ async def read_group_days(
         GroupDay(day, rank, None if score is None else -score, members)
         for day, rank, score, members in reversed(rows)
     ]
+
+
+async def read_backfills(
+    connection: PoolConnection, space_id: int, boards: Sequence[Leaderboard]
+) -> dict[int, BackfillProgress]:
+    """How far the backfills of leaderboards have come, by their numbers; those are missing that have none."""
+    rows = await connection.fetch(
+        "SELECT leaderboard, done, total, passed, filled_at IS NOT NULL AS filled, (SELECT count(*)"
+        "  FROM backfill_set_aside a WHERE a.space_id = f.space_id AND a.leaderboard = f.leaderboard) AS aside"
+        " FROM board_fills f WHERE space_id = $1 AND leaderboard = ANY ($2::integer[])",
+        space_id,
+        [board.number for board in boards],
+    )
+    found = {board.number: BackfillProgress(state="pending") for board in boards if board.status == "active"}
+    for number, done, total, passed, filled, aside in rows:
+        state: BackfillState = "filling"
+        if passed:
+            state = ("incomplete" if filled else "retrying") if aside else "done"
+        # Users who came meanwhile are visited, too; who counts as one hundredth is not done.
+        percent = 100 if state == "done" else min(99, done * 100 // total) if total else 0
+        found[number] = BackfillProgress(
+            state=state, done=done, total=max(done, total), percent=percent, set_aside=aside
+        )
+    return found
 
 
 # Final standings: Postgres alone has them.

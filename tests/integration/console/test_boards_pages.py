@@ -15,6 +15,7 @@ import pytest
 
 from server.services import Services
 from server.writebehind.finals import Finals
+from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import (
     DAY_MS,
@@ -54,6 +55,7 @@ async def days_later(console: httpx.AsyncClient, clock: SettableClock, admin_key
 
 
 async def end(http: httpx.AsyncClient, services: Services, row: dict[str, Any]) -> None:
+    await backfill(services)
     answer = await http.post(f"/admin/v1/leaderboards/{row['id']}/runs/end")
     assert answer.status_code == 200, answer.text
     await flush(services)
@@ -224,7 +226,7 @@ async def test_many_boards_can_be_searched(
     few = await see(console, "")
     assert 'type="search"' not in few
     assert rows(few, "Leaderboards") == [
-        ["Best &lt;b&gt;week&lt;/b&gt; weekly", "active", "Words metric", "1", few_runs(few)],
+        ["Best &lt;b&gt;week&lt;/b&gt; weekly", "active filling, 0 %", "Words metric", "1", few_runs(few)],
         ["sleeping sleeping", "inactive", "Words metric", "–", "one run"],
     ]
     [made] = await make(http, "points", {"name": "Coins", "key": "coins"})

@@ -18,8 +18,8 @@ from server.engine.apply import apply
 from server.engine.catalog import Catalog, CatalogIndex
 from server.engine.inputs import ChangeUser, Event
 from server.engine.state import UserState
+from server.features.leaderboards.backfill import filled
 from server.features.leaderboards.model import AttributeFilter, Leaderboard
-from server.features.leaderboards.rules import filled
 from server.features.metrics.model import Metric
 from server.features.users.model import Attribute
 from server.features.users.rules import Upsert

@@ -1,0 +1,28 @@
+"""Backfills brought to their end."""
+
+from __future__ import annotations
+
+from server.services import Services
+from server.writebehind.filling import Filling
+from server.writebehind.flusher import Flusher
+
+
+def filling_of(services: Services) -> Filling:
+    """A worker's job on the production space, which knows nothing yet."""
+    space = services.directory.production
+    return Filling(services.pool, services.redis, services.intake(space), services.clock)
+
+
+async def backfill(services: Services, filling: Filling | None = None) -> int:
+    """Flush, and fill all leaderboards that are new; how many users had something to be counted."""
+    flusher = Flusher(services.pool, services.redis, services.directory.production, services.clock)
+    filling = filling or filling_of(services)
+    counted, more = 0, True
+    while more:
+        while (await flusher.flush()).more:
+            pass
+        done = await filling.round()
+        counted, more = counted + done.counted, done.more
+    while (await flusher.flush()).more:
+        pass
+    return counted
