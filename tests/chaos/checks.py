@@ -40,10 +40,12 @@ EXPLAINED = re.compile(
     r"|Unavailable|OOM command not allowed|could not (write|open|extend)|File too large|MISCONF"
 )
 """Last lines of tracebacks that a store which is away, full or killed explains."""
-ALARMS = frozenset({"rebuild_needed", "space_rebuilt", "flush_paused", "clock_wrong"})
+ALARMS = frozenset({"rebuild_needed", "space_rebuilt", "flush_paused", "clock_wrong", "redis_went_back"})
 """What must not be logged where nothing is wrong."""
 SAID = frozenset({"clock_wrong"})
 """Errors that say what the fault is."""
+SAID_OF_LOSS = frozenset({"redis_went_back"})
+"""The same where Redis lost its file, or what it held."""
 
 
 @dataclass(slots=True)
@@ -431,8 +433,9 @@ class Logs:
         self._cluster = cluster
         self._read = {member.name: cluster.log(member).stat().st_size for member in cluster.members}
 
-    def check(self, found: Found) -> None:
-        """Add what nobody has caused to the findings."""
+    def check(self, found: Found, *, keeps: bool) -> None:
+        """Add what nobody has caused to the findings. ``keeps`` says that Redis has kept its file."""
+        said = SAID if keeps else SAID | SAID_OF_LOSS
         strange: list[str] = []
         for member in self._cluster.members:
             log = self._cluster.log(member)
@@ -440,10 +443,10 @@ class Logs:
             new = data[self._read.get(member.name, 0) :]
             self._read[member.name] = len(data)
             for line in new.decode(errors="replace").splitlines():
-                self._line(member.name, line, found, strange)
+                self._line(member.name, line, said, found, strange)
         found.add("unexplained in the logs", strange)
 
-    def _line(self, name: str, line: str, found: Found, strange: list[str]) -> None:
+    def _line(self, name: str, line: str, said: frozenset[str], found: Found, strange: list[str]) -> None:
         try:
             entry = json.loads(line)
         except ValueError:
@@ -455,7 +458,7 @@ class Logs:
             found.alarms[entry["event"]] += 1
         if entry.get("level") not in ("error", "critical") and "exception" not in entry:
             return
-        if entry.get("event") in SAID:
+        if entry.get("event") in said:
             found.explained[str(entry["event"])] += 1
             return
         trace = str(entry.get("exception", "")).strip()

@@ -175,7 +175,7 @@ class Chaos:
             await load.cancel()
             for viewer in viewers:
                 await viewer.stop()
-        self._logs.check(found)
+        self._logs.check(found, keeps=keeps)
         if calm_s:
             found.add("alarms in the logs, and nothing was wrong", sorted(found.alarms.elements()))
             found.add("answers 503, and nothing was wrong", [503] * ledger.statuses[503])

@@ -16,6 +16,8 @@ from tests.chaos.rounds import Chaos, Totals, schedule
 pytestmark = pytest.mark.xdist_group("chaos")
 
 FAULTS = 15
+LOSING = 6
+"""Faults of a second round on the same Podium; a third of them take something from Redis."""
 
 
 @pytest.fixture
@@ -25,12 +27,15 @@ async def chaos(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await chaos.close()
 
 
-async def test_redis_keeps_its_file(chaos: Chaos) -> None:
-    totals = Totals()
-    await chaos.round(FAULTS, totals)
-    assert (totals.findings, totals.harness) == ([], [])
-    assert totals.faults.total() == FAULTS
-    assert totals.acknowledged > 0
+async def test_promises_hold(chaos: Chaos) -> None:
+    kept, lost = Totals(), Totals()
+    await chaos.round(FAULTS, kept)
+    assert (kept.findings, kept.harness) == ([], [])
+    assert kept.faults.total() == FAULTS
+    await chaos.round(LOSING, lost, keeps=False)
+    assert (lost.findings, lost.harness) == ([], [])
+    assert lost.faults.total() == LOSING
+    assert min(kept.acknowledged, lost.acknowledged) > 0
     await _finds_what_is_wrong(chaos)
 
 
