@@ -94,7 +94,7 @@ async def test_eviction_frees_a_full_redis(
     assert await evict(services.pool, services.redis, space, clock.now_ms + 1) == 1
     assert await limited.raw.hexists(space.keys.cold, "ann")
     # A new catalog is told, too: it writes over a few bytes.
-    assert await services.redis.call("catalog", space.keys.meta, space.index.version + 1)
+    assert await services.redis.call("catalog", space.keys.meta, space.epoch or "", space.index.version + 1)
 
 
 async def test_a_repeated_key_is_answered_without_postgres(
