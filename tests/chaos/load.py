@@ -89,6 +89,7 @@ class Ledger:
 
 
 SILENCE_S = 0.25
+"""A shorter time without an acknowledgement is none that a fault caused."""
 
 
 class Load:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.faults import KINDS
+from tests.chaos.load import SILENCE_S
 from tests.chaos.rounds import Totals
 
 KEPT, LOST, CALM = "Redis keeps its file", "Redis goes back in time, or loses its file", "No fault"
@@ -36,7 +37,7 @@ def report(sections: dict[str, Totals], command: str, about: str) -> str:
             continue
         lines += ["", f"{title}:", "", "| fault | times | longest silence (s) |", "|---|---|---|"]
         lines += [
-            f"| {kind} | {totals.faults[kind]:,} | {totals.silence_s.get(kind, 0):.1f} |"
+            f"| {kind} | {totals.faults[kind]:,} | {_silence(totals, kind)} |"
             for kind in KINDS
             if totals.faults[kind]
         ]
@@ -54,3 +55,8 @@ def report(sections: dict[str, Totals], command: str, about: str) -> str:
             said = ", ".join(f"{event} {count}" for event, count in totals.explained.most_common())
             lines += ["", f"Logged as errors, and explained by a fault ({title}): {said}."]
     return "\n".join(lines) + "\n"
+
+
+def _silence(totals: Totals, kind: str) -> str:
+    longest_s = totals.silence_s.get(kind, 0)
+    return f"{longest_s:.1f}" if longest_s else f"under {SILENCE_S}"
