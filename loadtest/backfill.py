@@ -1,0 +1,320 @@
+"""Leaderboards made over the history of many users: do they end right, how long does it take, what do others
+notice?
+
+``python -m loadtest.backfill --users 1000000 --days 90 --boards 3 --rate 500`` copies a history into Postgres, has
+a rebuild fill Redis, posts events of other users at a fixed rate, alone and then while daily leaderboards over the
+whole history are made, and compares every board of them with the events, summed up by plain SQL, and Redis with
+Postgres place by place. Prints a table, and JSON with ``--json``. Exit code 1 if a board is wrong, the time was
+up, or the others' p99 was more than ``REACH`` times what it was alone.
+
+The history: ``--heavy`` users were active on every day, each of the others on ``--active`` days on average, evenly
+spread: one event of 1 to 9 a day. So a million users, 3 leaderboards and 90 days are 9.2 million places with the
+defaults, about 1 GB of Redis; every user on every day would be 270 million, 30 GB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import httpx
+import msgspec
+from tqdm import tqdm
+
+from loadtest import generators, probes
+from loadtest.generators import Load, Result
+from loadtest.histogram import quantile
+from loadtest.rows import CONNECTIONS, WARM_UP_S, executor
+from loadtest.seed import CHUNK, USER_COLUMNS
+from loadtest.stack import Stack, open_stack
+from loadtest.verify import differences
+from server.backends.embedded import DataFolder
+from server.backends.embedded.temporary import temporary_folder
+from server.core.ids import new_uuid7
+from server.core.periods import MS_PER_DAY
+from server.demo.catalog import METRIC
+from server.engine.state import UserState, encode_state
+from server.features.metrics.model import Metric
+from server.features.users.model import Profile
+from server.spaces.catalog_store import editing
+from server.spaces.kinds import METRIC as METRIC_KIND
+from server.spaces.space import Principal
+from server.writebehind.batches import EVENT_COLUMNS
+from server.writebehind.rebuild import rebuild
+
+HISTORY = "history"
+"""The metric of the leaderboards; the others post to the demo's."""
+OTHERS = 2_000
+"""Users who post meanwhile."""
+SLICE_S = 20.0
+"""A p99 is taken of so long."""
+REACH = 2.0
+LOOK_S = 1.0
+
+
+class Made(NamedTuple):
+    """What was measured. ``during`` has p50 and p99 in seconds of each slice while leaderboards were filled."""
+
+    users: int
+    days: int
+    boards: int
+    events: int
+    places: int
+    copy_s: float
+    rebuild_s: float
+    took_s: float
+    alone: Result
+    during: list[Result]
+    redis_bytes: int
+    finished: bool
+    wrong: list[str]
+
+    @property
+    def p99_s(self) -> float:
+        """The median of the slices' p99: one slice may hold somebody else's checkpoint."""
+        return quantile([one.p99_s for one in self.during], 0.5)
+
+
+async def measure(options: dict[str, Any], folder: DataFolder) -> Made:
+    """Do it all."""
+    deadline_s = time.monotonic() + options["limit"] * 60
+    async with open_stack(folder, 1) as stack:
+        services, space = stack.services, stack.services.directory.production
+        today = datetime.fromtimestamp(services.clock() / 1000, UTC).date()
+        first = today - timedelta(days=options["days"])
+        metric = await _make_metric(stack)
+        began_s = time.perf_counter()
+        events = await _copy(stack, metric, first, options)
+        copied_s = time.perf_counter()
+        await rebuild(services.pool, services.redis, space, services.clock, force=True)
+        rebuilt_s = time.perf_counter()
+        await probes.settle_redis(services.redis.raw)
+        before = (await services.redis.raw.info("memory"))["used_memory"]
+        load = Load(stack.port, stack.key, METRIC, OTHERS, OTHERS, CONNECTIONS, SLICE_S, options["rate"])
+        async with stack.serving():
+            loop = asyncio.get_running_loop()
+            with executor() as processes:
+                await loop.run_in_executor(processes, generators.post, load._replace(seconds=WARM_UP_S))
+                alone = await loop.run_in_executor(processes, generators.post, load)
+                ids = await _make_boards(stack, metric, first, options["boards"])
+                filling_s = time.perf_counter()
+                filling = asyncio.create_task(_filled(stack, ids, deadline_s))
+                during: list[Result] = []
+                while not filling.done():
+                    during.append(await loop.run_in_executor(processes, generators.post, load))
+                ended_s = await filling
+            await probes.until_flushed(services, space)
+        after = (await services.redis.raw.info("memory"))["used_memory"]
+        await services.directory.refresh()
+        places, wrong = await _verify(stack, metric, options["boards"])
+        return Made(
+            users=options["users"],
+            days=options["days"],
+            boards=options["boards"],
+            events=events,
+            places=places,
+            copy_s=copied_s - began_s,
+            rebuild_s=rebuilt_s - copied_s,
+            took_s=(ended_s or time.perf_counter()) - filling_s,
+            alone=alone,
+            during=during,
+            redis_bytes=after - before,
+            finished=ended_s is not None,
+            wrong=wrong,
+        )
+
+
+async def _make_metric(stack: Stack) -> Metric:
+    services, space = stack.services, stack.services.directory.production
+    actor = Principal(space, "bench", "bench", frozenset())
+    async with editing(services.directory, space, actor) as editor:
+        number = editor.take_number()
+        metric = Metric(new_uuid7(services.clock()), number, HISTORY, HISTORY, decimals=0)
+        editor.insert(METRIC_KIND, metric)
+    return metric
+
+
+def _history(options: dict[str, Any], first: date) -> Iterator[tuple[str, list[tuple[date, int]]]]:
+    """Users with the days on which they were active, and the values of those."""
+    dice = random.Random(options["users"])
+    days, share = options["days"], options["active"] / options["days"]
+    for number in range(options["users"]):
+        if number < options["heavy"]:
+            active = list(range(days))
+        else:
+            count = min(days, max(1, round(dice.gauss(share * days, 1))))
+            active = sorted(dice.sample(range(days), count))
+        yield f"h{number:08}", [(first + timedelta(days=at), dice.randint(1, 9)) for at in active]
+
+
+async def _copy(stack: Stack, metric: Metric, first: date, options: dict[str, Any]) -> int:
+    """Copy users, events and days into Postgres, as a flusher would have left them; how many events."""
+    services, space = stack.services, stack.services.directory.production
+    now_ms, count = services.clock(), 0
+    received = datetime.fromtimestamp(now_ms / 1000, UTC)
+    users: list[tuple[Any, ...]] = []
+    events: list[tuple[Any, ...]] = []
+    days: list[tuple[Any, ...]] = []
+
+    async def write() -> None:
+        async with services.pool.acquire() as connection, connection.transaction():
+            await connection.copy_records_to_table("users", records=users, columns=USER_COLUMNS)
+            await connection.copy_records_to_table("events", records=events, columns=EVENT_COLUMNS)
+            columns = ("space_id", "user_id", "metric", "day", "change")
+            await connection.copy_records_to_table("metric_days", records=days, columns=columns)
+        for rows in (users, events, days):
+            rows.clear()
+
+    for user, active in tqdm(_history(options, first), total=options["users"], unit="user", desc="history"):
+        at_ms = 0
+        for day, value in active:
+            at_ms = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp() * 1000)
+            id_ = new_uuid7(now_ms)
+            row = (space.id, id_, user, metric.number, value, at_ms, received, None, None, day, False, None)
+            events.append(row)
+            days.append((space.id, user, metric.number, day, value))
+        joined_ms = now_ms - (options["days"] + 1) * MS_PER_DAY
+        total = sum(value for _, value in active)
+        state = UserState(
+            Profile(joined_ms, joined_ms),
+            newest_ms=at_ms,
+            seen_ms=now_ms,
+            totals={metric.number: total},
+            newest={metric.number: at_ms},
+        )
+        fixed = (space.id, user, None, None, {}, joined_ms, now_ms, at_ms, f"seed.{user}")
+        users.append((*fixed, encode_state(state)))
+        count += len(active)
+        if len(events) >= CHUNK:
+            await write()
+    await write()
+    async with services.pool.acquire() as connection:
+        for table in ("users", "events", "metric_days"):
+            await connection.execute(f"VACUUM ANALYZE {table}")
+        await connection.execute("CHECKPOINT")
+    return count
+
+
+async def _make_boards(stack: Stack, metric: Metric, first: date, boards: int) -> list[str]:
+    items = [
+        {
+            "name": f"Daily {i}",
+            "key": f"daily-{i}",
+            "rankBy": "metric",
+            "metricId": metric.id,
+            "start": first.isoformat(),
+            "runUnit": "day",
+            "runInterval": 1,
+            "status": "active",
+        }
+        for i in range(boards)
+    ]
+    async with httpx.AsyncClient(base_url=stack.url, headers={"X-API-KEY": stack.key}) as client:
+        answer = (await client.post("/admin/v1/leaderboards", json=items)).raise_for_status().json()
+    return [row["id"] for row in answer["created"]]
+
+
+async def _filled(stack: Stack, ids: list[str], deadline_s: float) -> float | None:
+    """When all were filled (``perf_counter``); None where time was up before."""
+    async with httpx.AsyncClient(base_url=stack.url, headers={"X-API-KEY": stack.key}, timeout=60) as client:
+        with tqdm(desc="backfill", unit="user") as bar:
+            while time.monotonic() < deadline_s:
+                answer = (await client.get("/admin/v1/leaderboards", params={"limit": 100})).raise_for_status()
+                found = [row["backfill"] for row in answer.json() if row["id"] in ids]
+                bar.total = max(one["total"] for one in found)
+                bar.update(min(one["done"] for one in found) - bar.n)
+                if all(one["state"] == "done" for one in found):
+                    return time.perf_counter()
+                await asyncio.sleep(LOOK_S)
+    return None
+
+
+_WRONG = """
+WITH said AS (
+    SELECT to_char(day, 'YYYYMMDD') AS run, user_id, sum(units)::bigint AS value, max(at_ms) AS reached_ms
+    FROM events WHERE space_id = $1 AND metric = $2 AND NOT late GROUP BY 1, 2
+), found AS (
+    SELECT run, user_id, value, reached_ms FROM board_entries WHERE space_id = $1 AND leaderboard = $3
+)
+SELECT (SELECT count(*) FROM (TABLE said EXCEPT TABLE found) AS missing),
+       (SELECT count(*) FROM (TABLE found EXCEPT TABLE said) AS extra), (SELECT count(*) FROM found)
+"""
+
+
+async def _verify(stack: Stack, metric: Metric, boards: int) -> tuple[int, list[str]]:
+    """How many places there are, and what is wrong with them."""
+    services, space = stack.services, stack.services.directory.production
+    places, wrong = 0, []
+    for i in range(boards):
+        board = space.index.leaderboard_by_key[f"daily-{i}"]
+        async with services.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            missing, extra, found = await connection.fetchrow(
+                _WRONG, space.id, metric.number, board.number, timeout=3_600
+            )
+        places += found
+        if missing or extra:
+            wrong.append(f"{board.key}: {missing:,} places missing, {extra:,} that the events don't say")
+    return places, wrong + await differences(services, space)
+
+
+def table(made: Made) -> str:
+    """The table."""
+    times = made.p99_s / made.alone.p99_s if made.alone.p99_s else 0.0
+    worst = max(one.p99_s for one in made.during)
+    p50_s = quantile([one.p50_s for one in made.during], 0.5)
+    rows = [
+        ("users, days, leaderboards", f"{made.users:,}, {made.days}, {made.boards}"),
+        ("events of the history, places filled", f"{made.events:,}, {made.places:,}"),
+        ("copied, rebuilt in", f"{made.copy_s:.0f} s, {made.rebuild_s:.0f} s"),
+        ("filled in", f"{made.took_s:.0f} s{'' if made.finished else ' (time was up before its end)'}"),
+        ("places a second", f"{made.places / made.took_s:,.0f}"),
+        ("Redis grew by", f"{made.redis_bytes / 2**20:,.0f} MiB"),
+        ("others alone, p50 and p99", f"{made.alone.p50_s * 1000:.1f} and {made.alone.p99_s * 1000:.1f} ms"),
+        ("others meanwhile, p50 and p99", f"{p50_s * 1000:.1f} and {made.p99_s * 1000:.1f} ms"),
+        ("p99 of the worst 20 s", f"{worst * 1000:.1f} ms"),
+        (f"p99 meanwhile to alone (reach {REACH:.0f})", f"{times:.2f}"),
+        ("others refused or unanswered", f"{sum(one.refused + one.unknown for one in made.during):,}"),
+        ("boards compared with the events", "; ".join(made.wrong) or "all equal"),
+    ]
+    return "\n".join(f"| {name} | {value} |" for name, value in (("what", "measured"), ("---", "---"), *rows))
+
+
+@click.command(help=__doc__)
+@click.option("--users", default=20_000, show_default=True)
+@click.option("--days", default=90, show_default=True)
+@click.option("--boards", default=3, show_default=True)
+@click.option("--rate", default=500.0, show_default=True, help="Events a second of other users.")
+@click.option("--active", default=3.0, show_default=True, help="Days on which most users were active, on average.")
+@click.option("--heavy", default=1_000, show_default=True, help="Users who were active on every day.")
+@click.option("--limit", default=90.0, show_default=True, help="Minutes after which it is given up.")
+@click.option("--data", type=click.Path(path_type=Path), help="An empty folder; else a temporary one.")
+@click.option("--json", "path", type=click.Path(path_type=Path), help="A file for the raw results.")
+def main(data: Path | None, path: Path | None, **options: Any) -> None:
+    """The command."""
+    if data is None:
+        with temporary_folder() as folder:
+            made = asyncio.run(measure(options, folder))
+    else:
+        data.mkdir(parents=True, exist_ok=True)
+        with DataFolder(data) as folder:
+            made = asyncio.run(measure(options, folder))
+    click.echo(table(made))
+    raw = msgspec.json.encode({**made._asdict(), "p99_s": made.p99_s})
+    if path is not None:
+        path.write_bytes(raw)
+    else:
+        click.echo(raw.decode())
+    if made.wrong or not made.finished or made.p99_s > REACH * made.alone.p99_s:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
