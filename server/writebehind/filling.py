@@ -30,7 +30,7 @@ from server.engine.state import UserState, decode_state
 from server.features.leaderboards.backfill import PIECE_MOVES, Piece, RunScores, cut, placed
 from server.features.leaderboards.model import Leaderboard, Standing
 from server.features.leaderboards.ranking import board_name, is_ranked, split_board
-from server.features.leaderboards.rules import Changes
+from server.features.leaderboards.rules import Changes, OpenBoard
 from server.features.streaks.calendar import first_day
 from server.features.streaks.model import NONE
 from server.features.streaks.rules import standing
@@ -367,8 +367,9 @@ class Filling:
                 states[user] = token, decode_state(blob)
             scores = await self._scores(connection, index, users, boards, sources, tail)
             wanted: dict[str, dict[int, dict[str, Standing]]] = {}
+            opened: dict[int, dict[date, tuple[OpenBoard, ...]]] = {board.number: {} for board in boards}
             for user, (_, state) in states.items():
-                wanted[user] = await self._wanted(boards, user, state, scores)
+                wanted[user] = await self._wanted(boards, user, state, scores, opened)
             held = await self._held(connection, boards, states, wanted, tail)
         plans = []
         for user, (token, state) in states.items():
@@ -385,6 +386,7 @@ class Filling:
         user: str,
         state: UserState,
         scores: Mapping[tuple[str, int], list[Score]],
+        opened: Mapping[int, dict[date, tuple[OpenBoard, ...]]],
     ) -> dict[int, dict[str, Standing]]:
         """By the leaderboard's number the standings that a user's scores give, where they are not counted
         already."""
@@ -398,7 +400,7 @@ class Filling:
             history: Sequence[Score] = scores.get((user, source.number), ())
             if board.scoring == "current":
                 history = self._present_streak(state)
-            runs = RunScores(board)
+            runs = RunScores(board, opened[board.number])
             for one in history:
                 day = one.day or local_day(one.at_ms, tz)
                 runs.add(local_time(one.at_ms, tz), one.at_ms, day, one.units, late=one.late)

@@ -21,6 +21,7 @@ from server.features.leaderboards.rules import (
     standing_places,
     takes_part,
 )
+from server.features.leaderboards.runs import is_final, named_run
 
 PIECE_MOVES = 50
 """Board moves of one input of a backfill: half of what a call to Redis holds, some 2 ms of its time."""
@@ -29,11 +30,12 @@ PIECE_MOVES = 50
 class RunScores:
     """The standings of one user in the runs of a leaderboard that are not final, score by score."""
 
-    def __init__(self, board: Leaderboard) -> None:
+    def __init__(self, board: Leaderboard, opened: dict[date, tuple[OpenBoard, ...]] | None = None) -> None:
+        """``opened`` remembers the runs of days, for all users under one catalog."""
         self.standings: dict[str, Standing] = {}
         """By the name of the board of all."""
         self._board = board
-        self._opened: dict[date, tuple[OpenBoard, ...]] = {}
+        self._opened = {} if opened is None else opened
 
     def add(self, moment: datetime, at_ms: int, day: date, units: int, *, late: bool) -> None:
         """Count a score at a local time, instant (ms) and local day, behind those before it in time."""
@@ -77,7 +79,8 @@ def placed(
     held = _by_run(board, standings)
     changed: Changes = {}
     for name, new in wanted.items():
-        if is_blocked(blocked, name):
+        # A run may have become final since the standings were read.
+        if is_blocked(blocked, name) or is_final(board, named_run(board, split_board(name).run)):
             continue
         places = standing_places(board, name, attributes)
         kept = 0
