@@ -7,25 +7,25 @@ from typing import Literal, NamedTuple
 
 import asyncpg
 import msgspec
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
+from server.backends.postgres import schema
 from server.backends.postgres.pool import AWAY as POSTGRES_AWAY
 from server.backends.postgres.pool import Pool
+from server.backends.postgres.pool import unavailable as postgres_unavailable
 from server.backends.redis.client import AWAY as REDIS_AWAY
 from server.backends.redis.client import RedisClient
+from server.backends.redis.client import unavailable as redis_unavailable
+from server.core.errors import Unavailable
 from server.core.periods import iso
 from server.spaces.continuity import WENT_BACK
 from server.spaces.space import Space
 from server.telemetry import set_aside
 from server.telemetry.clock_check import wrong_clocks
+from server.telemetry.servers import memory_of, memory_warning, postgres_problem, redis_problem
 
 LOOK_S = 2.0
 """A store that takes longer than this to answer a look is called missing."""
-REDIS_OLDEST = (7, 0)
-POSTGRES_OLDEST = 150_000
-"""``server_version_num`` of the oldest Postgres that Podium is tested with."""
-
-
 REJECTED_MAX = 10_000
 """Rejected items that are counted; beyond that nobody needs the number."""
 
@@ -70,16 +70,22 @@ async def readiness(
 ) -> Readiness:
     """Ask every part, each for ``LOOK_S`` at most. ``has_time`` says whether this process has a clock to go by.
 
-    Postgres away is no reason not to accept events (failure table), so it only warns.
+    Postgres away is no reason not to accept events (failure table), so it only warns. A schema that is behind is
+    one: what is accepted could not be written.
     """
     parts: dict[str, Part] = {}
     warnings: list[str] = []
-    redis_part, postgres, rejected, rebuilt = await asyncio.gather(
+    redis_part, (postgres, schema_part, ahead), rejected, rebuilt = await asyncio.gather(
         _redis(redis, warnings), _postgres(pool), rejected_items(pool), rebuilds(pool)
     )
-    parts["redis"], parts["postgres"] = redis_part, postgres
+    parts["redis"], parts["postgres"], parts["schema"] = redis_part, postgres, schema_part
     if postgres.status == "missing":
-        warnings.append("Postgres is away: events are accepted, except for users whose state is not in Redis")
+        warnings.append(
+            f"{postgres.detail}: events are accepted, except for users whose state is not in Redis; reads that"
+            " need Postgres are answered with 503"
+        )
+    if ahead:
+        warnings.append(ahead)
     missing = [space.public_id for space in spaces if space.epoch is None]
     if not spaces:
         parts["spaces"] = Part("missing", "no space is known: run `podium migrate`")
@@ -108,48 +114,76 @@ async def readiness(
         parts["clock"] = Part("ok")
     else:
         parts["clock"] = Part("missing", "this process's clock has not been found to agree with Redis' clock")
-    ready = all(parts[name].status == "ok" for name in ("redis", "spaces", "clock"))
+    ready = all(parts[name].status == "ok" for name in ("redis", "schema", "spaces", "clock"))
     return Readiness(ready, parts, tuple(warnings))
 
 
 async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
+    """Look at Redis as a commit needs it: login, version, functions, writes; then at its settings and memory."""
+    hidden = ""
     try:
         async with asyncio.timeout(LOOK_S):
-            info = await redis.raw.info("server")
-            version = tuple(int(n) for n in str(info.get("redis_version", "0.0")).split(".")[:2])
-            if version < REDIS_OLDEST:
-                return Part("missing", f"Redis {version[0]}.{version[1]} is too old: 7.0 is the oldest")
-            config = await redis.raw.config_get("append*", "maxmemory-policy")
+            try:
+                info = await redis.raw.info()
+            except ResponseError as error:
+                if isinstance(error, REDIS_AWAY) and not isinstance(error, NoPermissionError):
+                    raise
+                info, hidden = {}, str(error)
+            if problem := redis_problem(info):
+                return Part("missing", problem)
+            # Reads nothing that is there, and needs all that the first call of a commit needs.
+            await redis.call("load", "{podium}:ready", "", "")
+            try:
+                config = await redis.raw.config_get("append*", "maxmemory-policy")
+            except ResponseError as error:
+                if isinstance(error, REDIS_AWAY) and not isinstance(error, NoPermissionError):
+                    raise
+                config, hidden = {}, str(error)
     except REDIS_AWAY as error:
-        return Part("missing", f"Redis does not answer: {type(error).__name__}")
+        return Part("missing", redis_unavailable(error).message)
+    except Unavailable as error:
+        return Part("missing", error.message)
     except ResponseError as error:
+        return Part("missing", f"Redis doesn't do what Podium asks for: {error}")
+    if hidden:
         # Hosted ones hide CONFIG, and an account may lack the right to it.
-        warnings.append(f"Redis does not show the settings that docs/operations.md asks for: {error}")
-        return Part("ok")
-    if config.get("appendonly") != "yes" or config.get("appendfsync") != "always":
+        warnings.append(f"Redis does not show the settings that docs/operations.md asks for: {hidden}")
+    if warning := memory_warning(memory_of(info)):
+        warnings.append(warning)
+    if config and (config.get("appendonly") != "yes" or config.get("appendfsync") != "always"):
         warnings.append(
             "Redis runs without `appendonly yes` and `appendfsync always`: a crash of Redis can lose events"
             " that were answered with 201"
         )
-    if config.get("maxmemory-policy") != "noeviction":
+    if config and config.get("maxmemory-policy") != "noeviction":
         warnings.append("Redis must run with `maxmemory-policy noeviction`, or it will drop states and boards")
     return Part("ok")
 
 
-async def _postgres(pool: Pool) -> Part:
+async def _postgres(pool: Pool) -> tuple[Part, Part, str]:
+    """Look at Postgres and its schema: both parts, and a warning."""
     try:
         async with pool.acquire(timeout=LOOK_S) as connection:
             try:
-                number = int(await connection.fetchval("SHOW server_version_num", timeout=LOOK_S))
+                async with asyncio.timeout(LOOK_S):
+                    number = int(await connection.fetchval("SHOW server_version_num"))
+                    has = await schema.found(connection)
             except TimeoutError:
                 # Giving it back would wait until Postgres confirms that it stopped what it does.
                 connection.terminate()
                 raise
     except POSTGRES_AWAY as error:
-        return Part("missing", f"Postgres does not answer: {type(error).__name__}")
-    if number < POSTGRES_OLDEST:
-        return Part("missing", f"Postgres {number // 10_000} is too old: 15 is the oldest")
-    return Part("ok")
+        return Part("missing", f"{postgres_unavailable(error).message} ({_reason(error)})"), Part("ok"), ""
+    if problem := postgres_problem(number):
+        return Part("missing", problem), Part("ok"), ""
+    if problem := schema.behind(has):
+        return Part("ok"), Part("missing", problem), ""
+    return Part("ok"), Part("ok"), schema.ahead(has)
+
+
+def _reason(error: BaseException) -> str:
+    """The driver's own words, which name users and databases, never passwords."""
+    return str(error) or type(error).__name__
 
 
 async def rebuilds(pool: Pool) -> list[Rebuilds]:
@@ -162,7 +196,7 @@ async def rebuilds(pool: Pool) -> list[Rebuilds]:
     try:
         async with asyncio.timeout(LOOK_S), pool.acquire(timeout=LOOK_S) as connection:
             return [Rebuilds(*row) for row in await connection.fetch(query, timeout=LOOK_S)]
-    except (*POSTGRES_AWAY, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.UndefinedTableError):
+    except (*POSTGRES_AWAY, asyncpg.PostgresError):
         return []
 
 
@@ -174,7 +208,7 @@ async def rejected_items(pool: Pool) -> dict[int, int]:
     try:
         async with asyncio.timeout(LOOK_S), pool.acquire(timeout=LOOK_S) as connection:
             return dict(tuple(row) for row in await connection.fetch(query, REJECTED_MAX, timeout=LOOK_S))
-    except (*POSTGRES_AWAY, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.UndefinedTableError):
+    except (*POSTGRES_AWAY, asyncpg.PostgresError):
         return {}
 
 

@@ -72,7 +72,8 @@ REJECTED = Gauge(
 
 WRITES_REFUSED = Counter(
     "podium_writes_refused",
-    "Events and commands answered with 503 because Redis takes no writes: memory, disk, read_only, replicas, log",
+    "Events and commands answered with 503 because Redis takes no writes: memory, disk, read_only, replicas,"
+    " rights, log",
     ["reason"],
 )
 

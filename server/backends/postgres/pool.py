@@ -27,14 +27,40 @@ AWAY = (
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the backend of a pooled connection was terminated a moment ago
+    asyncpg.PostgresConnectionError,  # poolers say so, too, where they reach no server
+    asyncpg.InvalidAuthorizationSpecificationError,  # wrong password, unknown user, pg_hba
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.OperatorInterventionError,  # starting, in recovery, shut down, killed, a statement that was cancelled
+    asyncpg.InsufficientResourcesError,  # too many connections, memory, disk
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, as after a failover
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.ObjectNotInPrerequisiteStateError,  # the database is not accepting connections
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
 )
-"""What the driver raises when Postgres is away, starting or going down."""
+"""Errors of the driver by which Postgres is no place to work at present: it is away, starting or going down,
+lets nobody in, or can't write. None of them says anything about the request; see ``unavailable``."""
+
+_SENTENCES: tuple[tuple[type[Exception], str], ...] = (
+    (asyncpg.InvalidAuthorizationSpecificationError, "Postgres refuses the login of Podium"),
+    (asyncpg.InvalidCatalogNameError, "Postgres has no database of this name"),
+    (asyncpg.InsufficientPrivilegeError, "Postgres denies Podium a right that it needs"),
+    (asyncpg.TooManyConnectionsError, "Postgres takes no more connections"),
+    (asyncpg.CannotConnectNowError, "Postgres is starting, or in recovery"),
+    (asyncpg.ReadOnlySQLTransactionError, "Postgres is a standby and takes no writes"),
+    (asyncpg.DiskFullError, "the disk of Postgres is full"),
+    (asyncpg.InsufficientResourcesError, "Postgres has run out of memory or another resource"),
+    (asyncpg.QueryCanceledError, "Postgres cancelled a query, or it took too long"),
+)
+
+
+def unavailable(error: BaseException) -> Unavailable:
+    """Return the 503 that one of ``AWAY`` is answered with; its sentence holds no address and no name."""
+    for kind, sentence in _SENTENCES:
+        if isinstance(error, kind):
+            return Unavailable(sentence)
+    return Unavailable("Postgres is away")
 
 
 STATEMENTS = 200
@@ -77,7 +103,7 @@ async def prepare(connection: Any) -> None:
 
 @asynccontextmanager
 async def acquired(pool: Pool) -> AsyncIterator[PoolConnection]:
-    """A connection for one request; ``Unavailable`` where Postgres is away."""
+    """A connection for one request; ``Unavailable`` where Postgres is away, lets nobody in or can't write."""
     try:
         async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
             try:
@@ -87,4 +113,4 @@ async def acquired(pool: Pool) -> AsyncIterator[PoolConnection]:
                 connection.terminate()
                 raise
     except AWAY as error:
-        raise Unavailable("Postgres is away") from error
+        raise unavailable(error) from error

@@ -36,12 +36,17 @@ class NoReplicasError(exceptions.ResponseError):
     """NOREPLICAS: fewer replicas are connected than ``min-replicas-to-write`` asks for."""
 
 
+class BusyScriptError(exceptions.ResponseError):
+    """BUSY: a script or function of somebody has been running for seconds, and Redis does nothing else."""
+
+
 _REFUSED: dict[type[Exception], tuple[str, str]] = {
     exceptions.OutOfMemoryError: ("memory", "Redis is at maxmemory and takes no writes until memory is free"),
     DiskError: ("disk", "Redis can't write its file and takes no writes until it can"),
     exceptions.ReadOnlyError: ("read_only", "Redis is a replica and takes no writes"),
     exceptions.MasterDownError: ("read_only", "Redis is a replica without its primary"),
     NoReplicasError: ("replicas", "Redis misses replicas and takes no writes until they are back"),
+    exceptions.NoPermissionError: ("rights", "Redis denies Podium's user a right that it needs"),
 }
 """The reason and the sentence of ``WritesRefused``. Redis checks all of these before a function begins, so that
 nothing was written."""
@@ -50,14 +55,30 @@ AWAY = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.BusyLoadingError,
+    exceptions.InvalidResponse,  # whatever answers is no Redis
     OSError,
     exceptions.OutOfMemoryError,
     exceptions.ReadOnlyError,
     exceptions.MasterDownError,
     DiskError,
     NoReplicasError,
+    exceptions.NoPermissionError,
+    exceptions.ClusterDownError,
+    exceptions.AskError,  # and MovedError, which is one of them
+    exceptions.TryAgainError,
+    BusyScriptError,
 )
-"""What the client raises when Redis is away, loading its file, or takes no writes (see ``unavailable``)."""
+"""Errors of the client by which Redis is no place to work at present: away, loading its file, letting nobody in,
+or taking no writes (see ``unavailable``). None of them says anything about the request."""
+
+_SENTENCES: tuple[tuple[type[Exception], str], ...] = (
+    (exceptions.AuthenticationError, "Redis refuses the login of Podium"),
+    (exceptions.BusyLoadingError, "Redis is loading its file"),
+    (exceptions.InvalidResponse, "what answers at the address of Redis is no Redis"),
+    (exceptions.ClusterDownError, "the cluster of Redis is down"),
+    (exceptions.AskError, "Redis is one node of a cluster, and Podium needs one Redis with all keys"),
+    (BusyScriptError, "Redis is busy with somebody's script"),
+)
 
 
 def unavailable(error: BaseException) -> Unavailable:
@@ -65,6 +86,11 @@ def unavailable(error: BaseException) -> Unavailable:
     for kind, (reason, sentence) in _REFUSED.items():
         if isinstance(error, kind):
             return WritesRefused(sentence, reason)
+    for kind, sentence in _SENTENCES:
+        if isinstance(error, kind):
+            return Unavailable(sentence)
+    if "max number of clients" in str(error):
+        return Unavailable("Redis takes no more connections")
     return Unavailable("Redis is away")
 
 
@@ -75,6 +101,7 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type] # either of two,
         **DefaultParser.EXCEPTION_CLASSES,
         "MISCONF": DiskError,
         "NOREPLICAS": NoReplicasError,
+        "BUSY": BusyScriptError,
     }
 
 
