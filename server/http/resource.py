@@ -144,6 +144,8 @@ class Resource(Generic[T, C, U, R]):
     enrich: Callable[[Request, Sequence[T], Sequence[R]], Awaitable[list[R]]] | None = None
     parent: Parent | None = None
     later: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    shown_only: frozenset[str] = frozenset()
+    """Fields of a row that nobody sets: a row that is sent back as it came changes nothing."""
 
     def endpoints(self) -> list[Endpoint]:
         """GET a list, POST, PATCH and DELETE a batch, GET one."""
@@ -314,7 +316,7 @@ class Resource(Generic[T, C, U, R]):
 
     def _convert(self, fields: Any, type_: type[Any]) -> Any:
         if isinstance(fields, dict):
-            fields = dict(fields)
+            fields = {name: value for name, value in fields.items() if name not in self.shown_only}
             for name, nothing in self.later.items():
                 if fields.pop(name, None) not in (None, *nothing):
                     raise BadRequest(f"{name} is not supported yet")

@@ -360,6 +360,7 @@ RESOURCE = Resource(
     row=_row,
     later=_LATER,
     enrich=_with_backfills,
+    shown_only=frozenset({"backfill"}),
 )
 
 ENDPOINTS = RESOURCE.endpoints()

@@ -47,6 +47,7 @@ async def test_leaderboard_row(http: httpx.AsyncClient, metric: str) -> None:
         "start": TODAY,
         "status": "inactive",
         "public": False,
+        "backfill": None,
     }
     assert weekly == {**full, **nothing, "id": weekly["id"]}
 
