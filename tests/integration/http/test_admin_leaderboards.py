@@ -49,7 +49,8 @@ async def test_leaderboard_row(http: httpx.AsyncClient, metric: str) -> None:
         "public": False,
         "backfill": None,
     }
-    assert weekly == {**full, **nothing, "id": weekly["id"]}
+    pending = {"state": "pending", "done": 0, "total": 0, "percent": 0, "setAside": 0}
+    assert weekly == {**full, **nothing, "id": weekly["id"], "backfill": pending}
 
 
 async def test_start_is_today_at_home(
