@@ -11,7 +11,8 @@ import asyncpg
 import msgspec
 from tqdm import tqdm
 
-from server.backends.postgres.pool import AWAY, Connection, prepare
+from server.backends.postgres import schema
+from server.backends.postgres.pool import AWAY, Connection
 from server.clock import system_clock
 from server.console import accounts
 from server.core.errors import StartError, Unavailable, Unprocessable
@@ -20,6 +21,7 @@ from server.settings import Settings
 from server.spaces import audit, store
 from server.spaces.audit import Entry
 from server.spaces.origins import change_origins, check_origins
+from server.start_checks import check_stores, connect, connect_migrated
 
 if TYPE_CHECKING:
     from server.services import Services
@@ -32,13 +34,22 @@ _ACTOR = "podium, at the command line"
 async def migrate_and_prepare(database_url: str) -> str:
     """Migrate, make the first space if there is none; a sentence about it."""
     # Alembic takes half a second to import; no other command needs it.
+    from sqlalchemy.exc import SQLAlchemyError
+
     from server.backends.postgres.migrate import migrate
 
+    connection = await connect(database_url)
+    try:
+        has = await schema.found(connection)
+    finally:
+        await connection.close()
+    if warning := schema.ahead(has):
+        raise StartError(warning)
     try:
         await migrate(database_url)
-    except (*AWAY, asyncpg.PostgresError) as error:
-        raise StartError(f"Postgres at PODIUM_DATABASE_URL cannot be migrated: {error}") from error
-    connection = await _connect(database_url)
+    except (*AWAY, asyncpg.PostgresError, SQLAlchemyError) as error:
+        raise StartError(f"the database can't be migrated: {getattr(error, 'orig', None) or error}") from error
+    connection = await connect_migrated(database_url)
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE spaces IN EXCLUSIVE MODE")
@@ -52,7 +63,7 @@ async def migrate_and_prepare(database_url: str) -> str:
 
 async def create_key(database_url: str, name: str, space: str | None, capabilities: Sequence[str]) -> str:
     """A new key of a space (by public id; None: production), shown once."""
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         space_id = await _space_id(connection, space)
         async with connection.transaction():
@@ -66,7 +77,7 @@ async def create_key(database_url: str, name: str, space: str | None, capabiliti
 
 async def list_spaces(database_url: str) -> list[str]:
     """The spaces of all environments, a line each."""
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         rows = await store.load_spaces(connection)
     finally:
@@ -82,7 +93,7 @@ async def create_environment(database_url: str, name: str) -> str:
     many."""
     if not re.fullmatch(store.ENVIRONMENT_PATTERN, name):
         raise StartError("the name must be like staging: small letters, digits, hyphens")
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         return (await store.create_environment(connection, name, _ACTOR, system_clock())).key
     except Unprocessable as error:
@@ -110,7 +121,7 @@ async def create_account(database_url: str, email: str, name: str, role: str, sp
 
 async def list_accounts(database_url: str) -> list[str]:
     """The console accounts, a line each, the oldest first. The audit log says when somebody signed in last."""
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         rows = await connection.fetch(
             "SELECT email, role, environment, a.created_at, last.at, disabled_at, name FROM console_accounts a"
@@ -169,7 +180,7 @@ async def enable_account(database_url: str, email: str) -> str:
 @asynccontextmanager
 async def _changing_accounts(database_url: str) -> AsyncIterator[Connection]:
     """A connection whose changes and audit rows are kept together, or not at all."""
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         async with connection.transaction():
             yield connection
@@ -185,7 +196,7 @@ def _found(done: accounts.Changed | None, email: str, what: str = "account") -> 
 
 async def list_keys(database_url: str, space: str | None) -> list[str]:
     """The keys of a space (by public id; None: production), a line each, the oldest first."""
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         space_id = await _space_id(connection, space)
         rows = await connection.fetch(
@@ -206,7 +217,7 @@ async def list_keys(database_url: str, space: str | None) -> list[str]:
 
 async def revoke_key(database_url: str, prefix: str) -> None:
     """Take a key back; ``StartError`` where there is none with this prefix, or no more."""
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         async with connection.transaction():
             row = await _revoke(connection, prefix)
@@ -219,7 +230,7 @@ async def revoke_key(database_url: str, prefix: str) -> None:
 
 async def rotate_key(database_url: str, prefix: str) -> str:
     """Put a new key in the place of one, shown once; ``StartError`` where there is none with this prefix."""
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         async with connection.transaction():
             row = await _revoke(connection, prefix)
@@ -262,7 +273,7 @@ async def change_space_origins(
     database_url: str, space: str | None, add: Sequence[str], remove: Sequence[str]
 ) -> tuple[str, ...]:
     """Add to and take from the origins of a space (by public id; None: production); the list as it is then."""
-    connection = await _connect(database_url)
+    connection = await connect_migrated(database_url)
     try:
         space_id = await _space_id(connection, space)
         gone = set(check_origins("--remove", remove))
@@ -282,6 +293,7 @@ async def rebuild_spaces(settings: Settings, space: str | None) -> None:
     from server.writebehind.rebuild import rebuild
 
     try:
+        await check_stores(settings, patient=False)
         async with open_services(settings) as services:
             for one in await _chosen(services, space):
                 with tqdm(unit="row", desc=f"rebuild {one.public_id}", unit_scale=True) as bar:
@@ -301,6 +313,7 @@ async def list_rejected(settings: Settings, space: str | None, say: Callable[[st
     from server.writebehind.rejected import read_rejected
 
     try:
+        await check_stores(settings, patient=False)
         async with open_services(settings) as services:
             for one in await _chosen(services, space):
                 last = 0
@@ -320,6 +333,7 @@ async def resend_rejected(settings: Settings, space: str | None, say: Callable[[
 
     written = refused = 0
     try:
+        await check_stores(settings, patient=False)
         async with open_services(settings) as services:
             for one in await _chosen(services, space):
                 async for entry, problem in resend(services.pool, services.redis, one):
@@ -347,12 +361,3 @@ async def _space_id(connection: Connection, space: str | None) -> int:
         if row.public_id == space or (space is None and row.environment == "production"):
             return row.id
     raise StartError(f"there is no space {space}" if space else "there is no space yet: run podium migrate")
-
-
-async def _connect(database_url: str) -> Connection:
-    try:
-        connection = await asyncpg.connect(database_url)
-    except (*AWAY, asyncpg.PostgresError) as error:
-        raise StartError(f"Postgres at PODIUM_DATABASE_URL does not answer: {error}") from error
-    await prepare(connection)
-    return connection

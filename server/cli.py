@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import structlog
 import uvloop
 
-from server.core.errors import StartError
+from server.core.errors import StartError, Unavailable
 from server.settings import Settings, load
 from server.telemetry import logs
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class _Commands(click.Group):
@@ -44,7 +47,7 @@ class _Commands(click.Group):
         """Run it; what stops a command is one sentence on stderr and exit code 1, never a stack trace."""
         try:
             return super().invoke(ctx)
-        except StartError as error:
+        except (StartError, Unavailable) as error:
             click.echo(f"podium: {error}", err=True)
             raise SystemExit(1) from None
 
@@ -84,7 +87,9 @@ def web() -> None:
     """Serve HTTP and WebSocket."""
     from server.serve import serve
 
-    sys.exit(serve(_settings()))
+    settings = _settings()
+    _check(settings)
+    sys.exit(serve(settings))
 
 
 @main.command()
@@ -93,6 +98,7 @@ def worker() -> None:
     from server import worker as worker_process
 
     settings = _settings()
+    _check(settings)
     _run(worker_process.serve(settings))
 
 
@@ -102,6 +108,16 @@ def migrate() -> None:
     from server import admin_tasks
 
     click.echo(_run(admin_tasks.migrate_and_prepare(_settings().database_url)))
+
+
+@main.command()
+def check() -> None:
+    """Look at the settings and both stores as a start does, and say what is wrong; ends with 1 if anything is."""
+    from server.start_checks import check_stores
+
+    for warning in _run(check_stores(_settings(), patient=False)):
+        click.echo(f"Warning: {warning}")
+    click.echo("Podium can work with these stores.")
 
 
 @main.group()
@@ -307,6 +323,14 @@ def create_environment(name: str) -> None:
     click.echo(_run(admin_tasks.create_environment(_settings().database_url, name)))
 
 
+def _check(settings: Settings) -> None:
+    """Log what is not as it should be about the stores; ``StartError`` where waiting won't mend it."""
+    from server.start_checks import check_stores
+
+    for warning in _run(check_stores(settings, patient=True)):
+        log.warning("start_warning", problem=warning)
+
+
 def _settings() -> Settings:
     loaded = load(os.environ)
     logs.configure(loaded.log_level, loaded.log_format)
@@ -314,4 +338,11 @@ def _settings() -> Settings:
 
 
 def _run(task: Coroutine[Any, Any, T]) -> T:
-    return uvloop.run(task)
+    try:
+        return uvloop.run(task)
+    except Exception as error:
+        from server.start_checks import lost_store
+
+        if (problem := lost_store(error)) is not None:
+            raise problem from error
+        raise

@@ -15,8 +15,9 @@ _HEAD = """\
 Made from [server/settings.py](../server/settings.py):
 `uv run python -m server.settings_page > docs/settings.md`.
 
-`podium web`, `podium worker`, `podium migrate`, `podium keys` and `podium rebuild` read environment variables
-at start. A wrong or missing one, and an unknown `PODIUM_*` one, is refused with a sentence that names it.
+`podium web`, `podium worker`, `podium migrate`, `podium check`, `podium keys` and `podium rebuild` read
+environment variables at start. A wrong or missing one, and an unknown `PODIUM_*` one, is refused with a sentence
+that names it.
 `podium dev` sets the addresses, host, port, workers and demo itself and passes the others on.
 `podium import` is a client: it reads `PODIUM_API_KEY` and no setting.
 
