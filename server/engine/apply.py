@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -168,20 +167,27 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
 
     units = metrics.to_units(metric, event.value)
     fields: dict[str, Any] = {}
-    late = at_ms < old.newest_ms - _LATE_MS
-    newest_ms = max(at_ms, old.newest_ms)
-    if at_ms > old.newest.get(metric.number, 0):
-        fields = {"newest": {**old.newest, metric.number: at_ms}}
+    newest_before_ms = old.newest_of(metric.number)
+    newest_of_metric_ms = max(at_ms, newest_before_ms)
+    late = at_ms < newest_before_ms - _LATE_MS or (bool(old.older) and turn.has_let_go(metric.number))
+    # Points and streaks hang on several metrics: there the state lets go of the past by the user's newest event.
+    behind = late or at_ms < old.newest_ms - _LATE_MS
+    turn.newest_ms = newest_ms = max(at_ms, old.newest_ms)
+    if newest_of_metric_ms != old.newest.get(metric.number):
+        turn.newest = {**old.newest, metric.number: newest_of_metric_ms}
     turn.count(metric, units)
     if metric.max_per_day is not None:
-        fields["gained"] = _gained(turn, metric, units, newest_ms)
+        fields["gained"] = _gained(turn, metric, units, newest_of_metric_ms)
     turn.score(metric.number, units, late=late)
-    extended = not late and turn.extend(metric, units, local_day(newest_ms, turn.tz).toordinal())
+    extended = not behind and turn.extend(metric, units, local_day(newest_ms, turn.tz).toordinal())
     turn.reach(metric, units, event.attributes)
-    turn.settle(may_block=True, late=late)
+    turn.settle(may_block=True, late=behind)
 
-    if newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY:
-        turn.drop_outdated(newest_ms)
+    if (
+        newest_of_metric_ms // MS_PER_DAY != newest_before_ms // MS_PER_DAY
+        or newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY
+    ):
+        turn.drop_outdated()
     keyed = event.key is not None and old.keyed_since < 0
     record = EventRecord(
         event.id,
@@ -194,12 +200,12 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
         event.attributes,
         late,
         extended=extended,
+        behind=behind,
     )
     return _end(
         turn,
         record,
         metric,
-        newest_ms=newest_ms,
         seen_ms=seen_ms,
         keyed_since=generation if keyed else old.keyed_since,
         **fields,
@@ -375,7 +381,7 @@ def _correct(turn: Turn, command: Correction) -> Applied:
     changes.update(leaderboards.reread(boards, turn.boards, command.standings))
     turn.move(changes)
     turn.reach(metric, command.units, command.attributes, corrects=True)
-    turn.settle(late=command.late, only_held=True)
+    turn.settle(late=command.behind, only_held=True)
     record = EventRecord(
         command.id,
         metric.number,
@@ -386,10 +392,11 @@ def _correct(turn: Turn, command: Correction) -> Applied:
         attributes=command.attributes,
         late=command.late,
         corrects=command.corrects,
+        behind=command.behind,
     )
     fields: dict[str, Any] = {}
     if metric.max_per_day is not None and command.units < 0:
-        fields["gained"] = _gained(turn, metric, command.units, turn.old.newest_ms)
+        fields["gained"] = _gained(turn, metric, command.units, turn.old.newest_of(metric.number))
     if command.held:
         turn.let_go(kept)
     return _end(turn, record, metric, **fields)
@@ -422,6 +429,5 @@ def _fill(turn: Turn, command: Fill) -> Applied:
         if number in command.done:
             filled = (*filled, number)
     turn.move(changes)
-    newest = local_day(turn.old.newest_ms, turn.tz) - timedelta(days=1)
-    turn.dropped = leaderboards.outdated({**command.held, **changes}, turn.index.leaderboard_by_number, newest)
+    turn.dropped = turn.outdated({**command.held, **changes})
     return _end(turn, filled=filled)

@@ -81,7 +81,8 @@ class Correction(msgspec.Struct, frozen=True):
 
     ``standings`` are those that the remaining events give on boards of the best and of the last score
     (rules.reread), as of the state with the token ``read_at``: the state must still have it. ``held`` are the
-    user's standings, by board, in runs of the day that the state has let go of.
+    user's standings, by board, in runs of the day that the state has let go of. ``late`` and ``behind`` are those
+    of the event (records.EventRecord).
     """
 
     id: str
@@ -97,6 +98,7 @@ class Correction(msgspec.Struct, frozen=True):
     read_at: str
     attributes: dict[str, str] | None = None
     held: dict[str, Standing] = {}
+    behind: bool = False
 
 
 class MoveOlder(msgspec.Struct, frozen=True):

@@ -13,8 +13,8 @@ import msgspec
 
 class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event as applied. ``units`` are whole units of the metric, ``day`` is the proleptic Gregorian ordinal
-    of the user's local date (``date.fromordinal``). A ``late`` one moved no repeating board; ``extended``: it
-    lengthened the streak."""
+    of the user's local date (``date.fromordinal``). A ``late`` one moved no repeating board, one that is
+    ``behind`` none by points or by streak and no streak; ``extended``: it lengthened the streak."""
 
     id: str
     metric: int
@@ -27,6 +27,7 @@ class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     late: bool = False
     corrects: str | None = None
     extended: bool = False
+    behind: bool = False
 
 
 class StreakRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):

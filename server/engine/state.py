@@ -59,6 +59,14 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
     newest: dict[int, int] = {}
     older: dict[int, str] = {}
 
+    def newest_of(self, metric: int) -> int:
+        """Return the instant (ms) of the newest event of a metric, 0 without any. A state of an older release
+        knows the user's newest event only: it may have let go of all runs before that."""
+        found = self.newest.get(metric)
+        if found is None:
+            return self.newest_ms if metric in self.totals else 0
+        return found
+
     def achieved_ms(self, achievement: int) -> int | None:
         """The instant at which an achievement, by its number, was completed; None if it was not."""
         seconds = self.achieved.get(achievement)

@@ -32,7 +32,7 @@ from server.engine.records import (
 from server.engine.state import UserState
 from server.features.achievements.rules import Goal, anniversary
 from server.features.leaderboards import rules as leaderboards
-from server.features.leaderboards.model import Standing
+from server.features.leaderboards.model import Leaderboard, Standing
 from server.features.leaderboards.ranking import is_ranked, split_board
 from server.features.leaderboards.runs import named_run
 from server.features.metrics import rules as metrics
@@ -74,6 +74,7 @@ class Turn:
         self.counts = old.counts
         self.wishes = old.wishes
         self.carried_ms, self.carried_day = old.carried_ms, old.carried_day
+        self.newest, self.newest_ms = old.newest, old.newest_ms
         self.boards = old.boards
         """The standings as they are so far."""
         self.changes: leaderboards.Changes = {}
@@ -373,12 +374,40 @@ class Turn:
         """Something else happened."""
         self.facts.append(FactRecord(kind, self.at_ms, amount, subject))
 
-    def drop_outdated(self, newest_ms: int) -> None:
+    def has_let_go(self, source: int) -> bool:
+        """Whether the state has let go of the run of a leaderboard by this source that today is in: a score there
+        would overwrite the standing. The dates of events don't allow for it, unless the leaderboard was by another
+        metric before."""
+        older = self.old.older
+        for _, name, _, _ in self.index.open_boards(source, self.day):
+            number, run, _ = split_board(name)
+            if run and run <= older.get(number, ""):
+                return True
+        return False
+
+    def drop_outdated(self) -> None:
         """Let go of standings in runs that no event of this user can reach any more."""
         if len(self.boards) > 1:
-            newest = local_day(newest_ms, self.tz) - timedelta(days=1)
-            gone = leaderboards.outdated(self.boards, self.index.leaderboard_by_number, newest)
-            self.dropped = [board for board in gone if board not in self.changes]
+            self.dropped = [board for board in self.outdated(self.boards) if board not in self.changes]
+
+    def outdated(self, standings: Mapping[str, Standing | None]) -> list[str]:
+        """Return the boards in runs that no event of this user can reach any more."""
+        newest = self._day_before(self.newest_ms)
+        now = _replace(self.old, newest=self.newest, newest_ms=self.newest_ms)
+        days: dict[int, date] = {}
+
+        def newest_of(board: Leaderboard) -> date:
+            source = self.index.source_of(board)
+            if source.kind != "metric":
+                return newest
+            if source.number not in days:
+                days[source.number] = self._day_before(now.newest_of(source.number))
+            return days[source.number]
+
+        return leaderboards.outdated(standings, self.index.leaderboard_by_number, newest, newest_of)
+
+    def _day_before(self, at_ms: int) -> date:
+        return local_day(at_ms, self.tz) - timedelta(days=1)
 
     def state(self, **fields: Any) -> UserState:
         """The state as it is now, with these fields besides."""
@@ -400,6 +429,8 @@ class Turn:
             carried_ms=self.carried_ms,
             carried_day=self.carried_day,
             older=older,
+            newest=self.newest,
+            newest_ms=self.newest_ms,
             **fields,
         )
         return found
@@ -425,12 +456,18 @@ class Turn:
         return changes
 
     def _history_day(self, event: EventRecord, board: str) -> int:
-        """Where a board's history has what an event that comes behind the user's newest one changed: on the day of
-        that, or the run's last. On its own day it would contradict the rows that follow."""
-        newest = local_day(self.old.newest_ms, self.tz)
+        """Where a board's history has what an event that comes behind the newest one changed (of its metric, where
+        it is one by a metric): on the day of that, or the run's last. On its own day it would contradict the rows
+        that follow."""
+        newest_ms, end = self.old.newest_ms, None
         number, run, _ = split_board(board)
         leaderboard = self.index.leaderboard_by_number.get(number)
-        end = None if leaderboard is None else named_run(leaderboard, run).end
+        if leaderboard is not None:
+            end = named_run(leaderboard, run).end
+            source = self.index.source_of(leaderboard)
+            if source.kind == "metric":
+                newest_ms = self.old.newest_of(source.number)
+        newest = local_day(newest_ms, self.tz)
         return max(event.day, (newest if end is None else min(newest, end)).toordinal())
 
     def record(self, event: EventRecord | None, shown: dict[str, Standing | None]) -> LogRecord:

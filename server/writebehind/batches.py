@@ -38,6 +38,7 @@ EVENT_COLUMNS = (
     "day",
     "late",
     "corrects",
+    "behind",
 )
 
 
@@ -165,6 +166,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
                 _day(day),
                 event.late,
                 event.corrects,
+                event.late or event.behind,
             )
         )
         if event.key is not None:

@@ -153,6 +153,7 @@ OUR_NAMES = frozenset(
         "archived_at",
         "at",
         "at_ms",
+        "behind",
         "boost",
         "catalog_version",
         "cause",

@@ -198,6 +198,7 @@ class Player:
             {},
             "",
             record.attributes,
+            behind=record.behind,
         )
 
     def _upsert(self, fields: dict[str, Any]) -> Upsert:

@@ -209,6 +209,7 @@ def correction(
         at_ms=event["at_ms"],
         day=event["day"],
         late=event["late"],
+        behind=event["late"] or event["behind"],  # an earlier release knew late ones only
         corrects=str(event["id"]),
         received_ms=now_ms,
         standings=standings,
@@ -225,7 +226,7 @@ async def read_event(parts: Services, space: Space, id_: str) -> Any:
         flushed = not await parts.redis.call("newest", space.keys.meta)
         async with acquired(parts.pool) as connection:
             row = await connection.fetchrow(
-                "SELECT id, user_id, metric, at_ms, day, late, corrects, attributes FROM events"
+                "SELECT id, user_id, metric, at_ms, day, late, behind, corrects, attributes FROM events"
                 " WHERE space_id = $1 AND id = $2",
                 space.id,
                 id_,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
@@ -294,13 +294,17 @@ def is_blocked(blocked: Collection[str], name: str) -> bool:
 
 
 def outdated(
-    standings: Mapping[str, Standing | None], by_number: Mapping[int, Leaderboard], newest: date
+    standings: Mapping[str, Standing | None],
+    by_number: Mapping[int, Leaderboard],
+    newest: date,
+    newest_of: Callable[[Leaderboard], date],
 ) -> list[str]:
-    """The boards whose run ended so long before ``newest`` that no event of this user can reach it.
+    """The boards whose run ended so long before the newest event of what they rank by (``newest_of``) that no
+    event of this user can reach it; and those of final runs that ended so long before the user's ``newest`` event.
 
     A standing that waits is on no board, so that nothing but the state knows it: it stays until the run is final.
     """
-    limit = newest - timedelta(days=KEPT_DAYS)
+    kept = timedelta(days=KEPT_DAYS)
     gone = []
     for name in standings:
         number, run, _ = split_board(name)
@@ -308,8 +312,11 @@ def outdated(
         if not run or board is None:
             continue
         held = run_on(board, date(int(run[:4]), int(run[4:6]), int(run[6:])))
-        is_over = held is None or (held.end is not None and held.end < limit)
-        if is_over and (is_ranked(name) or is_final(board, named_run(board, run))):
+        final = is_final(board, held or named_run(board, run))
+        is_over = held is None or (
+            held.end is not None and held.end < (newest if final else newest_of(board)) - kept
+        )
+        if is_over and (final or is_ranked(name)):
             gone.append(name)
     return gone
 

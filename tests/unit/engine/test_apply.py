@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from random import Random
 
 import msgspec
 import pytest
@@ -88,6 +89,103 @@ def test_old_runs_leave_the_state_and_are_named() -> None:
     applied = apply(INDEX, state, event(1))
     assert applied.dropped == ["3:20261024"]
     assert set(applied.state.boards) == {"2:", "3:20261123"}
+
+
+def _two() -> CatalogIndex:
+    other = Metric("n", 6, "pages", "Pages")
+    daily = msgspec.structs.replace(DAILY, id="d2", number=7, key="daily-pages", metric_id="n")
+    return CatalogIndex(Catalog(1, metrics=(METRIC, other), leaderboards=(ALL_TIME, DAILY, daily)))
+
+
+def test_history_of_one_metric_is_not_late_for_another() -> None:
+    index = _two()
+    days = [NOW_MS - days * MS_PER_DAY for days in range(40, -1, -1)]
+    state: UserState | None = None
+    written: dict[str, int] = {}
+    records = []
+    for metric in ("words", "pages"):
+        for at_ms in days:
+            one = event(1, at_ms=at_ms)
+            applied = apply(index, state, msgspec.structs.replace(one, metric=metric))
+            state = applied.state
+            written.update({board: s.value for board, s in applied.changes.items() if s is not None})
+            records.append(applied.record)
+    assert state is not None
+    assert {b[2:]: v for b, v in written.items() if b[:2] == "7:"} == {
+        b[2:]: v for b, v in written.items() if b[:2] == "3:"
+    }
+    assert len([b for b in written if b[:2] == "7:"]) == 41
+    # The state has let go of the older runs of both again.
+    assert {b[0] for b in state.boards} == {"2", "3", "7"}
+    assert len(state.boards) == 1 + 2 * 11
+    events = [one.event for one in records if one.event is not None]
+    assert not any(one.late for one in events)
+    # What hangs on both metrics follows the user's newest event.
+    assert [one.behind for one in events[41:]] == [True] * 33 + [False] * 8
+    # The history of each board stands on the days of its events.
+    assert all(board.day in (0, one.event.day) for one in records if one.event for board in one.boards)
+
+
+SORTED = st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 60 * 24)), max_size=15).map(
+    lambda events: sorted(events, key=lambda one: one[1])
+)
+
+
+@given(SORTED, SORTED, st.randoms(use_true_random=False))
+def test_metrics_that_are_each_in_order_may_come_in_any_order(
+    words: list[tuple[int, int]], pages: list[tuple[int, int]], random: Random
+) -> None:
+    index = _two()
+    start_ms = NOW_MS - 60 * MS_PER_DAY
+    left = {"words": list(words), "pages": list(pages)}
+    runs: dict[str, int] = {}
+    written: dict[str, int] = {}
+    state: UserState | None = None
+    while any(left.values()):
+        metric = random.choice([metric for metric, events in left.items() if events])
+        value, hours = left[metric].pop(0)
+        at_ms = start_ms + hours * 3_600_000
+        applied = apply(index, state, msgspec.structs.replace(event(value, at_ms=at_ms), metric=metric))
+        state = applied.state
+        written.update({board: s.value for board, s in applied.changes.items() if s is not None})
+        for number in {"words": "3", "pages": "7"}[metric]:
+            run = f"{number}:{local_day(at_ms, zone(None)):%Y%m%d}"
+            runs[run] = runs.get(run, 0) + value * 1000
+    assert {board: value for board, value in written.items() if board != "2:"} == runs
+
+
+def test_a_state_of_an_older_release_has_let_go_by_the_users_newest_event() -> None:
+    index = _two()
+    state = msgspec.structs.replace(after(event(1)), newest={}, totals={1: 1000, 6: 1000})
+    for metric, moved in (("words", False), ("pages", False)):
+        one = msgspec.structs.replace(event(1, at_ms=NOW_MS - 8 * MS_PER_DAY), metric=metric)
+        applied = apply(index, state, one)
+        assert applied.record.event is not None
+        assert applied.record.event.late is not moved
+        assert not [board for board in applied.changes if board != "2:"]
+        assert applied.state.newest_of(index.metric_by_key[metric].number) == NOW_MS
+
+
+def test_a_run_that_the_state_has_let_go_of_is_never_overwritten() -> None:
+    # The leaderboard was by another metric when it did.
+    state = msgspec.structs.replace(after(event(1)), older={7: "20261020"})
+    day_ms = NOW_MS - 34 * MS_PER_DAY  # 2026-10-20
+    applied = apply(_two(), state, msgspec.structs.replace(event(1, at_ms=day_ms), metric="pages"))
+    assert applied.record.event is not None
+    assert applied.record.event.late
+    assert applied.changes == {}
+    applied = apply(_two(), state, msgspec.structs.replace(event(1, at_ms=day_ms + MS_PER_DAY), metric="pages"))
+    assert list(applied.changes) == ["7:20261021"]
+
+
+def test_runs_of_a_metric_that_is_not_posted_any_more_go_when_they_are_final() -> None:
+    catalog = _two().catalog
+    state = after(event(1, at_ms=NOW_MS - 30 * MS_PER_DAY))
+    other = msgspec.structs.replace(event(1), metric="pages")
+    assert apply(_two(), state, other).dropped == []
+    daily = msgspec.structs.replace(DAILY, final_until=date(2026, 11, 1))
+    final = CatalogIndex(msgspec.structs.replace(catalog, leaderboards=(ALL_TIME, daily, catalog.leaderboards[2])))
+    assert apply(final, state, other).dropped == ["3:20261024"]
 
 
 def test_a_zero_changes_no_standing_but_brings_a_newcomer_in() -> None:
