@@ -92,7 +92,7 @@ class Services:
         return encode_answer(await self.intake(space).event(event))
 
     async def post_events(self, space: Space, data: bytes, only_user: str | None) -> bytes:
-        """The rpc ``events``: JSON in, ``{accepted, refused?}`` out."""
+        """The rpc ``events``: JSON in, ``{accepted, replayed?, refused?}`` out."""
         items = decode(_rpc_events, data)
         events = from_batch(space.index, items, self.clock())
         if only_user is not None and any(event.user != only_user for event in events):
@@ -102,11 +102,7 @@ class Services:
                 check_own(event)
             except Unprocessable as error:
                 raise Unprocessable(f"[{place}]: {error}") from None
-        accepted, refused = await self.intake(space).events(events)
-        answer: dict[str, object] = {"accepted": accepted}
-        if refused:
-            answer["refused"] = refused
-        return encode_answer(answer)
+        return encode_answer(await self.intake(space).events(events))
 
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""

@@ -18,14 +18,16 @@ BODY_MAX = 1_000_000
 """Bytes after which a batch takes no further event: far below what a server accepts (4 MB)."""
 
 Row = tuple[int, int, bytes]
-"""A checked event, packed because millions wait in memory: instant in ms, line number, item in MessagePack."""
+"""A checked event, packed because millions wait in memory: instant in ms, place, item in MessagePack."""
+_FILE_BITS = 40
+"""A place is a line's number, with that of its file above these bits."""
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A body to send, and the line number of each of its events."""
+    """A body to send, and the place of each of its events."""
 
     lane: int
-    lines: list[int]
+    places: list[int]
     body: bytes
 
 
@@ -34,9 +36,19 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(BatchItem).decode
 
 
-def pack(timestamp_ms: int, line: int, item: BatchItem) -> Row:
+def place_of(file: int, line: int) -> int:
+    """Return where an event was read: the file's number, from 0, and the line's, as one number."""
+    return file << _FILE_BITS | line
+
+
+def split_place(place: int) -> tuple[int, int]:
+    """Return the numbers of file and line of a ``place_of``."""
+    return place >> _FILE_BITS, place & (1 << _FILE_BITS) - 1
+
+
+def pack(timestamp_ms: int, place: int, item: BatchItem) -> Row:
     """An item as a row."""
-    return timestamp_ms, line, _pack(item)
+    return timestamp_ms, place, _pack(item)
 
 
 def content_key(item: BatchItem, timestamp_ms: int, nth: int) -> str:
@@ -51,19 +63,19 @@ def content_key(item: BatchItem, timestamp_ms: int, nth: int) -> str:
 
 
 def keyed(rows: list[Row]) -> Iterator[tuple[int, BatchItem]]:
-    """The rows in time order (lines of the same instant as they came), each with its line's number and with an
-    idempotency key: its own, or one of its content. Sorts ``rows`` in place."""
+    """The rows in time order (lines of the same instant as they came), each with its place and with an idempotency
+    key: its own, or one of its content, which counts once in each file that has it. Sorts ``rows`` in place."""
     rows.sort(key=itemgetter(0))
     for timestamp_ms, group in groupby(rows, itemgetter(0)):
-        seen: Counter[tuple[str, str, float]] = Counter()
-        for _, line, packed in group:
+        seen: Counter[tuple[int, str, str, float]] = Counter()
+        for _, place, packed in group:
             item = _unpack(packed)
             key = item.idempotency_key
             if key is None:
-                content = (item.user.id, item.key, item.value)
+                content = (place >> _FILE_BITS, item.user.id, item.key, item.value)
                 seen[content] += 1
                 key = content_key(item, timestamp_ms, seen[content])
-            yield line, msgspec.structs.replace(item, idempotency_key=key, timestamp=iso(timestamp_ms))
+            yield place, msgspec.structs.replace(item, idempotency_key=key, timestamp=iso(timestamp_ms))
 
 
 def batches(items: Iterable[tuple[int, BatchItem]], lanes: int) -> Iterator[Batch]:
@@ -71,10 +83,10 @@ def batches(items: Iterable[tuple[int, BatchItem]], lanes: int) -> Iterator[Batc
     may be sent side by side and a user's events still arrive in order."""
     waiting: list[list[tuple[int, bytes]]] = [[] for _ in range(lanes)]
     sizes = [0] * lanes
-    for line, item in items:
+    for place, item in items:
         lane = crc32(item.user.id.encode()) % lanes
         encoded = _encode(item)
-        waiting[lane].append((line, encoded))
+        waiting[lane].append((place, encoded))
         sizes[lane] += len(encoded)
         if len(waiting[lane]) == BATCH_MAX or sizes[lane] >= BODY_MAX:
             yield _batch(lane, waiting[lane])
@@ -85,4 +97,4 @@ def batches(items: Iterable[tuple[int, BatchItem]], lanes: int) -> Iterator[Batc
 
 
 def _batch(lane: int, events: list[tuple[int, bytes]]) -> Batch:
-    return Batch(lane, [line for line, _ in events], b"[" + b",".join(body for _, body in events) + b"]")
+    return Batch(lane, [place for place, _ in events], b"[" + b",".join(body for _, body in events) + b"]")

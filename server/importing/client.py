@@ -43,18 +43,27 @@ class Accepted(msgspec.Struct, frozen=True):
     """The answer to a batch."""
 
     accepted: int
+    replayed: int = 0
     refused: list[Refused] = []
 
 
 class Tally(msgspec.Struct):
-    """What has come of an import so far: events stored, and line and reason of those the server left out."""
+    """What has come of an import so far: events stored, those whose keys were known before (``replayed``), those
+    of batches that had to be sent again, which were stored by either sending or before (``unsure``), and place and
+    reason of those the server left out."""
 
     stored: int = 0
+    replayed: int = 0
+    unsure: int = 0
     refused: list[tuple[int, str]] = []
 
 
 class SendingStopped(Exception):
-    """A batch can't be stored. The message is a sentence with the reason."""
+    """A batch can't be stored. The message is the reason; ``place`` is that of the event, if any."""
+
+    def __init__(self, reason: str, place: int | None = None) -> None:
+        super().__init__(reason)
+        self.place = place
 
 
 class _MetricRow(msgspec.Struct, rename="camel"):
@@ -128,10 +137,14 @@ async def send(
 
     async def drain(queue: asyncio.Queue[Batch | None]) -> None:
         while (batch := await queue.get()) is not None:
-            answer = await _send_batch(client, batch, on_wait, patience_s)
-            tally.stored += answer.accepted
-            tally.refused += [(batch.lines[r.index], r.error) for r in answer.refused]
-            on_stored(len(batch.lines))
+            answer, repeated = await _send_batch(client, batch, on_wait, patience_s)
+            tally.stored += answer.accepted - answer.replayed
+            if repeated:
+                tally.unsure += answer.replayed
+            else:
+                tally.replayed += answer.replayed
+            tally.refused += [(batch.places[r.index], r.error) for r in answer.refused]
+            on_stored(len(batch.places))
 
     queues: list[asyncio.Queue[Batch | None]] = [asyncio.Queue(maxsize=1) for _ in range(LANES)]
     try:
@@ -151,23 +164,36 @@ async def send(
 
 async def _send_batch(
     client: httpx.AsyncClient, batch: Batch, on_wait: Callable[[str], None], patience_s: float
-) -> Accepted:
+) -> tuple[Accepted, bool]:
+    """The answer, and whether the batch may have been stored by an earlier sending already."""
+    lost = False
+
+    def on_lost() -> None:
+        nonlocal lost
+        lost = True
+
     response = await _request(
-        client, "POST", "/admin/v1/metrics/events", batch.body, on_wait=on_wait, patience_s=patience_s
+        client,
+        "POST",
+        "/admin/v1/metrics/events",
+        batch.body,
+        on_wait=on_wait,
+        on_lost=on_lost,
+        patience_s=patience_s,
     )
     if response.status_code != 202:
         error = _error(response)
         found = _INDEX.match(error)
-        if found and int(found.group(1)) < len(batch.lines):
-            raise SendingStopped(f"line {batch.lines[int(found.group(1))]}: {error[found.end() :]}")
+        if found and int(found.group(1)) < len(batch.places):
+            raise SendingStopped(error[found.end() :], batch.places[int(found.group(1))])
         raise SendingStopped(error)
     try:
         answer = msgspec.json.decode(response.content, type=Accepted)
     except msgspec.DecodeError:
         raise SendingStopped(f"{response.url} answered something else than Podium does") from None
-    if any(not 0 <= r.index < len(batch.lines) for r in answer.refused):
+    if any(not 0 <= r.index < len(batch.places) for r in answer.refused):
         raise SendingStopped(f"{response.url} refused an event that was not sent")
-    return answer
+    return answer, lost
 
 
 async def _list(client: httpx.AsyncClient, path: str, type_: type[T]) -> list[T]:
@@ -194,9 +220,11 @@ async def _request(
     body: bytes | None = None,
     *,
     on_wait: Callable[[str], None] | None = None,
+    on_lost: Callable[[], None] | None = None,
     patience_s: float = 0,
 ) -> httpx.Response:
-    """The answer to a request, which is repeated while the server is away or asks for it, for ``patience_s``."""
+    """The answer to a request, which is repeated while the server is away or asks for it, for ``patience_s``.
+    ``on_lost`` is called where a request may have been served without its answer getting here."""
     began_s = stopwatch_s()
     backoff_s = _BACKOFF_S
     waited = False
@@ -206,14 +234,18 @@ async def _request(
             response = await client.request(method, path, content=body)
         except httpx.TransportError as error:
             reason = f"{client.base_url} can't be reached: {error or type(error).__name__}"
+            served = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         else:
             if response.status_code not in _TRY_AGAIN:
                 return response
             reason = _error(response)
+            served = response.status_code >= 500
             after = response.headers.get("Retry-After", "")
             wait_s = min(int(after), _WAIT_MAX_S) if after.isdecimal() else backoff_s
         if stopwatch_s() - began_s + wait_s > patience_s:
             raise SendingStopped(reason)
+        if served and on_lost is not None:
+            on_lost()
         if on_wait is not None and not waited:
             on_wait(reason)
             waited = True

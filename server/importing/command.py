@@ -1,4 +1,4 @@
-"""The command ``podium import``."""
+"""The command ``podium import``: files of events, checked whole, sorted by time and sent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, TypeVar, cast
 
@@ -19,9 +20,11 @@ from server.clock import Clock, stopwatch_s, system_clock
 from server.core.errors import RequestError, StartError
 from server.core.periods import iso
 from server.engine.catalog import CatalogIndex
-from server.importing.batches import Row, batches, keyed, pack
+from server.importing.batches import Row, batches, keyed, pack, place_of, split_place
 from server.importing.client import LANES, PATIENCE_S, SendingStopped, Tally, load_catalog, open_client, send
 from server.importing.lines import Format, check_item, read_lines
+from server.importing.spellings import Spellings, Twin
+from server.intake.requests import BatchItem
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEV_FILE = Path(".podium/dev.json")
@@ -36,11 +39,19 @@ T = TypeVar("T")
 
 
 class Checked(msgspec.Struct):
-    """The events of a file that passed, who they are of, and the lines that did not."""
+    """The events of the files that passed, their users, the lines that did not pass, and those whose idempotency
+    key an earlier line has, each with that line's place."""
 
+    files: list[str]
     rows: list[Row] = []
-    users: set[str] = set()
+    spellings: Spellings = msgspec.field(default_factory=Spellings)
     bad: list[tuple[int, str]] = []
+    repeated: list[tuple[int, int]] = []
+
+    def name(self, place: int) -> str:
+        """Return a line as people name it."""
+        file, line = split_place(place)
+        return f"line {line}" if len(self.files) == 1 else f"{self.files[file]}, line {line}"
 
 
 class _DevFile(msgspec.Struct, rename="camel"):
@@ -49,7 +60,13 @@ class _DevFile(msgspec.Struct, rename="camel"):
 
 
 @click.command("import", short_help="Import events from CSV or NDJSON.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE...",
+)
 @click.option("--url", help=f"Where Podium is.  [default: {DEFAULT_URL}]")
 @click.option(
     "--key",
@@ -64,8 +81,13 @@ class _DevFile(msgspec.Struct, rename="camel"):
 @click.option("--metric", help="Key of the metric of lines that name none.")
 @click.option("--dry-run", is_flag=True, help="Check everything, send nothing.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad lines out instead of sending nothing.")
+@click.option(
+    "--allow-repeated-keys",
+    is_flag=True,
+    help="Send lines whose idempotencyKey an earlier line of the same user and metric has: only the first counts.",
+)
 def import_(
-    file: str,
+    files: tuple[str, ...],
     url: str | None,
     key: str | None,
     tenant: str | None,
@@ -73,11 +95,12 @@ def import_(
     metric: str | None,
     dry_run: bool,
     skip_bad: bool,
+    allow_repeated_keys: bool,
 ) -> None:
-    """Import events from FILE, or from standard input if FILE is "-".
+    """Import events from files, or from standard input if FILE is "-".
 
-    Everything is checked before anything is sent. Events are sent in the order of their time, whatever the
-    order of the lines.
+    Everything is checked before anything is sent. Events of all files are sent in the order of their time,
+    whatever the order of files and lines.
 
     \b
     CSV begins with a line that names the columns:
@@ -97,13 +120,13 @@ def import_(
     or an item as POST /admin/v1/metrics/events takes it.
 
     Importing twice counts once: an event without an idempotencyKey gets one from its user, metric, value and
-    time. Lines of one file that agree in all four count once each.
+    time. Lines of one file that agree in all four count once each; lines of two files count once.
 
     Exit code: 0 if every line is stored (or only --skip-bad left lines out), 1 if not, 130 after Ctrl-C.
     """
     sys.exit(
         import_command(
-            file,
+            list(files),
             url=url,
             key=key,
             tenant=tenant,
@@ -111,12 +134,13 @@ def import_(
             metric=metric,
             dry_run=dry_run,
             skip_bad=skip_bad,
+            allow_repeated_keys=allow_repeated_keys,
         )
     )
 
 
 def import_command(
-    file: str,
+    files: list[str],
     *,
     url: str | None = None,
     key: str | None = None,
@@ -125,14 +149,15 @@ def import_command(
     metric: str | None = None,
     dry_run: bool = False,
     skip_bad: bool = False,
+    allow_repeated_keys: bool = False,
     clock: Clock = system_clock,
     patience_s: float = PATIENCE_S,
 ) -> int:
-    """Import ``file`` ("-": standard input) and say on the terminal what came of it; the exit code."""
+    """Import ``files`` ("-": standard input) and say on the terminal what came of it; the exit code."""
     try:
         url, key = find_server(url, key)
         index = asyncio.run(_with_client(url, key, tenant, load_catalog))
-        checked = _check_file(file, format_, metric, index, clock())
+        checked = _check_files(files, format_, metric, index, clock())
     except StartError as error:
         _say(str(error))
         return 1
@@ -140,15 +165,24 @@ def import_command(
         _say("Stopped; nothing was sent.")
         return INTERRUPTED
     good, bad = len(checked.rows), len(checked.bad)
-    _name_lines(checked.bad, "Bad lines")
+    _name_lines(checked, [_warning(checked, twin) for twin in checked.spellings.twins()], "Warnings")
+    repeats = [
+        (place, f"the idempotencyKey is that of {checked.name(first)}") for place, first in checked.repeated
+    ]
+    _name_lines(checked, repeats, "Repeated idempotency keys, of which only the first line counts")
+    _name_lines(checked, checked.bad, "Bad lines")
     if bad and not skip_bad:
         _say("Nothing was sent. Correct the lines, or leave them out with --skip-bad.")
+        return 1
+    if checked.repeated and not allow_repeated_keys:
+        _say("Nothing was sent. Correct the keys, or let each key count once with --allow-repeated-keys.")
         return 1
     if not good:
         _say("There is no event to send.")
         return 0
     first_ms, last_ms = min(checked.rows)[0], max(checked.rows)[0]
-    what = f"{_count(good, 'event')} of {_count(len(checked.users), 'user')}, {iso(first_ms)} to {iso(last_ms)}"
+    users = _count(len(checked.spellings.users), "user")
+    what = f"{_count(good, 'event')} of {users}, {iso(first_ms)} to {iso(last_ms)}"
     if dry_run:
         click.echo(f"Checked {what}. Nothing was sent.")
         return 0
@@ -178,26 +212,46 @@ def _send(
         try:
             asyncio.run(_with_client(url, key, tenant, run))
         except SendingStopped as stopped:
-            problem, code = f"Stopped: {stopped}.", 1
+            where = "" if stopped.place is None else f"{checked.name(stopped.place)}: "
+            problem, code = f"Stopped: {where}{stopped}.", 1
         except KeyboardInterrupt:
             problem, code = "Stopped.", INTERRUPTED
     took_s = stopwatch_s() - began_s
-    _name_lines(sorted(tally.refused), "Refused by the server")
+    _name_lines(checked, sorted(tally.refused), "Refused by the server")
     if problem:
-        _say(f"{problem} Stored for certain: {tally.stored:,} of {_count(good, 'event')}.")
+        there = tally.stored + tally.replayed + tally.unsure
+        _say(f"{problem} Stored for certain: {there:,} of {_count(good, 'event')}.")
         _say("It is safe to run the same import again: what is stored already counts once.")
         return code
     stored = f"{tally.stored:,} stored"
+    if tally.unsure:
+        stored += f", {tally.unsure:,} stored now or before (an answer was lost, and the events sent again)"
+    if tally.replayed:
+        stored += f", {tally.replayed:,} repeated (their idempotency keys were known, so they count once)"
     if tally.refused:
         stored += f", {len(tally.refused):,} refused"
     if checked.bad:
         stored += f", {_count(len(checked.bad), 'bad line')} left out"
-    click.echo(f"Sent {what}: {stored}; {took_s:.1f} s, {tally.stored / took_s:,.0f} events/s.")
+    click.echo(f"Sent {what}: {stored}; {took_s:.1f} s, {good / took_s:,.0f} events/s.")
     return 1 if tally.refused and not skip_bad else 0
 
 
-def _check_file(file: str, format_: Format, metric: str | None, index: CatalogIndex, now_ms: int) -> Checked:
-    checked = Checked()
+def _check_files(
+    files: list[str], format_: Format, metric: str | None, index: CatalogIndex, now_ms: int
+) -> Checked:
+    # Of events at the same instant the ones of the first file come first, in whatever order files are named.
+    checked = Checked(sorted(files))
+    if twice := next((one for one, two in pairwise(checked.files) if one == two), None):
+        raise StartError(f"{twice} is named twice.")
+    for number in range(len(files)):
+        _check_file(checked, number, format_, metric, index, now_ms)
+    return checked
+
+
+def _check_file(
+    checked: Checked, number: int, format_: Format, metric: str | None, index: CatalogIndex, now_ms: int
+) -> None:
+    file = checked.files[number]
     with (
         click.open_file(file, "rb") as stream,
         tqdm(
@@ -210,17 +264,26 @@ def _check_file(file: str, format_: Format, metric: str | None, index: CatalogIn
             leave=False,
         ) as bar,
     ):
-        for line, read in read_lines(_counted(stream, bar.update), format_, metric):
-            try:
-                if isinstance(read, RequestError):
-                    raise read
-                instant_ms = check_item(index, read, now_ms)
-            except RequestError as error:
-                checked.bad.append((line, error.message))
-                continue
-            checked.rows.append(pack(instant_ms, line, read))
-            checked.users.add(read.user.id)
-    return checked
+        try:
+            for line, read in read_lines(_counted(stream, bar.update), format_, metric):
+                _check_line(checked, place_of(number, line), read, index, now_ms)
+        except StartError as error:
+            raise error if len(checked.files) == 1 else StartError(f"{file}: {error}") from None
+
+
+def _check_line(
+    checked: Checked, place: int, read: BatchItem | RequestError, index: CatalogIndex, now_ms: int
+) -> None:
+    try:
+        if isinstance(read, RequestError):
+            raise read
+        instant_ms = check_item(index, read, now_ms)
+    except RequestError as error:
+        checked.bad.append((place, error.message))
+        return
+    checked.rows.append(pack(instant_ms, place, read))
+    if (first := checked.spellings.note(read, place)) is not None:
+        checked.repeated.append((place, first))
 
 
 def _counted(stream: IO[bytes], seen: Callable[[int], object]) -> Iterator[bytes]:
@@ -260,9 +323,16 @@ async def _with_client(
         return await use(client)
 
 
-def _name_lines(lines: list[tuple[int, str]], kind: str) -> None:
-    for line, reason in lines[:NAMED_MAX]:
-        _say(f"line {line}: {reason}")
+def _warning(checked: Checked, twin: Twin) -> tuple[int, str]:
+    text = f"{twin.field} {twin.text!a}"
+    if twin.other is None:
+        return twin.place, f"{text} begins or ends with a blank, which is part of it"
+    return twin.place, f"{text} looks like {twin.other!a} of {checked.name(twin.other_place)}, but is another one"
+
+
+def _name_lines(checked: Checked, lines: list[tuple[int, str]], kind: str) -> None:
+    for place, reason in lines[:NAMED_MAX]:
+        _say(f"{checked.name(place)}: {reason}")
     if lines:
         more = f" (the first {NAMED_MAX} are named)" if len(lines) > NAMED_MAX else ""
         _say(f"{kind}: {len(lines):,}{more}.")

@@ -18,7 +18,7 @@ from server.http.endpoints import Endpoint, Query
 from server.http.errors import answer_error
 from server.intake.answers import EventResponse, encode_answer
 from server.intake.requests import BatchItem, EventRequest, check_own, from_batch, from_request
-from server.intake.service import Refusal
+from server.intake.service import BatchResponse
 
 if TYPE_CHECKING:
     from server.services import Services
@@ -69,21 +69,13 @@ class PostEvent:
         return 202 if response.idempotent_replayed is True else 201, encode_answer(response)
 
 
-class BatchResponse(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``accepted`` events are stored; ``refused`` ones were left out, the rest of the batch was not."""
-
-    accepted: int
-    refused: list[Refusal] = []
-
-
 async def post_events(request: Request) -> Response:
     """``POST /admin/v1/metrics/events``: 202 after all are stored."""
     services: Services = request.app.state.services
     space = principal(request).space
     items = await read(request, _batch, services.settings.batch_limit)
     events = from_batch(space.index, items, services.clock())
-    accepted, refused = await services.intake(space).events(events)
-    return answer(BatchResponse(accepted, refused), status=202)
+    return answer(await services.intake(space).events(events), status=202)
 
 
 _BEFORE, _AFTER = "/v1/metrics/", "/event"
@@ -144,6 +136,7 @@ ENDPOINTS: list[Endpoint] = [
         body=list[BatchItem],
         answer=BatchResponse,
         description="202 after all are stored. One item that is malformed or names something unknown refuses "
-        "the whole batch, before anything is stored, and is named by its index.",
+        "the whole batch, before anything is stored, and is named by its index. `accepted` counts what is stored "
+        "now, `replayed` how many of these were stored before: their idempotency keys are known.",
     ),
 ]

@@ -32,6 +32,15 @@ class Refusal(msgspec.Struct, frozen=True):
     error: str
 
 
+class BatchResponse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``accepted`` events are stored; ``replayed`` of them were before, by their idempotency keys, and count once.
+    ``refused`` ones were left out, the rest of the batch was not."""
+
+    accepted: int
+    replayed: int = 0
+    refused: list[Refusal] = []
+
+
 class Intake:
     """The doors' way into one space."""
 
@@ -72,7 +81,7 @@ class Intake:
             record=outcome.applied.record if outcome.applied is not None else None,
         )
 
-    async def events(self, events: list[Event]) -> tuple[int, list[Refusal]]:
+    async def events(self, events: list[Event]) -> BatchResponse:
         """Store checked events; how many are stored now, and which were left out.
 
         ``Unavailable`` if some may not be stored: send the batch again, with idempotency keys.
@@ -158,11 +167,13 @@ def _state(outcome: Outcome) -> UserState:
     return outcome.state
 
 
-def _counted(results: list[Outcome | PodiumError]) -> tuple[int, list[Refusal]]:
-    refused = []
+def _counted(results: list[Outcome | PodiumError]) -> BatchResponse:
+    refused, replayed = [], 0
     for i, result in enumerate(results):
         if isinstance(result, RequestError):
             refused.append(Refusal(i, str(result)))
         elif isinstance(result, PodiumError):
             raise result
-    return len(results) - len(refused), refused
+        elif result.replayed:
+            replayed += 1
+    return BatchResponse(len(results) - len(refused), replayed, refused)

@@ -97,3 +97,13 @@ async def test_an_event_behind_the_newest_takes_no_points_off_runs_when_it_is_un
     assert answer.status_code == 200, answer.text
     assert [value for value in await values(http, "xp") if value] == [10, 10]
     assert (await http.get("/v1/users/ann/points/xp")).json()["total"] == 20
+
+
+async def test_a_batch_says_how_many_of_its_events_were_stored_before(http: httpx.AsyncClient) -> None:
+    await metrics(http)
+    item = {"key": "words", "user": {"id": "ann"}, "value": 1, "idempotencyKey": "k"}
+    for size, answer in ((3, {"accepted": 3, "replayed": 2}), (1, {"accepted": 1, "replayed": 1})):
+        found = await http.post("/admin/v1/metrics/events", json=[item] * size)
+        assert (found.status_code, found.json()) == (202, answer)
+    found = await http.post("/admin/v1/metrics/events", json=[{**item, "idempotencyKey": "other"}])
+    assert found.json() == {"accepted": 1}

@@ -85,9 +85,11 @@ class Remembering:
         """Keep a batch and say so."""
         assert 1 <= len(batch) <= 1_000
         self.batches.append(batch)
+        before = len(self.events)
         for event in batch:
             self.events.setdefault((event["user"]["id"], event["key"], event["idempotencyKey"]), event)
-        return JSONResponse({"accepted": len(batch)}, 202)
+        replayed = len(batch) - (len(self.events) - before)
+        return JSONResponse({"accepted": len(batch), **({"replayed": replayed} if replayed else {})}, 202)
 
 
 @contextmanager
@@ -158,7 +160,7 @@ def test_import_twice_counts_once_and_identical_lines_twice(remembering: Remembe
     once = dict(remembering.events)
     assert len(once) == 4
     again = send(remembering, text)
-    assert "4 stored" in again.stdout
+    assert ": 0 stored, 4 repeated (their idempotency keys were known, so they count once); " in again.stdout
     assert remembering.events == once
 
 
@@ -266,6 +268,7 @@ def test_import_repeats_a_batch_whose_answer_was_lost(remembering: Remembering) 
     assert result.exit_code == 0, result.output
     assert len(remembering.batches) == 2
     assert len(remembering.events) == 1
+    assert ": 0 stored, 1 stored now or before (an answer was lost, and the events sent again); " in result.stdout
 
 
 def test_import_gives_up_after_its_patience(
@@ -274,7 +277,7 @@ def test_import_gives_up_after_its_patience(
     remembering.troubles = [JSONResponse({"error": "The store is away"}, 503, {"Retry-After": "1"})] * 2
     file = tmp_path / "events.csv"
     file.write_text(HEADER + f"ann,words,1,{TIME}\n")
-    code = import_command(str(file), url=remembering.url, key=KEY, clock=lambda: START_MS, patience_s=0)
+    code = import_command([str(file)], url=remembering.url, key=KEY, clock=lambda: START_MS, patience_s=0)
     error = capsys.readouterr().err
     assert code == 1
     assert "answered 503: The store is away" in error
@@ -287,6 +290,75 @@ def test_import_names_the_line_for_which_a_batch_is_refused(remembering: Remembe
     result = send(remembering, HEADER + f"ann,words,1,2026-02-01T00:00:00Z\nann,words,1,{TIME}\n")
     assert result.exit_code == 1
     assert "Stopped: line 2: Unknown metric key: words." in result.stderr
+
+
+def test_import_of_a_file_whose_keys_repeat_names_the_lines(remembering: Remembering) -> None:
+    rows = "".join(f"ned,words,{i},2026-01-0{i}T00:00:00Z,batch-7\n" for i in (1, 2, 3))
+    # The key of another user, or of another metric, is another one.
+    text = "user,metric,value,timestamp,idempotencyKey\n" + rows + f"ann,words,1,{TIME},batch-7\n"
+    result = send(remembering, text)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "line 3: the idempotencyKey is that of line 2",
+        "line 4: the idempotencyKey is that of line 2",
+        "Repeated idempotency keys, of which only the first line counts: 2.",
+        "Nothing was sent. Correct the keys, or let each key count once with --allow-repeated-keys.",
+    ]
+    assert remembering.batches == []
+    result = send(remembering, text, "--allow-repeated-keys")
+    assert result.exit_code == 0
+    assert ": 2 stored, 2 repeated (" in result.stdout
+
+
+def test_import_warns_of_texts_that_look_alike(remembering: Remembering) -> None:
+    columns = "user,metric,value,timestamp,name\n"
+    people = ["ann,Zo\u00eb", "ann ,Zoe\u0308", "Zo\u00eb,", "Zoe\u0308,", "bob,Bob", "cy,Zo\u00eb"]
+    rows = (person.split(",") for person in people)
+    result = send(remembering, columns + "".join(f"{id_},words,1,{TIME},{name}\n" for id_, name in rows))
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "line 3: user.name 'Zoe\\u0308' looks like 'Zo\\xeb' of line 2, but is another one",
+        "line 3: user 'ann ' looks like 'ann' of line 2, but is another one",
+        "line 5: user 'Zoe\\u0308' looks like 'Zo\\xeb' of line 4, but is another one",
+        "Warnings: 3.",
+    ]
+    assert len(remembering.events) == 6
+    alone = send(remembering, HEADER + f"dot\u00a0,words,1,{TIME}\n")
+    assert (
+        alone.stderr.splitlines()[0] == "line 2: user 'dot\\xa0' begins or ends with a blank, which is part of it"
+    )
+
+
+def test_import_sorts_several_files_together(remembering: Remembering, tmp_path: Path) -> None:
+    days = [f"2026-01-{day:02d}T00:00:00Z" for day in range(1, 7)]
+    for name, of_file in (("b.csv", days[1::2]), ("a.csv", days[::2])):
+        (tmp_path / name).write_text(HEADER + "".join(f"ann,words,1,{at}\n" for at in reversed(of_file)))
+    sent = []
+    for names in (["a.csv", "b.csv"], ["b.csv", "a.csv"]):
+        remembering.batches.clear()
+        result = run(*names, "--url", remembering.url, "--key", KEY)
+        assert result.exit_code == 0, result.output
+        sent.append([event["timestamp"][:10] for batch in remembering.batches for event in batch])
+    assert sent == [[day[:10] for day in days]] * 2
+    bad = tmp_path / "c.csv"
+    bad.write_text(HEADER + f"ann,words,x,{TIME}\n")
+    result = run("a.csv", "c.csv", "--url", remembering.url, "--key", KEY)
+    assert result.stderr.splitlines()[0] == "c.csv, line 2: value must be a number"
+    (tmp_path / "d.csv").write_text("")
+    for names, said in (
+        (["a.csv", "a.csv"], "a.csv is named twice."),
+        (["a.csv", "d.csv"], "d.csv: The input is"),
+    ):
+        result = run(*names, "--url", remembering.url, "--key", KEY)
+        assert (result.exit_code, said in result.stderr) == (1, True)
+
+
+def test_the_same_event_in_two_files_counts_once(remembering: Remembering, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(HEADER + f"ann,words,1,{TIME}\n" * 2)
+    result = run("a.csv", "b.csv", "--url", remembering.url, "--key", KEY)
+    assert ": 2 stored, 2 repeated (" in result.stdout
+    assert len(remembering.events) == 2
 
 
 def test_import_of_a_header_alone_has_nothing_to_send(remembering: Remembering) -> None:

@@ -90,7 +90,7 @@ def test_batches_keep_a_user_in_one_lane_and_in_order(events: list[tuple[int, st
     sent: dict[int, list[tuple[int, str]]] = {}
     for batch in batches(items, lanes):
         bodies = msgspec.json.decode(batch.body, type=list[BatchItem])
-        pairs = zip(batch.lines, bodies, strict=True)
+        pairs = zip(batch.places, bodies, strict=True)
         sent.setdefault(batch.lane, []).extend((line, body.user.id) for line, body in pairs)
     for user in ("ann", "bob", "eve"):
         wanted = [line for line, item in items if item.user.id == user]
@@ -100,13 +100,13 @@ def test_batches_keep_a_user_in_one_lane_and_in_order(events: list[tuple[int, st
 
 def test_batches_hold_as_many_as_the_server_takes() -> None:
     found = list(batches(keyed([pack(i, i, event()) for i in range(2_500)]), 1))
-    assert [len(batch.lines) for batch in found] == [1_000, 1_000, 500]
-    assert [line for batch in found for line in batch.lines] == list(range(2_500))
+    assert [len(batch.places) for batch in found] == [1_000, 1_000, 500]
+    assert [line for batch in found for line in batch.places] == list(range(2_500))
 
 
 def test_batches_are_cut_by_size() -> None:
     item = msgspec.structs.replace(event(), attributes={f"a{i}": "é" * 1_000 for i in range(50)})
     found = list(batches(((i, item) for i in range(100)), 1))
-    assert sum(len(batch.lines) for batch in found) == 100
-    assert all(later.lines[0] == earlier.lines[-1] + 1 for earlier, later in pairwise(found))
+    assert sum(len(batch.places) for batch in found) == 100
+    assert all(later.places[0] == earlier.places[-1] + 1 for earlier, later in pairwise(found))
     assert max(len(batch.body) for batch in found) < BODY_MAX + 200_000
