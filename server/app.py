@@ -263,8 +263,10 @@ class _PublicScripts(StaticFiles):
 
 
 async def _report(hub: Hub) -> None:
+    frames = refused = 0
     while True:
         metrics.SOCKETS.set(hub.stats.sockets)
-        metrics.FRAMES.set(hub.stats.frames_sent)
-        metrics.REFUSED.set(hub.stats.refused)
+        metrics.FRAMES.inc(hub.stats.frames_sent - frames)
+        metrics.LIVE_REFUSED.inc(hub.stats.refused - refused)
+        frames, refused = hub.stats.frames_sent, hub.stats.refused
         await asyncio.sleep(GAUGES_S)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import orjson
+from prometheus_client.metrics_core import Metric
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -17,9 +17,9 @@ from server.clock import stopwatch_s
 from server.core.errors import PodiumError, Unauthorized
 from server.services import Services
 from server.spaces.space import NO_TENANT
-from server.telemetry import metrics, set_aside
-from server.telemetry.clock_check import wrong_clocks
-from server.telemetry.health import Readiness, log_state, readiness, rebuilds, rejected_items
+from server.telemetry import metrics
+from server.telemetry.health import Readiness, readiness
+from server.telemetry.store_metrics import measure
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Recent(Generic[T]):
 def monitoring_routes() -> list[BaseRoute]:
     """The three endpoints of a process."""
     asked: dict[str, Recent[Readiness]] = {}
-    scraped: dict[str, Recent[None]] = {}
+    scraped: dict[str, Recent[list[Metric]]] = {}
 
     async def readyz(request: Request) -> Response:
         services: Services = request.app.state.services
@@ -71,8 +71,8 @@ def monitoring_routes() -> list[BaseRoute]:
         if (problem := _problem(request)) is not None:
             raise problem
         services: Services = request.app.state.services
-        await scraped.setdefault("", Recent(lambda: _measure(services), lambda _: KEPT_S)).get()
-        body, content_type = metrics.exposition()
+        found = await scraped.setdefault("", Recent(lambda: _measure(services), lambda _: KEPT_S)).get()
+        body, content_type = metrics.exposition(found)
         return Response(body, headers={"content-type": content_type})
 
     return [Route("/healthz", _healthz), Route("/readyz", readyz), Route("/metrics", scrape)]
@@ -109,24 +109,6 @@ async def _ask(services: Services) -> Readiness:
     )
 
 
-async def _measure(services: Services) -> None:
-    for space in services.directory.spaces.values():
-        state = await log_state(services.redis, space, services.unchecked_clock())
-        if state is not None:
-            metrics.LOG_ENTRIES.labels(space.public_id).set(state.entries)
-            metrics.LOG_BYTES.labels(space.public_id).set(state.bytes)
-            metrics.FLUSH_LAG.labels(space.public_id).set(state.lag_s)
-    listed = await set_aside.read_all(
-        services.redis, services.directory.spaces.values(), services.unchecked_clock()
-    )
-    of_jobs = Counter(entry.job for entries in listed.values() for entry in entries)
-    for job in set_aside.JOBS:
-        metrics.SET_ASIDE.labels(job).set(of_jobs[job])
-    metrics.WRONG_CLOCKS.set(len(await wrong_clocks(services.redis)))
-    names = {space.id: space.public_id for space in services.directory.spaces.values()}
-    for done in await rebuilds(services.pool):
-        if done.space_id in names:
-            metrics.REBUILDS.labels(names[done.space_id], done.reason).set(done.times)
-    rejected = await rejected_items(services.pool)
-    for space in services.directory.spaces.values():
-        metrics.REJECTED.labels(space.public_id).set(rejected.get(space.id, 0))
+async def _measure(services: Services) -> list[Metric]:
+    spaces = list(services.directory.spaces.values())
+    return await measure(services.redis, services.pool, spaces, services.unchecked_clock())

@@ -9,6 +9,8 @@ import structlog
 
 from server.services import open_services
 from server.settings import Settings
+from server.telemetry.clock_check import process_name
+from server.telemetry.heartbeats import keep_beating
 from server.writebehind.flusher import FlushStats
 from server.writebehind.worker_loops import run_worker
 
@@ -23,8 +25,15 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     stats: dict[str, FlushStats] = {}
     async with open_services(settings, role="worker") as services:
+        ended = asyncio.Event()
+        beats = keep_beating(services.redis, process_name("worker"), ended)
+        beating = asyncio.create_task(beats, name="heartbeat")
         log.info("worker_started")
-        await run_worker(services, stop, stats)
+        try:
+            await run_worker(services, stop, stats)
+        finally:
+            ended.set()
+            await beating
     log.info(
         "worker_stopped",
         events=sum(s.events for s in stats.values()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import asyncpg
@@ -20,12 +21,14 @@ from server.core.errors import Unavailable
 from server.core.periods import iso
 from server.spaces.continuity import WENT_BACK
 from server.spaces.space import Space
-from server.telemetry import set_aside
+from server.telemetry import heartbeats, set_aside
 from server.telemetry.clock_check import wrong_clocks
 from server.telemetry.servers import memory_of, memory_warning, postgres_problem, redis_problem
 
 LOOK_S = 2.0
 """A store that takes longer than this to answer a look is called missing."""
+LAG_WARNED_S = 30.0
+"""A flusher that is behind by so long is named."""
 REJECTED_MAX = 10_000
 """Rejected items that are counted; beyond that nobody needs the number."""
 
@@ -96,18 +99,25 @@ async def readiness(
     if redis_part.status == "ok":
         warnings += set_aside.warnings(await set_aside.read_all(redis, spaces, now_ms))
         warnings += await wrong_clocks(redis)
+        if await heartbeats.ages_s(redis) == {}:
+            warnings.append("no worker is at work: nothing is written to Postgres, and no ranking becomes final")
+        warnings += [
+            f"the oldest event of space {public_id} that is not in Postgres was accepted {state.lag_s:.0f} s ago"
+            for public_id, state in (await log_states(redis, spaces, now_ms)).items()
+            if state.lag_s >= LAG_WARNED_S
+        ]
     warnings += [
         f"{rejected[space.id]} accepted items of space {space.public_id} can't be written to Postgres: see"
         " `podium rejected list`"
         for space in spaces
-        if space.id in rejected
+        if rejected and space.id in rejected
     ]
     names = {space.id: space.public_id for space in spaces}
     warnings += [
         f"Redis went back in time ({done.reason}): space {names[done.space_id]} was rebuilt from Postgres, over at"
         f" {iso(done.last_ms)}. Events that had not been flushed are lost, of them {done.lost_entries} log entries"
         " that Redis still held"
-        for done in rebuilt
+        for done in rebuilt or ()
         if done.recent and done.reason in WENT_BACK and done.space_id in names
     ]
     if has_time:
@@ -186,8 +196,8 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-async def rebuilds(pool: Pool) -> list[Rebuilds]:
-    """How often spaces were rebuilt, by space and reason; none where Postgres is away."""
+async def rebuilds(pool: Pool) -> list[Rebuilds] | None:
+    """How often spaces were rebuilt, by space and reason; None where Postgres is away."""
     query = (
         "SELECT space_id, reason, count(*), (extract(epoch FROM max(at)) * 1000)::bigint,"
         " max(at) > now() - interval '1 day', (array_agg(lost_entries ORDER BY id DESC))[1]"
@@ -197,11 +207,11 @@ async def rebuilds(pool: Pool) -> list[Rebuilds]:
         async with asyncio.timeout(LOOK_S), pool.acquire(timeout=LOOK_S) as connection:
             return [Rebuilds(*row) for row in await connection.fetch(query, timeout=LOOK_S)]
     except (*POSTGRES_AWAY, asyncpg.PostgresError):
-        return []
+        return None
 
 
-async def rejected_items(pool: Pool) -> dict[int, int]:
-    """How many items Postgres refused, at most ``REJECTED_MAX``, by the space's id; none where it is away."""
+async def rejected_items(pool: Pool) -> dict[int, int] | None:
+    """How many items Postgres refused, at most ``REJECTED_MAX``, by the space's id; None where it is away."""
     query = (
         "SELECT space_id, count(*) FROM (SELECT space_id FROM rejected_entries LIMIT $1) AS few GROUP BY space_id"
     )
@@ -209,21 +219,32 @@ async def rejected_items(pool: Pool) -> dict[int, int]:
         async with asyncio.timeout(LOOK_S), pool.acquire(timeout=LOOK_S) as connection:
             return dict(tuple(row) for row in await connection.fetch(query, REJECTED_MAX, timeout=LOOK_S))
     except (*POSTGRES_AWAY, asyncpg.PostgresError):
-        return {}
+        return None
 
 
 async def log_state(redis: RedisClient, space: Space, now_ms: int) -> LogState | None:
     """How far the flusher is behind; None while Redis is away, or holds no such space that can be read."""
+    return (await log_states(redis, [space], now_ms)).get(space.public_id)
+
+
+async def log_states(redis: RedisClient, spaces: Sequence[Space], now_ms: int) -> dict[str, LogState]:
+    """How far the flusher is behind in each space that Redis holds, by public id; none while Redis is away."""
     try:
         async with redis.raw.pipeline(transaction=False) as pipe:
-            pipe.xlen(space.keys.log)
-            pipe.hmget(space.keys.meta, ["logged", "trimmed"])
-            pipe.xrange(space.keys.log, count=2)
-            length, (logged, trimmed), first = await pipe.execute()
+            for space in spaces:
+                pipe.xlen(space.keys.log)
+                pipe.hmget(space.keys.meta, ["logged", "trimmed"])
+                pipe.xrange(space.keys.log, count=2)
+            replies = await pipe.execute(raise_on_error=False)
     except (*REDIS_AWAY, ResponseError):
-        return None
-    if not length:
-        return None
-    # The first entry is the position itself: it stays when it has been flushed (design decision 6).
-    lag_s = max(0.0, (now_ms - int(first[1][0].split(b"-")[0])) / 1000) if len(first) > 1 else 0.0
-    return LogState(length - 1, int(logged or 0) - int(trimmed or 0), lag_s)
+        return {}
+    found = {}
+    for at, space in enumerate(spaces):
+        length, numbers, first = replies[3 * at : 3 * at + 3]
+        if any(isinstance(reply, Exception) for reply in (length, numbers, first)) or not length:
+            continue
+        logged, trimmed = numbers
+        # The first entry is the position itself: it stays when it has been flushed (design decision 6).
+        lag_s = max(0.0, (now_ms - int(first[1][0].split(b"-")[0])) / 1000) if len(first) > 1 else 0.0
+        found[space.public_id] = LogState(length - 1, int(logged or 0) - int(trimmed or 0), lag_s)
+    return found

@@ -1,8 +1,9 @@
-"""What Prometheus scrapes at ``/metrics``. Every number and its unit is named here."""
+"""What web processes count, and what Prometheus scrapes at ``/metrics``; the stores' numbers: store_metrics.py."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -13,6 +14,7 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.metrics_core import Metric
 
 EVENTS = Counter("podium_events", "Events accepted and stored, by how they came to this process")
 RANK_UPDATE = Histogram(
@@ -33,43 +35,8 @@ ANSWER = Histogram(
     buckets=(0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.03, 0.1, 0.2, 0.5, 2.0),
 )
 SOCKETS = Gauge("podium_sockets", "Open WebSocket connections", multiprocess_mode="livesum")
-FRAMES = Gauge("podium_frames_sent", "Frames sent to viewers since the start", multiprocess_mode="livesum")
-REFUSED = Gauge(
-    "podium_live_refused", "Connections that a limit refused or ended since the start", multiprocess_mode="livesum"
-)
-LOG_ENTRIES = Gauge("podium_log_entries", "Log entries in Redis", ["space"], multiprocess_mode="mostrecent")
-LOG_BYTES = Gauge("podium_log_bytes", "Bytes of log not flushed yet", ["space"], multiprocess_mode="mostrecent")
-REBUILDS = Gauge(
-    "podium_rebuilds",
-    "Times that Redis was filled anew with a space, by reason; empty, other, behind: Redis went back in time",
-    ["space", "reason"],
-    multiprocess_mode="mostrecent",
-)
-FLUSH_LAG = Gauge(
-    "podium_flush_lag_seconds",
-    "Age of the oldest log entry not flushed yet",
-    ["space"],
-    multiprocess_mode="mostrecent",
-)
-SET_ASIDE = Gauge(
-    "podium_set_aside",
-    "Items that a job of the worker has set aside because they failed again and again",
-    ["job"],
-    multiprocess_mode="mostrecent",
-)
-WRONG_CLOCKS = Gauge(
-    "podium_wrong_clocks",
-    "Processes, web and worker, whose clock differs from Redis' by more than a minute",
-    multiprocess_mode="mostrecent",
-)
-REJECTED = Gauge(
-    "podium_rejected_items",
-    "Accepted items that Postgres refused, and that nobody has resent or deleted",
-    ["space"],
-    multiprocess_mode="mostrecent",
-)
-
-
+FRAMES = Counter("podium_frames_sent", "Frames sent to viewers")
+LIVE_REFUSED = Counter("podium_live_refused", "Live connections that a limit refused or ended")
 WRITES_REFUSED = Counter(
     "podium_writes_refused",
     "Events and commands answered with 503 because Redis takes no writes: memory, disk, read_only, replicas,"
@@ -99,10 +66,24 @@ def answered(method: str, path: str, seconds: float) -> None:
     ANSWER.labels(method, path).observe(seconds)
 
 
-def exposition() -> tuple[bytes, str]:
-    """The scrape's body and content type; of all web processes where they share a folder of metrics."""
+def exposition(of_stores: Sequence[Metric] = ()) -> tuple[bytes, str]:
+    """Return the scrape's body and content type: what this process counts, or all web processes that share a
+    folder of metrics, and what the stores know (store_metrics.py)."""
+    body = generate_latest(_Fixed(of_stores))
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's own omission
-        return generate_latest(registry), CONTENT_TYPE_LATEST
-    return generate_latest(), CONTENT_TYPE_LATEST
+        return generate_latest(registry) + body, CONTENT_TYPE_LATEST
+    return generate_latest() + body, CONTENT_TYPE_LATEST
+
+
+class _Fixed(CollectorRegistry):
+    """Numbers that are known already, as the library writes them."""
+
+    def __init__(self, found: Sequence[Metric]) -> None:
+        super().__init__()
+        self._found = found
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the numbers."""
+        return self._found

@@ -18,6 +18,7 @@ from server.http.routes import routes
 from server.services import Services, open_services
 from server.settings import Settings
 from server.spaces.space import Space
+from server.telemetry import health
 from server.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 from tests.serving import serving
@@ -48,6 +49,12 @@ async def base_url(services: Services) -> AsyncIterator[str]:
     """Where the server listens."""
     async with serving_services(services) as url:
         yield url
+
+
+@pytest.fixture
+def patient_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readiness waits for stores as long as a busy machine may need."""
+    monkeypatch.setattr(health, "LOOK_S", PATIENCE_S)
 
 
 @asynccontextmanager

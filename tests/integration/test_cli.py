@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from server.cli import main
@@ -17,8 +23,27 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
 
 async def podium(environment: dict[str, str], *words: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr. In a thread: a command runs a loop of its own."""
-    done = await asyncio.to_thread(CliRunner(env=environment).invoke, main, words)
+    with own_logs():
+        done = await asyncio.to_thread(CliRunner(env=environment).invoke, main, words)
     return done.exit_code, done.stdout, done.stderr
+
+
+@contextmanager
+def own_logs() -> Iterator[None]:
+    """Undo in the end how a command set up the logs: other tests of this process capture theirs."""
+    configure, root = structlog.configure, logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def without_cache(**options: Any) -> None:
+        configure(**{**options, "cache_logger_on_first_use": False})
+
+    with patch.object(structlog, "configure", without_cache):
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
+            root.handlers[:] = handlers
+            root.setLevel(level)
 
 
 @pytest.mark.usefixtures("space_id")

@@ -15,6 +15,8 @@ from server.telemetry.health import Readiness, readiness
 from server.telemetry.servers import postgres_problem, redis_problem
 from tests.conftest import START_MS
 
+pytestmark = pytest.mark.usefixtures("patient_looks")
+
 
 async def test_a_weak_redis_is_named(redis_client: RedisClient, pool: Pool, space: Space) -> None:
     found = await readiness(redis_client, pool, [space], START_MS)

@@ -63,8 +63,9 @@ async def test_the_stores_are_asked_once_for_all_who_look(
         calls.append("readyz")
         return found
 
-    async def measured(*_: Any) -> None:
+    async def measured(*_: Any) -> list[Any]:
         calls.append("metrics")
+        return []
 
     monkeypatch.setattr(monitoring, "KEPT_S", 3_600)
     monkeypatch.setattr(monitoring, "UNREADY_KEPT_S", 0)

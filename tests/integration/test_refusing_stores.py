@@ -24,6 +24,8 @@ from tests.integration.conftest import serving_services
 from tests.integration.test_monitoring import watching
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("patient_looks")
+
 SECRET = "known to nobody"
 NEEDS_POSTGRES = ("/admin/v1/audit-log", "/v1/users/bob", "/v1/users/bob/metrics/words", "/admin/v1/users?limit=1")
 

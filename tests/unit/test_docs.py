@@ -8,9 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
 
 from server import settings_page
 from server.settings import PREFIX, Settings
+from server.telemetry import metrics
+from server.telemetry.store_metrics import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]
@@ -82,3 +86,28 @@ def test_every_test_that_a_page_names_is_there() -> None:
 def _anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_metric_is_on_the_page_with_its_kind_and_labels() -> None:
+    of_processes = {
+        f"{family.name}_total" if family.type == "counter" else family.name: (
+            family.type,
+            tuple(getattr(one, "_labelnames", ())),
+        )
+        for one in vars(metrics).values()
+        if isinstance(one, Counter | Gauge | Histogram)
+        for family in one.describe()
+    }
+    of_stores = {
+        f"{name}_total" if kind is CounterMetricFamily else name: (
+            "counter" if kind is CounterMetricFamily else "gauge",
+            labels,
+        )
+        for name, (kind, _, labels) in FAMILIES.items()
+    }
+    page = (ROOT / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| `(podium_\w+)` \| (\w+) \|([^|]*)\| [^|]+ \|$", page, re.MULTILINE)
+    listed = {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+    assert listed == of_processes | of_stores
+    for name, (kind, _) in listed.items():
+        assert name.endswith("_total") == (kind == "counter"), f"{name}: counters alone end with _total"
