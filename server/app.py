@@ -53,6 +53,7 @@ from server.features.users import api as users_api
 from server.features.users import erasing as users_erasing
 from server.features.users import events as users_events
 from server.features.users import people as users_people
+from server.features.users import replaying as users_replaying
 from server.features.users import timeline as users_timeline
 from server.features.wrapped import api as wrapped_api
 from server.http import origins
@@ -96,6 +97,7 @@ ENDPOINTS = [
     *users_admin.ENDPOINTS,
     *users_people.ENDPOINTS,
     *users_erasing.ENDPOINTS,
+    *users_replaying.ENDPOINTS,
     *users_timeline.ENDPOINTS,
     *users_events.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,

@@ -36,6 +36,7 @@ from server.spaces.space import Space
 from server.telemetry.clock_check import compare, process_name, watch_clock
 from server.telemetry.metrics import CommitObserver
 from server.writebehind.eviction import load_cold
+from server.writebehind.replaying import Replaying
 
 _rpc_event = msgspec.json.Decoder(SocketEvent)
 _log_items = msgspec.msgpack.Decoder(list[LogItem])
@@ -103,6 +104,12 @@ class Services:
             except Unprocessable as error:
                 raise Unprocessable(f"[{place}]: {error}") from None
         return encode_answer(await self.intake(space).events(events))
+
+    async def replay(self, space: Space, users: list[str]) -> tuple[list[str], dict[str, str]]:
+        """Count users' stored events anew in the order of their time; for whom that is done, and by user why it
+        isn't, or what stays as it is."""
+        intake = self.intake(space)
+        return await Replaying(self.pool, self.redis, intake, self.clock).replay(users)
 
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""

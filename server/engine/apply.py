@@ -23,6 +23,7 @@ from server.engine.inputs import (
     GivePoints,
     Input,
     MoveOlder,
+    Recount,
     RemoveStanding,
     Reward,
     Tick,
@@ -90,6 +91,8 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
         return _correct(turn, input_)
     if isinstance(input_, Fill):
         return _fill(turn, input_)
+    if isinstance(input_, Recount):
+        return _recount(turn, input_)
     if isinstance(input_, MoveOlder):
         return _move_older(turn, input_)
     if isinstance(input_, ChangeStreak):
@@ -422,12 +425,26 @@ def _fill(turn: Turn, command: Fill) -> Applied:
     turn.recall(command.held)
     for number, standings in command.standings.items():
         board = turn.index.leaderboard_by_number.get(number)
-        if board is None or number in filled:
+        if board is None or (number in filled and not command.again):
             continue
         attributes = turn.profile.attributes
         changes.update(backfill.placed(board, turn.boards, attributes, standings, turn.old.blocked))
-        if number in command.done:
+        if number in command.done and number not in filled:
             filled = (*filled, number)
     turn.move(changes)
     turn.dropped = turn.outdated({**command.held, **changes})
     return _end(turn, filled=filled)
+
+
+def _recount(turn: Turn, command: Recount) -> Applied:
+    turn.streaks = command.streaks
+    turn.due_moved = True
+    turn.periods += [StreakRecord(*step) for step in command.steps]
+    turn.lost = not turn.streak_length
+    turn.rank_streak()
+    longest = command.streaks.tracks[turn.streak_rules.track].best
+    for goal in turn.index.achievements.on_streak:
+        if goal.number not in turn.achieved and longest >= goal.needs and goal.is_for(turn.profile.attributes):
+            turn.complete(goal, silent=True)
+    turn.settle()
+    return _end(turn)

@@ -19,6 +19,7 @@ from server.features.leaderboards.ranking import board_name
 from server.features.metrics.model import Metric
 from server.features.metrics.rules import check_value, to_units
 from server.features.streaks.model import Pause, Streaks
+from server.features.streaks.rules import Step
 from server.features.users import rules as users
 from server.features.users.rules import NOTHING, Upsert
 
@@ -116,7 +117,7 @@ class MoveOlder(msgspec.Struct, frozen=True):
 class Fill(msgspec.Struct, frozen=True):
     """A piece of a backfill: count what a user did before leaderboards were there. By their numbers the standings
     that all of the user's stored events give in some of the runs, by the name of the board of all
-    (leaderboards/backfill.py).
+    (leaderboards/backfill.py). ``again``: also where that was done before.
 
     As of the state with the token ``read_at``: the state must still have it. ``held`` are the user's standings, by
     board, in those runs of which the state has let go. The leaderboards ``done`` are complete with this piece; a
@@ -129,6 +130,21 @@ class Fill(msgspec.Struct, frozen=True):
     read_at: str
     held: dict[str, Standing] = {}
     done: tuple[int, ...] = ()
+    again: bool = False
+
+
+class Recount(msgspec.Struct, frozen=True):
+    """Put in place of a user's streaks those that the stored events give in order of their time, with the periods
+    that are other than before (streaks/backfill.py); achievements that this reaches are completed, silently.
+
+    As of the state with the token ``read_at``: the state must still have it.
+    """
+
+    user: str
+    streaks: Streaks
+    steps: tuple[Step, ...]
+    received_ms: int
+    read_at: str
 
 
 class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
@@ -207,6 +223,7 @@ Input = (
     | Correction
     | MoveOlder
     | Fill
+    | Recount
     | ChangeStreak
     | ChangePreferences
     | GivePoints

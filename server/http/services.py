@@ -53,6 +53,10 @@ class Services(Protocol):
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""
 
+    async def replay(self, space: Space, users: list[str]) -> tuple[list[str], dict[str, str]]:
+        """Count users' stored events anew in the order of their time; for whom that is done, and by user why it
+        isn't, or what stays as it is."""
+
     async def commit(self, space: Space, input_: Input) -> UserState:
         """Commit a command; the user's state after it (design decision 17)."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 import httpx
@@ -13,15 +14,22 @@ import msgspec
 from server.clock import stopwatch_s
 from server.core.errors import StartError
 from server.core.ids import printable
+from server.core.periods import parse_instant
 from server.engine.catalog import Catalog, CatalogIndex
 from server.features.metrics.model import Metric
 from server.features.users.model import Attribute, AttributeType
 from server.importing.batches import Batch
+from server.importing.late import Newest, Outlook, Server, older, tell
+from server.intake.requests import BatchItem
 
 LANES = 2
 """Batches under way at once: while one is being stored the next is on its way."""
 PATIENCE_S = 300.0
 """How long a batch is tried before the import gives up: a server that restarts or rebuilds is back by then."""
+ASKED = 1_000
+"""Users, or events, that the server is asked about at once."""
+REPLAYED = 10
+"""Users of one request to replay: each may have years of events."""
 _TIMEOUT_S = 60.0
 _PAGE = 100
 _BACKOFF_S = 0.5
@@ -66,6 +74,10 @@ class SendingStopped(Exception):
         self.place = place
 
 
+class NotOffered(SendingStopped):
+    """The server is of a release that doesn't have what it was asked for."""
+
+
 class _MetricRow(msgspec.Struct, rename="camel"):
     key: str
     decimals: int = 3
@@ -76,6 +88,13 @@ class _MetricRow(msgspec.Struct, rename="camel"):
 class _AttributeRow(msgspec.Struct):
     key: str
     type: AttributeType
+
+
+def batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    """Cut items into lists of at most so many."""
+    rest = iter(items)
+    while some := list(islice(rest, most)):
+        yield some
 
 
 def headers_of(key: str, tenant: str | None) -> httpx.Headers:
@@ -117,6 +136,89 @@ async def load_catalog(client: httpx.AsyncClient) -> CatalogIndex:
             attributes=tuple(Attribute(a.key, i, a.key, a.key, a.type) for i, a in enumerate(attributes)),
         )
     )
+
+
+class _NewestRow(msgspec.Struct):
+    id: str
+    newest: str
+    metrics: dict[str, str]
+
+
+class _NewestAnswer(msgspec.Struct, rename="camel"):
+    users: list[_NewestRow]
+    streak_metrics: list[str]
+    points_runs: bool
+
+
+class _KnownAnswer(msgspec.Struct):
+    known: list[int]
+
+
+class _Issue(msgspec.Struct, rename="camel"):
+    message: str
+    user_id: str = ""
+
+
+class _ReplayAnswer(msgspec.Struct):
+    replayed: list[str]
+    issues: list[_Issue]
+
+
+async def load_newest(
+    client: httpx.AsyncClient, users: Sequence[str], on_asked: Callable[[int], object]
+) -> Server:
+    """What the server has of users. Raises SendingStopped, NotOffered by a server of an earlier release."""
+    server = Server()
+    for some in batched(users, ASKED):
+        found = await _ask(client, "/admin/v1/users/newest-events", {"users": some}, _NewestAnswer)
+        server.streak_metrics, server.points_runs = frozenset(found.streak_metrics), found.points_runs
+        for row in found.users:
+            of_metrics = {key: parse_instant("metrics", at) for key, at in row.metrics.items()}
+            server.users[row.id] = Newest(parse_instant("newest", row.newest), of_metrics)
+        on_asked(len(some))
+    return server
+
+
+async def load_outlook(
+    client: httpx.AsyncClient, server: Server, items: Iterable[tuple[int, BatchItem]]
+) -> Outlook:
+    """What of the events, in the order of time and with their keys, will not count everywhere. Raises
+    SendingStopped."""
+    outlook = Outlook()
+    for some in batched(older(server, items), ASKED):
+        asked = [
+            {"key": item.key, "userId": item.user.id, "idempotencyKey": item.idempotency_key} for item, _ in some
+        ]
+        known = set((await _ask(client, "/admin/v1/metrics/events/known", asked, _KnownAnswer)).known)
+        tell(outlook, ((one, place in known) for place, one in enumerate(some)))
+    return outlook
+
+
+async def replay(
+    client: httpx.AsyncClient, users: Sequence[str], on_done: Callable[[int], object], patience_s: float
+) -> tuple[int, list[tuple[str, str]]]:
+    """Have users' stored events counted anew in the order of their time; for how many it is done, and by user what
+    isn't, and why. Raises SendingStopped."""
+    done, issues = 0, []
+    for some in batched(users, REPLAYED):
+        body = {"users": [{"id": user} for user in some]}
+        found = await _ask(client, "/admin/v1/users/replay", body, _ReplayAnswer, patience_s)
+        issues += [(issue.user_id, issue.message) for issue in found.issues]
+        done += len(found.replayed)
+        on_done(len(some))
+    return done, issues
+
+
+async def _ask(client: httpx.AsyncClient, path: str, body: object, type_: type[T], patience_s: float = 30.0) -> T:
+    response = await _request(client, "POST", path, msgspec.json.encode(body), patience_s=patience_s)
+    if response.status_code in (404, 405):
+        raise NotOffered(_error(response))
+    if response.status_code != 200:
+        raise SendingStopped(_error(response))
+    try:
+        return msgspec.json.decode(response.content, type=type_)
+    except msgspec.DecodeError:
+        raise SendingStopped(f"{response.url} answered something else than Podium does") from None
 
 
 async def send(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO, NoReturn, TypeVar, cast
 
 import click
 import httpx
@@ -20,8 +20,22 @@ from server.clock import Clock, stopwatch_s, system_clock
 from server.core.errors import RequestError, StartError
 from server.core.periods import iso
 from server.engine.catalog import CatalogIndex
+from server.features.leaderboards.rules import LATE_DAYS
 from server.importing.batches import Row, batches, keyed, pack, place_of, split_place
-from server.importing.client import LANES, PATIENCE_S, SendingStopped, Tally, load_catalog, open_client, send
+from server.importing.client import (
+    LANES,
+    PATIENCE_S,
+    NotOffered,
+    SendingStopped,
+    Tally,
+    load_catalog,
+    load_newest,
+    load_outlook,
+    open_client,
+    replay,
+    send,
+)
+from server.importing.late import Outlook
 from server.importing.lines import Format, check_item, read_lines
 from server.importing.spellings import Spellings, Twin
 from server.intake.requests import BatchItem
@@ -82,6 +96,13 @@ class _DevFile(msgspec.Struct, rename="camel"):
 @click.option("--dry-run", is_flag=True, help="Check everything, send nothing.")
 @click.option("--skip-bad", is_flag=True, help="Leave bad lines out instead of sending nothing.")
 @click.option(
+    "--replay",
+    is_flag=True,
+    help="Afterwards have the server count the events of users whose history came out of order anew: streaks and"
+    " runs are then as if all had come in order.",
+)
+@click.option("--yes", is_flag=True, help="Don't ask whether events may be sent that will not count everywhere.")
+@click.option(
     "--allow-repeated-keys",
     is_flag=True,
     help="Send lines whose idempotencyKey an earlier line of the same user and metric has: only the first counts.",
@@ -96,6 +117,8 @@ def import_(
     dry_run: bool,
     skip_bad: bool,
     allow_repeated_keys: bool,
+    replay: bool,
+    yes: bool,
 ) -> None:
     """Import events from files, or from standard input if FILE is "-".
 
@@ -135,6 +158,8 @@ def import_(
             dry_run=dry_run,
             skip_bad=skip_bad,
             allow_repeated_keys=allow_repeated_keys,
+            replays=replay,
+            yes=yes,
         )
     )
 
@@ -150,6 +175,8 @@ def import_command(
     dry_run: bool = False,
     skip_bad: bool = False,
     allow_repeated_keys: bool = False,
+    replays: bool = False,
+    yes: bool = False,
     clock: Clock = system_clock,
     patience_s: float = PATIENCE_S,
 ) -> int:
@@ -183,10 +210,86 @@ def import_command(
     first_ms, last_ms = min(checked.rows)[0], max(checked.rows)[0]
     users = _count(len(checked.spellings.users), "user")
     what = f"{_count(good, 'event')} of {users}, {iso(first_ms)} to {iso(last_ms)}"
+    try:
+        outlook = _look(url, key, tenant, checked)
+    except NotOffered:
+        _say("The server can't say which events are too old to count everywhere: it is of an earlier release.")
+        outlook = Outlook()
+    except SendingStopped as stopped:
+        _say(f"{stopped}. Nothing was sent.")
+        return 1
+    except KeyboardInterrupt:
+        _say("Stopped; nothing was sent.")
+        return INTERRUPTED
+    _tell(outlook)
     if dry_run:
         click.echo(f"Checked {what}. Nothing was sent.")
         return 0
-    return _send(url, key, tenant, checked, what, skip_bad=skip_bad, patience_s=patience_s)
+    if (outlook.late or outlook.behind) and not (yes or replays) and not _go_on():
+        return 1
+    code = _send(url, key, tenant, checked, what, skip_bad=skip_bad, patience_s=patience_s)
+    if replays and code != INTERRUPTED and outlook.affected:
+        return _replay(url, key, tenant, sorted(outlook.affected), patience_s) or code
+    return code
+
+
+def _look(url: str, key: str, tenant: str | None, checked: Checked) -> Outlook:
+    """Ask the server what of the events will not count everywhere."""
+    users = list(checked.spellings.users)
+    with _bar(len(users), " users", "Asking", leave=False) as bar:
+
+        async def ask(client: httpx.AsyncClient) -> Outlook:
+            server = await load_newest(client, users, bar.update)
+            return await load_outlook(client, server, keyed(checked.rows)) if server.users else Outlook()
+
+        return asyncio.run(_with_client(url, key, tenant, ask))
+
+
+def _tell(outlook: Outlook) -> None:
+    if outlook.late:
+        _say(
+            f"More than {LATE_DAYS} days older than the user's newest event of the metric:"
+            f" {_count(outlook.late, 'event')} of {_count(len(outlook.late_users), 'user')}. They count for totals"
+            " and perpetual leaderboards, but for no streak and in no run of a repeating leaderboard."
+        )
+    if outlook.behind:
+        _say(
+            f"More than {LATE_DAYS} days older than the user's newest event of another metric:"
+            f" {_count(outlook.behind, 'event')} of {_count(len(outlook.behind_users), 'user')}. They count for no"
+            " streak and in no run of a leaderboard by points or by streak."
+        )
+
+
+def _go_on() -> bool:
+    try:
+        click.confirm("Go on? (With --replay they count everywhere.)", abort=True, err=True)
+    except click.Abort:
+        _say("\nNothing was sent. Go on with --replay, so that they count everywhere, or with --yes.")
+        return False
+    return True
+
+
+def _replay(url: str, key: str, tenant: str | None, users: list[str], patience_s: float) -> int:
+    """Have the users' events counted in the order of their time; the exit code."""
+    with _bar(len(users), " users", "Replaying") as bar:
+
+        async def run(client: httpx.AsyncClient) -> tuple[int, list[tuple[str, str]]]:
+            return await replay(client, users, bar.update, patience_s)
+
+        try:
+            done, issues = asyncio.run(_with_client(url, key, tenant, run))
+        except (SendingStopped, KeyboardInterrupt) as stopped:
+            interrupted = isinstance(stopped, KeyboardInterrupt)
+            _say(f"Stopped: {'interrupted' if interrupted else stopped}. The same import with --replay goes on.")
+            return INTERRUPTED if interrupted else 1
+    for user, reason in issues[:NAMED_MAX]:
+        _say(f"user {user}: {reason}")
+    click.echo(f"Replayed {_count(done, 'user')} of {len(users):,}.")
+    return 1 if issues else 0
+
+
+def _bar(total: int, unit: str, title: str, *, leave: bool = True) -> tqdm[NoReturn]:
+    return tqdm(total=total, unit=unit, desc=title, file=sys.stderr, disable=None, leave=leave)
 
 
 def _send(

@@ -29,7 +29,7 @@ from server.core.errors import (
     WritesRefused,
 )
 from server.engine.apply import Applied, apply
-from server.engine.inputs import Correction, Erase, Event, Fill, Input, MoveOlder, RemoveStanding, Tick
+from server.engine.inputs import Correction, Erase, Event, Fill, Input, MoveOlder, Recount, RemoveStanding, Tick
 from server.engine.older import moves_older
 from server.engine.records import GroupMove
 from server.engine.state import UserState
@@ -77,7 +77,7 @@ class Outcome(NamedTuple):
     token: str = ""
 
 
-_READ_BEFORE = Correction | Erase | Fill | MoveOlder | RemoveStanding | Tick
+_READ_BEFORE = Correction | Erase | Fill | MoveOlder | Recount | RemoveStanding | Tick
 """Inputs that may name the token of the state that they were made from."""
 
 

@@ -100,7 +100,7 @@ class _Filled:
     failed: dict[str, Exception] = field(default_factory=dict)
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """A user's pieces, as of the state with a token."""
 
     user: str
@@ -310,7 +310,7 @@ class Filling:
         stuck = dict.fromkeys(pending, "the user's own events kept overtaking it")
         return counted, stuck | refused
 
-    async def _commit(self, plans: list[_Plan]) -> tuple[int, list[str], dict[str, str]]:
+    async def _commit(self, plans: list[Plan]) -> tuple[int, list[str], dict[str, str]]:
         """Commit the pieces of users, each behind the one before: how many users are done, who is to be read
         again, and whom the rules refused."""
         again: list[str] = []
@@ -318,7 +318,7 @@ class Filling:
         done = at = 0
         under_way = [(plan, plan.token) for plan in plans if plan.pieces]
         while under_way:
-            following: list[tuple[_Plan, str]] = []
+            following: list[tuple[Plan, str]] = []
             for batch in _batches(under_way, at):
                 began_s = stopwatch_s()
                 inputs = [self._input(plan, token, plan.pieces[at]) for plan, token in batch]
@@ -342,12 +342,12 @@ class Filling:
             under_way, at = following, at + 1
         return done, again, refused
 
-    def _input(self, plan: _Plan, token: str, piece: Piece) -> Fill:
+    def _input(self, plan: Plan, token: str, piece: Piece) -> Fill:
         runs = {name for standings in piece.standings.values() for name in standings}
-        held = {board: one for board, one in plan.held.items() if _run_of(board) in runs}
+        held = {board: one for board, one in plan.held.items() if run_of(board) in runs}
         return Fill(plan.user, piece.standings, self._clock(), token, held, piece.done)
 
-    async def _plans(self, boards: Sequence[Leaderboard], users: Sequence[str], *, with_log: bool) -> list[_Plan]:
+    async def _plans(self, boards: Sequence[Leaderboard], users: Sequence[str], *, with_log: bool) -> list[Plan]:
         """The pieces of those who have something to be counted, from one snapshot of Postgres; where asked, with
         what the log holds beyond it."""
         index = self._space.index
@@ -373,11 +373,11 @@ class Filling:
             held = await self._held(connection, boards, states, wanted, tail)
         plans = []
         for user, (token, state) in states.items():
-            pieces = _pieces(boards, state, wanted[user], held.get(user, {}))
+            pieces = pieces_of(boards, state, wanted[user], held.get(user, {}))
             if pieces:
                 # What is at hand need not be read from Redis; if it is old, the commit says so.
                 self._intake.batcher.prime(user, token, state)
-                plans.append(_Plan(user, token, pieces, held.get(user, {})))
+                plans.append(Plan(user, token, pieces, held.get(user, {})))
         return plans
 
     async def _wanted(
@@ -424,7 +424,7 @@ class Filling:
         missing: list[tuple[str, int, str]] = []
         for user, of_user in wanted.items():
             state = states[user][1]
-            known = {_run_of(board) for board in state.boards if is_ranked(board)}
+            known = {run_of(board) for board in state.boards if is_ranked(board)}
             # A state of an earlier release doesn't say which those are.
             anything = _LAST_RUN if state.format < OLDER_FORMAT else ""
             missing += [
@@ -525,12 +525,13 @@ class Filling:
         return [Score(state.streaks.extended_ms, length, day, False)]
 
 
-def _run_of(board: str) -> str:
+def run_of(board: str) -> str:
+    """Return the board of all in the run that a board belongs to."""
     number, run, _ = split_board(board)
     return board_name(number, run)
 
 
-def _pieces(
+def pieces_of(
     boards: Iterable[Leaderboard],
     state: UserState,
     wanted: Mapping[int, Mapping[str, Standing]],
@@ -548,9 +549,9 @@ def _pieces(
     return list(cut(changes, wanted))
 
 
-def _batches(under_way: Sequence[tuple[_Plan, str]], at: int) -> Iterable[list[tuple[_Plan, str]]]:
+def _batches(under_way: Sequence[tuple[Plan, str]], at: int) -> Iterable[list[tuple[Plan, str]]]:
     """What is committed together: as much as one call takes."""
-    batch: list[tuple[_Plan, str]] = []
+    batch: list[tuple[Plan, str]] = []
     moves = 0
     for plan, token in under_way:
         count = plan.pieces[at].moves

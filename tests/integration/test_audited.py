@@ -23,6 +23,8 @@ NOT_AUDITED = {
         "/admin/v1/metrics/events",
     ): "events are data: each stands in the table of events",
     ("POST", "/admin/v1/catalog/plan"): "changes nothing",
+    ("POST", "/admin/v1/users/newest-events"): "changes nothing",
+    ("POST", "/admin/v1/metrics/events/known"): "changes nothing",
     ("POST", "/admin/v1/points/{systemId}/boosts/preview"): "changes nothing",
 }
 CHANGING = {
@@ -81,6 +83,7 @@ def calls(ids: dict[str, str]) -> list[Call]:
     pause = {"userId": "ann", "start": "2026-12-24", "end": "2026-12-26"}
     new_board = {"name": "B", "key": "b", "rankBy": "streak"}
     return [
+        ("POST", f"{one}/users/replay", users),
         ("POST", f"{points}/awards", [{"userId": "ann", "amount": 5, "reason": "test"}]),
         ("PATCH", f"{one}/events/{ids['event']}", {"value": 3}),
         ("DELETE", f"{one}/events/{ids['other event']}", {}),

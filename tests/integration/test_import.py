@@ -49,9 +49,30 @@ class Remembering:
             Route("/admin/v1/metrics", self._metrics),
             Route("/admin/v1/attributes", self._attributes),
             Route("/admin/v1/metrics/events", self._batch, methods=["POST"]),
+            Route("/admin/v1/users/newest-events", self._newest, methods=["POST"]),
+            Route("/admin/v1/metrics/events/known", self._known, methods=["POST"]),
+            Route("/admin/v1/users/replay", self._replay, methods=["POST"]),
         ]
         self.app = Starlette(routes=routes)
         self.url = ""
+        self.newest: dict[str, dict[str, Any]] = {}
+        self.replayed: list[str] = []
+
+    async def _newest(self, request: Request) -> Response:
+        wanted = msgspec.json.decode(await request.body())["users"]
+        assert len(wanted) <= 1_000
+        users = [{"id": user, **self.newest[user]} for user in wanted if user in self.newest]
+        return JSONResponse({"users": users, "streakMetrics": ["words"], "pointsRuns": False})
+
+    async def _known(self, request: Request) -> Response:
+        keys = [(one["userId"], one["key"], one["idempotencyKey"]) for one in await self._body(request)]
+        return JSONResponse({"known": [place for place, key in enumerate(keys) if key in self.events]})
+
+    async def _replay(self, request: Request) -> Response:
+        users = [user["id"] for user in msgspec.json.decode(await request.body())["users"]]
+        self.replayed += users
+        issues = [{"severity": "warning", "message": "By hand", "userId": user} for user in users if user == "hal"]
+        return JSONResponse({"replayed": [user for user in users if user != "hal"], "issues": issues})
 
     def _metrics(self, request: Request) -> Response:
         if request.headers.get("X-API-KEY") != KEY:
@@ -359,6 +380,51 @@ def test_the_same_event_in_two_files_counts_once(remembering: Remembering, tmp_p
     result = run("a.csv", "b.csv", "--url", remembering.url, "--key", KEY)
     assert ": 2 stored, 2 repeated (" in result.stdout
     assert len(remembering.events) == 2
+
+
+LATE = (
+    "More than 7 days older than the user's newest event of the metric: 2 events of 1 user. They count for totals"
+    " and perpetual leaderboards, but for no streak and in no run of a repeating leaderboard."
+)
+BEHIND = (
+    "More than 7 days older than the user's newest event of another metric: 1 event of 1 user. They count for no"
+    " streak and in no run of a leaderboard by points or by streak."
+)
+
+
+def test_import_says_what_will_not_count_everywhere_and_asks(remembering: Remembering) -> None:
+    now, before = "2026-02-20T00:00:00Z", "2026-02-01T00:00:00Z"
+    remembering.newest = {
+        "ann": {"newest": now, "metrics": {"words": now}},
+        "bob": {"newest": now, "metrics": {"m1": now}},
+        "cy": {"newest": before, "metrics": {"words": before}},
+    }
+    # What is 7 days older counts; so does what no streak hangs on, in the order of its metric.
+    rows = [f"ann,words,{i},{TIME}" for i in (1, 2)] + ["ann,words,3,2026-02-13T00:00:00Z", f"bob,words,1,{TIME}"]
+    rows += [f"bob,m2,1,{TIME}", f"cy,words,1,{TIME}", f"dan,words,1,{TIME}"]
+    text = HEADER + "\n".join(rows)
+    result = send(remembering, text)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[:2] == [LATE, BEHIND]
+    assert result.stderr.splitlines()[-1].startswith("Nothing was sent. Go on with --replay")
+    assert remembering.batches == []
+    assert send(remembering, text, "--dry-run").stderr.splitlines() == [LATE, BEHIND]
+    assert send(remembering, text, "--yes").exit_code == 0
+    assert (len(remembering.events), remembering.replayed) == (7, [])
+    # What is stored already is no news, but may still be replayed.
+    again = send(remembering, text, "--replay")
+    assert (again.exit_code, again.stderr, remembering.replayed) == (0, "", ["ann", "bob"])
+    assert again.stdout.splitlines()[-1] == "Replayed 2 users of 2."
+
+
+def test_import_names_whom_a_replay_could_not_bring(remembering: Remembering) -> None:
+    now = "2026-02-20T00:00:00Z"
+    remembering.newest = {"hal": {"newest": now, "metrics": {"words": now}}}
+    result = send(remembering, HEADER + f"hal,words,1,{TIME}\n", "--replay")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "user hal: By hand"
+    assert "1 stored" in result.stdout
+    assert result.stdout.splitlines()[-1] == "Replayed 0 users of 1."
 
 
 def test_import_of_a_header_alone_has_nothing_to_send(remembering: Remembering) -> None:
