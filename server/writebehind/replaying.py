@@ -106,7 +106,7 @@ class Replaying(Filling):
         ):
             history = await self._read(connection, user)
             await self._check(history, user)
-            events = [event for event in history.events if event.late or event.behind]
+            events = [event for event in history.events if event.behind]
             if not events:
                 return None
             fold = await self._streak(connection, index, user, history)
@@ -143,7 +143,8 @@ class Replaying(Filling):
             raise NotFound(f"User not found: {user}")
         history = _History(row["token"], decode_state(row["state"]), [])
         cursor = await connection.cursor(
-            "SELECT id, metric, units, at_ms, day, late, behind, corrects FROM events"
+            # An earlier release knew late ones only.
+            "SELECT id, metric, units, at_ms, day, late, late OR behind, corrects FROM events"
             " WHERE space_id = $1 AND user_id = $2 ORDER BY at_ms, id",
             self._space.id,
             user,

@@ -122,6 +122,9 @@ async def test_any_order_of_chunks_ends_like_the_sorted_history(
         await post(http, shuffled[start : start + 10])
     wanted = await said(http, "ann")
     assert await said(http, "bob") != wanted
+    if seed == 3:  # as an earlier release has left them
+        await flush(services)
+        await services.pool.execute("UPDATE events SET late = late OR behind, behind = false")
     assert await replay(http, "bob", "ann") == (["bob", "ann"], {})
     await flush(services)
     assert await said(http, "bob") == wanted
