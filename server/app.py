@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -178,6 +179,7 @@ def create_app(settings: Settings) -> Starlette:
                 asyncio.create_task(_report(hub), name="gauges"),
                 asyncio.create_task(keep_warm(services), name="warm"),
             ]
+            await run_in_threadpool(int)  # else anyio imports its backend in the first answer that is streamed
             # Thousands of cached states make a full collection long, and they hold no cycles: collect seldom.
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)

@@ -26,11 +26,12 @@ BACKLOG = 4_096
 """Connections that the kernel holds while 5,000 viewers connect at once."""
 
 
-def serve(settings: Settings, app: str = "server.app:app_from_environment") -> int:
+def serve(settings: Settings, app: str = "server.app:app_from_environment", *, loop: str = "uvloop") -> int:
     """Serve until SIGTERM or SIGINT; the exit code. ``StartError`` if the port is taken.
 
     ``app`` is a factory as ``module:function``, imported only where it runs: with several processes the first one
-    only minds the others. The benchmark compares with a smaller one on the same settings.
+    only minds the others. The benchmark compares with a smaller one on the same settings; ``loop`` is another
+    event loop, where one is to be looked into.
     """
     connections = Connections(
         ConnectionLimits(
@@ -48,7 +49,7 @@ def serve(settings: Settings, app: str = "server.app:app_from_environment") -> i
         host=settings.host,
         port=settings.port,
         workers=settings.web_workers,
-        loop="uvloop",
+        loop=loop,
         # uvicorn calls these like the classes that it asks for; with several processes they are pickled.
         http=cast(type[asyncio.Protocol], partial(JoinedProtocol, connections=connections)),
         ws=cast(type[asyncio.Protocol], partial(DirectWebSocket, connections=connections)),

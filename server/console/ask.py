@@ -39,6 +39,17 @@ async def ask(
     body: Any = None,
 ) -> Any:
     """The decoded answer of a handler to whoever is signed in; raises what it raises."""
+    return orjson.loads(bytes((await asked(request, handler, path, query, body)).body))
+
+
+async def asked(
+    request: Request,
+    handler: Handler,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, Any] | None = None,
+    body: Any = None,
+) -> Response:
+    """The answer of a handler to whoever is signed in, as it is; raises what it raises."""
     if request.method == "POST":
         await begin(request)
     sent = orjson.dumps(body) if body is not None else b""
@@ -55,5 +66,4 @@ async def ask(
         # What a page asks for about its user is of one instant (http/users.py).
         "state": {"principal": request.state.principal, "snapshot": getattr(request.state, "snapshot", None)},
     }
-    response = await handler(Request(scope, receive))
-    return orjson.loads(bytes(response.body))
+    return await handler(Request(scope, receive))

@@ -33,6 +33,7 @@ class Shell(BaseRoute):
     def __init__(self, prefix: str, static: str, routes: Sequence[BaseRoute]) -> None:
         """Below ``static`` are files, which browsers may keep if they ask each time whether they still hold."""
         self._prefix, self._static = prefix, static
+        self.routes = list(routes)
         inside = ExceptionMiddleware(Router(routes), handlers={HTTPException: _problem})
         self._app: ASGIApp = GZipMiddleware(inside, compresslevel=GZIP_LEVEL)
 

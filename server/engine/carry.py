@@ -77,7 +77,7 @@ def next_due(turn: Turn) -> int:
         else:
             created = _first_day(turn)
             days.append(created + (max(0, today - created) // rule.step + 1) * rule.step)
-    for _, boost in turn.index.points.personal.get(turn.user, ()):
+    for _, boost in turn.index.points.own(turn.user):
         boundaries = (boost.begins, boost.ends)
         instants += [instant(one.replace(tzinfo=tz)) for one in boundaries if one is not None]
     instants += [midnight(day, tz) for day in days if day <= date.max.toordinal()]
@@ -112,7 +112,7 @@ def _due(turn: Turn, from_ms: int, from_day: int, now_ms: int, today: int) -> It
             for day in range(created + first * rule.step, today + 1, rule.step):
                 if midnight(day, tz) > rule.trigger.active_ms:
                     yield _Moment(midnight(day, tz), 2, rule)
-    for system, boost in turn.index.points.personal.get(turn.user, ()):
+    for system, boost in turn.index.points.own(turn.user):
         for boundary, begins in ((boost.begins, True), (boost.ends, False)):
             if boundary is not None and from_ms < (at_ms := instant(boundary.replace(tzinfo=tz))) <= now_ms:
                 yield _Moment(at_ms, 3, _Boundary(boost, system, begins))

@@ -80,8 +80,8 @@ def metric_achievements(index: CatalogIndex, metric_id: str, state: UserState) -
     """The achievements of a metric that a user may complete, or has completed."""
     return [
         user_achievement(index, one, state.achieved_ms(one.number))
-        for one in index.catalog.achievements
-        if one.metric_id == metric_id and one.trigger == "metric" and is_visible(index, one, state)
+        for one in index.achievements.of_metric.get(metric_id, ())
+        if is_visible(index, one, state)
     ]
 
 
@@ -131,9 +131,8 @@ def award(index: CatalogIndex, one: AwardRecord, moment: datetime, archived: Arc
             created=made,
             updated=made,
         )
-    boosts = [
-        points.boost(index.points.boosts[number], moment) for number in one.boosts if number in index.points.boosts
-    ]
+    rules = (index.points.boost(number) for number in one.boosts)
+    boosts = [points.boost(rule, moment) for rule in rules if rule is not None]
     return PointsAward(
         id=one.id,
         awarded=one.awarded,

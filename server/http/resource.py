@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -242,6 +243,7 @@ class Resource(Generic[T, C, U, R]):
         issues = _Issues()
         async with self._editing(request) as context:
             for index, fields in enumerate(items):
+                await asyncio.sleep(0)  # an item may take milliseconds where there are very many
                 with issues.of(index=index):
                     item = self.create(context, self._convert(fields, self.create_type))
                     context.editor.insert(self.kind, item)
@@ -250,7 +252,10 @@ class Resource(Generic[T, C, U, R]):
         if self.created_row is None:
             rows = await self._rows(request, created, context.catalog, context.today)
         else:
-            rows = [self.created_row(item, context.catalog, context.today) for item in created]
+            rows = []
+            for item in created:
+                await asyncio.sleep(0)
+                rows.append(self.created_row(item, context.catalog, context.today))
         return answer(Created(rows, issues.found), 201 if created else 200)
 
     async def patch(self, request: Request) -> Response:
@@ -260,10 +265,11 @@ class Resource(Generic[T, C, U, R]):
         issues = _Issues()
         async with self._editing(request) as context:
             for index, fields in enumerate(items):
+                await asyncio.sleep(0)
                 id_ = fields.get("id") if isinstance(fields, dict) else None
                 with issues.of(id_=ids.printable(id_)) if isinstance(id_, str) else issues.of(index=index):
                     change = self._convert(fields, self.update_type)
-                    before = self._find(context.catalog, change.id, context.parent)
+                    before = self._held(context, change.id)
                     after = self.update(context, before, change)
                     context.editor.update(self.kind, before, after)
                     updated.append(after)
@@ -277,8 +283,9 @@ class Resource(Generic[T, C, U, R]):
         issues = _Issues()
         async with self._editing(request) as context:
             for id_ in named:
+                await asyncio.sleep(0)
                 with issues.of(id_=ids.printable(id_)):
-                    item = self._find(context.catalog, id_, context.parent)
+                    item = self._held(context, id_)
                     if self.check_archive is not None:
                         self.check_archive(context.catalog, item)
                     context.editor.archive(self.kind, item)
@@ -309,10 +316,17 @@ class Resource(Generic[T, C, U, R]):
 
     def _find(self, catalog: Catalog, id_: str, parent: str) -> T:
         wanted = check_uuid("id", id_)
-        for item in self._of_parent(catalog, parent):
-            if item.id == wanted:
-                return item
-        raise NotFound(f"{self.kind.name.capitalize()} not found by ID")
+        found = next((item for item in self.kind.of(catalog) if item.id == wanted), None)
+        return self._of(found, parent)
+
+    def _held(self, context: Context, id_: str) -> T:
+        """The item of an id in a catalog that is being changed; 404 where there is none."""
+        return self._of(context.editor.get(self.kind, check_uuid("id", id_)), context.parent)
+
+    def _of(self, found: T | None, parent: str) -> T:
+        if found is None or (self.parent is not None and getattr(found, self.parent.field) != parent):
+            raise NotFound(f"{self.kind.name.capitalize()} not found by ID")
+        return found
 
     def _convert(self, fields: Any, type_: type[Any]) -> Any:
         if isinstance(fields, dict):
@@ -375,7 +389,7 @@ async def read_catalog(request: Request) -> tuple[Catalog, date]:
     """The newest catalog, from Postgres so that any process shows what another has just stored; and today."""
     have = services(request)
     async with acquired(have.pool) as connection:
-        catalog = await store.load_catalog(connection, principal(request).space.id)
+        catalog = await store.newest_catalog(connection, principal(request).space)
     return catalog, local_day(have.clock(), zone(catalog.home_zone))
 
 

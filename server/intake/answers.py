@@ -178,7 +178,7 @@ def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | UserC
         current_streak=_streak(index, state, state.carried_ms, extended=False),
         points=_points(index, state, record),
         leaderboards=_leaderboards(index, None, state, places, item.groups, record),
-        boosts=[boost(index.points.boosts[number], moment) for number in changed if number in index.points.boosts],
+        boosts=[boost(rule, moment) for rule in map(index.points.boost, changed) if rule is not None],
     )
 
 

@@ -63,6 +63,9 @@ PostEvent = Callable[[Space, bytes, str | None], Awaitable[bytes]]
 """Writes what an rpc carries: the space, its data as JSON, the only user it may write for (None: anyone).
 Gives the JSON of the answer; raises RequestError or Unavailable."""
 
+RPCS = ("event", "events")
+"""The methods of ``rpc``."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -82,7 +85,7 @@ class LiveSocket:
         self.hub = hub
         self.spaces = spaces
         self.clock = clock
-        self.posts = {"event": post_event, "events": post_events}
+        self.posts = dict(zip(RPCS, (post_event, post_events), strict=True))
         self.door = door
         self.later = later
         self._tasks: dict[Connection, asyncio.Task[None] | None] = {}

@@ -20,6 +20,7 @@ from server.core.errors import Forbidden, Unauthorized, Unavailable, Unprocessab
 from server.engine.catalog import Catalog, CatalogIndex
 from server.spaces import continuity, store
 from server.spaces.continuity import Position
+from server.spaces.kinds import KINDS
 from server.spaces.space import NO_TENANT, Principal, Space, log_order
 
 POLL_S = 1.0
@@ -49,6 +50,8 @@ class Directory:
         self._principals: dict[bytes, Principal] = {}
         self._key_ids: frozenset[str] = frozenset()
         self._keys_version: tuple[int, int] | None = None
+        self.adopting: set[int] = set()
+        """Spaces, by id, whose new catalog this process is about to adopt: it need not read it."""
         self.multi_tenancy = False
         self._tenants: dict[tuple[str, str], Space] = {}
         self._used: dict[str, int] = {}
@@ -137,14 +140,14 @@ class Directory:
         where a worker must rebuild it first. ``Unavailable`` where a store is away."""
         async with acquired(self.pool) as connection:
             catalog = await store.load_catalog(connection, space.id)
-        _replace(space, catalog)
+        await _replace(space, catalog)
         await self._compare(space)
         if space.epoch is not None:
             await self._redis.call("catalog", space.keys.meta, space.epoch, space.index.version)
 
     async def adopt(self, space: Space, catalog: Catalog) -> None:
         """Use a catalog that was committed, unless a newer one is known, and have Redis refuse older ones."""
-        _replace(space, catalog)
+        await _replace(space, catalog)
         try:
             await self._read_redis([space])
         except RedisError as error:
@@ -188,10 +191,10 @@ class Directory:
                 try:
                     if space is None:
                         catalog = await store.load_catalog(connection, row.id)
-                        space = Space(*row[:6], index=CatalogIndex(catalog))
+                        space = Space(*row[:6], index=await _indexed(catalog))
                         self._by_id[row.id] = self.spaces[row.public_id] = space
-                    elif row.catalog_version > space.index.version:
-                        _replace(space, await store.load_catalog(connection, row.id))
+                    elif row.catalog_version > space.index.version and row.id not in self.adopting:
+                        await _replace(space, await store.load_catalog(connection, row.id))
                 except (msgspec.MsgspecError, ValueError, LookupError) as error:
                     # Of this space alone: the others, and the keys, are read nevertheless.
                     self._tell_broken(row.public_id, "Postgres", error)
@@ -369,6 +372,23 @@ def _text(value: bytes | None) -> str:
     return value.decode() if value is not None else ""
 
 
-def _replace(space: Space, catalog: Catalog) -> None:
+async def _replace(space: Space, catalog: Catalog) -> None:
+    """Have a space use a catalog, unless it knows a newer one."""
     if catalog.version > space.index.version:
-        space.index = CatalogIndex(catalog)
+        index = await _indexed(catalog)
+        if catalog.version > space.index.version:  # nobody was quicker
+            catalog, space.index = space.index.catalog, index
+        del index
+    # Of the two versions one goes. There may be 100,000 boosts, which take 20 ms to free.
+    held = list(catalog.boosts)
+    del catalog
+    while len(held) > store.ITEMS_AT_ONCE:
+        await asyncio.sleep(0)
+        del held[-store.ITEMS_AT_ONCE :]
+
+
+async def _indexed(catalog: Catalog) -> CatalogIndex:
+    """The look-ups of a catalog. Those of a large one are made in a thread: events and live go on meanwhile."""
+    if sum(len(kind.of(catalog)) for kind in KINDS) <= store.ITEMS_AT_ONCE:
+        return CatalogIndex(catalog)
+    return await asyncio.to_thread(CatalogIndex, catalog)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from server.engine.catalog import Catalog
 from server.features.achievements.model import Achievement
@@ -55,6 +55,19 @@ LEVEL = Kind("points level", "levels", Level)
 BOOST = Kind("points boost", "boosts", Boost)
 SETTINGS = Kind("settings", "settings", SpaceSettings)
 """At most one of a space."""
+
+KINDS: tuple[Kind[Any], ...] = (
+    METRIC,
+    ATTRIBUTE,
+    LEADERBOARD,
+    STREAKS,
+    ACHIEVEMENT,
+    POINTS,
+    TRIGGER,
+    LEVEL,
+    BOOST,
+    SETTINGS,
+)
 
 
 def scope(item: Item) -> str:

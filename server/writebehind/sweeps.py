@@ -227,7 +227,7 @@ class Signature(msgspec.Struct, frozen=True):
         time += [goal.achievement for goal in index.achievements.anniversaries]
         if index.streaks.thresholds:
             time += index.catalog.streaks
-        own = [rule.boost for boosts in points.personal.values() for _, rule in boosts]
+        own = [boost for boosts in points.personal.values() for boost in boosts]
         goals = [goal for goal in index.achievements.goals.values() if goal.achievement.trigger != "api"]
         return cls(_digest(time), _digest(own), {goal.number: _digest([goal.achievement]) for goal in goals})
 

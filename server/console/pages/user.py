@@ -17,7 +17,7 @@ from server.console.notices import notice_of
 from server.console.pages.page import Page
 from server.console.pages.places import places_of
 from server.console.pages.users import one_instant
-from server.console.render import number, page
+from server.console.render import large_page, number
 from server.core.periods import day_begins, local_time, parse_day, zone
 from server.engine.state import UserState
 from server.features.achievements import api as achievements
@@ -72,7 +72,7 @@ async def _page(request: Request, user: str, state: UserState) -> Response:
     best = track.best if track is not None else 0
     days = _heat(streak, now.date())
     chosen = _kinds(request)
-    return page(
+    return await large_page(
         request,
         "user.html",
         notice=await notice_of(request),

@@ -12,7 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.console.ask import ask
+from server.console.ask import ask, asked
 from server.console.pages.page import Page
 from server.console.render import page
 from server.core import ids
@@ -28,15 +28,15 @@ TOKEN_S = 600
 
 async def get_users(request: Request) -> Response:
     """``/console/users``."""
-    asked = {name: request.query_params.get(name) for name in ("search", "attribute", "cursor")}
+    wanted = {name: request.query_params.get(name) for name in ("search", "attribute", "cursor")}
     problem = ""
     found: dict[str, Any] = {"users": []}
     try:
-        found = await ask(request, people.get_users, query={**asked, "limit": 50})
+        found = await ask(request, people.get_users, query={**wanted, "limit": 50})
     except RequestError as error:
         problem = error.message
     status = 422 if problem else 200
-    return page(request, "users.html", status, asked=asked, found=found, problem=problem)
+    return page(request, "users.html", status, asked=wanted, found=found, problem=problem)
 
 
 async def state_of(request: Request) -> tuple[str, UserState]:
@@ -66,15 +66,10 @@ async def one_instant(request: Request) -> AsyncIterator[tuple[str, UserState]]:
 async def get_export(request: Request) -> Response:
     """``/console/users/{id}/export.json``."""
     user = request.path_params["id"]
-    found = await ask(request, people.get_export, {"id": user})
-    return Response(
-        orjson.dumps(found, option=orjson.OPT_INDENT_2),
-        media_type="application/json",
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(user, safe='')}.json",
-            "Cache-Control": "no-store",
-        },
-    )
+    response = await asked(request, people.get_export, {"id": user})
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(user, safe='')}.json"
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 async def get_token(request: Request) -> Response:

@@ -20,7 +20,7 @@ from server.features.achievements.shapes import AchievementWithStats, UserAchiev
 from server.features.users import rules as users
 from server.features.users.rules import Upsert
 from server.http import params
-from server.http.answers import answer
+from server.http.answers import answer, in_turns
 from server.http.auth import principal
 from server.http.bodies import read
 from server.http.endpoints import Endpoint, Query
@@ -75,17 +75,16 @@ async def get_achievements(request: Request) -> Response:
     index = space.index
     attributes = params.attributes(request, index.user_attributes)
     counts, number = await completions(parts, space)
-    return answer(
-        [
-            AchievementWithStats(
-                **shapes.fields(one, shown.metric_name(index, one.metric_id)),
-                completions=counts.get(one.number, 0),
-                rarity=shapes.rarity(counts.get(one.number, 0), number),
-            )
-            for one in index.catalog.achievements
-            if one.status == "active" and _may_earn(one, attributes)
-        ]
-    )
+    rows = [
+        AchievementWithStats(
+            **shapes.fields(one, shown.metric_name(index, one.metric_id)),
+            completions=counts.get(one.number, 0),
+            rarity=shapes.rarity(counts.get(one.number, 0), number),
+        )
+        async for one in in_turns(index.catalog.achievements)
+        if one.status == "active" and _may_earn(one, attributes)
+    ]
+    return answer(rows)
 
 
 async def get_user_achievements(request: Request) -> Response:
@@ -103,7 +102,7 @@ async def get_user_achievements(request: Request) -> Response:
             completions=counts.get(one.number, 0),
             rarity=shapes.rarity(counts.get(one.number, 0), number),
         )
-        for one in index.catalog.achievements
+        async for one in in_turns(index.catalog.achievements)
         if shown.is_visible(index, one, state) and (incomplete or one.number in state.achieved)
     ]
     return answer(rows)

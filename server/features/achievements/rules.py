@@ -37,6 +37,11 @@ class AchievementRules:
     def __init__(self, achievements: Iterable[Achievement], metrics: Mapping[str, tuple[int, int]]) -> None:
         """``metrics`` gives number and units of 1 by id."""
         all_ = tuple(achievements)
+        self.of_metric: dict[str, list[Achievement]] = {}
+        """Those of a total, by the id of the metric."""
+        for one in all_:
+            if one.trigger == "metric" and one.metric_id is not None:
+                self.of_metric.setdefault(one.metric_id, []).append(one)
         self.by_number = {one.number: one for one in all_}
         self.by_id = {one.id: one for one in all_}
         self.by_key = {one.key: one for one in all_ if one.own_key is not None}

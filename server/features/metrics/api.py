@@ -18,7 +18,7 @@ from server.engine.state import UserState
 from server.features.metrics import store
 from server.features.metrics.model import Metric
 from server.http import summaries
-from server.http.answers import answer
+from server.http.answers import answer, in_turns
 from server.http.auth import principal
 from server.http.endpoints import Endpoint
 from server.http.summaries import asked_summary
@@ -59,7 +59,7 @@ async def get_metrics(request: Request) -> Response:
     """``GET /v1/users/{id}/metrics``."""
     state = await named_user(request)
     index = principal(request).space.index
-    return answer([shown(index, metric, state) for metric in index.catalog.metrics])
+    return answer([shown(index, metric, state) async for metric in in_turns(index.catalog.metrics)])
 
 
 async def get_metric(request: Request) -> Response:

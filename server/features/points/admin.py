@@ -118,15 +118,9 @@ def _check_archive(catalog: Catalog, system: PointsSystem) -> None:
 
 def _archived(context: Context, system: PointsSystem) -> None:
     editor = context.editor
-    for level in LEVEL.of(context.catalog):
-        if level.system_id == system.id:
-            editor.archive(LEVEL, level)
-    for boost in BOOST.of(context.catalog):
-        if boost.system_id == system.id:
-            editor.archive(BOOST, boost)
-    for trigger in TRIGGER.of(context.catalog):
-        if trigger.system_id == system.id:
-            editor.archive(TRIGGER, trigger)
+    editor.archive_all(LEVEL, [one for one in LEVEL.of(context.catalog) if one.system_id == system.id])
+    editor.archive_all(BOOST, [one for one in BOOST.of(context.catalog) if one.system_id == system.id])
+    editor.archive_all(TRIGGER, [one for one in TRIGGER.of(context.catalog) if one.system_id == system.id])
 
 
 def _fields(system: PointsSystem) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from server.features.points import shapes, store
 from server.features.points.boosts import holding
 from server.features.points.model import PointsSystem
 from server.http import params, summaries
-from server.http.answers import answer
+from server.http.answers import answer, in_turns
 from server.http.auth import principal
 from server.http.endpoints import Endpoint, Query
 from server.http.services import Services, services
@@ -48,7 +48,9 @@ async def get_system(request: Request) -> Response:
     triggers = [one for one in index.catalog.triggers if one.system_id == system.id and one.status == "active"]
     fields = shapes.base(system)
     del fields["key"]
-    return answer(shapes.ShownSystem(**fields, triggers=[shown.trigger(index, one) for one in triggers]))
+    return answer(
+        shapes.ShownSystem(**fields, triggers=[shown.trigger(index, one) async for one in in_turns(triggers)])
+    )
 
 
 async def get_levels(request: Request) -> Response:
@@ -62,7 +64,7 @@ async def get_boosts(request: Request) -> Response:
     index, system = principal(request).space.index, _system(request)
     finished = params.boolean(request, "includeFinished")
     moment = local_time(services(request).clock(), index.home).replace(tzinfo=None)
-    boosts = [shapes.boost(rule, moment) for rule in index.points.shared[system.number]]
+    boosts = [shapes.boost(rule, moment) async for rule in in_turns(index.points.shared[system.number])]
     return answer([one for one in boosts if finished or one.status != "finished"])
 
 
@@ -162,10 +164,10 @@ async def get_user_boosts(request: Request) -> Response:
     state = await named_user(request)
     moment = local_time(parts.clock(), zone(state.profile.tz)).replace(tzinfo=None)
     points = space.index.points
-    own = [rule for number, rule in points.personal.get(request.path_params["id"], ()) if number == system.number]
+    own = [rule for number, rule in points.own(request.path_params["id"]) if number == system.number]
     shared = holding(points.shared[system.number], state.profile.attributes, moment)
     found = [*shared, *(rule for rule in own if finished or rule.status(moment) != "finished")]
-    return answer([shapes.boost(rule, moment) for rule in found])
+    return answer([shapes.boost(rule, moment) async for rule in in_turns(found)])
 
 
 async def get_event_summary(request: Request) -> Response:

@@ -69,7 +69,7 @@ class Level(msgspec.Struct, frozen=True, rename="camel"):
     badge_url: str | None = None
 
 
-class Boost(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class Boost(msgspec.Struct, frozen=True, rename="camel", kw_only=True, gc=False):
     """Multiplies the points that a system awards from ``start`` to ``end``, local dates of the user, inclusive:
     for all, for those whose attributes match, or for one user.
 

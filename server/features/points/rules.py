@@ -85,23 +85,42 @@ class PointsRules:
         for level in sorted(levels, key=lambda level: level.points):
             if level.system_id in numbers:
                 self.levels[numbers[level.system_id]].append(level)
+        self.level_by_number = {one.number: one for of_system in self.levels.values() for one in of_system}
         self._steps = {number: [level.points for level in of_system] for number, of_system in self.levels.items()}
         self._together: dict[tuple[int, ...], Boosting | None] = {}
-        self.boosts: dict[int, BoostRule] = {}
-        """By number."""
+        self._boosts: dict[int, Boost] = {}
+        self._rules: dict[int, BoostRule] = {}
         self.shared: dict[int, list[BoostRule]] = {number: [] for number in self.systems}
         """Boosts for more than one user, by the system's number."""
-        self.personal: dict[str, list[tuple[int, BoostRule]]] = defaultdict(list)
-        """Boosts for one user, with the system's number."""
+        self.personal: dict[str, tuple[Boost, ...]] = {}
+        """Boosts for one user. There may be 100,000: their rules are made for those who come (``own``)."""
+        self._systems = numbers
+        own: dict[str, list[Boost]] = {}
         for boost in boosts:
             system = numbers.get(boost.system_id)
             if system is None:
                 continue
-            rule = self.boosts[boost.number] = rule_of(boost)
+            self._boosts[boost.number] = boost
             if boost.user_id is None:
-                self.shared[system].append(rule)
+                self.shared[system].append(self._rule(boost))
             else:
-                self.personal[boost.user_id].append((system, rule))
+                own.setdefault(boost.user_id, []).append(boost)
+        self.personal.update((user, tuple(boosts)) for user, boosts in own.items())
+
+    def boost(self, number: int) -> BoostRule | None:
+        """The rule of a boost, by its number; None where it is gone."""
+        found = self._boosts.get(number)
+        return None if found is None else self._rule(found)
+
+    def own(self, user: str) -> list[tuple[int, BoostRule]]:
+        """The boosts for one user, each with the number of its system."""
+        return [(self._systems[one.system_id], self._rule(one)) for one in self.personal.get(user, ())]
+
+    def _rule(self, boost: Boost) -> BoostRule:
+        rule = self._rules.get(boost.number)
+        if rule is None:
+            rule = self._rules[boost.number] = rule_of(boost)
+        return rule
 
     def _place(
         self, one: Trigger, system: int, metrics: Mapping[str, tuple[int, int]], achievements: Mapping[str, int]
@@ -127,10 +146,9 @@ class PointsRules:
 
     def boosting(self, user: str, system: int, attributes: Mapping[str, str], moment: datetime) -> Boosting | None:
         """What multiplies a system's awards to a user with these attributes at a local time; None for nothing."""
-        own = self.personal.get(user)
         boosts = self.shared[system]
-        if own is not None:
-            boosts = [*boosts, *(rule for number, rule in own if number == system)]
+        if user in self.personal:
+            boosts = [*boosts, *(rule for number, rule in self.own(user) if number == system)]
         if not boosts:
             return None
         held = holding(boosts, attributes, moment.replace(tzinfo=None))

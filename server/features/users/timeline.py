@@ -156,16 +156,19 @@ def _row(index: CatalogIndex, row: Any) -> TimelineRow:
         subject = metric.name if metric is not None else f"metric {number}"
         amount = metric.value(row["amount"]) if metric is not None else amount
     elif kind == "points":
-        subject = next((one.name for one in index.catalog.points if one.number == number), f"points {number}")
+        system = index.points.systems.get(number)
+        subject = system.name if system is not None else f"points {number}"
         what = _cause(index, int(row["what"]))
     elif kind == "achievement":
-        goals = index.catalog.achievements
-        subject = next((one.name for one in goals if one.number == number), f"achievement {number}")
+        goal = index.achievements.by_number.get(number)
+        subject = goal.name if goal is not None else f"achievement {number}"
     elif kind == "level":
-        subject = next((one.name for one in index.catalog.levels if one.number == number), "none")
+        level = index.points.level_by_number.get(number)
+        subject = level.name if level is not None else "none"
         amount = total = None
     elif kind == "boost":
-        subject = next((one.name for one in index.catalog.boosts if one.number == number), f"boost {number}")
+        rule = index.points.boost(number)
+        subject = rule.boost.name if rule is not None else f"boost {number}"
         amount = total = None
     elif kind == "support":
         return TimelineRow(iso(row["at_ms"]), kind, what, row["corrects"])

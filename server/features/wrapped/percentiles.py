@@ -17,11 +17,13 @@ _PAGES_OF = 5_000
 """Users whose pages are drawn for the sample: whole pages are drawn, so more than the sample has."""
 
 _GAINS = """
-SELECT 'metric' AS kind, metric AS number, sum(change)::bigint AS gain FROM metric_days
-WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND day BETWEEN $3 AND $4 GROUP BY user_id, metric
-UNION ALL
-SELECT 'points', system, sum(change)::bigint FROM point_days
-WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND day BETWEEN $3 AND $4 GROUP BY user_id, system
+SELECT kind, number, array_agg(gain ORDER BY gain) FROM (
+    SELECT 'metric' AS kind, metric AS number, sum(change)::bigint AS gain FROM metric_days
+    WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND day BETWEEN $3 AND $4 GROUP BY user_id, metric
+    UNION ALL
+    SELECT 'points', system, sum(change)::bigint FROM point_days
+    WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND day BETWEEN $3 AND $4 GROUP BY user_id, system
+) AS gains WHERE gain <> 0 GROUP BY kind, number
 """
 
 Gains = dict[tuple[str, int], list[int]]
@@ -76,10 +78,4 @@ async def _draw(connection: PoolConnection, space_id: int) -> list[str]:
 
 async def _read(connection: PoolConnection, space_id: int, users: list[str], period: Period) -> Gains:
     rows = await connection.fetch(_GAINS, space_id, users, period.start, period.end)
-    found: Gains = {}
-    for kind, number, gain in rows:
-        if gain:
-            found.setdefault((kind, number), []).append(gain)
-    for gained in found.values():
-        gained.sort()
-    return found
+    return {(kind, number): gained for kind, number, gained in rows}
