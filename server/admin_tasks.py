@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from server.backends.postgres import schema
 from server.backends.postgres.pool import AWAY, Connection
@@ -26,6 +27,7 @@ from server.start_checks import check_stores, connect, connect_migrated
 if TYPE_CHECKING:
     from server.services import Services
     from server.spaces.space import Space
+    from server.writebehind.rebuild import Rebuilt
 
 _ACTOR = "podium, at the command line"
 """Who that is in the audit log: whoever has the database's password."""
@@ -287,24 +289,53 @@ async def change_space_origins(
         await connection.close()
 
 
-async def rebuild_spaces(settings: Settings, space: str | None) -> None:
-    """Rebuild one space, or all, with a progress bar."""
+async def rebuild_spaces(settings: Settings, space: str | None, say: Callable[[str], None]) -> None:
+    """Rebuild one space, or all, with a progress bar where stderr is a terminal; say what became of each.
+
+    Raises:
+        StartError: A store is away, or another process is at it; the spaces before that one are rebuilt.
+    """
     from server.services import open_services
+    from server.writebehind.eviction import idle_before
     from server.writebehind.rebuild import rebuild
 
+    await check_stores(settings, patient=False)
+    one: Space | None = None
     try:
-        await check_stores(settings, patient=False)
         async with open_services(settings) as services:
             for one in await _chosen(services, space):
-                with tqdm(unit="row", desc=f"rebuild {one.public_id}", unit_scale=True) as bar:
+                # Log lines go above the bar: between two of its states they would break it.
+                with (
+                    tqdm(unit="row", desc=f"rebuild {one.public_id}", unit_scale=True, disable=None) as bar,
+                    logging_redirect_tqdm(),
+                ):
 
                     def advance(done: int, total: int, bar: Any = bar) -> None:
                         bar.total = total
                         bar.update(done - bar.n)
 
-                    await rebuild(services.pool, services.redis, one, services.clock, progress=advance, force=True)
+                    done = await rebuild(
+                        services.pool,
+                        services.redis,
+                        one,
+                        services.clock,
+                        cold_before_ms=idle_before(services.clock(), settings.evict_after),
+                        progress=advance,
+                        force=True,
+                    )
+                if done is not None:  # with ``force`` it always is
+                    say(_rebuilt(one, done))
     except Unavailable as error:
-        raise StartError(f"cannot rebuild: {error}") from error
+        name = f"space {one.public_id}" if one is not None else "anything"
+        raise StartError(f"cannot rebuild {name}: {error}") from error
+
+
+def _rebuilt(space: Space, done: Rebuilt) -> str:
+    saved = f"{done.flushed:,} events that Postgres did not have yet were saved first"
+    lost = (
+        f"; {done.lost:,} entries of the log did not continue what Postgres has, and are lost" if done.lost else ""
+    )
+    return f"Space {space.public_id} is rebuilt, with {done.users:,} users; {saved}{lost}."
 
 
 async def list_rejected(settings: Settings, space: str | None, say: Callable[[str], None]) -> None:

@@ -174,7 +174,8 @@ def create_app(settings: Settings) -> Starlette:
             streams = LiveStreams(hub, services.directory, services.unchecked_clock, door)
             app.state.services, app.state.hub = services, hub
             app.state.socket, app.state.streams = socket, streams
-            _say_goodbye_first(socket, streams)
+            app.state.stopping = asyncio.Event()
+            _say_goodbye_first(socket, streams, app.state.stopping, settings.shutdown_delay)
             background = [
                 asyncio.create_task(_report(hub), name="gauges"),
                 asyncio.create_task(keep_warm(services), name="warm"),
@@ -236,24 +237,37 @@ def app_from_environment() -> CrossOrigin:
     return CrossOrigin(inner, lambda: app.state.services.directory)
 
 
-def _say_goodbye_first(socket: LiveSocket, streams: LiveStreams) -> None:
-    """At SIGTERM and SIGINT, end streams and close viewers with 3001 before the server cuts them off with 1012."""
+def _say_goodbye_first(socket: LiveSocket, streams: LiveStreams, stopping: asyncio.Event, delay_s: float) -> None:
+    """At SIGTERM and SIGINT, end streams and close viewers with 3001 before the server cuts them off with 1012.
+
+    Sets ``stopping`` first; SIGTERM closes nothing for ``delay_s`` seconds more, unless SIGINT comes.
+    """
     if threading.current_thread() is not threading.main_thread():
         return  # a server inside a test has no signals
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[None]] = set()
+    hurry = asyncio.Event()
 
     async def goodbye(number: int, then: Callable[[int, Any], Any]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await hurry.wait()
         streams.close_all()
         await socket.close_all()
         then(number, None)
 
+    def came(number: int, then: Callable[[int, Any], Any]) -> None:
+        if number == signal.SIGINT:
+            hurry.set()
+        # A second one comes where a supervisor and its whole group get the signal: the delay is one of the first.
+        if not stopping.is_set() or number == signal.SIGINT:
+            stopping.set()
+            under_way.add(loop.create_task(goodbye(number, then)))
+
     for number in (signal.SIGTERM, signal.SIGINT):
         servers_own = signal.getsignal(number)
         if callable(servers_own):
-            loop.add_signal_handler(
-                number, lambda n, then: under_way.add(loop.create_task(goodbye(n, then))), number, servers_own
-            )
+            loop.add_signal_handler(number, came, number, servers_own)
 
 
 class _PublicScripts(StaticFiles):

@@ -14,6 +14,7 @@ import uvloop
 
 from server.core.errors import StartError, Unavailable
 from server.settings import Settings, load
+from server.stopping import INTERRUPTED, interrupt_by_sigterm
 from server.telemetry import logs
 
 T = TypeVar("T")
@@ -193,13 +194,21 @@ def origins(space: str | None, add: tuple[str, ...], remove: tuple[str, ...]) ->
 @click.option("--space", default=None, help="Public id of the space; default: every space.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def rebuild(space: str | None, yes: bool) -> None:
-    """Empty Redis and fill it again from Postgres. What was not flushed yet is lost."""
+    """Empty Redis and fill it again from Postgres, after saving there what was not flushed yet.
+
+    Events are refused with 503 meanwhile. Ends with 130 if it is stopped: a worker then begins anew.
+    """
     from server import admin_tasks
 
     settings = _settings()
     if not yes:
-        click.confirm("Events that are not in Postgres yet will be lost. Rebuild?", abort=True)
-    _run(admin_tasks.rebuild_spaces(settings, space))
+        click.confirm("Events are refused with 503 until Redis is filled again. Rebuild?", abort=True)
+    interrupt_by_sigterm()
+    try:
+        _run(admin_tasks.rebuild_spaces(settings, space, click.echo))
+    except KeyboardInterrupt:
+        click.echo("podium: stopped; a worker fills the space that was begun, or run it again", err=True)
+        sys.exit(INTERRUPTED)
 
 
 @main.group()

@@ -73,6 +73,7 @@ async def _run(folder: DataFolder, port: int, demo: bool, workers: int, redis_ur
         "PODIUM_WEB_WORKERS": str(workers),
         "PODIUM_DEMO": str(demo).lower(),
         "PODIUM_CONSOLE_ONE_CLICK": "true",
+        "PODIUM_SHUTDOWN_DELAY": "0",
     }
     environment.setdefault("PODIUM_LOG_FORMAT", "console")
     with _child(folder, "worker", environment) as worker, _child(folder, "web", environment) as web:

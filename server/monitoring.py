@@ -18,7 +18,7 @@ from server.core.errors import PodiumError, Unauthorized
 from server.services import Services
 from server.spaces.space import NO_TENANT
 from server.telemetry import metrics
-from server.telemetry.health import Readiness, readiness
+from server.telemetry.health import Part, Readiness, readiness
 from server.telemetry.store_metrics import measure
 
 T = TypeVar("T")
@@ -59,8 +59,11 @@ def monitoring_routes() -> list[BaseRoute]:
 
     async def readyz(request: Request) -> Response:
         services: Services = request.app.state.services
-        recent = asked.setdefault("", Recent(lambda: _ask(services), _kept_s))
-        found = await recent.get()
+        if _is_stopping(request):
+            stops = Part("missing", "this process is stopping: it still answers, and wants no new clients")
+            found = Readiness(False, {"process": stops})
+        else:
+            found = await asked.setdefault("", Recent(lambda: _ask(services), _kept_s)).get()
         body: dict[str, object] = {"ready": found.ready}
         if _problem(request) is None:
             parts = {name: {"status": part.status, "detail": part.detail} for name, part in found.parts.items()}
@@ -96,6 +99,12 @@ def _problem(request: Request) -> PodiumError | None:
     if who.user is not None or who.space.tenant != NO_TENANT or "admin" not in who.capabilities:
         return Unauthorized("This needs PODIUM_METRICS_TOKEN or an admin key")
     return None
+
+
+def _is_stopping(request: Request) -> bool:
+    """Whether the process was told to stop. A server inside a test has no such state."""
+    stopping: asyncio.Event | None = getattr(request.app.state, "stopping", None)
+    return stopping is not None and stopping.is_set()
 
 
 def _kept_s(found: Readiness) -> float:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import tempfile
 from functools import partial
+from types import FrameType
 from typing import cast
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from prometheus_client import multiprocess
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from server.core.errors import StartError
 from server.http.connections import ConnectionLimits, Connections
@@ -27,7 +31,8 @@ BACKLOG = 4_096
 
 
 def serve(settings: Settings, app: str = "server.app:app_from_environment", *, loop: str = "uvloop") -> int:
-    """Serve until SIGTERM or SIGINT; the exit code. ``StartError`` if the port is taken.
+    """Serve until SIGTERM or SIGINT; the exit code: 0, or 3 where it could not start. ``StartError`` if the port
+    is taken. Only in the main thread, whose signals it takes over.
 
     ``app`` is a factory as ``module:function``, imported only where it runs: with several processes the first one
     only minds the others. The benchmark compares with a smaller one on the same settings; ``loop`` is another
@@ -69,14 +74,41 @@ def serve(settings: Settings, app: str = "server.app:app_from_environment", *, l
     )
     listener = _bind(settings)
     server = uvicorn.Server(config)
+    # Once it has closed everything, uvicorn sends itself again what it was stopped by, for the handlers of before:
+    # the default one would end the process as if it had been killed.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _has_stopped)
     if settings.web_workers == 1:
         server.run(sockets=[listener])
-        return 0 if server.started else 3
+        return 0 if server.started else STARTUP_FAILURE
     # Each process keeps its counters in this folder, so that any of them can answer for all.
     with tempfile.TemporaryDirectory(prefix="podium-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        Multiprocess(config, sockets=[listener]).run()
-    return 0
+        processes = _Processes(config, sockets=[listener])
+        processes.run()
+    return STARTUP_FAILURE if processes.failed else 0
+
+
+class _Processes(Multiprocess):
+    """uvicorn's supervisor, which replaces a process that dies; besides, it takes the dead one's sockets from the
+    metrics, and ``failed`` says whether one could not start at all."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._lived: dict[int, Process] = {}
+        self.failed = False
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace those that have died since the last call."""
+        self._lived |= {process.pid: process for process in self.processes if process.pid is not None}
+        super().keep_subprocess_alive()
+        for pid in [pid for pid, process in self._lived.items() if process.exitcode is not None]:
+            self.failed |= self._lived.pop(pid).exitcode == STARTUP_FAILURE
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call] # the library's own omission
+
+
+def _has_stopped(_: int, __: FrameType | None) -> None:
+    """Do nothing: the server has stopped, and ends by itself."""
 
 
 def _bind(settings: Settings) -> socket.socket:

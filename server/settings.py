@@ -47,6 +47,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="Address that `podium web` listens on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65_535, description="Port that `podium web` listens on.")] = 8000
     web_workers: Annotated[int, Meta(ge=1, le=128, description="Web processes that share the port.")] = 1
+    shutdown_delay: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3_600,
+            description="Seconds that a web process goes on serving after SIGTERM, while `/readyz` says 503, so "
+            "that load balancers send nobody any more when it closes. SIGINT (Ctrl-C) ends that time.",
+        ),
+    ] = 0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
     ] = "info"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
@@ -11,6 +12,16 @@ from typing import Any, Self, TypeVar
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 _T = TypeVar("_T")
+
+
+INTERRUPTED = 130
+"""Exit code of a command that was stopped before it was done, as a shell has it after Ctrl-C: 128 + SIGINT."""
+
+
+def interrupt_by_sigterm() -> None:
+    """Have SIGTERM do what Ctrl-C does, from now on. Only in the main thread; elsewhere nothing changes."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 class Stopped(Exception):

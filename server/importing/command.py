@@ -39,6 +39,7 @@ from server.importing.late import Outlook
 from server.importing.lines import Format, check_item, read_lines
 from server.importing.spellings import Spellings, Twin
 from server.intake.requests import BatchItem
+from server.stopping import INTERRUPTED, interrupt_by_sigterm
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEV_FILE = Path(".podium/dev.json")
@@ -46,8 +47,6 @@ DEV_FILE = Path(".podium/dev.json")
 TENANT_HELP = "Customer id of the tenant that is meant, where the server has tenants."
 NAMED_MAX = 20
 """Bad lines that are named; of the others only the number."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as a shell has it: 128 + SIGINT."""
 
 T = TypeVar("T")
 
@@ -145,8 +144,10 @@ def import_(
     Importing twice counts once: an event without an idempotencyKey gets one from its user, metric, value and
     time. Lines of one file that agree in all four count once each; lines of two files count once.
 
-    Exit code: 0 if every line is stored (or only --skip-bad left lines out), 1 if not, 130 after Ctrl-C.
+    Exit code: 0 if every line is stored (or only --skip-bad left lines out), 1 if not, 130 if it was stopped
+    (Ctrl-C, SIGTERM).
     """
+    interrupt_by_sigterm()
     sys.exit(
         import_command(
             list(files),

@@ -23,6 +23,11 @@ CHUNK = 200
 log = structlog.get_logger(__name__)
 
 
+def idle_before(now_ms: int, evict_after_s: float) -> int:
+    """Return the instant (ms) before which a user counts as idle; 0 where nobody does."""
+    return max(0, now_ms - int(evict_after_s * 1000)) if evict_after_s else 0
+
+
 async def evict(pool: Pool, redis: RedisClient, space: Space, before_ms: int) -> int:
     """Make every user cold who was last seen before an instant and whose state Postgres holds; how many.
 

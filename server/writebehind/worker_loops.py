@@ -20,7 +20,7 @@ from server.intake.service import Intake
 from server.settings import Settings
 from server.spaces.directory import Directory
 from server.spaces.space import Space
-from server.writebehind.eviction import evict
+from server.writebehind.eviction import evict, idle_before
 from server.writebehind.figures import Figures
 from server.writebehind.filling import Filling
 from server.writebehind.finals import Finals
@@ -281,9 +281,7 @@ async def _evict(services: Services, space: Space) -> None:
 
 
 def _idle_before(services: Services) -> int:
-    """The instant before which a user counts as idle; 0 where nobody does."""
-    after_s = services.settings.evict_after
-    return max(0, services.clock() - int(after_s * 1000)) if after_s else 0
+    return idle_before(services.clock(), services.settings.evict_after)
 
 
 async def _first(timeout_s: float | None, *events: asyncio.Event) -> None:
