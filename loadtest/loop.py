@@ -167,13 +167,15 @@ class _Tour:
 
     async def _stream(self, http: httpx.AsyncClient) -> None:
         await self._steps(http)
-        size = 0
+        seen = b""
         async with http.stream("GET", "/v1/leaderboards/all-time/live", params={"limit": 500}) as answer:
             async for piece in answer.aiter_bytes():
-                size += len(piece)
-                if b"\n\n" in piece:
+                seen += piece
+                if b"\n\n" in seen or answer.status_code != 200:
                     break
-        await self._note(http, STREAM, answer.status_code, size)
+        if answer.status_code != 200:
+            click.echo(f"{STREAM}: {answer.status_code} {seen[:200]!r}", err=True)
+        await self._note(http, STREAM, answer.status_code, len(seen))
 
     async def _socket(self, http: httpx.AsyncClient) -> None:
         """The socket's methods, of a server that may write."""
@@ -192,11 +194,25 @@ class _Tour:
             ),
             ("rpc event", {"rpc": {"method": "event", "data": {"key": "m0", "user": VETERAN, "value": 1}}}),
             ("rpc events", {"rpc": {"method": "events", "data": batch}}),
-            ("refresh", {"refresh": {"token": token}}),
             ("ping", {"ping": {}}),
             ("unsubscribe", {"unsubscribe": {"channel": "leaderboard:all-time"}}),
         ]
-        async with websockets.connect(address, additional_headers=head, max_size=None) as socket:
+        await self._commands(http, address, head, commands)
+        of_user = [
+            ("connect of a user", {"connect": {"token": token}}),
+            ("refresh", {"refresh": {"token": token}}),
+        ]
+        await self._commands(http, address, {}, of_user)
+
+    async def _commands(
+        self,
+        http: httpx.AsyncClient,
+        address: str,
+        headers: dict[str, str],
+        commands: list[tuple[str, dict[str, Any]]],
+    ) -> None:
+        """Send commands over one socket, each when the one before is answered."""
+        async with websockets.connect(address, additional_headers=headers, max_size=None) as socket:
             for number, (name, command) in enumerate(commands, 1):
                 await self._steps(http)
                 await socket.send(json.dumps({"id": number, **command}))
@@ -205,7 +221,7 @@ class _Tour:
                     async with asyncio.timeout(30):
                         while f'"id":{number}' not in answer.replace(" ", ""):
                             answer = str(await socket.recv())
-                if '"error"' in answer:
+                if not answer or '"error"' in answer:
                     click.echo(f"socket {name}: {answer[:200]}", err=True)
                 await self._note(http, f"socket {name}", 200, len(answer))
 

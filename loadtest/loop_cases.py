@@ -54,7 +54,8 @@ _BADGE = {"url": "https://example.org/" + "b" * 1_900}
 _SUMMARY = {"aggregation": "daily", "startDate": _day(400), "endDate": _day(0)}
 _SYSTEM, _METRIC = id_of(6, 0), id_of(1, 0)
 _USERS = [f"u{at:07d}" for at in range(1_000)]
-_LARGE_USER = {"name": "n" * 255, "attributes": {f"a{at}": "v" * 1_000 for at in range(100)}}
+_HUGE_USER = {"name": "n" * 255, "attributes": {f"a{at}": "v" * 1_000 for at in range(100)}}
+_LARGE_USER = {"name": "n" * 255, "attributes": {f"a{at}": "v" * 1_000 for at in range(10)}}
 
 
 def _event(user: str, **more: Any) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _api() -> dict[str, list[Call]]:
             Call("/v1/metrics/m0/event", {"user": {"id": "fresh-2", **_LARGE_USER}, "value": 500}),
         ],
         "GET /v1/users/{id}": [Call(u)],
-        "POST /v1/users": [Call("/v1/users", {"id": "fresh-3", **_LARGE_USER})],
+        "POST /v1/users": [Call("/v1/users", {"id": "fresh-3", **_HUGE_USER})],
         "PUT /v1/users/{id}": [Call(u, _LARGE_USER)],
         "PATCH /v1/users/{id}": [Call(u, _LARGE_USER)],
         "GET /v1/users/{id}/metrics": [Call(f"{u}/metrics")],

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from server import settings as settings_module
 from server.clock import system_clock
 from server.console.app import console_routes
+from server.console.render import compile_templates
 from server.demo import session as demo
 from server.features.achievements import admin as achievements_admin
 from server.features.achievements import api as achievements_api
@@ -180,7 +181,8 @@ def create_app(settings: Settings) -> Starlette:
                 asyncio.create_task(_report(hub), name="gauges"),
                 asyncio.create_task(keep_warm(services), name="warm"),
             ]
-            await run_in_threadpool(int)  # else anyio imports its backend in the first answer that is streamed
+            # In a thread, as it is: else anyio would import its backend within the first answer that is streamed.
+            await run_in_threadpool(compile_templates)
             # Thousands of cached states make a full collection long, and they hold no cycles: collect seldom.
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
