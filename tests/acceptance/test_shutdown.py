@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,6 +93,23 @@ async def test_a_worker_that_is_told_to_stop_ends_with_0(starter: Starter, redis
         await until(beats)
         assert await asyncio.to_thread(end, process, signal.SIGTERM) == 0, starter.output.read_text()
         assert await redis.zcard(WORKERS) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_import_that_is_stopped_says_so_and_ends_with_130(tmp_path: Path, number: int) -> None:
+    output, events = tmp_path / "output", tmp_path / "events.csv"
+    events.write_text("user,metric,value,timestamp\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(START_S)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = podium("import", str(events), "--url", url, output=output, api_key="x.y")
+        try:
+            connection, _ = silent.accept()
+            with connection:
+                assert end(process, number) == 130, output.read_text()
+        finally:
+            end_for_sure(process)
+    assert output.read_text() == "Stopped; nothing was sent.\n"
 
 
 def test_an_application_that_can_not_start_ends_with_3(starter: Starter) -> None:
