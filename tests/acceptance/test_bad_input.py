@@ -267,6 +267,22 @@ async def test_read(http: httpx.AsyncClient, board: Board, path: str, status: in
     _refused(answer, status, word)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/healthz",
+        "/v1/leaderboards",
+        "/nowhere",
+        "/docs",
+        "/widget/podium-leaderboard.js",
+        "/gallery/",
+        "/console/sign-in",
+    ],
+)
+async def test_no_browser_guesses_what_an_answer_is(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).headers["x-content-type-options"] == "nosniff"
+
+
 async def test_wrong_method(http: httpx.AsyncClient, board: Board) -> None:
     answer = await http.delete(f"/v1/metrics/{board.metric}/event")
     assert (answer.status_code, set(answer.json())) == (405, {"error"})
