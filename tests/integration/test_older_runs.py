@@ -23,6 +23,7 @@ from server.intake import older
 from server.services import Services, open_services
 from server.writebehind.flusher import Flusher
 from server.writebehind.rebuild import rebuild
+from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, get, make
 from tests.integration.test_set_aside import finals
@@ -169,6 +170,15 @@ async def imported(http: httpx.AsyncClient, services: Services, boards: dict[str
     return boards
 
 
+async def end_runs(services: Services, clock: SettableClock) -> None:
+    """Let the day pass that runs wait after an activation, and make them final."""
+    await backfill(services)  # while one is under way, no run becomes final
+    clock.advance(86_400_000)
+    while await finals(services).round():
+        await flush(services)
+    await flush(services)
+
+
 async def test_an_erased_user(http: httpx.AsyncClient, services: Services, imported: dict[str, str]) -> None:
     assert (await http.delete("/admin/v1/users", params={"ids": "han"})).json()["deleted"] == [{"id": "han"}]
     left = said(ian=("red", 4), joe=("blue", 3))
@@ -181,11 +191,7 @@ async def test_an_erased_user(http: httpx.AsyncClient, services: Services, impor
 async def test_an_erased_user_leaves_final_runs_that_redis_still_has(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, imported: dict[str, str]
 ) -> None:
-    clock.advance(86_400_000)
-    await finals(services).round()
-    await flush(services)
-    while await finals(services).round():
-        pass
+    await end_runs(services, clock)
     space = services.directory.production
     plain = space.index.leaderboard_by_key["plain"].number
     key = space.keys.board(f"{plain}:{OLD.replace('-', '')}")
@@ -328,11 +334,7 @@ async def test_where_postgres_does_not_catch_up(
 async def test_of_runs_that_are_final_nothing_is_asked(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, imported: dict[str, str]
 ) -> None:
-    clock.advance(86_400_000)
-    await finals(services).round()
-    await flush(services)
-    while await finals(services).round():
-        pass
+    await end_runs(services, clock)
     before = await page(http, "plain", OLD)
     path = f"/admin/v1/leaderboards/{imported['plain']}/users"
     assert (await http.delete(path, params={"ids": "han"})).json()["removed"] == ["han"]
