@@ -10,6 +10,7 @@ import pytest
 from server.backends.redis import client
 from server.backends.redis.client import CONNECTIONS, LIBRARY, SOURCE, RedisClient
 from server.core.errors import Unavailable
+from tests.waiting import PATIENCE_S
 
 
 async def test_calls_wait_for_a_connection(redis_client: RedisClient) -> None:
@@ -49,3 +50,19 @@ async def test_a_library_with_another_text_is_left_alone_and_never_called(
     assert await redis_client.call("load", "{x}:meta", "epoch", "ann") == [1, b"next"]
     monkeypatch.undo()
     assert await redis_client.call("load", "{x}:meta", "epoch", "ann") == [1, b""]
+
+
+async def test_a_task_that_is_told_to_stop_stops(redis_client: RedisClient) -> None:
+    """However the cancellation meets a command on its way; each try would have been lost by even odds."""
+
+    async def work() -> None:
+        while True:
+            await redis_client.raw.ping()
+
+    for turns in range(60):
+        task = asyncio.create_task(work())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
+        assert done == {task}

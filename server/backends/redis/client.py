@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -105,16 +106,29 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type] # either of two,
     }
 
 
-class _Closed:
-    """Over a connection class of redis-py: what uvloop says of a socket that was just closed, as its error."""
+class _Connection:
+    """Over a connection class of redis-py: how a command is sent."""
+
+    socket_timeout: float | None
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        """Send; ``ConnectionError`` where there is nothing to send on any more."""
+        """Send. Raises ``ConnectionError`` where there is nothing to send on any more, ``TimeoutError`` after 5 s.
+
+        redis-py sends by ``asyncio.wait_for``, which before Python 3.12 loses a cancellation that comes in the
+        moment in which the command was sent: a task that was told to stop went on for ever, every other time. And
+        it makes a task for each command.
+        """
         parent: Any = super()
+        timeout_s, self.socket_timeout = self.socket_timeout, None
         try:
-            await parent.send_packed_command(command, check_health)
-        except RuntimeError as error:  # "unable to perform operation on <TCPTransport closed=True …>"
+            async with asyncio.timeout(timeout_s):
+                await parent.send_packed_command(command, check_health)
+        except TimeoutError as error:
+            raise exceptions.TimeoutError("Timeout writing to socket") from error
+        except RuntimeError as error:  # "unable to perform operation on <TCPTransport closed=True …>", of uvloop
             raise exceptions.ConnectionError(str(error)) from error
+        finally:
+            self.socket_timeout = timeout_s
 
 
 class RedisClient:
@@ -135,7 +149,7 @@ class RedisClient:
             protocol=2,
             parser_class=_Parser,
         )
-        pool.connection_class = type("Connection", (_Closed, pool.connection_class), {})
+        pool.connection_class = type("Connection", (_Connection, pool.connection_class), {})
         self.raw: Any = aioredis.Redis.from_pool(pool)
 
     async def call(self, function: str, meta: str, *args: str | bytes | int) -> Any:
