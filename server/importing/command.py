@@ -102,9 +102,9 @@ class _DevFile(msgspec.Struct, rename="camel"):
 )
 @click.option("--yes", is_flag=True, help="Don't ask whether events may be sent that will not count everywhere.")
 @click.option(
-    "--allow-repeated-keys",
+    "--unique-keys",
     is_flag=True,
-    help="Send lines whose idempotencyKey an earlier line of the same user and metric has: only the first counts.",
+    help="Send nothing where a line has the idempotencyKey of an earlier line of the same user and metric.",
 )
 def import_(
     files: tuple[str, ...],
@@ -115,7 +115,7 @@ def import_(
     metric: str | None,
     dry_run: bool,
     skip_bad: bool,
-    allow_repeated_keys: bool,
+    unique_keys: bool,
     replay: bool,
     yes: bool,
 ) -> None:
@@ -158,7 +158,7 @@ def import_(
             metric=metric,
             dry_run=dry_run,
             skip_bad=skip_bad,
-            allow_repeated_keys=allow_repeated_keys,
+            unique_keys=unique_keys,
             replays=replay,
             yes=yes,
         )
@@ -175,7 +175,7 @@ def import_command(
     metric: str | None = None,
     dry_run: bool = False,
     skip_bad: bool = False,
-    allow_repeated_keys: bool = False,
+    unique_keys: bool = False,
     replays: bool = False,
     yes: bool = False,
     clock: Clock = system_clock,
@@ -202,9 +202,11 @@ def import_command(
     if bad and not skip_bad:
         _say("Nothing was sent. Correct the lines, or leave them out with --skip-bad.")
         return 1
-    if checked.repeated and not allow_repeated_keys:
-        _say("Nothing was sent. Correct the keys, or let each key count once with --allow-repeated-keys.")
-        return 1
+    if checked.repeated:
+        if unique_keys:
+            _say("Nothing was sent. Give each line a key of its own.")
+            return 1
+        _say("Each of these keys counts once. Give the other lines keys of their own, and import them again.")
     if not good:
         _say("There is no event to send.")
         return 0
@@ -337,7 +339,7 @@ def _send(
     if checked.bad:
         stored += f", {_count(len(checked.bad), 'bad line')} left out"
     click.echo(f"Sent {what}: {stored}; {took_s:.1f} s, {good / took_s:,.0f} events/s.")
-    return 1 if tally.refused and not skip_bad else 0
+    return 1 if (tally.refused and not skip_bad) or checked.repeated else 0
 
 
 def _check_files(

@@ -317,17 +317,21 @@ def test_import_of_a_file_whose_keys_repeat_names_the_lines(remembering: Remembe
     rows = "".join(f"ned,words,{i},2026-01-0{i}T00:00:00Z,batch-7\n" for i in (1, 2, 3))
     # The key of another user, or of another metric, is another one.
     text = "user,metric,value,timestamp,idempotencyKey\n" + rows + f"ann,words,1,{TIME},batch-7\n"
-    result = send(remembering, text)
-    assert result.exit_code == 1
-    assert result.stderr.splitlines() == [
+    named = [
         "line 3: the idempotencyKey is that of line 2",
         "line 4: the idempotencyKey is that of line 2",
         "Repeated idempotency keys, of which only the first line counts: 2.",
-        "Nothing was sent. Correct the keys, or let each key count once with --allow-repeated-keys.",
     ]
+    result = send(remembering, text, "--unique-keys")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [*named, "Nothing was sent. Give each line a key of its own."]
     assert remembering.batches == []
-    result = send(remembering, text, "--allow-repeated-keys")
-    assert result.exit_code == 0
+    result = send(remembering, text)
+    assert result.exit_code == 1  # not all of the file counts
+    assert result.stderr.splitlines()[:4] == [
+        *named,
+        "Each of these keys counts once. Give the other lines keys of their own, and import them again.",
+    ]
     assert ": 2 stored, 2 repeated (" in result.stdout
 
 
