@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-UNITS_MAX = 2**53
-"""Largest size of a count: whole units beyond it are not exact in a sorted set's double."""
+UNITS_MAX = 2**53 - 1
+"""Largest size of a count: a double, which is what a sorted set has, can tell 2^53 - 1 from all that is larger."""
 _HALVES_MAX = 2**51
 """Below it a double holds each half of a unit exactly."""
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from server.core import ids
 from server.core.errors import Unprocessable
+from server.core.numbers import UNITS_MAX
 from server.engine.catalog import Catalog
 from server.features.points.boosting import BoostRow, CreateBoost, boost_row, new_boost
 from server.features.points.levels import DESCRIPTION_MAX, CreateLevel, LevelRow, level_row, new_level
@@ -20,7 +21,7 @@ from server.http.resource import BATCH_MAX, Context, Resource, Update, check_nam
 from server.http.uses import check_unused, of_points
 from server.spaces.kinds import BOOST, LEVEL, POINTS, TRIGGER
 
-MaxPoints = Annotated[int, Meta(ge=1, le=2**53, description="No user gets more.")]
+MaxPoints = Annotated[int, Meta(ge=1, le=UNITS_MAX, description="No user gets more.")]
 Several = Meta(max_length=BATCH_MAX)
 
 

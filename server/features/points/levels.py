@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from server.core import ids
 from server.core.errors import Unprocessable
+from server.core.numbers import UNITS_MAX
 from server.engine.catalog import Catalog
 from server.features.points.model import Level
 from server.http.badges import Badge, badge, badge_url
@@ -19,7 +20,7 @@ from server.spaces.kinds import LEVEL, POINTS
 DESCRIPTION_MAX = 1_000
 """Characters in a description."""
 
-Points = Annotated[int, Meta(ge=0, le=2**53)]
+Points = Annotated[int, Meta(ge=0, le=UNITS_MAX)]
 
 
 class CreateLevel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -158,7 +158,7 @@ class Oracle:
         return length
 
     def give(self, system: str, amount: int, day: date) -> None:
-        total = min(max(self.points[system] + amount, 0), 300 if system == "xp" else 2**53)
+        total = min(max(self.points[system] + amount, 0), 300 if system == "xp" else 2**53 - 1)
         if total != self.points[system]:
             self.awards.append((system, total - self.points[system]))
             if system == "xp":
