@@ -1,4 +1,4 @@
-"""What one attacker costs everybody else: ``uv run python -m loadtest.attack``.
+"""The cost of one attacker to everybody else: ``uv run python -m loadtest.attack``.
 
 Starts everything in a temporary folder and posts events politely at a steady rate. Beside that one attack at a
 time runs for some seconds, from one connection (or as many as its name says) that comes back when it is closed.

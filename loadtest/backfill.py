@@ -62,7 +62,7 @@ SHOWN = 6
 
 
 class Made(NamedTuple):
-    """What was measured. ``during`` has p50 and p99 in seconds of each slice while leaderboards were filled."""
+    """The measurements. ``during`` has p50 and p99 in seconds of each slice while leaderboards were filled."""
 
     users: int
     days: int

@@ -242,7 +242,7 @@ def main(
         with tqdm(total=len(plan) * len(sides)) as bar:
             for row, number in plan:
                 found: dict[str, Figures] = {}
-                # Who goes first changes, so that nobody always meets the same neighbour.
+                # The order rotates, so that no side always meets the same neighbour.
                 for i in range(len(sides)):
                     side = sides[(i + number) % len(sides)]
                     if row == "keyed" and not side.key:

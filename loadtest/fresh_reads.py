@@ -32,7 +32,7 @@ WORDS = 100
 
 
 class Posted(NamedTuple):
-    """What a post was answered with: what every read must show."""
+    """The answer to a post: every read must show it."""
 
     user: str
     name: str

@@ -154,7 +154,7 @@ class _Tour:
             click.echo(f"{name}: {answer.status_code} {answer.text[:300]}", err=True)
         elif b'"severity":"error"' in answer.content and b'"created":[]' in answer.content:
             click.echo(f"{name}: {answer.text[:300]}", err=True)
-        # What a commit brings: another version of the catalog, loaded whole.
+        # A commit brings another version of the catalog, loaded whole.
         await self._note(http, name, answer.status_code, len(answer.content))
 
     async def _note(self, http: httpx.AsyncClient, name: str, status: int, size: int) -> None:

@@ -384,7 +384,7 @@ STREAM = "GET /v1/leaderboards/{key}/live"
 CASES: dict[str, list[Call]] = {**_api(), **_admin(), **_pages(), **_SITE}
 """By method and path of the routing table, in this order: what takes something away comes after what shows it."""
 SOCKET_METHODS = ("connect", "subscribe", "rpc event", "rpc events", "refresh", "ping", "unsubscribe")
-"""What ``loadtest.loop`` asks a socket for: all methods that are supported, and each rpc."""
+"""The requests of ``loadtest.loop`` to a socket: all methods that are supported, and each rpc."""
 STATIC = ("/docs/swagger", "/docs/page", "/shared", "/gallery", "/console/static")
 """Folders of files, which Starlette reads in a thread."""
 

@@ -35,7 +35,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Steps(msgspec.Struct):
-    """What the loop did: its longest steps, and CPU ms of all."""
+    """The longest steps of the loop, and CPU ms of all."""
 
     longest: list[Step] = []
     cpu_ms: float = 0.0

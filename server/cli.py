@@ -213,7 +213,7 @@ def rebuild(space: str | None, yes: bool) -> None:
 
 @main.group()
 def rejected() -> None:
-    """What was accepted and Postgres refused."""
+    """Items that were accepted and that Postgres refused."""
 
 
 @rejected.command("list")

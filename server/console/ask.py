@@ -63,7 +63,7 @@ async def asked(
         "path_params": dict(path or {}),
         "query_string": urlencode({k: v for k, v in (query or {}).items() if v is not None}).encode(),
         "headers": [],
-        # What a page asks for about its user is of one instant (http/users.py).
+        # All reads of a page about its user are of one instant (http/users.py).
         "state": {"principal": request.state.principal, "snapshot": getattr(request.state, "snapshot", None)},
     }
     return await handler(Request(scope, receive))

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What came of an action. ``undo``: there is something that can still be taken back, until ``until_ms``."""
+    """The result of an action in a sentence. ``undo``: something can still be taken back, until ``until_ms``."""
 
     text: str
     undo: bool = False

@@ -42,7 +42,7 @@ def current_ms() -> int | None:
 
 
 def lower(ms: int | None) -> None:
-    """What is computed here is made of something that has all up to this instant only."""
+    """Mark the answer as made of data up to this instant only."""
     as_of = _computing.get()
     if as_of is not None and ms is not None:
         as_of.ms = min(as_of.ms, ms)

@@ -56,7 +56,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct):
-    """What has come of an import so far: events stored, those whose keys were known before (``replayed``), those
+    """The tally of an import so far: events stored, those whose keys were known before (``replayed``), those
     of batches that had to be sent again, which were stored by either sending or before (``unsure``), and place and
     reason of those the server left out."""
 
@@ -167,7 +167,7 @@ class _ReplayAnswer(msgspec.Struct):
 async def load_newest(
     client: httpx.AsyncClient, users: Sequence[str], on_asked: Callable[[int], object]
 ) -> Server:
-    """What the server has of users. Raises SendingStopped, NotOffered by a server of an earlier release."""
+    """Return what the server has of users. Raises SendingStopped, NotOffered by a server of an earlier release."""
     server = Server()
     for some in batched(users, ASKED):
         found = await _ask(client, "/admin/v1/users/newest-events", {"users": some}, _NewestAnswer)
@@ -182,7 +182,7 @@ async def load_newest(
 async def load_outlook(
     client: httpx.AsyncClient, server: Server, items: Iterable[tuple[int, BatchItem]]
 ) -> Outlook:
-    """What of the events, in the order of time and with their keys, will not count everywhere. Raises
+    """Return which of the events, in the order of time and with their keys, will not count everywhere. Raises
     SendingStopped."""
     outlook = Outlook()
     for some in batched(older(server, items), ASKED):

@@ -21,8 +21,8 @@ class Newest(msgspec.Struct, frozen=True):
 
 
 class Server(msgspec.Struct):
-    """What the server has of users who have events, by id, the metrics that the streak hangs on, and whether there
-    are repeating leaderboards by points."""
+    """The server's users who have events, by id, the metrics that the streak hangs on, and whether there are
+    repeating leaderboards by points."""
 
     users: dict[str, Newest] = {}
     streak_metrics: frozenset[str] = frozenset()

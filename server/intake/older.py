@@ -91,7 +91,7 @@ class _Asked(NamedTuple):
 
 
 class OlderStandings:
-    """Those of one space."""
+    """The older standings of one space."""
 
     def __init__(self, space: Space, batcher: Batcher, redis: RedisClient, pool: Pool, clock: Clock) -> None:
         self._space = space

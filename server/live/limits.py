@@ -20,8 +20,8 @@ BURST_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What settings allow: connections of one address and of one user, channels of a connection, commands/s, bytes
-    of a channel's name."""
+    """Limits from the settings: connections of one address and of one user, channels of a connection, commands/s,
+    bytes of a channel's name."""
 
     per_address: int = 10_000
     per_user: int = 100

@@ -36,7 +36,7 @@ class Change(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What a commit publishes about one board (functions/podium.lua): changes in the order applied."""
+    """The message of a commit about one board (functions/podium.lua): changes in the order applied."""
 
     epoch: str
     number: int

@@ -47,7 +47,7 @@ class UserSnapshot(NamedTuple):
 
 
 class _Loaded(NamedTuple):
-    """What Redis holds of a user: the token, "" for an unknown user; the state as JSON, None of a cold user, whose
+    """A user in Redis: the token, "" for an unknown user; the state as JSON, None of a cold user, whose
     state only Postgres has."""
 
     token: str
@@ -63,7 +63,7 @@ class _Loaded(NamedTuple):
 
 @dataclass(slots=True)
 class _Waiting:
-    """Those who wait in one space, each for the log to be flushed up to an entry, and the task that looks."""
+    """Readers of one space that wait, each for the log to be flushed up to an entry, and the task that looks."""
 
     futures: list[tuple[LogId, asyncio.Future[None]]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None

@@ -1,4 +1,4 @@
-"""What web processes count, and what Prometheus scrapes at ``/metrics``; the stores' numbers: store_metrics.py."""
+"""The counters of web processes, and the text of ``/metrics``; the stores' numbers: store_metrics.py."""
 
 from __future__ import annotations
 

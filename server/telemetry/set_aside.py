@@ -1,4 +1,4 @@
-"""What jobs have set aside: an item of theirs, or a whole space, failed again and again, and the rest goes on.
+"""Work that jobs have set aside: an item, or a whole space, failed again and again, and the rest goes on.
 
 Kept in Redis, a hash a space, so that every process can say so: ``/readyz``, ``/metrics`` and the console.
 """

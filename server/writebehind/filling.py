@@ -74,7 +74,7 @@ log = structlog.get_logger(__name__)
 
 
 class Score(NamedTuple):
-    """What a user scored; ``day`` is the local day where it was stored."""
+    """One score of a user; ``day`` is the local day where it was stored."""
 
     at_ms: int
     units: int
@@ -375,7 +375,7 @@ class Filling:
         for user, (token, state) in states.items():
             pieces = pieces_of(boards, state, wanted[user], held.get(user, {}))
             if pieces:
-                # What is at hand need not be read from Redis; if it is old, the commit says so.
+                # A state at hand need not be read from Redis; if it is old, the commit says so.
                 self._intake.batcher.prime(user, token, state)
                 plans.append(Plan(user, token, pieces, held.get(user, {})))
         return plans
@@ -537,7 +537,7 @@ def pieces_of(
     wanted: Mapping[int, Mapping[str, Standing]],
     held: Mapping[str, Standing],
 ) -> list[Piece]:
-    """What a user's backfill changes, in pieces; none where everything is as it shall be."""
+    """Return the changes of a user's backfill, in pieces; none where everything is as it shall be."""
     changes: dict[int, Changes] = {}
     standings = {**held, **state.boards}
     for board in boards:
@@ -550,7 +550,7 @@ def pieces_of(
 
 
 def _batches(under_way: Sequence[tuple[Plan, str]], at: int) -> Iterable[list[tuple[Plan, str]]]:
-    """What is committed together: as much as one call takes."""
+    """One piece of a backfill: as much as one call takes."""
     batch: list[tuple[Plan, str]] = []
     moves = 0
     for plan, token in under_way:

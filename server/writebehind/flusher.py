@@ -31,7 +31,7 @@ REFUSED = (
     asyncpg.ProgramLimitExceededError,
     msgspec.DecodeError,
 )
-"""What the values of one item may cause: Postgres, or the driver for it, can't take one, or it isn't what
+"""Errors that the values of one item may cause: Postgres, or the driver for it, can't take one, or it isn't what
 engine/records.py says; repeating won't cure it. Everything else is a fault of ours, or passes: the log waits."""
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""What the log of a space holds beyond a snapshot of Postgres, about some users: as if it had been flushed.
+"""The part of a space's log beyond a snapshot of Postgres, about some users: as if it had been flushed.
 
 For whoever must know a user's newest state and rows at once: a user who posts all the time is always a little
 ahead of Postgres.
@@ -74,8 +74,9 @@ class Tail:
 
 
 async def read_tail(connection: PoolConnection, redis: RedisClient, space: Space, users: Collection[str]) -> Tail:
-    """What the log holds about ``users`` beyond what ``connection`` sees. Nothing where the log has been trimmed
-    meanwhile, or is too long: tokens say then that Postgres was behind. ``Unavailable`` where Redis is away."""
+    """Return what the log holds about ``users`` beyond what ``connection`` sees. Nothing where the log has been
+    trimmed meanwhile, or is too long: tokens say then that Postgres was behind. ``Unavailable`` where Redis is
+    away."""
     position = await read_position(connection, space.id)
     if position is None or position.epoch != space.epoch:
         return Tail()

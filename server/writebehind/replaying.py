@@ -55,7 +55,7 @@ class _Event(NamedTuple):
 
 @dataclass(slots=True)
 class _History:
-    """What Postgres has of a user, of one instant."""
+    """A user in Postgres, as of one instant."""
 
     token: str
     state: UserState

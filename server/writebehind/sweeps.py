@@ -70,7 +70,7 @@ class Sweeps:
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
                 return 0  # another worker is at it
             if failed:
-                # What was missed in an earlier sweep is not known any more: everything is looked at.
+                # The misses of an earlier sweep are not known any more: everything is looked at.
                 await self._sweep_users(index, failed, None)
             wanted = Signature.of(index)
             row = await holder.fetchval("SELECT signature FROM sweeps WHERE space_id = $1", self._space.id)

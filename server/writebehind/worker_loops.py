@@ -66,7 +66,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Wakes:
-    """What wakes the loop of one space: commits that found an empty log, and reads that wait for Postgres."""
+    """Reasons to wake the loop of one space: commits that found an empty log, and reads that wait for Postgres."""
 
     announced: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)

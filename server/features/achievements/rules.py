@@ -38,7 +38,7 @@ class AchievementRules:
         """``metrics`` gives number and units of 1 by id."""
         all_ = tuple(achievements)
         self.of_metric: dict[str, list[Achievement]] = {}
-        """Those of a total, by the id of the metric."""
+        """Goals of a total, by the id of the metric."""
         for one in all_:
             if one.trigger == "metric" and one.metric_id is not None:
                 self.of_metric.setdefault(one.metric_id, []).append(one)

@@ -68,7 +68,7 @@ def placed(
     wanted: Mapping[str, Standing],
     blocked: Collection[str],
 ) -> Changes:
-    """What changes where the user shall have the ``wanted`` standings, by the name of the board of all: on that
+    """Return the changes that give the user the ``wanted`` standings, by the name of the board of all: on that
     board, or on that of the user's group. ``standings`` are all that the user has in those runs.
 
     A user stands in one group: another one is left, as after a change of attributes. With ``keepOnLeave`` it keeps

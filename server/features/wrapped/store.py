@@ -1,4 +1,4 @@
-"""What Postgres holds of a user's year.
+"""A user's year as Postgres holds it.
 
 Sums are made by Postgres: a user may have events on thousands of days with as many attribute values, and the event
 loop is everybody's.
@@ -48,7 +48,7 @@ class LivedPeriod(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """What a user did in a year."""
+    """A user's activity in a year."""
 
     events: dict[date, int]
     """How many there were on each local day."""
@@ -58,7 +58,7 @@ class Activity(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What a period came to: of metrics, points systems and leaderboards by number. Attributes are in order of
+    """The results of a period: of metrics, points systems and leaderboards by number. Attributes are in order of
     metric, key and value."""
 
     metrics: dict[int, Sum]

@@ -917,7 +917,7 @@ redis.register_function('@LIBRARY@_rebuild_run', rebuild_run)
 redis.register_function('@LIBRARY@_rebuild_groups', rebuild_groups)
 redis.register_function('@LIBRARY@_rebuild_open', rebuild_open)
 redis.register_function('@LIBRARY@_thaw', thaw)
--- Those that free memory, or write over a few bytes, may run when Redis is at `maxmemory`: without them nothing
+-- Functions that free memory, or write over a few bytes, may run when Redis is at `maxmemory`: without them nothing
 -- would ever be free again.
 redis.register_function{function_name = '@LIBRARY@_evict', callback = evict, flags = {'allow-oom'}}
 redis.register_function{function_name = '@LIBRARY@_catalog', callback = catalog, flags = {'allow-oom'}}

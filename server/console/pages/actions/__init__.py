@@ -54,7 +54,7 @@ async def post_action(request: Request) -> Response:
         preview = opened.preview if action.look is None else await action.look(asked)
         changed = step != LOOK and preview is not None and asked.form.get("seen") not in (None, preview.mark)
         if changed or (step == LOOK and action.look is not None):
-            # What the person confirmed is not what would be done now: somebody, or the user, was quicker.
+            # The confirmed preview is not what would be done now: somebody, or the user, was quicker.
             seen = replace(opened, preview=preview)
             return _page(asked, action, seen, 409 if changed else 200, confirm=True, changed=changed)
         request.state.principal = replace(request.state.principal, reason=asked.form["reason"])

@@ -92,8 +92,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an action will do, a sentence a line. With ``loses`` the user has less afterwards, and the page says so
-    in another colour. ``button`` is what the button says instead of the action's own, ``danger`` makes it red."""
+    """The effects of an action, a sentence a line. With ``loses`` the user has less afterwards, and the page says
+    so in another colour. ``button`` is a text instead of the action's own, and ``danger`` makes the button red."""
 
     lines: Sequence[str]
     loses: bool = False

@@ -58,8 +58,8 @@ def _system(asked: Asked) -> PointsSystem:
 
 
 def points_become(asked: Asked, after: Applied, systems: Sequence[int] = ()) -> tuple[list[Markup], bool]:
-    """What becomes of the points of these systems, and of those that change by something awarded; and whether any
-    of it is lost."""
+    """Return sentences on the points of these systems, and of those that change by an award; and whether any are
+    lost."""
     numbers = dict.fromkeys([*systems, *(one.system for one in after.record.awards)])
     told, loses = [], False
     for number in numbers:

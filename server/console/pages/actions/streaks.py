@@ -26,7 +26,7 @@ def _standing(asked: Asked, state: UserState) -> rules.Standing:
 
 
 def _becomes(asked: Asked, after: UserState, *more: str, before: Sequence[str] = ()) -> Preview:
-    """What the streak is, and what it will be; with more sentences before and after."""
+    """Return the preview of a streak now and then; with more sentences before and after."""
     was, will = _standing(asked, asked.state).length, _standing(asked, after).length
     told = f"The streak of {was} stays." if was == will else f"The streak of {was} becomes one of {will}."
     return Preview([*before, told, *more], loses=will < was)
