@@ -67,7 +67,7 @@ def test_collect_event() -> None:
     batch = collect(9, [item("ann", "t1", full, boards, [0, 4, "", 3, 1, "-9"])])
     received = datetime(2026, 11, 23, 12, 0, 0, 123_000, tzinfo=UTC)
     assert batch.events == [
-        (9, "018f-id", "ann", 1, 1500, NOW_MS, received, "k", {"genre": "crime"}, DAY, False, None)
+        (9, "018f-id", "ann", 1, 1500, NOW_MS, received, "k", {"genre": "crime"}, DAY, False, None, False)
     ]
     assert [row[:9] for row in rows(batch.users)] == [("ann", "ann t1", None, None, "{}", 1, 2, 3, "t1")]
     assert rows(batch.keys) == [("ann", 1, "k", "018f-id", NOW_MS)]
