@@ -13,14 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import click
 import httpx
-import psutil
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 from tqdm import tqdm
@@ -29,6 +28,7 @@ from loadtest import generators
 from loadtest.generators import HOST, Load, Result
 from loadtest.histogram import Histogram
 from loadtest.probes import histogram
+from loadtest.stack import cpu_s
 from server.demo.catalog import METRIC
 
 ROOT = Path(__file__).parent.parent
@@ -59,16 +59,7 @@ class Side(NamedTuple):
 
     def cpu_us(self) -> Figures:
         """CPU so far of each part with its children, in microseconds."""
-        found = {}
-        for name, pid in self.pids.items():
-            root = psutil.Process(pid)
-            total = 0.0
-            for process in (root, *root.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    times = process.cpu_times()
-                    total += times.user + times.system
-            found[name] = total * US
-        return found
+        return {name: seconds * US for name, seconds in cpu_s(self.pids).items()}
 
     def function_us(self) -> float:
         """Microseconds that Redis has spent in functions, or in the commands of the twenty lines."""

@@ -93,16 +93,21 @@ class Stack:
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds so far of each part, with its children."""
-        found = {}
-        for name, pid in self.pids.items():
-            root = psutil.Process(pid)
-            total = 0.0
-            for process in (root, *root.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    times = process.cpu_times()
-                    total += times.user + times.system
-            found[name] = total
-        return found
+        return cpu_s(self.pids)
+
+
+def cpu_s(pids: dict[str, int]) -> dict[str, float]:
+    """Return the CPU seconds so far of processes, by name, each with its children."""
+    found = {}
+    for name, pid in pids.items():
+        root = psutil.Process(pid)
+        total = 0.0
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+        found[name] = total
+    return found
 
 
 @asynccontextmanager

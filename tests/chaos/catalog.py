@@ -1,4 +1,4 @@
-"""What is counted and ranked under chaos: two metrics, a streak, points, and leaderboards of every sort."""
+"""The catalog under chaos: two metrics, a streak, points, and leaderboards of every sort."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold when the faults have ended and everything is flushed."""
+"""The promises that hold when the faults have ended and everything is flushed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EXPLAINED = re.compile(
 )
 """Last lines of tracebacks that a store which is away, full or killed explains."""
 ALARMS = frozenset({"rebuild_needed", "space_rebuilt", "flush_paused", "clock_wrong", "redis_went_back"})
-"""What must not be logged where nothing is wrong."""
+"""Log events that mean an alarm: none where nothing is wrong."""
 SAID = frozenset({"clock_wrong"})
 """Errors that say what the fault is."""
 SAID_OF_LOSS = frozenset({"redis_went_back"})
@@ -50,7 +50,7 @@ SAID_OF_LOSS = frozenset({"redis_went_back"})
 
 @dataclass(slots=True)
 class Found:
-    """What a round came to. ``findings`` say what was broken: by each one Podium breaks its promise."""
+    """The result of a round. Each of ``findings`` is a broken promise of Podium."""
 
     findings: list[str] = field(default_factory=list)
     lost: int = 0
@@ -60,7 +60,7 @@ class Found:
     explained: Counter[str] = field(default_factory=Counter)
     """Tracebacks and errors in logs that a fault explains, by event."""
     alarms: Counter[str] = field(default_factory=Counter)
-    """What was logged of ``ALARMS``, by event."""
+    """Return how often each of ``ALARMS`` was logged, by event."""
 
     def add(self, what: str, examples: Iterable[object]) -> int:
         """Note a finding with some examples, if there are any; how many."""
@@ -408,7 +408,7 @@ async def _viewers(cluster: Cluster, viewers: list[Viewer], found: Found) -> Non
 
 
 async def _page(client: httpx.AsyncClient, port: int, channel: str) -> Any:
-    """What HTTP says of a channel."""
+    """Return what HTTP says of a channel."""
     kind, _, name = channel.partition(":")
     name, _, user = name.partition("#")
     key, _, query = name.partition("?")

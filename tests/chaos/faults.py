@@ -22,7 +22,7 @@ from tests.chaos.proxy import Proxy
 
 
 class Scene:
-    """What a fault works on. ``doubtful`` are the events that Redis alone knew when it lost its memory."""
+    """The targets of a fault. ``doubtful`` are the events that Redis alone knew when it lost its memory."""
 
     def __init__(self, cluster: Cluster, ledger: Ledger) -> None:
         self.cluster = cluster

@@ -50,7 +50,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Ledger:
-    """What was sent, by idempotency key or, without one, by the attribute ``tag``. Instants are monotonic (s)."""
+    """Events sent, by idempotency key or, without one, by the attribute ``tag``. Instants are monotonic (s)."""
 
     keyed: dict[str, Sent] = field(default_factory=dict)
     unkeyed: dict[str, Sent] = field(default_factory=dict)
