@@ -1,23 +1,37 @@
-"""What a form sent: a few short texts. Anybody may post one, so no more is read than a page of ours can send."""
+"""Reads the fields of a posted form. Anybody may post one, so no more is read than a page of ours can send."""
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.types import Message
+from urllib.parse import parse_qsl
 
+from starlette.requests import Request
+
+from server.core.errors import BadRequest, UnsupportedType
 from server.http.bodies import read_body
 
 BYTES_MAX = 65_536
 """Of a form: its longest fields are a reason and a user's id, percent-encoded."""
 FIELDS_MAX = 50
 
+_TYPE = "application/x-www-form-urlencoded"
+
 
 async def form_of(request: Request) -> dict[str, str]:
-    """The fields of the form. ``TooLarge`` beyond ``BYTES_MAX``; 400 with a file, or more than ``FIELDS_MAX``."""
+    """Return the fields of a form; of two with one name the last. Without type and body there are none.
+
+    Raises:
+        BadRequest: More than ``FIELDS_MAX`` fields, or a text that is not UTF-8.
+        TooLarge: More than ``BYTES_MAX`` bytes.
+        UnsupportedType: Another type, multipart among them: no form of ours sends a file.
+    """
     body = await read_body(request, BYTES_MAX)
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async with Request(request.scope, receive).form(max_files=0, max_fields=FIELDS_MAX) as form:
-        return {name: str(value) for name, value in form.items()}
+    type_ = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if type_ != _TYPE and (type_ or body):
+        raise UnsupportedType(f"A form must be sent as {_TYPE}, not as {type_ or 'a body without a type'}")
+    if body.count(b"&") >= FIELDS_MAX:
+        raise BadRequest(f"A form must have at most {FIELDS_MAX} fields")
+    try:
+        fields = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
+    except UnicodeDecodeError:
+        raise BadRequest("The form is not UTF-8") from None
+    return dict(fields)

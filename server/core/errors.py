@@ -7,6 +7,7 @@
     │   ├── Forbidden           403  a good key that may not do this
     │   ├── NotFound            404
     │   ├── TooLarge            413  body over the limit
+    │   ├── UnsupportedType     415  a body of another content type than the one that is read
     │   ├── Unprocessable       422  well formed but unacceptable (unknown key, unknown zone, out of range)
     │   └── TooManyRequests     429  come back after ``retry_after_s``
     ├── Unavailable             503  a store is away or catching up; come back after ``retry_after_s``
@@ -74,6 +75,13 @@ class TooLarge(RequestError):
 
     status = 413
     code = "too_large"
+
+
+class UnsupportedType(RequestError):
+    """415: the body has another content type than the one that is read."""
+
+    status = 415
+    code = "unsupported_type"
 
 
 class Unprocessable(RequestError):
