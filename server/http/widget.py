@@ -28,7 +28,8 @@ _IMPORT = re.compile(r'^import [^;]*? from "\./[^"]+";$|^import [^;]*? from "\.\
 
 
 _COMMENT = re.compile(r"^[ \t]*(//[^\n]*|/\*\*.*?\*/[ \t]*)?\n", re.MULTILINE | re.DOTALL)
-"""A line that is nothing but a comment, a block that begins with ``/**``, or an empty line."""
+"""A line that is nothing but a comment, a block that begins with ``/**``, or an empty line. The licence stays: its
+line begins with ``/*!``, as the file is copied to other servers."""
 
 
 def join(web: Path) -> bytes:

@@ -1,3 +1,4 @@
+/*! Podium. Copyright 2026 The Podium authors. SPDX-License-Identifier: Apache-2.0 */
 // A small client for the JSON form of the Centrifuge protocol (docs/, the live protocol), and the pure
 // functions that keep a leaderboard up to date from what it receives. No dependency, no build step.
 

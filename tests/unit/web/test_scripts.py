@@ -68,3 +68,11 @@ def test_a_server_that_renders_pages_imports_the_file_without_harm(tmp_path: Pat
     (tmp_path / "served.mjs").write_bytes(join(web_folder()))
     show = "const found = await import(process.argv[2]); console.log(Object.keys(found).join());"
     assert "PodiumLeaderboard" in _run("--input-type=module", "-e", show, "-", str(tmp_path / "served.mjs"))
+
+
+def test_the_served_file_keeps_the_licence_in_its_first_line() -> None:
+    """Pages copy it to other servers; every other comment is left out."""
+    first, *rest = join(web_folder()).decode().splitlines()
+    assert first.startswith("/*!")
+    assert "SPDX-License-Identifier: Apache-2.0" in first
+    assert not [line for line in rest if line.lstrip().startswith(("//", "/*"))]
