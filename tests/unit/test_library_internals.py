@@ -1,0 +1,71 @@
+"""Methods of libraries that our classes replace exist: one that a release renames would never be called."""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType
+
+import pytest
+import redis.asyncio as aioredis
+from websockets.server import ServerProtocol
+
+from server import serve
+from server.app import _PublicScripts
+from server.backends.redis.client import RedisClient, _Connection, _Parser
+from server.http.cors import _Api, _Cors
+from server.http.routes import EscapedRoute
+from server.http.transport import JoinedProtocol
+from server.http.websocket import DirectWebSocket
+
+URL = "redis://127.0.0.1:1/0"
+CONNECTION: type = RedisClient(URL).raw.connection_pool.connection_class
+
+OURS: dict[type, set[str]] = {
+    JoinedProtocol: set(),
+    DirectWebSocket: {"admit", "write"},
+    serve._Processes: set(),
+    CONNECTION: set(),
+    _Parser: set(),
+    _Cors: set(),
+    _Api: set(),
+    EscapedRoute: set(),
+    _PublicScripts: set(),
+}
+"""Classes that stand on one of a library, and the public methods that they add."""
+
+
+@pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
+def test_methods_that_we_replace_are_the_librarys(kind: type) -> None:
+    own = [one for one in kind.__mro__ if one.__module__.startswith(_Connection.__module__.partition(".")[0])]
+    library = kind.__mro__[len(own)]
+    replaced = {
+        name: method
+        for one in own
+        for name, method in vars(one).items()
+        if isinstance(method, FunctionType) and not name.startswith("_") and name not in OURS[kind]
+    }
+    assert replaced or kind is _Parser
+    for name, method in replaced.items():
+        theirs = getattr(library, name, None)
+        assert theirs is not None, f"{library.__qualname__} has no {name} any more"
+        assert inspect.iscoroutinefunction(theirs) == inspect.iscoroutinefunction(method), name
+        if method.__code__.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) == 0:
+            taken = [*inspect.signature(theirs).parameters.values()]
+            given = inspect.signature(method).parameters
+            assert len(given) == len(taken), f"{library.__qualname__}.{name} takes {[one.name for one in taken]}"
+
+
+def test_redis_has_what_our_connection_and_parser_change() -> None:
+    pool = aioredis.BlockingConnectionPool.from_url(URL)
+    connection = pool.connection_class()
+    assert hasattr(connection, "socket_timeout")  # taken away while a command is sent
+    assert "socket_timeout" in inspect.getsource(type(connection).send_packed_command)
+    parser: type = _Parser.__mro__[1]
+    assert {"OOM", "READONLY", "NOPERM"} <= set(vars(_Parser)["EXCEPTION_CLASSES"])
+    assert "EXCEPTION_CLASSES" in inspect.getsource(parser.parse_error)  # type: ignore[attr-defined]
+
+
+def test_websockets_has_the_limit_that_admit_raises() -> None:
+    assert ServerProtocol(max_size=7).max_message_size == 7
+    assert "self.max_message_size" in inspect.getsource(ServerProtocol.__mro__[1])
+    assert hasattr(ServerProtocol(), "handshake_exc")
