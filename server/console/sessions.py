@@ -1,7 +1,7 @@
 """Who looks at a page: a signed cookie, and whether it is still good.
 
-Redis keeps the id of each session, under the prefix of its space, until it ends: signing out drops it, and so does
-a rebuild of the space. What the cookie says is signed, so Redis alone makes nobody somebody.
+Redis keeps the id of each session, under the prefix of its space, until it ends or its person signs out; a rebuild
+of the space leaves it there. What the cookie says is signed, so Redis alone makes nobody somebody.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ async def sign_in(
         "secret": secrets.token_hex(CSRF_BYTES),
         "exp": parts.clock() // 1000 + SESSION_S,
     }
-    await of_redis(parts.redis.raw.set(_key(space, claims["id"]), 1, ex=SESSION_S))
+    await of_redis(parts.redis.raw.set(space.keys.session(claims["id"]), 1, ex=SESSION_S))
     response.set_cookie(
         COOKIE,
         jwt.encode(claims, _secret(space), algorithm="HS256"),
@@ -100,7 +100,7 @@ def _may_be_plain(request: Request) -> bool:
 async def sign_out(response: Response, request: Request) -> None:
     """End the session and take the cookie back. ``Unavailable`` where Redis is away: it has not ended then."""
     session, space = request.state.session, request.state.space
-    await of_redis(services(request).redis.raw.delete(_key(space, session.id)))
+    await of_redis(services(request).redis.raw.delete(space.keys.session(session.id)))
     response.delete_cookie(COOKIE, path="/console")
 
 
@@ -115,7 +115,7 @@ async def session_of(request: Request, *, in_outages: bool = False) -> tuple[Ses
         return None
     session, space = found
     try:
-        if not await of_redis(parts.redis.raw.exists(_key(space, session.id))):
+        if not await of_redis(parts.redis.raw.exists(space.keys.session(session.id))):
             return None
     except Unavailable:
         if not in_outages:
@@ -155,10 +155,6 @@ def _signed(request: Request) -> tuple[Session, Space] | None:
     except (jwt.PyJWTError, msgspec.ValidationError, ValueError, RecursionError):
         return None
     return (session, space) if session.exp * 1000 > parts.clock() else None
-
-
-def _key(space: Space, session: str) -> str:
-    return f"{space.keys.prefix}console:{session}"
 
 
 def _secret(space: Space) -> str:

@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from server.backends.postgres.pool import Pool, acquired
-from server.backends.redis.client import AWAY, LIBRARY, RedisClient, unavailable
+from server.backends.redis.client import RedisClient
 from server.core.errors import StaleEpoch
 from server.engine.state import decode_state
 from server.features.leaderboards.ranking import member
@@ -78,40 +78,20 @@ async def load_cold(pool: Pool, redis: RedisClient, space: Space, users: Sequenc
             space.id,
             list(users),
         )
-    try:
-        async with redis.raw.pipeline(transaction=False) as pipeline:
-            thawed: list[str] = []
-            for user, token, blob in rows:
-                members: list[str] = []
-                try:
-                    boards = ranked(decode_state(blob).boards)
-                except (msgspec.MsgspecError, ValueError) as error:
-                    log.error("state_unreadable", space=space.public_id, user=user, error=str(error))
-                    continue
-                for board, standing in boards.items():
-                    members += (board, member(standing.reached_ms, user))
-                thawed.append(user)
-                pipeline.execute_command(
-                    "FCALL",
-                    f"{LIBRARY}_thaw",
-                    1,
-                    space.keys.meta,
-                    space.epoch or "",
-                    user,
-                    token,
-                    blob,
-                    *members,
-                )
-            replies = await pipeline.execute(raise_on_error=False)
-    except AWAY as error:
-        raise unavailable(error) from error
-    for user, reply in zip(thawed, replies, strict=True):
-        if isinstance(reply, AWAY):
-            raise unavailable(reply) from reply
+    thawed: list[list[str | bytes]] = []
+    for user, token, blob in rows:
+        try:
+            boards = ranked(decode_state(blob).boards)
+        except (msgspec.MsgspecError, ValueError) as error:
+            log.error("state_unreadable", space=space.public_id, user=user, error=str(error))
+            continue
+        fields: list[str] = []
+        for board, standing in boards.items():
+            fields += (board, member(standing.reached_ms, user))
+        thawed.append([space.epoch or "", user, token, blob, *fields])
+    for call, reply in zip(thawed, await redis.call_many("thaw", space.keys.meta, thawed), strict=True):
         if isinstance(reply, ResponseError):
-            if "Function not found" in str(reply):
-                raise reply
-            log.error("state_unreadable", space=space.public_id, user=user, error=str(reply))
+            log.error("state_unreadable", space=space.public_id, user=call[1], error=str(reply))
         else:
             _done(reply)
 

@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from server.backends.postgres.pool import Pool, PoolConnection, acquired
-from server.backends.redis.client import AWAY, RedisClient, unavailable
+from server.backends.redis.client import AWAY, FUNCTIONS, RedisClient, unavailable
 from server.clock import Clock, stopwatch_s
-from server.core.errors import Unavailable
+from server.core.errors import Unavailable, WritesRefused
 from server.spaces.continuity import Position, Reason, read_position
 from server.spaces.space import Space
 from server.writebehind import store
@@ -290,8 +290,20 @@ class Flusher:
         if position == self._trimmed or self._epoch_field != "epoch":
             return False
         keys = self._space.keys
-        done = await self._redis.call("trim", keys.meta, position.epoch, position.log_id, self._clock())
+        try:
+            done = await self._redis.call("trim", keys.meta, position.epoch, position.log_id, self._clock())
+        except WritesRefused as error:
+            if error.reason == FUNCTIONS:
+                await self._make_room(position)
+            raise
         if not done:
             raise _Missed(position, WentBack("behind", f"Redis no longer has the log entry {position.log_id}"))
         self._trimmed = position
         return True
+
+    async def _make_room(self, position: Position) -> None:
+        """Drop flushed entries without the function that Redis has no room to load: they may be what fills it."""
+        try:
+            await self._redis.raw.xtrim(self._space.keys.log, minid=position.log_id, approximate=False)
+        except AWAY as error:
+            raise unavailable(error) from error

@@ -188,11 +188,12 @@ async def _count_lost(pool: Pool, redis: RedisClient, space: Space) -> int:
 
 
 async def _clear(redis: RedisClient, space: Space, token: str) -> None:
-    """Delete all keys of the space but its meta."""
+    """Delete all keys of the space but its meta and the sessions of the console: Postgres has no copy of those."""
     keys, cursor = space.keys, -1
+    sessions = keys.sessions.encode()
     while cursor:
         cursor, found = await redis.raw.scan(max(cursor, 0), match=f"{keys.prefix}*", count=CHUNK)
-        keys_found = [key for key in found if key != keys.meta.encode()]
+        keys_found = [key for key in found if key != keys.meta.encode() and not key.startswith(sessions)]
         if keys_found:
             await _step(redis, space, "clear", token, *keys_found)
 

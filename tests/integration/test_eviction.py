@@ -46,6 +46,16 @@ async def test_evict_and_load_cold(
     assert (status, ranks[:2]) == (commit.ACCEPTED, [1, 2])
 
 
+async def test_load_cold_loads_the_functions(
+    pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
+) -> None:
+    """Redis was restarted without its file, or is another one, and the first call is this one."""
+    assert await evict(pool, redis_client, space, clock.now_ms) == 2
+    await redis_client.raw.function_flush("SYNC")
+    await load_cold(pool, redis_client, space, ["ann", "bob"])
+    assert await redis_client.raw.exists(space.keys.user("ann"), space.keys.user("bob")) == 2
+
+
 async def test_evict_leaves_who_was_seen_since(
     pool: Pool, redis_client: RedisClient, space: Space, clock: SettableClock, poster: Poster
 ) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 import structlog
+from redis.exceptions import OutOfMemoryError
 
 from server.backends.postgres.pool import open_pool
 from server.backends.redis.client import RedisClient
 from server.core.errors import WritesRefused
 from server.services import Services
 from server.spaces.space import Space
+from server.telemetry.health import readiness
 from server.telemetry.metrics import exposition
 from server.writebehind.eviction import evict
 from server.writebehind.flusher import Flusher
@@ -127,3 +130,44 @@ async def test_a_repeated_key_is_answered_without_postgres(
     later = await http.post(f"/v1/metrics/{metric}/event", json=event, headers=header)
     assert (later.status_code, later.json()["eventId"]) == (202, first.json()["eventId"])
     await away.close()
+
+
+async def test_a_log_that_fills_redis_gives_the_functions_room(
+    http: httpx.AsyncClient, services: Services, metric: str, limited: RedisClient, clock: SettableClock
+) -> None:
+    """A release that Redis has not seen begins while the log of the one before fills it."""
+    space: Space = services.directory.production
+    items = [{"key": metric, "user": {"id": "ann"}, "value": 1} for _ in range(200)]
+    while (await http.post("/admin/v1/metrics/events", json=items)).status_code == 202:
+        pass
+    await limited.raw.function_flush("SYNC")
+    filler = await fill(limited)
+    for path in ("/v1/users/ann", "/v1/users/ann/metrics"):
+        answer = await http.get(path)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "no room for the functions" in answer.json()["error"]
+    single = {"user": {"id": "ann"}, "value": 1}
+    assert (await http.post(f"/v1/metrics/{metric}/event", json=single)).status_code == 503
+    found = await readiness(services.redis, services.pool, [space], clock())
+    assert not found.ready
+    assert "no room for the functions" in found.parts["redis"].detail
+    assert 'podium_writes_refused_total{reason="functions"}' in exposition()[0].decode()
+
+    flusher = Flusher(services.pool, services.redis, space, clock)
+    with pytest.raises(WritesRefused, match="no room for the functions"):
+        await flusher.flush()  # what it flushed it drops from the log, which makes room
+    while (await flusher.flush()).more:
+        pass
+    assert await limited.raw.xlen(space.keys.log) == 1
+    await limited.delete(filler)
+    assert (await http.post(f"/v1/metrics/{metric}/event", json=single)).status_code == 201
+    assert (await readiness(services.redis, services.pool, [space], clock())).parts["redis"].status == "ok"
+
+
+async def fill(redis: RedisClient) -> str:
+    """Use up what is left of Redis' memory, to the last kilobyte: the key that does."""
+    key = "filler"
+    with contextlib.suppress(OutOfMemoryError):
+        while True:
+            await redis.raw.append(key, b"x" * 1_000)
+    return key

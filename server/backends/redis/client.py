@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ class DiskError(exceptions.ResponseError):
     """MISCONF: Redis could not write its file."""
 
 
+class FunctionsRefusedError(exceptions.OutOfMemoryError):
+    """OOM of FUNCTION LOAD: a release that Redis has not seen yet began while Redis was at ``maxmemory``."""
+
+
 class NoReplicasError(exceptions.ResponseError):
     """NOREPLICAS: fewer replicas are connected than ``min-replicas-to-write`` asks for."""
 
@@ -41,7 +46,14 @@ class BusyScriptError(exceptions.ResponseError):
     """BUSY: a script or function of somebody has been running for seconds, and Redis does nothing else."""
 
 
+FUNCTIONS = "functions"
+"""The reason of ``WritesRefused`` where Redis has no room for the library."""
+
 _REFUSED: dict[type[Exception], tuple[str, str]] = {
+    FunctionsRefusedError: (
+        FUNCTIONS,
+        "Redis is at maxmemory and has no room for the functions of this release: raise maxmemory, or free memory",
+    ),
     exceptions.OutOfMemoryError: ("memory", "Redis is at maxmemory and takes no writes until memory is free"),
     DiskError: ("disk", "Redis can't write its file and takes no writes until it can"),
     exceptions.ReadOnlyError: ("read_only", "Redis is a replica and takes no writes"),
@@ -93,6 +105,11 @@ def unavailable(error: BaseException) -> Unavailable:
     if "max number of clients" in str(error):
         return Unavailable("Redis takes no more connections")
     return Unavailable("Redis is away")
+
+
+def _is_missing(reply: object) -> bool:
+    """Return whether a call failed because Redis does not have the library: it was emptied, or is another one."""
+    return isinstance(reply, exceptions.ResponseError) and "Function not found" in str(reply)
 
 
 class _Parser(DefaultParser):  # type: ignore[misc, valid-type] # either of two, as hiredis is installed or not
@@ -154,21 +171,55 @@ class RedisClient:
 
     async def call(self, function: str, meta: str, *args: str | bytes | int) -> Any:
         """``FCALL podium_<hash>_<function>``: the raw reply. Loads the library if Redis does not have it."""
-        name = f"{LIBRARY}_{function}"
+        command = ("FCALL", f"{LIBRARY}_{function}", 1, meta, *args)
         try:
             try:
-                return await self.raw.execute_command("FCALL", name, 1, meta, *args)
+                return await self.raw.execute_command(*command)
             except exceptions.ResponseError as error:
-                if "Function not found" not in str(error):
+                if not _is_missing(error):
                     raise
                 await self.load_functions()
-                return await self.raw.execute_command("FCALL", name, 1, meta, *args)
-        except exceptions.ReadOnlyError as error:
+                return await self.raw.execute_command(*command)
+        except AWAY as error:
+            raise await self._refused(error) from error
+
+    async def call_many(self, function: str, meta: str, many: Sequence[Sequence[str | bytes | int]]) -> list[Any]:
+        """Call a function once for each list of arguments, in one round trip, and return the raw replies in their
+        order, with a ``ResponseError`` where a call failed by itself.
+
+        Loads the library as ``call`` does: those that Redis did not find are called again.
+        """
+        replies = await self._pipelined(function, meta, many)
+        missing = [at for at, reply in enumerate(replies) if _is_missing(reply)]
+        if missing:
+            try:
+                await self.load_functions()
+            except AWAY as error:
+                raise await self._refused(error) from error
+            again = await self._pipelined(function, meta, [many[at] for at in missing])
+            for at, reply in zip(missing, again, strict=True):
+                replies[at] = reply
+        return replies
+
+    async def _pipelined(self, function: str, meta: str, many: Sequence[Sequence[str | bytes | int]]) -> list[Any]:
+        try:
+            async with self.raw.pipeline(transaction=False) as pipeline:
+                for args in many:
+                    pipeline.execute_command("FCALL", f"{LIBRARY}_{function}", 1, meta, *args)
+                replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        except AWAY as error:
+            raise await self._refused(error) from error
+        for reply in replies:
+            if isinstance(reply, AWAY):
+                raise await self._refused(reply) from reply
+        return replies
+
+    async def _refused(self, error: BaseException) -> Unavailable:
+        """Return the 503 of one of ``AWAY``."""
+        if isinstance(error, exceptions.ReadOnlyError):
             # A primary that was demoted keeps its connections: the address may lead to another one by now.
             await self.raw.connection_pool.disconnect(inuse_connections=False)
-            raise unavailable(error) from error
-        except AWAY as error:
-            raise unavailable(error) from error
+        return unavailable(error)
 
     async def delete(self, key: str) -> None:
         """Delete a key that may be there."""
@@ -178,9 +229,15 @@ class RedisClient:
             raise unavailable(error) from error
 
     async def load_functions(self) -> None:
-        """Load the library if Redis does not have it. The libraries of other releases stay."""
+        """Load the library if Redis does not have it. The libraries of other releases stay.
+
+        Raises:
+            FunctionsRefusedError: Redis is at ``maxmemory``. Nothing works until there is room, reads included.
+        """
         try:
             await self.raw.function_load(SOURCE)
+        except exceptions.OutOfMemoryError as error:
+            raise FunctionsRefusedError(*error.args) from error
         except exceptions.ResponseError as error:
             if "already exists" not in str(error):
                 raise

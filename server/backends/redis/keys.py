@@ -35,6 +35,8 @@ class Keys:
         """sorted set: users by the instant (ms) at which time next brings them something"""
         self.set_aside = self.prefix + "aside"
         """hash: items that jobs of the worker have set aside (telemetry/set_aside.py)"""
+        self.sessions = self.prefix + "console:"
+        """prefix of strings: sessions of the console, which a rebuild leaves as they are"""
         self.events = self.prefix + "e"
         """pub/sub channel: the items of each commit, as in its log entry"""
 
@@ -45,6 +47,10 @@ class Keys:
     def undo(self, user: str) -> str:
         """String: what support did to the user a moment ago and may take back."""
         return f"{self.prefix}undo:{user}"
+
+    def session(self, session: str) -> str:
+        """String: a session of the console, while it lasts."""
+        return f"{self.sessions}{session}"
 
     def idempotency(self, generation: int, user: str) -> str:
         """Set of 64-bit hashes."""

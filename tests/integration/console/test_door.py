@@ -20,6 +20,7 @@ from server.console.pages.sign_in import inside
 from server.console.render import plain
 from server.core.errors import Unavailable
 from server.services import Services
+from server.writebehind.rebuild import rebuild
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
 from tests.integration.test_cli import podium
@@ -115,6 +116,15 @@ async def test_signing_out_ends_the_session_everywhere(
     console.cookies.clear()
     for path, status in (("/console/users", 303), ("/console/overview.json", 401), ("/console/token.json", 401)):
         assert (await console.get(path, headers={"Cookie": f"podium_console={old}"})).status_code == status
+
+
+async def test_a_rebuild_signs_nobody_out(
+    console: httpx.AsyncClient, services: Services, clock: SettableClock
+) -> None:
+    space = services.directory.production
+    assert await rebuild(services.pool, services.redis, space, clock, force=True)
+    await services.directory.refresh()
+    assert (await console.get("/console/users")).status_code == 200
 
 
 async def test_a_session_ends_with_its_key_its_account_its_password_and_its_day(
