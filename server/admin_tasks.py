@@ -13,6 +13,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from server.backends.postgres import schema
+from server.backends.postgres.migrate import migrate
 from server.backends.postgres.pool import AWAY, Connection
 from server.clock import system_clock
 from server.console import accounts
@@ -33,24 +34,25 @@ _ACTOR = "podium, at the command line"
 """Who that is in the audit log: whoever has the database's password."""
 
 
-async def migrate_and_prepare(database_url: str) -> str:
-    """Migrate, make the first space if there is none; a sentence about it."""
-    # Alembic takes half a second to import; no other command needs it.
-    from sqlalchemy.exc import SQLAlchemyError
+async def migrate_and_prepare(database_url: str, report: Callable[[str], None] = lambda _: None) -> str:
+    """Migrate, and make the first space if there is none; return a sentence about it.
 
-    from server.backends.postgres.migrate import migrate
+    ``report`` gets the name of each migration before it runs.
 
+    Raises:
+        StartError: As ``connect``; the database isn't Podium's, or a newer release's; or a migration failed.
+    """
     connection = await connect(database_url)
     try:
         has = await schema.found(connection)
     finally:
         await connection.close()
-    if warning := schema.ahead(has):
-        raise StartError(warning)
+    if problem := schema.foreign(has) or schema.ahead(has):
+        raise StartError(problem)
     try:
-        await migrate(database_url)
-    except (*AWAY, asyncpg.PostgresError, SQLAlchemyError) as error:
-        raise StartError(f"the database can't be migrated: {getattr(error, 'orig', None) or error}") from error
+        await migrate(database_url, report)
+    except (*AWAY, asyncpg.PostgresError) as error:
+        raise StartError(f"the database can't be migrated: {error}") from error
     connection = await connect_migrated(database_url)
     try:
         async with connection.transaction():

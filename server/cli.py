@@ -108,7 +108,10 @@ def migrate() -> None:
     """Bring the database to this release, and make the first space if there is none."""
     from server import admin_tasks
 
-    click.echo(_run(admin_tasks.migrate_and_prepare(_settings().database_url)))
+    def report(name: str) -> None:
+        click.echo(f"Applying {name}")
+
+    click.echo(_run(admin_tasks.migrate_and_prepare(_settings().database_url, report)))
 
 
 @main.command()

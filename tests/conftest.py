@@ -15,7 +15,6 @@ import msgspec
 import pytest
 import redis
 from httpx._transports import default as transports
-from sqlalchemy.engine import make_url
 
 from server.backends.embedded import (
     DataFolder,
@@ -33,6 +32,7 @@ from server.spaces import store
 from server.spaces.directory import Directory
 from server.spaces.space import Space
 from tests.places import roomy
+from tests.urls import with_parts
 from tests.waiting import until
 
 TEMPLATE = "podium_template"
@@ -221,4 +221,4 @@ def _answers(url: str) -> bool:
 
 
 def _database(url: str, name: str) -> str:
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
+    return with_parts(url, database=name)

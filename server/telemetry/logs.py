@@ -10,7 +10,7 @@ import structlog
 
 
 def configure(level: str, format_: Literal["json", "console"]) -> None:
-    """Send structlog's and the standard library's records (uvicorn, alembic) to stderr, in one format."""
+    """Send structlog's and the standard library's records (uvicorn) to stderr, in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -42,5 +42,5 @@ def configure(level: str, format_: Literal["json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("alembic", "uvicorn.error", "httpx", "websockets"):
+    for noisy in ("uvicorn.error", "httpx", "websockets"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

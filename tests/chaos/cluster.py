@@ -18,7 +18,6 @@ from typing import Literal, TypeVar
 
 import httpx
 import psutil
-from sqlalchemy.engine import make_url
 
 from server.admin_tasks import create_key, migrate_and_prepare
 from server.backends.embedded import (
@@ -33,6 +32,7 @@ from server.core.errors import EmbeddedError
 from tests.acceptance.processes import free_port, podium
 from tests.chaos.proxy import HOST, Proxy
 from tests.places import roomy
+from tests.urls import with_parts
 
 T = TypeVar("T")
 Role = Literal["web", "worker"]
@@ -169,7 +169,7 @@ class Cluster:
         )
 
     def _database_url(self, port: int) -> str:
-        return make_url(self.postgres.url).set(port=port).render_as_string(hide_password=False)
+        return with_parts(self.postgres.url, port=port)
 
     async def kill(self, member: Member) -> None:
         """SIGKILL; the supervisor starts it again at once."""

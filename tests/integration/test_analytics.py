@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.backends.postgres.migrate import MIGRATIONS
+from server.backends.postgres.schema import MIGRATIONS
 from server.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, attributes, board, flush, metric, score
@@ -93,6 +93,6 @@ async def test_who_comes_back_has_joined_once(
 
     # The migration counts the same from what was there before.
     await services.pool.execute("UPDATE board_days SET active = 0, joined = 0")
-    _, statement = (MIGRATIONS / "versions" / "0012_board_days.sql").read_text().split("\n\n")
+    _, statement = (MIGRATIONS / "0012_board_days.sql").read_text().split("\n\n")
     await services.pool.execute(statement)
     assert await services.pool.fetch("SELECT day, changes, active, joined FROM board_days ORDER BY day") == counted

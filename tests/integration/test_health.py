@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy.engine import make_url
 
 from server.backends.postgres.pool import Pool
 from server.backends.postgres.schema import needed
@@ -14,6 +13,7 @@ from server.spaces.space import Space
 from server.telemetry.health import Readiness, readiness
 from server.telemetry.servers import postgres_problem, redis_problem
 from tests.conftest import START_MS
+from tests.urls import with_parts
 
 pytestmark = pytest.mark.usefixtures("patient_looks")
 
@@ -30,8 +30,8 @@ async def test_a_redis_that_hides_its_settings_is_ready(
     await redis_client.raw.execute_command(
         "ACL", "SETUSER", "hosted", "on", ">secret", "~*", "&*", "+@all", "-config"
     )
-    url = make_url(redis_url).set(username="hosted", password="secret")
-    hosted = RedisClient(url.render_as_string(hide_password=False))
+    url = with_parts(redis_url, username="hosted", password="secret")
+    hosted = RedisClient(url)
     try:
         found = await readiness(hosted, pool, [space], START_MS)
     finally:

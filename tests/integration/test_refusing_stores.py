@@ -11,7 +11,6 @@ import asyncpg
 import httpx
 import pytest
 from redis import exceptions as redis_errors
-from sqlalchemy.engine import make_url
 
 from server.backends.embedded import RunningPostgres
 from server.backends.postgres import pool as postgres
@@ -22,6 +21,7 @@ from server.settings import Settings
 from tests.conftest import SettableClock
 from tests.integration.conftest import serving_services
 from tests.integration.test_monitoring import watching
+from tests.urls import with_parts
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("patient_looks")
@@ -54,7 +54,7 @@ async def services(
     await redis_client.raw.execute_command("ACL", "SETUSER", "app", "on", f">{SECRET}", "~*", "&*", "+@all")
 
     def of_app(url: str) -> str:
-        return make_url(url).set(username="app", password=SECRET).render_as_string(hide_password=False)
+        return with_parts(url, username="app", password=SECRET)
 
     settings = Settings(redis_url=of_app(redis_url), database_url=of_app(database_url))
     async with open_services(settings, clock) as services, serving_services(services) as url:

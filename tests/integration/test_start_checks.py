@@ -11,7 +11,6 @@ from typing import Any
 import asyncpg
 import pytest
 from redis import exceptions
-from sqlalchemy.engine import make_url
 
 from server.backends.postgres.pool import Pool
 from server.backends.postgres.schema import needed
@@ -20,6 +19,7 @@ from server.core.errors import StartError
 from server.settings import Settings
 from server.start_checks import check_stores
 from tests.integration.test_cli import podium
+from tests.urls import with_parts
 
 SECRET = "known-to-nobody"
 OF_POSTGRES = (
@@ -48,10 +48,6 @@ async def refused(environment: dict[str, str], *command: str) -> str:
     return err
 
 
-def changed(url: str, **parts: Any) -> str:
-    return make_url(url).set(**parts).render_as_string(hide_password=False)
-
-
 @pytest.mark.usefixtures("space_id")
 async def test_a_wrong_password_or_database(environment: dict[str, str], database_url: str) -> None:
     for parts, words in (
@@ -59,7 +55,7 @@ async def test_a_wrong_password_or_database(environment: dict[str, str], databas
         ({"username": "nobody", "password": SECRET}, "PODIUM_DATABASE_URL: Postgres refuses the login"),
         ({"database": "elsewhere"}, "PODIUM_DATABASE_URL: Postgres has no database of this name"),
     ):
-        wrong = environment | {"PODIUM_DATABASE_URL": changed(database_url, **parts)}
+        wrong = environment | {"PODIUM_DATABASE_URL": with_parts(database_url, **parts)}
         for command in (("migrate",), *OF_POSTGRES, *OF_BOTH):
             assert words in await refused(wrong, *command)
     wrong = environment | {"PODIUM_DATABASE_URL": f"postgresql://podium:{SECRET}@localhost:{SECRET}/podium"}
@@ -73,7 +69,7 @@ async def test_a_postgres_that_is_away_ends_what_needs_it_now(
 ) -> None:
     with socket.socket() as nobody:  # bound, and not listening
         nobody.bind(("127.0.0.1", 0))
-        away = environment | {"PODIUM_DATABASE_URL": changed(database_url, port=nobody.getsockname()[1])}
+        away = environment | {"PODIUM_DATABASE_URL": with_parts(database_url, port=nobody.getsockname()[1])}
         for command in (("migrate",), *OF_POSTGRES, *OF_BOTH[2:]):
             assert "PODIUM_DATABASE_URL: Postgres is away" in await refused(away, *command)
         settings = Settings(redis_url=away["PODIUM_REDIS_URL"], database_url=away["PODIUM_DATABASE_URL"])
@@ -104,9 +100,9 @@ async def test_a_redis_that_is_none_or_refuses(environment: dict[str, str], redi
         async with web_server() as port:
             for wrong, words in (
                 (f"redis://127.0.0.1:{port}", "is no Redis"),
-                (changed(url, username="nobody", password=SECRET), "Redis refuses the login of Podium"),
-                (changed(url, username="less", password=SECRET), "Redis denies Podium's user a right"),
-                (changed(url, database="99"), "PODIUM_REDIS_URL: "),
+                (with_parts(url, username="nobody", password=SECRET), "Redis refuses the login of Podium"),
+                (with_parts(url, username="less", password=SECRET), "Redis denies Podium's user a right"),
+                (with_parts(url, database="99"), "PODIUM_REDIS_URL: "),
                 (f"redis://:{SECRET}@localhost:{SECRET}", "PODIUM_REDIS_URL is not usable as an address"),
             ):
                 for command in OF_BOTH:
@@ -141,7 +137,7 @@ async def test_a_migration_without_the_right_to_make_tables(environment: dict[st
     await pool.execute(f"CREATE ROLE migrator LOGIN PASSWORD '{SECRET}'")
     try:
         await pool.execute("DROP TABLE alembic_version")
-        url = changed(environment["PODIUM_DATABASE_URL"], username="migrator", password=SECRET)
+        url = with_parts(environment["PODIUM_DATABASE_URL"], username="migrator", password=SECRET)
         assert "denie" in await refused(environment | {"PODIUM_DATABASE_URL": url}, "migrate")
     finally:
         await pool.execute("DROP ROLE migrator")

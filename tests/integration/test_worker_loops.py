@@ -9,7 +9,6 @@ from functools import partial
 import asyncpg
 import pytest
 from msgspec import structs
-from sqlalchemy.engine import make_url
 
 from server.backends.embedded import RunningPostgres
 from server.backends.postgres.pool import Pool
@@ -26,6 +25,7 @@ from server.writebehind.flusher import FlushStats
 from server.writebehind.worker_loops import ASKED_S, pause_s, run_worker
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import Poster
+from tests.urls import database_of
 from tests.waiting import PATIENCE_S, until
 
 
@@ -162,7 +162,7 @@ async def test_worker_brings_a_new_space_to_life(
 async def test_worker_goes_on_after_postgres_was_away(
     services: Services, poster: Poster, postgres: RunningPostgres, database_url: str, space: Space
 ) -> None:
-    name = make_url(database_url).database
+    name = database_of(database_url)
     admin = await asyncpg.connect(postgres.url)
     try:
         async with running(services) as stats:

@@ -1,4 +1,9 @@
-"""Which schema this release needs, and which one a database has."""
+"""The schema that this release needs, and the one that a database has.
+
+The table ``alembic_version`` holds one row, the number of the last migration. Its name and shape are Alembic's,
+which applied the migrations of the first releases: their databases need no change, and such a release still finds
+its version while this one replaces it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,23 @@ import asyncpg
 
 from server.backends.postgres.pool import Connection, PoolConnection
 
-_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @cache
+def migrations() -> tuple[Path, ...]:
+    """Return the SQL files of the migrations, in the order in which they are applied."""
+    return tuple(sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql")))
+
+
+def number_of(path: Path) -> str:
+    """Return the number of a migration, like ``0014``."""
+    return path.name[:4]
+
+
 def needed() -> str:
-    """Return the number of this release's newest migration, like ``0014``."""
-    return max(path.stem[1:5] for path in _VERSIONS.glob("m[0-9][0-9][0-9][0-9]_*.py"))
+    """Return the number of this release's newest migration."""
+    return number_of(migrations()[-1])
 
 
 async def found(connection: Connection | PoolConnection) -> str | None:
@@ -27,10 +42,22 @@ async def found(connection: Connection | PoolConnection) -> str | None:
     return number
 
 
+def foreign(number: str | None) -> str:
+    """Return why a database isn't Podium's, as a sentence; empty where it may be."""
+    if number is None or number.isdecimal():
+        return ""
+    return (
+        "the database is that of another application, which keeps its own version in the table alembic_version:"
+        " give Podium one of its own"
+    )
+
+
 def behind(number: str | None) -> str:
     """Return why this release can't work with such a database, as a sentence; empty where it can."""
     if number is None:
         return "the database has no tables of Podium yet: run `podium migrate`"
+    if problem := foreign(number):
+        return problem
     if number < needed():
         return f"the database has schema {number} and this release needs {needed()}: run `podium migrate`"
     return ""
