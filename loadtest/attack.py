@@ -24,9 +24,9 @@ import psutil
 
 from loadtest.generators import HOST
 from loadtest.stack import Stack, open_stack
-from server.backends.embedded import DataFolder, temporary_folder
-from server.demo.catalog import METRIC
-from server.telemetry import logs
+from podium.demo.catalog import METRIC
+from podium.storage.embedded import DataFolder, temporary_folder
+from podium.telemetry import logs
 
 RATE = 50
 """Polite events a second."""

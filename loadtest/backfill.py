@@ -35,19 +35,19 @@ from loadtest.rows import CONNECTIONS, WARM_UP_S, executor
 from loadtest.seed import CHUNK, USER_COLUMNS
 from loadtest.stack import Stack, open_stack
 from loadtest.verify import differences
-from server.backends.embedded import DataFolder
-from server.backends.embedded.temporary import temporary_folder
-from server.core.ids import new_uuid7
-from server.core.periods import MS_PER_DAY
-from server.demo.catalog import METRIC
-from server.engine.state import UserState, encode_state
-from server.features.metrics.model import Metric
-from server.features.users.model import Profile
-from server.spaces.catalog_store import editing
-from server.spaces.kinds import METRIC as METRIC_KIND
-from server.spaces.space import Principal
-from server.writebehind.batches import EVENT_COLUMNS
-from server.writebehind.rebuild import rebuild
+from podium.demo.catalog import METRIC
+from podium.game.ids import new_uuid7
+from podium.game.metrics.model import Metric
+from podium.game.periods import MS_PER_DAY
+from podium.game.state import UserState, encode_state
+from podium.game.users.model import Profile
+from podium.spaces.catalog_store import editing
+from podium.spaces.item_kinds import METRIC as METRIC_KIND
+from podium.spaces.space import Principal
+from podium.storage.embedded import DataFolder
+from podium.storage.embedded.temporary import temporary_folder
+from podium.writebehind.batches import EVENT_COLUMNS
+from podium.writebehind.rebuild import rebuild
 
 HISTORY = "history"
 """The metric of the leaderboards; the others post to the demo's."""

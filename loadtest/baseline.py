@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.serve import serve
-from server.settings import Settings
+from podium.cli.serve import serve
+from podium.settings import Settings
 
 BODY = b'{"ok":true}'
 BARE = "BASELINE_BARE"

@@ -24,9 +24,9 @@ from loadtest.crowd import raise_limit
 from loadtest.rows import Run
 from loadtest.seed import seed
 from loadtest.stack import open_stack
-from server.backends.embedded import DataFolder, temporary_folder
-from server.core.errors import StartError
-from server.telemetry import logs
+from podium.game.errors import StartError
+from podium.storage.embedded import DataFolder, temporary_folder
+from podium.telemetry import logs
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = ("singles", "batches", "day", "watch")

@@ -16,19 +16,19 @@ import click
 from loadtest.generators import user_id
 from loadtest.seed import seed
 from loadtest.stack import Stack, open_stack
-from server.backends.embedded.temporary import temporary_folder
-from server.core.ids import new_uuid7
-from server.core.periods import MS_PER_DAY
-from server.engine.inputs import Event
-from server.features.leaderboards.model import Leaderboard
-from server.features.leaderboards.store import read_page
-from server.features.metrics.model import Metric
-from server.features.users.model import Attribute
-from server.features.users.rules import Upsert
-from server.spaces.catalog_store import editing
-from server.spaces.kinds import ATTRIBUTE, LEADERBOARD, METRIC
-from server.spaces.space import Principal
-from server.writebehind.finals import Finals
+from podium.api.leaderboards.queries import read_page
+from podium.game.ids import new_uuid7
+from podium.game.inputs import Event
+from podium.game.leaderboards.model import Leaderboard
+from podium.game.metrics.model import Metric
+from podium.game.periods import MS_PER_DAY
+from podium.game.users.model import Attribute
+from podium.game.users.rules import Upsert
+from podium.jobs.finals import Finals
+from podium.spaces.catalog_store import editing
+from podium.spaces.item_kinds import ATTRIBUTE, LEADERBOARD, METRIC
+from podium.spaces.space import Principal
+from podium.storage.embedded.temporary import temporary_folder
 
 POSTERS = 20_000
 """Users who post on the boards that events are measured on."""

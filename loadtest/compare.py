@@ -29,7 +29,7 @@ from loadtest.generators import HOST, Load, Result
 from loadtest.histogram import Histogram
 from loadtest.probes import histogram
 from loadtest.stack import cpu_s
-from server.demo.catalog import METRIC
+from podium.demo.catalog import METRIC
 
 ROOT = Path(__file__).parent.parent
 WARM_UP_S = 3.0

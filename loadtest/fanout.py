@@ -18,9 +18,9 @@ from loadtest.generators import Climb, user_id
 from loadtest.histogram import quantile
 from loadtest.rows import DAY_RATE, WARM_UP_S, Run
 from loadtest.stack import until_answered
-from server.demo.catalog import METRIC
-from server.features.leaderboards.model import MAX_PARTICIPANTS
-from server.features.leaderboards.ranking import board_name, member_user, shown_rank
+from podium.demo.catalog import METRIC
+from podium.game.leaderboards.model import MAX_PARTICIPANTS
+from podium.game.leaderboards.ranking import board_name, member_user, shown_rank
 
 BOARDS = tuple(f"fan-{i}" for i in range(10))
 """Leaderboards of the viewers, each with a metric of its own and the same key."""

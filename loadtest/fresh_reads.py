@@ -23,9 +23,9 @@ import click
 import httpx
 
 from loadtest.stack import Stack, open_stack
-from server.backends.embedded.temporary import temporary_folder
-from server.demo.catalog import METRIC
-from server.demo.setup import make_game
+from podium.demo.catalog import METRIC
+from podium.demo.setup import make_game
+from podium.storage.embedded.temporary import temporary_folder
 
 WORDS = 100
 """Of an event: it meets the day of the streak and brings points."""

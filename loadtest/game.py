@@ -24,19 +24,19 @@ from loadtest.generators import Load
 from loadtest.probes import until_flushed
 from loadtest.seed import seed
 from loadtest.stack import Stack, open_stack
-from server.backends.embedded.temporary import temporary_folder
-from server.core.ids import new_uuid7
-from server.core.periods import MS_PER_DAY, zone
-from server.demo.catalog import METRIC
-from server.engine.apply import apply
-from server.engine.carry import midnight
-from server.engine.catalog import CatalogIndex
-from server.engine.inputs import Event
-from server.engine.state import UserState, encode_state
-from server.features.streaks.model import Streaks, Stretch, Track
-from server.features.users.rules import Upsert
-from server.services import Services, open_services
-from server.writebehind.ticks import Ticks
+from podium.demo.catalog import METRIC
+from podium.game.advance import midnight
+from podium.game.apply import apply
+from podium.game.catalog import CatalogIndex
+from podium.game.ids import new_uuid7
+from podium.game.inputs import Event
+from podium.game.periods import MS_PER_DAY, zone
+from podium.game.state import UserState, encode_state
+from podium.game.streaks.model import Streaks, Stretch, Track
+from podium.game.users.rules import Upsert
+from podium.jobs.ticks import Ticks
+from podium.services import Services, open_services
+from podium.storage.embedded.temporary import temporary_folder
 
 EVENTS = 720
 """Of the history that the rules are measured on: twelve a day for two months."""

@@ -30,8 +30,8 @@ from loadtest.loop_cases import CASES, STREAM, Call
 from loadtest.loop_server import PATH, Steps
 from loadtest.loop_world import VETERAN, fill
 from loadtest.stack import Stack, child, connect, free_port, open_stack, until_answered
-from server.backends.embedded import DataFolder
-from server.backends.embedded.temporary import temporary_folder
+from podium.storage.embedded import DataFolder
+from podium.storage.embedded.temporary import temporary_folder
 
 HELD_MAX_MS = 50.0
 """A step that takes longer fails the run."""
@@ -76,7 +76,7 @@ async def _serving(stack: Stack) -> AsyncIterator[str]:
     environment = {**stack._environment(port), "PODIUM_CONNECTIONS_PER_ADDRESS": "1000"}
     url = f"http://{HOST}:{port}"
     with (
-        child(stack.folder, "worker", ["-m", "server", "worker"], environment) as worker,
+        child(stack.folder, "worker", ["-m", "podium", "worker"], environment) as worker,
         child(stack.folder, "web", ["-m", "loadtest.loop_server"], environment) as web,
     ):
         await until_answered(url + "/readyz", 200, [worker, web])

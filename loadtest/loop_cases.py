@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 from starlette.routing import BaseRoute, Mount, Route
 
 from loadtest.loop_world import VETERAN, id_of
-from server.console.pages.actions import ACTIONS
-from server.console.shell import Shell
+from podium.console.middleware import Shell
+from podium.console.pages.actions import ACTIONS
 
 
 class Call(NamedTuple):

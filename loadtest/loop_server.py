@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server import settings
-from server.app import app_from_environment
-from server.serve import serve
+from podium import settings
+from podium.app import app_from_environment
+from podium.cli.serve import serve
 
 PATH = "/loop-steps"
 """Answers with the steps since it was asked before, the longest first, and forgets them."""
@@ -104,7 +104,7 @@ class _Probe:
 
 
 def app() -> ASGIApp:
-    """The application of a web process, for ``server.serve``."""
+    """The application of a web process, for ``podium.cli.serve``."""
     _measure()
     return _Probe(app_from_environment())
 

@@ -13,17 +13,17 @@ from tqdm import tqdm
 
 from loadtest.seed import seed
 from loadtest.stack import Stack, connect
-from server.core.filters import AttributeFilter
-from server.core.ids import NAME_MAX
-from server.core.periods import at
-from server.engine.state import UserState
-from server.features.achievements.model import Achievement
-from server.features.leaderboards.model import Leaderboard
-from server.features.metrics.model import Metric
-from server.features.points.model import Boost, Level, PointsSystem, Trigger
-from server.features.streaks.model import MetricThreshold, StreakSettings
-from server.features.users.model import Attribute
-from server.spaces.kinds import (
+from podium.game.achievements.model import Achievement
+from podium.game.filters import AttributeFilter
+from podium.game.ids import NAME_MAX
+from podium.game.leaderboards.model import Leaderboard
+from podium.game.metrics.model import Metric
+from podium.game.periods import at
+from podium.game.points.model import Boost, Level, PointsSystem, Trigger
+from podium.game.state import UserState
+from podium.game.streaks.model import MetricThreshold, StreakSettings
+from podium.game.users.model import Attribute
+from podium.spaces.item_kinds import (
     ACHIEVEMENT,
     ATTRIBUTE,
     BOOST,

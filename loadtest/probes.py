@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from loadtest.histogram import Histogram, quantile
-from server.services import Services
-from server.spaces.space import Space
-from server.telemetry.health import log_state
+from podium.services import Services
+from podium.spaces.space import Space
+from podium.telemetry.health import log_state
 
 METRICS_TOKEN = "loadtest"
 OPERATOR = {"Authorization": f"Bearer {METRICS_TOKEN}"}

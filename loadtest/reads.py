@@ -26,9 +26,9 @@ from loadtest.generators import user_id
 from loadtest.probes import answers, until_flushed
 from loadtest.seed import seed
 from loadtest.stack import Stack, open_stack
-from server.backends.embedded import DataFolder
-from server.backends.embedded.temporary import temporary_folder
-from server.demo.catalog import METRIC
+from podium.demo.catalog import METRIC
+from podium.storage.embedded import DataFolder
+from podium.storage.embedded.temporary import temporary_folder
 
 READS = 300
 """Of each endpoint."""

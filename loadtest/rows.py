@@ -18,7 +18,7 @@ from loadtest.generators import Load, Result
 from loadtest.histogram import quantile, slope
 from loadtest.stack import Stack
 from loadtest.watch import watch
-from server.demo.catalog import METRIC
+from podium.demo.catalog import METRIC
 
 CONNECTIONS = 64
 WARM_UP_S = 3.0

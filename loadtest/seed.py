@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from loadtest.generators import user_id
-from server.core.periods import MS_PER_DAY, local_day, zone
-from server.demo.catalog import METRIC
-from server.engine.state import UserState, encode_state
-from server.features.leaderboards.model import Standing
-from server.features.leaderboards.ranking import split_board
-from server.features.metrics.model import Metric
-from server.features.users.model import Profile
-from server.services import Services
-from server.spaces.space import Space
-from server.writebehind.rebuild import rebuild
+from podium.demo.catalog import METRIC
+from podium.game.leaderboards.model import Standing
+from podium.game.leaderboards.ranking import split_board
+from podium.game.metrics.model import Metric
+from podium.game.periods import MS_PER_DAY, local_day, zone
+from podium.game.state import UserState, encode_state
+from podium.game.users.model import Profile
+from podium.services import Services
+from podium.spaces.space import Space
+from podium.writebehind.rebuild import rebuild
 
 ENTRY_COLUMNS = ("space_id", "leaderboard", "run", "user_id", "value", "reached_ms", "rank")
 CHUNK = 20_000

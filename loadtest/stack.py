@@ -20,12 +20,12 @@ import psutil
 
 from loadtest import probes
 from loadtest.generators import HOST
-from server import admin_tasks
-from server.backends.embedded import DataFolder, start_postgres, start_valkey
-from server.core.errors import StartError
-from server.demo.setup import make_catalog
-from server.services import Services, open_services
-from server.settings import Settings
+from podium.cli import admin_tasks
+from podium.demo.setup import make_catalog
+from podium.game.errors import StartError
+from podium.services import Services, open_services
+from podium.settings import Settings
+from podium.storage.embedded import DataFolder, start_postgres, start_valkey
 
 READY_S = 60.0
 STOP_S = 10.0
@@ -53,8 +53,8 @@ class Stack:
         """Web and worker run, and are ready, inside the block."""
         environment = self._environment(self.port)
         with (
-            child(self.folder, "worker", ["-m", "server", "worker"], environment) as worker,
-            child(self.folder, "web", ["-m", "server", "web"], environment) as web,
+            child(self.folder, "worker", ["-m", "podium", "worker"], environment) as worker,
+            child(self.folder, "web", ["-m", "podium", "web"], environment) as web,
         ):
             self.pids |= {"worker": worker.pid, "web": web.pid}
             await until_answered(self.url + "/readyz", 200, [worker, web])
@@ -65,7 +65,7 @@ class Stack:
         """The address of one more web process, behind a port of its own, running inside the block."""
         port = free_port()
         url = f"http://{HOST}:{port}"
-        with child(self.folder, "web-2", ["-m", "server", "web"], self._environment(port)) as web:
+        with child(self.folder, "web-2", ["-m", "podium", "web"], self._environment(port)) as web:
             await until_answered(url + "/readyz", 200, [web])
             yield url
 

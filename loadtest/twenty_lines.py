@@ -64,8 +64,8 @@ def app() -> Starlette:
 
 
 if __name__ == "__main__":
-    from server.serve import serve
-    from server.settings import Settings
+    from podium.cli.serve import serve
+    from podium.settings import Settings
 
     os.environ[REDIS_URL] = sys.argv[2]
     sys.exit(

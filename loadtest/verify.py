@@ -22,13 +22,13 @@ import uvloop
 
 from loadtest.generators import Load, post
 from loadtest.probes import until_flushed
-from server.demo.catalog import METRIC
-from server.demo.setup import make_catalog
-from server.dev import DevFile
-from server.features.leaderboards.ranking import board_name, member_user
-from server.services import Services, open_services
-from server.settings import Settings
-from server.spaces.space import Space
+from podium.cli.dev import DevFile
+from podium.demo.catalog import METRIC
+from podium.demo.setup import make_catalog
+from podium.game.leaderboards.ranking import board_name, member_user
+from podium.services import Services, open_services
+from podium.settings import Settings
+from podium.spaces.space import Space
 
 PAGE = 5_000
 ROWS = 500

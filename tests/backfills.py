@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from server.services import Services
-from server.writebehind.filling import Filling
-from server.writebehind.flusher import Flusher
+from podium.jobs.backfill import Filling
+from podium.services import Services
+from podium.writebehind.flusher import Flusher
 
 
 def filling_of(services: Services) -> Filling:

@@ -16,7 +16,10 @@ import pytest
 import redis
 from httpx._transports import default as transports
 
-from server.backends.embedded import (
+from podium.spaces import store
+from podium.spaces.directory import Directory
+from podium.spaces.space import Space
+from podium.storage.embedded import (
     DataFolder,
     RunningPostgres,
     RunningValkey,
@@ -24,13 +27,10 @@ from server.backends.embedded import (
     start_valkey,
     temporary_folder,
 )
-from server.backends.postgres.migrate import migrate
-from server.backends.postgres.pool import Pool, open_pool
-from server.backends.redis.client import RedisClient
-from server.backends.redis.keys import LAYOUT, Keys
-from server.spaces import store
-from server.spaces.directory import Directory
-from server.spaces.space import Space
+from podium.storage.postgres.migrate import migrate
+from podium.storage.postgres.pool import Pool, open_pool
+from podium.storage.redis.client import RedisClient
+from podium.storage.redis.keys import LAYOUT, Keys
 from tests.places import roomy
 from tests.urls import with_parts
 from tests.waiting import until

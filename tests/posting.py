@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from server.backends.redis.client import RedisClient
-from server.backends.redis.keys import generation
-from server.clock import Clock
-from server.core.ids import new_uuid7
-from server.engine.apply import apply
-from server.engine.catalog import Catalog, CatalogIndex
-from server.engine.inputs import ChangeUser, Event, Input
-from server.engine.state import UserState, decode_state
-from server.features.leaderboards.model import Leaderboard
-from server.features.metrics.model import Metric
-from server.features.users.rules import NOTHING, Upsert
-from server.intake import commit
-from server.spaces.space import Space
+from podium.clock import Clock
+from podium.game.apply import apply
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.game.ids import new_uuid7
+from podium.game.inputs import ChangeUser, Event, Input
+from podium.game.leaderboards.model import Leaderboard
+from podium.game.metrics.model import Metric
+from podium.game.state import UserState, decode_state
+from podium.game.users.rules import NOTHING, Upsert
+from podium.intake import commit
+from podium.spaces.space import Space
+from podium.storage.redis.client import RedisClient
+from podium.storage.redis.keys import generation
 
 METRIC = "words-written"
 PERPETUAL, DAILY = 2, 3

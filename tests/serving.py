@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from server.serve import HEADERS
+from podium.cli.serve import HEADERS
 
 
 @asynccontextmanager

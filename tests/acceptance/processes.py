@@ -18,10 +18,10 @@ import httpx
 import msgspec
 import psutil
 
-from server.backends.embedded import DataFolder
-from server.backends.embedded.postgres import remove_postgres
-from server.core.errors import EmbeddedError
-from server.dev import DevFile
+from podium.cli.dev import DevFile
+from podium.game.errors import EmbeddedError
+from podium.storage.embedded import DataFolder
+from podium.storage.embedded.postgres import remove_postgres
 from tests.places import roomy
 
 START_S = 90
@@ -78,7 +78,7 @@ def podium(*arguments: str, output: Path, **settings: str) -> subprocess.Popen[b
     """A ``podium`` process that writes to ``output``."""
     with output.open("ab") as stream:
         return subprocess.Popen(
-            [sys.executable, "-m", "server", *arguments],
+            [sys.executable, "-m", "podium", *arguments],
             env=environment(**settings),
             stdin=subprocess.DEVNULL,
             stdout=stream,

@@ -18,7 +18,7 @@ import redis.asyncio
 from trophy import AsyncTrophyApi, CreateLeaderboardRequestItem, CreateMetricRequestItem
 from trophy.environment import TrophyApiEnvironment
 
-from server.features.leaderboards.ranking import member_user
+from podium.game.leaderboards.ranking import member_user
 from tests.waiting import until
 
 PROBES = 8

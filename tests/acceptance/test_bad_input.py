@@ -12,7 +12,7 @@ import httpx
 import pytest
 import websockets
 
-from server.spaces import store
+from podium.spaces import store
 from tests.acceptance.stack import Board, Stack, post
 from tests.waiting import until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.backends.embedded import DataFolder, start_valkey
+from podium.storage.embedded import DataFolder, start_valkey
 from tests.acceptance.processes import (
     ANSWER_S,
     Dev,

@@ -17,8 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from server.admin_tasks import create_key, migrate_and_prepare
-from server.backends.embedded import (
+from podium.cli.admin_tasks import create_key, migrate_and_prepare
+from podium.storage.embedded import (
     DataFolder,
     RunningPostgres,
     RunningValkey,

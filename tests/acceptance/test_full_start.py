@@ -7,7 +7,7 @@ import asyncio
 import httpx
 from redis.asyncio import Redis
 
-from server.telemetry.heartbeats import WORKERS
+from podium.telemetry.heartbeats import WORKERS
 from tests.acceptance.processes import free_port, ready, wait_until
 from tests.acceptance.test_shutdown import METRICS_TOKEN, Starter, starter
 from tests.waiting import until

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from server.app import ENDPOINTS
+from podium.app import ENDPOINTS
 from tests.acceptance.stack import Board, Stack, post
 from tests.waiting import until
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.engine.state import decode_state
+from podium.game.state import decode_state
 from tests.acceptance.processes import START_S, environment
 from tests.acceptance.stack import Board, Stack, Standing, post, together
 from tests.waiting import until
@@ -148,7 +148,7 @@ async def test_history(stack: Stack, seed: int) -> None:
 async def _rebuild(stack: Stack) -> None:
     settings = environment(redis_url=stack.redis_url, database_url=stack.database_url, log_format="console")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "server", "rebuild", "--yes", env=settings, stdout=PIPE, stderr=STDOUT
+        sys.executable, "-m", "podium", "rebuild", "--yes", env=settings, stdout=PIPE, stderr=STDOUT
     )
     async with asyncio.timeout(START_S):
         output, _ = await process.communicate()

@@ -19,7 +19,7 @@ import pytest
 import websockets
 from redis.asyncio import Redis
 
-from server.telemetry.heartbeats import WORKERS
+from podium.telemetry.heartbeats import WORKERS
 from tests.acceptance.processes import (
     ANSWER_S,
     START_S,
@@ -114,7 +114,7 @@ def test_an_import_that_is_stopped_says_so_and_ends_with_130(tmp_path: Path, num
 
 def test_an_application_that_can_not_start_ends_with_3(starter: Starter) -> None:
     code = (
-        "import os, sys; from server.serve import serve; from server.settings import load;"
+        "import os, sys; from podium.cli.serve import serve; from podium.settings import load;"
         " sys.exit(serve(load(os.environ), 'tests.acceptance.test_shutdown:broken'))"
     )
     settings = {**starter.stores, "port": str(free_port()), "web_workers": "2"}

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from server.dev import DevFile
+from podium.cli.dev import DevFile
 from tests.acceptance.browser import PATIENCE_MS, open_page
 from tests.acceptance.processes import ANSWER_S, Dev, dev, end, free_port, place, ready, wait_until
 

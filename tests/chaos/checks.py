@@ -16,8 +16,8 @@ import asyncpg
 import httpx
 import redis.asyncio
 
-from server.engine.state import UserState, decode_state
-from server.features.leaderboards.ranking import board_name, group_name, group_values, member_user
+from podium.game.leaderboards.ranking import board_name, group_name, group_values, member_user
+from podium.game.state import UserState, decode_state
 from tests.chaos.cluster import Cluster, until
 from tests.chaos.faults import Scene
 from tests.chaos.load import ACCEPTED, EXPECTED, USERS, Sent

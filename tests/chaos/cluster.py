@@ -19,8 +19,9 @@ from typing import Literal, TypeVar
 import httpx
 import psutil
 
-from server.admin_tasks import create_key, migrate_and_prepare
-from server.backends.embedded import (
+from podium.cli.admin_tasks import create_key, migrate_and_prepare
+from podium.game.errors import EmbeddedError
+from podium.storage.embedded import (
     DataFolder,
     RunningPostgres,
     RunningValkey,
@@ -28,7 +29,6 @@ from server.backends.embedded import (
     start_valkey,
     temporary_folder,
 )
-from server.core.errors import EmbeddedError
 from tests.acceptance.processes import free_port, podium
 from tests.chaos.proxy import HOST, Proxy
 from tests.places import roomy

@@ -11,15 +11,15 @@ from starlette.applications import Starlette
 from trophy import AsyncTrophyApi
 from trophy.environment import TrophyApiEnvironment
 
-from server.app import ENDPOINTS
-from server.http.errors import EXCEPTION_HANDLERS
-from server.http.memo import Memo
-from server.http.routes import routes
-from server.services import Services, open_services
-from server.settings import Settings
-from server.spaces.space import Space
-from server.telemetry import health
-from server.writebehind.flusher import Flusher
+from podium.app import ENDPOINTS
+from podium.http.errors import EXCEPTION_HANDLERS
+from podium.http.routes import routes
+from podium.http.stale_cache import Memo
+from podium.services import Services, open_services
+from podium.settings import Settings
+from podium.spaces.space import Space
+from podium.telemetry import health
+from podium.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 from tests.serving import serving
 from tests.waiting import PATIENCE_S

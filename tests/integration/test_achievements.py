@@ -14,8 +14,8 @@ from trophy import (
 )
 from trophy.errors import NotFoundError, UnprocessableEntityError
 
-from server.services import Services
-from server.writebehind.sweeps import Sweeps
+from podium.jobs.reconciliation import Sweeps
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
 from tests.integration.test_points import UNKNOWN, read, write

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.services import Services
+from podium.services import Services
 from tests.integration.test_boards import flush, make
 
 UNKNOWN = "0195d0d2-0000-7000-8000-000000000000"

@@ -8,8 +8,8 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from server.backends.postgres.pool import Pool
-from server.spaces import audit
+from podium.spaces import audit
+from podium.storage.postgres.pool import Pool
 from tests.integration.test_boards import make
 
 

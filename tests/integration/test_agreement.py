@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server.services import Services
-from server.writebehind.finals import Finals
-from server.writebehind.rebuild import rebuild
+from podium.jobs.finals import Finals
+from podium.services import Services
+from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, score

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.backends.postgres.schema import MIGRATIONS
-from server.services import Services
+from podium.services import Services
+from podium.storage.postgres.schema import MIGRATIONS
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, attributes, board, flush, metric, score
 

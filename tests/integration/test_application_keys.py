@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 from trophy import AsyncTrophyApi, CreateApplicationKeyRequestItem
 
-from server.core.periods import iso
-from server.services import Services
+from podium.game.periods import iso
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import make
 

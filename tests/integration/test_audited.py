@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server.app import ENDPOINTS
-from server.services import Services
-from server.writebehind.rebuild import rebuild
+from podium.app import ENDPOINTS
+from podium.services import Services
+from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make

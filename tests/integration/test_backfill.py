@@ -13,16 +13,16 @@ import httpx
 import msgspec
 import pytest
 
-from server.core.periods import MS_PER_DAY, local_day
-from server.engine.inputs import Fill
-from server.features.leaderboards.backfill import PIECE_MOVES
-from server.intake.batcher import Batcher
-from server.services import Services
-from server.spaces.space import Space
-from server.writebehind import filling as filling_module
-from server.writebehind.batches import read_entry
-from server.writebehind.finals import Finals
-from server.writebehind.flusher import Flusher
+from podium.game.inputs import Fill
+from podium.game.leaderboards.backfill import PIECE_MOVES
+from podium.game.periods import MS_PER_DAY, local_day
+from podium.intake.batcher import Batcher
+from podium.jobs import backfill as filling_module
+from podium.jobs.finals import Finals
+from podium.services import Services
+from podium.spaces.space import Space
+from podium.writebehind.batches import read_entry
+from podium.writebehind.flusher import Flusher
 from tests.backfills import backfill, filling_of
 from tests.conftest import SettableClock
 from tests.integration.test_boards import get, make, places

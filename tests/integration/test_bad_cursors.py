@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from server.services import Services
-from server.writebehind.finals import Finals
+from podium.jobs.finals import Finals
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, score
 from tests.integration.test_finals import MONDAY, daily, finals

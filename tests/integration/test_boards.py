@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.services import Services
-from server.writebehind.flusher import Flusher
+from podium.services import Services
+from podium.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 
 DAY_MS = 86_400_000

@@ -13,12 +13,12 @@ import httpx
 import msgspec
 import pytest
 
-from server.app import ENDPOINTS
-from server.features.points.model import Boost
-from server.features.users import people
-from server.services import Services
-from server.spaces import directory, store
-from server.spaces.kinds import BOOST
+from podium.api.users import admin
+from podium.app import ENDPOINTS
+from podium.game.points.model import Boost
+from podium.services import Services
+from podium.spaces import directory, store
+from podium.spaces.item_kinds import BOOST
 from tests.integration.test_boards import make
 
 SPARE_ROWS = 5
@@ -213,12 +213,12 @@ async def test_an_export_is_read_and_sent_in_parts(
     whole = (await http.get("/admin/v1/users/ann/export")).json()
     assert len(whole["tables"]["events"]) == 250
     assert (whole["eventsComplete"], whole["cut"]) == (True, [])
-    monkeypatch.setattr(people, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(admin, "ROWS_AT_ONCE", 7)
     small = (await http.get("/admin/v1/users/ann/export")).json()
     for one in (whole, small):
         del one["tables"]["auditLog"]  # it says who exported
     assert small == whole
-    monkeypatch.setattr(people, "ROWS_MAX", 40)
+    monkeypatch.setattr(admin, "ROWS_MAX", 40)
     cut = (await http.get("/admin/v1/users/ann/export")).json()
     assert (len(cut["tables"]["events"]), cut["eventsComplete"], cut["cut"]) == (40, False, ["events"])
     assert cut["tables"]["events"] == whole["tables"]["events"][:40]

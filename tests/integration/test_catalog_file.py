@@ -13,12 +13,12 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from server.cli import main
-from server.features.catalog import api
-from server.features.catalog.plan import Planner
-from server.features.catalog.schema import json_schema
-from server.features.catalog.yaml_file import read
-from server.services import Services
+from podium.api.catalog import admin
+from podium.api.catalog.plan import Planner
+from podium.api.catalog.schema import json_schema
+from podium.api.catalog.yaml_file import read
+from podium.cli.main import main
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
 from tests.integration.test_tenants import revive
@@ -137,7 +137,7 @@ async def test_others_go_on_while_a_catalog_is_compared(
 ) -> None:
     """Planner.run and export are in a thread, and what changes nothing or can't be never takes the lock."""
     threads, locks = [], []
-    run, editing = Planner.run, api.editing_catalog
+    run, editing = Planner.run, admin.editing_catalog
 
     def spied(planner: Planner) -> Any:
         threads.append(threading.current_thread())
@@ -148,7 +148,7 @@ async def test_others_go_on_while_a_catalog_is_compared(
         return editing(request)
 
     monkeypatch.setattr(Planner, "run", spied)
-    monkeypatch.setattr(api, "editing_catalog", locked)
+    monkeypatch.setattr(admin, "editing_catalog", locked)
     await apply(http, document)
     assert len(locks) == 1
     assert await apply(http, document) == []

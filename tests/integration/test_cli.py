@@ -13,7 +13,7 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from server.cli import main
+from podium.cli.main import main
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from server.backends.redis.client import RedisClient
-from server.clock import CheckedClock, system_clock
-from server.services import Services, open_services
-from server.settings import Settings
-from server.telemetry import clock_check
-from server.telemetry.clock_check import compare, watch_clock, wrong_clocks
-from server.telemetry.health import readiness
-from server.writebehind.space_jobs import SpaceJob
-from server.writebehind.worker_loops import run_worker
+from podium.clock import CheckedClock, system_clock
+from podium.jobs.rounds import SpaceJob
+from podium.jobs.worker_loops import run_worker
+from podium.services import Services, open_services
+from podium.settings import Settings
+from podium.storage.redis.client import RedisClient
+from podium.telemetry import clock_check
+from podium.telemetry.clock_check import compare, watch_clock, wrong_clocks
+from podium.telemetry.health import readiness
 from tests.integration.conftest import serving_services
 from tests.waiting import until
 

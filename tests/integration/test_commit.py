@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 import redis
 
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
-from server.core.errors import NotFound, Unavailable, Unprocessable
-from server.core.ids import new_uuid7
-from server.engine.catalog import Catalog, CatalogIndex
-from server.engine.inputs import ChangeUser, Event
-from server.features.leaderboards.model import Leaderboard
-from server.features.leaderboards.ranking import member_user
-from server.features.metrics.model import Metric
-from server.features.users.rules import Upsert
-from server.intake.batcher import Batcher, Outcome
-from server.intake.states import States, Thaw
-from server.spaces.space import Space
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.game.errors import NotFound, Unavailable, Unprocessable
+from podium.game.ids import new_uuid7
+from podium.game.inputs import ChangeUser, Event
+from podium.game.leaderboards.model import Leaderboard
+from podium.game.leaderboards.ranking import member_user
+from podium.game.metrics.model import Metric
+from podium.game.users.rules import Upsert
+from podium.intake.batcher import Batcher, Outcome
+from podium.intake.states import States, Thaw
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.posting import confirm
 

@@ -10,22 +10,22 @@ import msgspec
 import pytest
 import redis
 
-from server.backends.postgres.pool import Pool
-from server.backends.redis import client
-from server.backends.redis.client import LIBRARY, SOURCE, RedisClient
-from server.core.errors import PodiumError, Unavailable, Unprocessable
-from server.core.ids import new_uuid7
-from server.engine.catalog import Catalog, CatalogIndex
-from server.engine.inputs import ChangeUser, Erase, Event, Input
-from server.engine.state import UserState
-from server.features.leaderboards.model import Leaderboard, Standing
-from server.features.metrics.model import Metric
-from server.features.users.model import Profile
-from server.features.users.rules import NOTHING, Upsert
-from server.intake import batcher as batching
-from server.intake.batcher import Batcher, Outcome
-from server.intake.states import States
-from server.spaces.space import Space
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.game.errors import PodiumError, Unavailable, Unprocessable
+from podium.game.ids import new_uuid7
+from podium.game.inputs import ChangeUser, Erase, Event, Input
+from podium.game.leaderboards.model import Leaderboard, Standing
+from podium.game.metrics.model import Metric
+from podium.game.state import UserState
+from podium.game.users.model import Profile
+from podium.game.users.rules import NOTHING, Upsert
+from podium.intake import batcher as batching
+from podium.intake.batcher import Batcher, Outcome
+from podium.intake.states import States
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis import client
+from podium.storage.redis.client import LIBRARY, SOURCE, RedisClient
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import confirm
 

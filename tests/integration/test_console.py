@@ -12,10 +12,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from server.app import web_folder
-from server.console import accounts
-from server.console.app import PAGES, console_routes
-from server.services import Services
+from podium.app import web_folder
+from podium.console import accounts
+from podium.console.app import PAGES, console_routes
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 from tests.integration.test_tenants import revive

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.core.periods import MS_PER_DAY, iso, local_day
-from server.services import Services
+from podium.game.periods import MS_PER_DAY, iso, local_day
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
 

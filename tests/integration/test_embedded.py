@@ -23,7 +23,7 @@ import psutil
 import pytest
 import redis
 
-from server.backends.embedded import (
+from podium.storage.embedded import (
     DataFolder,
     EmbeddedError,
     account,
@@ -460,7 +460,7 @@ def test_temporary_folder_disappears() -> None:
 
 PARENT = """
 import json, os, subprocess, sys
-from server.backends.embedded import DataFolder, start_postgres, start_valkey
+from podium.storage.embedded import DataFolder, start_postgres, start_valkey
 
 folder = DataFolder(sys.argv[1]).open()
 valkey = start_valkey(folder)
@@ -542,7 +542,7 @@ def test_descendants_are_stopped_too(place: Path) -> None:
 
 
 def test_stubborn_process_is_killed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.backends.embedded.processes.STOP_LIMIT_S", 0.05)
+    monkeypatch.setattr("podium.storage.embedded.processes.STOP_LIMIT_S", 0.05)
     script = "trap '' TERM; echo ready; while :; do sleep 600; done"
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE) as child:
         with DataFolder(place) as folder:

@@ -8,16 +8,16 @@ import httpx
 import msgspec
 import pytest
 
-from server.core.ids import new_uuid7
-from server.services import Services
-from server.spaces import audit, store
-from server.spaces.audit import Entry
-from server.spaces.catalog_store import editing
-from server.spaces.directory import Directory
-from server.spaces.kinds import BOOST
-from server.writebehind.eviction import evict
-from server.writebehind.finals import Finals
-from server.writebehind.rebuild import rebuild
+from podium.game.ids import new_uuid7
+from podium.jobs.finals import Finals
+from podium.services import Services
+from podium.spaces import audit, store
+from podium.spaces.audit import Entry
+from podium.spaces.catalog_store import editing
+from podium.spaces.directory import Directory
+from podium.spaces.item_kinds import BOOST
+from podium.writebehind.eviction import evict
+from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from server.backends.postgres.pool import Pool, open_pool
-from server.backends.redis.client import RedisClient
-from server.core.errors import Unavailable
-from server.intake import commit
-from server.spaces.space import Space
-from server.writebehind import eviction
-from server.writebehind.eviction import evict, load_cold
-from server.writebehind.flusher import Flusher
+from podium.game.errors import Unavailable
+from podium.intake import commit
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool, open_pool
+from podium.storage.redis.client import RedisClient
+from podium.writebehind import eviction
+from podium.writebehind.eviction import evict, load_cold
+from podium.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 from tests.posting import Poster
 

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server.services import Services
-from server.writebehind.filling import Round
-from server.writebehind.finals import Finals
+from podium.jobs.backfill import Round
+from podium.jobs.finals import Finals
+from podium.services import Services
 from tests.backfills import backfill, filling_of
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, places, score

@@ -13,17 +13,17 @@ import msgspec
 import pytest
 import structlog
 
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
-from server.core.errors import Unavailable
-from server.engine.records import LogRecord, encode_record
-from server.spaces import continuity
-from server.spaces.space import Space
-from server.writebehind import batches, store
-from server.writebehind.batches import Batch
-from server.writebehind.flusher import PAGE_ENTRIES, Flushed, Flusher, WentBack
-from server.writebehind.partitions import create_partitions
-from server.writebehind.rebuild import rebuild
+from podium.game.errors import Unavailable
+from podium.game.records import LogRecord, encode_record
+from podium.jobs.partitions import create_partitions
+from podium.spaces import continuity
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
+from podium.writebehind import batches, store
+from podium.writebehind.batches import Batch
+from podium.writebehind.flusher import PAGE_ENTRIES, Flushed, Flusher, WentBack
+from podium.writebehind.rebuild import rebuild
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import Poster, rename
 from tests.waiting import until
@@ -143,7 +143,7 @@ async def test_flush_trims_what_a_killed_worker_left(
 async def test_flush_of_a_backlog_goes_on_in_pages(
     pool: Pool, poster: Poster, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.writebehind.flusher.BATCH_EVENTS", 100)
+    monkeypatch.setattr("podium.writebehind.flusher.BATCH_EVENTS", 100)
     count = 2 * PAGE_ENTRIES + 10
     await poster.post_all([poster.event(f"user-{i % 7}", 1) for i in range(count)])
     flusher = make()
@@ -257,13 +257,13 @@ async def test_a_commit_whose_answer_is_lost_is_not_written_again(
 
 KILLED = """
 import asyncio, sys
-from server.backends.postgres.pool import open_pool
-from server.backends.redis.client import RedisClient
-from server.clock import system_clock
-from server.spaces.directory import Directory
-from server.writebehind import batches, store
-from server.writebehind.batches import Batch
-from server.writebehind.flusher import Flusher
+from podium.storage.postgres.pool import open_pool
+from podium.storage.redis.client import RedisClient
+from podium.clock import system_clock
+from podium.spaces.directory import Directory
+from podium.writebehind import batches, store
+from podium.writebehind.batches import Batch
+from podium.writebehind.flusher import Flusher
 
 async def main(redis_url, database_url):
     pool, redis = await open_pool(database_url), RedisClient(redis_url)
@@ -468,7 +468,7 @@ async def test_flushers_that_get_in_each_others_way_see_no_lost_log(
     after: bool,
 ) -> None:
     """Four on one space: at a dangerous point of one of them the next one flushes and trims all there is."""
-    monkeypatch.setattr("server.writebehind.flusher.PAGE_ENTRIES", 2)
+    monkeypatch.setattr("podium.writebehind.flusher.PAGE_ENTRIES", 2)
     flushers = [make() for _ in range(4)]
     posted, depth = 0, 0
     original = getattr(Flusher, point)

@@ -10,15 +10,15 @@ import pytest
 import structlog
 from redis.exceptions import OutOfMemoryError
 
-from server.backends.postgres.pool import open_pool
-from server.backends.redis.client import RedisClient
-from server.core.errors import WritesRefused
-from server.services import Services
-from server.spaces.space import Space
-from server.telemetry.health import readiness
-from server.telemetry.metrics import exposition
-from server.writebehind.eviction import evict
-from server.writebehind.flusher import Flusher
+from podium.game.errors import WritesRefused
+from podium.services import Services
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import open_pool
+from podium.storage.redis.client import RedisClient
+from podium.telemetry.health import readiness
+from podium.telemetry.metrics import exposition
+from podium.writebehind.eviction import evict
+from podium.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 
 ROOM = 600_000

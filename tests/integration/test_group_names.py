@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from server.engine import catalog
-from server.features.leaderboards import ranking, rules
-from server.features.leaderboards.ranking import GROUP_MAX, group_name
-from server.services import Services
-from server.writebehind.finals import Finals
-from server.writebehind.rebuild import is_outdated, rebuild
+from podium.game import catalog
+from podium.game.leaderboards import ranking, rules
+from podium.game.leaderboards.ranking import GROUP_MAX, group_name
+from podium.jobs.finals import Finals
+from podium.services import Services
+from podium.writebehind.rebuild import is_outdated, rebuild
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make

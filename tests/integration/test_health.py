@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from server.backends.postgres.pool import Pool
-from server.backends.postgres.schema import needed
-from server.backends.redis.client import RedisClient
-from server.spaces.space import Space
-from server.telemetry.health import Readiness, readiness
-from server.telemetry.servers import postgres_problem, redis_problem
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.postgres.schema import needed
+from podium.storage.redis.client import RedisClient
+from podium.telemetry.health import Readiness, readiness
+from podium.telemetry.servers import postgres_problem, redis_problem
 from tests.conftest import START_MS
 from tests.urls import with_parts
 

@@ -8,13 +8,13 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
-from server.services import Services
-from server.spaces.space import Space
-from server.telemetry import heartbeats
-from server.telemetry.health import LAG_WARNED_S, log_state, readiness
-from server.telemetry.heartbeats import MISSING_S, WORKERS, beat, keep_beating
+from podium.services import Services
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
+from podium.telemetry import heartbeats
+from podium.telemetry.health import LAG_WARNED_S, log_state, readiness
+from podium.telemetry.heartbeats import MISSING_S, WORKERS, beat, keep_beating
 from tests.conftest import START_MS
 from tests.integration.test_boards import make
 from tests.integration.test_monitoring import watching

@@ -22,8 +22,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from server.importing import import_
-from server.importing.command import import_command
+from podium.cli.importing import import_
+from podium.cli.importing.command import import_command
 from tests.conftest import START_MS
 
 KEY = "admin.secret"
@@ -471,7 +471,7 @@ def test_import_stopped_by_ctrl_c_says_what_is_stored(remembering: Remembering, 
     remembering.silent = True
     remembering.troubles = [remembering.store]
     (tmp_path / "events.csv").write_text(HEADER + "".join(f"ann,words,{i},{TIME}\n" for i in range(1_500)))
-    command = [sys.executable, "-c", "from server.importing import import_; import_()", "events.csv"]
+    command = [sys.executable, "-c", "from podium.cli.importing import import_; import_()", "events.csv"]
     with subprocess.Popen(
         [*command, "--url", remembering.url, "--key", KEY],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},

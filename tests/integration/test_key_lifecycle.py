@@ -10,16 +10,18 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from server.core.errors import Unprocessable
-from server.core.periods import iso
-from server.http.endpoints import Raw
-from server.live.hub import Hub
-from server.live.limits import Door
-from server.live.sse import LiveStreams
-from server.services import Services
-from server.spaces import audit, store
-from server.spaces.audit import Entry
-from server.spaces.store import ENVIRONMENTS_MAX
+from podium.game.errors import Unprocessable
+from podium.game.periods import iso
+from podium.http.endpoints import Raw
+from podium.intake.answers import logged_answers
+from podium.live.hub import Hub
+from podium.live.limits import Door
+from podium.live.rpc import EventRpc
+from podium.live.sse import LiveStreams
+from podium.services import Services
+from podium.spaces import audit, store
+from podium.spaces.audit import Entry
+from podium.spaces.store import ENVIRONMENTS_MAX
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
 from tests.integration.test_cli import podium
@@ -107,7 +109,7 @@ async def test_a_live_stream_needs_the_tenant_as_any_request_does(
     http: httpx.AsyncClient, services: Services, acme: dict[str, str], admin_key: str
 ) -> None:
     """404 is the leaderboard that nobody made: the tenant was found. test_revoked.py has streams that open."""
-    hub = Hub(services.redis, services.clock, services.thaw, services.describe, services.standings)
+    hub = Hub(services.redis, services.clock, services.thaw, logged_answers, services.standings)
     streams = LiveStreams(hub, services.directory, services.clock, Door())
     app = Starlette(routes=[Route("/v1/leaderboards/{key}/live", Raw(streams))])
     space = next(one for one in services.directory.spaces.values() if one.tenant == "acme")
@@ -221,15 +223,16 @@ async def test_completing_an_achievement_needs_more_than_writing_events(
 async def test_a_users_token_is_held_to_the_same(services: Services, clock: SettableClock, game: None) -> None:
     """The rpcs: ``only_user`` is the user of a token or of an application key."""
     space = services.directory.production
+    rpc = EventRpc(services.intake, services.clock)
     old = {"key": "words", "user": "ada", "value": 1, "timestamp": now_and(clock, -6)}
     moved = {"key": "words", "user": {"id": "ada", "tz": "Asia/Tokyo"}, "value": 1}
     for event, said in ((old, "timestamp "), (moved, "user.tz ")):
         with pytest.raises(Unprocessable, match=said):
-            await services.post_event(space, json.dumps(event).encode(), "ada")
+            await rpc.post_event(space, json.dumps(event).encode(), "ada")
         batch = json.dumps([{**moved, "user": {"id": "ada"}}, {**event, "user": moved["user"]}]).encode()
         with pytest.raises(Unprocessable, match=r"^\[1\]: "):
-            await services.post_events(space, batch, "ada")
-        assert b'"total":' in await services.post_event(space, json.dumps(event).encode(), None)
+            await rpc.post_events(space, batch, "ada")
+        assert b'"total":' in await rpc.post_event(space, json.dumps(event).encode(), None)
 
 
 async def audited(http: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:

@@ -6,13 +6,13 @@ import random
 
 import pytest
 
-from server.backends.postgres.pool import Pool
-from server.backends.redis import client
-from server.backends.redis.client import LIBRARY, SOURCE, RedisClient
-from server.backends.redis.keys import GENERATION_MS
-from server.engine.catalog import Catalog, CatalogIndex
-from server.intake.batcher import Outcome
-from server.spaces.space import Space
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.intake.batcher import Outcome
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis import client
+from podium.storage.redis.client import LIBRARY, SOURCE, RedisClient
+from podium.storage.redis.keys import GENERATION_MS
 from tests.conftest import SettableClock
 from tests.integration.test_commit_errors import BOARDS, METRIC, Committer, redis_url
 

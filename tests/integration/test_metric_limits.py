@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from server.importing.lines import read_lines
-from server.intake.requests import BatchItem
+from podium.cli.importing.lines import read_lines
+from podium.intake.requests import BatchItem
 from tests.conftest import SettableClock
 from tests.integration.test_boards import make
 

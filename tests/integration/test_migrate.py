@@ -9,12 +9,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.admin_tasks import migrate_and_prepare
-from server.backends.embedded import RunningPostgres
-from server.backends.postgres import schema
-from server.backends.postgres.migrate import migrate
-from server.backends.postgres.pool import Connection
-from server.core.errors import StartError
+from podium.cli.admin_tasks import migrate_and_prepare
+from podium.game.errors import StartError
+from podium.storage.embedded import RunningPostgres
+from podium.storage.postgres import schema
+from podium.storage.postgres.migrate import migrate
+from podium.storage.postgres.pool import Connection
 from tests.integration.test_cli import podium
 from tests.urls import with_parts
 

@@ -10,11 +10,12 @@ import httpx
 import msgspec
 import pytest
 
-from server import monitoring
-from server.app import create_app
-from server.core.errors import TooManyRequests
-from server.services import Services
-from server.telemetry.health import Readiness
+from podium import monitoring
+from podium.app import create_app
+from podium.game.errors import TooManyRequests
+from podium.live.rpc import EventRpc
+from podium.services import Services
+from podium.telemetry.health import Readiness
 from tests.conftest import SettableClock
 from tests.integration.test_boards import make
 
@@ -110,7 +111,8 @@ async def test_events_of_one_user_are_limited_by_every_way(
     refused = await batch("bob", "ann", "ann", "ann")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
     event = b'{"key": "words", "user": {"id": "ann"}, "value": 1}'
-    for post_rpc, data in ((services.post_event, event), (services.post_events, b"[" + event + b"]")):
+    rpc = EventRpc(services.intake, services.clock)
+    for post_rpc, data in ((rpc.post_event, event), (rpc.post_events, b"[" + event + b"]")):
         with pytest.raises(TooManyRequests):
             await post_rpc(space, data, "ann")
     # Nothing of what was refused was stored or counted, for nobody.

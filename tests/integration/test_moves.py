@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
-from server.engine import moves
+from podium.game import board_limits
 from tests.integration.test_boards import make
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moves, "MOVES_MAX", 3)
+    monkeypatch.setattr(board_limits, "MOVES_MAX", 3)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_catalog_from_before_the_limit_goes_on(
     http: httpx.AsyncClient, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(moves, "MOVES_MAX", 10)
+        patch.setattr(board_limits, "MOVES_MAX", 10)
         rows = await make(http, "leaderboards", *(board(key, metric) for key in "abcde"))
     assert await event(http) == ["a", "b", "c", "d", "e"]
     renamed = await http.patch("/admin/v1/leaderboards", json=[{"id": rows[0]["id"], "name": "A"}])

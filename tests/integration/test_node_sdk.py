@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from server.services import Services
+from podium.services import Services
 from tests import compatibility
 from tests.acceptance.js_sdk import FOLDER, needed
 from tests.conftest import SettableClock

@@ -16,13 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
-from server.core.errors import Unavailable
-from server.core.ids import new_uuid7
-from server.engine.inputs import Event
-from server.intake import older
-from server.services import Services, open_services
-from server.writebehind.flusher import Flusher
-from server.writebehind.rebuild import rebuild
+from podium.game.errors import Unavailable
+from podium.game.ids import new_uuid7
+from podium.game.inputs import Event
+from podium.intake import older_runs
+from podium.services import Services, open_services
+from podium.writebehind.flusher import Flusher
+from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, get, make
@@ -288,7 +288,7 @@ async def test_what_another_process_does_between_the_pieces(
     imported: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(older, "PIECE", 10)
+    monkeypatch.setattr(older_runs, "PIECE", 10)
     async with open_services(services.settings, clock) as other:
         call, left = services.redis.call, [3, 9, 15]
         calls = 0
@@ -319,7 +319,7 @@ async def test_where_postgres_does_not_catch_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is taken off by halves; but who is to be erased is erased, though Postgres refused something."""
-    monkeypatch.setattr(older, "PATIENCE_S", 0)
+    monkeypatch.setattr(older_runs, "PATIENCE_S", 0)
     await services.pool.execute("UPDATE users SET token = 'of an entry that was refused' WHERE id = 'han'")
     path = f"/admin/v1/leaderboards/{imported['plain']}/users"
     assert (await http.delete(path, params={"ids": "han"})).status_code == 503

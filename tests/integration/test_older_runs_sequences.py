@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.services import Services
-from server.writebehind.rebuild import rebuild
+from podium.services import Services
+from podium.writebehind.rebuild import rebuild
 from tests.integration.test_boards import flush, get
 from tests.integration.test_older_runs import KEYS, TODAY, boards, flushing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from server.services import Services
+from podium.services import Services
 from tests.integration.test_boards import flush, make
 from tests.integration.test_points import write
 
@@ -160,7 +160,7 @@ async def test_an_export_has_every_table_and_calls_things_by_their_names(
     assert {row["kind"]: row.get("system_key") for row in tables["facts"]}["level"] == "xp"
     assert (found["eventsComplete"], found["cut"]) == (True, [])
 
-    monkeypatch.setattr("server.features.users.people.ROWS_MAX", 1)
+    monkeypatch.setattr("podium.api.users.admin.ROWS_MAX", 1)
     await http.post("/v1/metrics/words/event", json=sent)
     await flush(services)
     found = (await http.get(path)).json()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from server.features.wrapped.percentiles import gains
-from server.features.wrapped.rules import whole_year
-from server.http import memo
-from server.http.memo import Memo
-from server.services import Services
+from podium.api.wrapped.percentiles import gains
+from podium.game.wrapped.rules import whole_year
+from podium.http import stale_cache
+from podium.http.stale_cache import Memo
+from podium.services import Services
 from tests.integration.test_boards import flush, make
 from tests.waiting import until
 
@@ -25,7 +25,7 @@ async def test_a_small_space_that_grew(
         now_s += 0.01
         return now_s
 
-    monkeypatch.setattr(memo, "stopwatch_s", slow)
+    monkeypatch.setattr(stale_cache, "stopwatch_s", slow)
     services.memo = Memo()  # that of other tests keeps nothing
     space, year = services.directory.production, whole_year(2026)
     assert await gains(services, space.id, year) == {year: {}}

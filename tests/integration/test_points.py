@@ -21,8 +21,8 @@ from trophy import (
 )
 from trophy.errors import NotFoundError, UnprocessableEntityError
 
-from server.services import Services
-from server.writebehind.rebuild import rebuild
+from podium.services import Services
+from podium.writebehind.rebuild import rebuild
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, places
 

@@ -12,18 +12,18 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from server.app import ENDPOINTS
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
-from server.console.app import PAGES
-from server.core.periods import iso
-from server.engine.state import decode_state
-from server.http.as_of import HEADER
-from server.http.errors import EXCEPTION_HANDLERS
-from server.services import Services, open_services
-from server.spaces.directory import Directory
-from server.spaces.reads import Reads
-from server.spaces.space import Space
+from podium.app import ENDPOINTS
+from podium.console.app import PAGES
+from podium.game.periods import iso
+from podium.game.state import decode_state
+from podium.http.as_of import HEADER
+from podium.http.errors import EXCEPTION_HANDLERS
+from podium.services import Services, open_services
+from podium.spaces.directory import Directory
+from podium.spaces.reads import Reads
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.integration.conftest import ROUTES
 from tests.integration.test_boards import DAY_MS, flush, make

@@ -17,11 +17,11 @@ from trophy import (
 )
 from trophy.core.api_error import ApiError
 
-from server.app import ENDPOINTS
-from server.http.openapi import document
-from server.services import Services
-from server.writebehind.eviction import evict
-from server.writebehind.flusher import Flusher
+from podium.app import ENDPOINTS
+from podium.http.openapi import document
+from podium.services import Services
+from podium.writebehind.eviction import evict
+from podium.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 
 DAY_MS = 86_400_000

@@ -6,16 +6,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import LIBRARY, RedisClient
-from server.backends.redis.keys import LAYOUT
-from server.core.errors import Unavailable, WritesRefused
-from server.intake import commit
-from server.spaces import store as spaces_store
-from server.spaces.space import Space
-from server.writebehind import rebuild as rebuild_module
-from server.writebehind.flusher import Flusher
-from server.writebehind.rebuild import Rebuilt, rebuild
+from podium.game.errors import Unavailable, WritesRefused
+from podium.intake import commit
+from podium.spaces import store as spaces_store
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import LIBRARY, RedisClient
+from podium.storage.redis.keys import LAYOUT
+from podium.writebehind import rebuild as rebuild_module
+from podium.writebehind.flusher import Flusher
+from podium.writebehind.rebuild import Rebuilt, rebuild
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import Poster, rename
 from tests.waiting import until

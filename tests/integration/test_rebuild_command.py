@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from server import admin_tasks
-from server.backends.postgres.pool import acquired
-from server.services import Services
-from server.spaces.space import Space
-from server.writebehind.eviction import evict
-from server.writebehind.flusher import Flusher
+from podium.cli import admin_tasks
+from podium.services import Services
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import acquired
+from podium.writebehind.eviction import evict
+from podium.writebehind.flusher import Flusher
 from tests.conftest import SettableClock
 from tests.integration.test_boards import make
 from tests.integration.test_cli import podium

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from server.backends.redis import client
-from server.backends.redis.client import CONNECTIONS, LIBRARY, SOURCE, RedisClient
-from server.core.errors import Unavailable
+from podium.game.errors import Unavailable
+from podium.storage.redis import client
+from podium.storage.redis.client import CONNECTIONS, LIBRARY, SOURCE, RedisClient
 from tests.waiting import PATIENCE_S
 
 

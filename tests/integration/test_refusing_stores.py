@@ -12,12 +12,12 @@ import httpx
 import pytest
 from redis import exceptions as redis_errors
 
-from server.backends.embedded import RunningPostgres
-from server.backends.postgres import pool as postgres
-from server.backends.redis import client as redis_client_module
-from server.backends.redis.client import RedisClient
-from server.services import Services, open_services
-from server.settings import Settings
+from podium.services import Services, open_services
+from podium.settings import Settings
+from podium.storage.embedded import RunningPostgres
+from podium.storage.postgres import pool as postgres
+from podium.storage.redis import client as redis_client_module
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.integration.conftest import serving_services
 from tests.integration.test_monitoring import watching

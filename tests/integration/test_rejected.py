@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server.services import Services
-from server.telemetry.health import readiness
-from server.writebehind.rejected import resend
+from podium.services import Services
+from podium.telemetry.health import readiness
+from podium.writebehind.rejected import resend
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
 from tests.integration.test_cli import podium

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.services import Services
+from podium.services import Services
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, get, make

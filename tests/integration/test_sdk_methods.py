@@ -18,8 +18,8 @@ from trophy.core.api_error import ApiError
 from trophy.environment import TrophyApiEnvironment
 from trophy.errors import UnauthorizedError
 
-from server.app import ENDPOINTS
-from server.services import Services
+from podium.app import ENDPOINTS
+from podium.services import Services
 from tests import compatibility
 from tests.conftest import SettableClock
 from tests.integration.sdk_tour import Recorder, tour

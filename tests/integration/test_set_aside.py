@@ -12,27 +12,28 @@ import pytest
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from server import monitoring
-from server.app import create_app
-from server.core.errors import InputFailed, Unavailable
-from server.core.ids import new_uuid7
-from server.engine.inputs import Event, Tick
-from server.intake.batcher import Outcome
-from server.services import Services, open_services
-from server.spaces import store as spaces_store
-from server.spaces.space import Space
-from server.telemetry import set_aside
-from server.telemetry.set_aside import FORGOTTEN_MS
-from server.writebehind import space_jobs, worker_loops
-from server.writebehind.eviction import evict
-from server.writebehind.finals import Finals
-from server.writebehind.quarantine import PAUSE_MS, SPACE, TRIES, Quarantine
-from server.writebehind.rebuild import rebuild
-from server.writebehind.rewards import Rewards
-from server.writebehind.space_jobs import SpaceJob
-from server.writebehind.sweeps import Sweeps
-from server.writebehind.ticks import Ticks
-from server.writebehind.worker_loops import run_worker
+from podium import monitoring
+from podium.app import create_app
+from podium.game.errors import InputFailed, Unavailable
+from podium.game.ids import new_uuid7
+from podium.game.inputs import Event, Tick
+from podium.intake.batcher import Outcome
+from podium.jobs import rounds as space_jobs
+from podium.jobs import worker_loops
+from podium.jobs.finals import Finals
+from podium.jobs.quarantine import PAUSE_MS, SPACE, TRIES, Quarantine
+from podium.jobs.reconciliation import Sweeps
+from podium.jobs.rewards import Rewards
+from podium.jobs.rounds import SpaceJob
+from podium.jobs.ticks import Ticks
+from podium.jobs.worker_loops import run_worker
+from podium.services import Services, open_services
+from podium.spaces import store as spaces_store
+from podium.spaces.space import Space
+from podium.telemetry import set_aside
+from podium.telemetry.set_aside import FORGOTTEN_MS
+from podium.writebehind.eviction import evict
+from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import EPOCH, SettableClock, seed_redis
 from tests.integration.test_boards import DAY_MS, flush, get, make, places
@@ -114,7 +115,7 @@ async def test_an_unreadable_state_keeps_nobody_of_its_call_waiting(
 async def test_a_mistake_of_ours_keeps_nobody_of_its_call_waiting(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from server.intake import batcher as module
+    from podium.intake import batcher as module
 
     apply = module.apply
 

@@ -10,7 +10,7 @@ from trophy import (
     UpsertedUser,
 )
 
-from server.services import Services, open_services
+from podium.services import Services, open_services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from server.core.errors import Conflict, NotFound, Unprocessable
-from server.core.ids import new_uuid7
-from server.engine.inputs import ChangeStreak, Correction, Erase, Event, Fill, GivePoints, Input, Reward, Tick
-from server.features.leaderboards.model import Standing
-from server.intake.batcher import Batcher, Outcome
-from server.services import Services, open_services
+from podium.game.errors import Conflict, NotFound, Unprocessable
+from podium.game.ids import new_uuid7
+from podium.game.inputs import ChangeStreak, Correction, Erase, Event, Fill, GivePoints, Input, Reward, Tick
+from podium.game.leaderboards.model import Standing
+from podium.intake.batcher import Batcher, Outcome
+from podium.services import Services, open_services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, get, make, places
 from tests.waiting import until

@@ -12,12 +12,12 @@ import asyncpg
 import pytest
 from redis import exceptions
 
-from server.backends.postgres.pool import Pool
-from server.backends.postgres.schema import needed
-from server.backends.redis.client import RedisClient
-from server.core.errors import StartError
-from server.settings import Settings
-from server.start_checks import check_stores
+from podium.cli.start_checks import check_stores
+from podium.game.errors import StartError
+from podium.settings import Settings
+from podium.storage.postgres.pool import Pool
+from podium.storage.postgres.schema import needed
+from podium.storage.redis.client import RedisClient
 from tests.integration.test_cli import podium
 from tests.urls import with_parts
 

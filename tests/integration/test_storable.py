@@ -13,17 +13,17 @@ from zoneinfo import available_timezones
 import httpx
 import pytest
 
-from server.backends.postgres.pool import Pool
-from server.core import ids
-from server.core.numbers import UNITS_MAX
-from server.features.leaderboards.ranking import GROUP_MAX, group_name
-from server.features.points.giving import REASON_MAX
-from server.features.points.triggers import AMOUNT_MAX
-from server.features.users.rules import DEVICE_TOKEN_MAX, DEVICE_TOKENS_MAX, EMAIL_MAX
-from server.services import Services
-from server.spaces.origins import ORIGINS_MAX
-from server.writebehind.finals import Finals
-from server.writebehind.rebuild import rebuild
+from podium.api.points.awards import REASON_MAX
+from podium.api.points.triggers import AMOUNT_MAX
+from podium.game import ids
+from podium.game.leaderboards.ranking import GROUP_MAX, group_name
+from podium.game.numbers import UNITS_MAX
+from podium.game.users.rules import DEVICE_TOKEN_MAX, DEVICE_TOKENS_MAX, EMAIL_MAX
+from podium.jobs.finals import Finals
+from podium.services import Services
+from podium.spaces.origins import ORIGINS_MAX
+from podium.storage.postgres.pool import Pool
+from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make

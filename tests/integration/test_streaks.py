@@ -11,8 +11,8 @@ from trophy.admin.streaks import RestoreStreaksRequestUsersItem
 from trophy.admin.streaks.freezes import CreateStreakFreezesRequestFreezesItem
 from trophy.admin.streaks.pauses import CreateStreakPausesRequestPausesItem
 
-from server.services import Services
-from server.writebehind.rebuild import rebuild
+from podium.services import Services
+from podium.writebehind.rebuild import rebuild
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 

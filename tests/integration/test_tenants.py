@@ -7,10 +7,10 @@ import pytest
 from trophy import AsyncTrophyApi, CreateTenantRequestItem, UpdateTenantRequestItem
 from trophy.errors import NotFoundError
 
-from server.features.tenants.store import create_tenant
-from server.services import Services
-from server.writebehind.flusher import Flusher
-from server.writebehind.rebuild import rebuild
+from podium.api.tenants.queries import create_tenant
+from podium.services import Services
+from podium.writebehind.flusher import Flusher
+from podium.writebehind.rebuild import rebuild
 from tests.conftest import SettableClock
 from tests.integration.test_boards import make
 

@@ -10,13 +10,14 @@ import httpx
 import msgspec
 import pytest
 
-from server.core.errors import StaleEpoch
-from server.services import Services, open_services
-from server.writebehind.finals import Finals
-from server.writebehind.rebuild import rebuild
-from server.writebehind.rewards import Rewards
-from server.writebehind.sweeps import Sweeps
-from server.writebehind.ticks import Ticks
+from podium.game.errors import StaleEpoch
+from podium.intake.answers import logged_answers
+from podium.jobs.finals import Finals
+from podium.jobs.reconciliation import Sweeps
+from podium.jobs.rewards import Rewards
+from podium.jobs.ticks import Ticks
+from podium.services import Services, open_services
+from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import EPOCH, SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, places
@@ -64,7 +65,7 @@ async def published(services: Services, user: str) -> list[dict[str, Any]]:
     [(_, fields)] = await services.redis.raw.xrevrange(space.keys.log, count=1)
     items = msgspec.msgpack.decode(fields[b"e"])
     places_ = [place for place, item in enumerate(items) if item[0] == user]
-    return [msgspec.json.decode(told) for told in services.describe(space, fields[b"e"], places_) if told]
+    return [msgspec.json.decode(told) for told in logged_answers(space, fields[b"e"], places_) if told]
 
 
 @pytest.mark.usefixtures("words")

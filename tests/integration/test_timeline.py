@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.features.users.timeline import KINDS
-from server.services import Services
+from podium.api.users.timeline import KINDS
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush
 from tests.integration.test_console import game, write

@@ -9,17 +9,17 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 import pytest
 
-from server import warm
-from server.http.memo import Memo
-from server.services import Services
-from server.warm import keep_warm
+from podium import cache_warming
+from podium.cache_warming import keep_warm
+from podium.http.stale_cache import Memo
+from podium.services import Services
 from tests.integration.test_boards import flush, make
 from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "PAUSE_S", 0.01)
+    monkeypatch.setattr(cache_warming, "PAUSE_S", 0.01)
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def test_a_failure_is_logged_and_the_next_space_is_counted(
         if failing:
             raise failing.pop()
 
-    monkeypatch.setattr(warm, "active_users", fail)
+    monkeypatch.setattr(cache_warming, "active_users", fail)
     services.memo = Memo(costly_s=0)
     space = services.directory.production
     async with warming(services):

@@ -12,20 +12,20 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec import structs
 
-from server.backends.embedded import start_valkey, temporary_folder
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import LIBRARY
-from server.core.errors import Unavailable
-from server.core.ids import new_uuid7
-from server.engine.catalog import CatalogIndex
-from server.engine.inputs import Event
-from server.intake.batcher import Outcome
-from server.services import Services, open_services
-from server.settings import Settings
-from server.spaces.space import Space
-from server.telemetry.health import readiness, rebuilds
-from server.writebehind.flusher import Flusher
-from server.writebehind.rebuild import rebuild
+from podium.game.catalog import CatalogIndex
+from podium.game.errors import Unavailable
+from podium.game.ids import new_uuid7
+from podium.game.inputs import Event
+from podium.intake.batcher import Outcome
+from podium.services import Services, open_services
+from podium.settings import Settings
+from podium.spaces.space import Space
+from podium.storage.embedded import start_valkey, temporary_folder
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import LIBRARY
+from podium.telemetry.health import readiness, rebuilds
+from podium.writebehind.flusher import Flusher
+from podium.writebehind.rebuild import rebuild
 from tests.conftest import EPOCH, SettableClock
 from tests.places import roomy
 from tests.posting import METRIC, small_catalog

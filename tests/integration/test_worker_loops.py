@@ -10,19 +10,19 @@ import asyncpg
 import pytest
 from msgspec import structs
 
-from server.backends.embedded import RunningPostgres
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
-from server.settings import Settings
-from server.spaces import store as spaces_store
-from server.spaces.directory import Directory
-from server.spaces.reads import Reads
-from server.spaces.space import Space
-from server.telemetry.samples import STEP_MS, Sample, keep
-from server.writebehind import worker_loops
-from server.writebehind.figures import EVERY_MS
-from server.writebehind.flusher import FlushStats
-from server.writebehind.worker_loops import ASKED_S, pause_s, run_worker
+from podium.jobs import worker_loops
+from podium.jobs.samples import EVERY_MS
+from podium.jobs.worker_loops import ASKED_S, pause_s, run_worker
+from podium.settings import Settings
+from podium.spaces import store as spaces_store
+from podium.spaces.directory import Directory
+from podium.spaces.reads import Reads
+from podium.spaces.space import Space
+from podium.storage.embedded import RunningPostgres
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
+from podium.telemetry.samples import STEP_MS, Sample, keep
+from podium.writebehind.flusher import FlushStats
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import Poster
 from tests.urls import database_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from server.features.wrapped.store import ATTRIBUTES_MAX
+from podium.api.wrapped.queries import ATTRIBUTES_MAX
 from tests.integration.test_boards import make
 
 

@@ -11,11 +11,11 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 import yaml
 
-from server.core.filters import AttributeFilter
-from server.core.periods import instant, local_day, zone
-from server.engine.apply import Applied, apply
-from server.engine.catalog import Catalog, CatalogIndex
-from server.engine.inputs import (
+from podium.game.achievements.model import Achievement
+from podium.game.apply import Applied, apply
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.game.filters import AttributeFilter
+from podium.game.inputs import (
     ChangePreferences,
     ChangeStreak,
     ChangeUser,
@@ -25,24 +25,16 @@ from server.engine.inputs import (
     Input,
     Tick,
 )
-from server.engine.records import AwardRecord, FactRecord
-from server.engine.state import UserState, decode_state, encode_state
-from server.features.achievements.model import Achievement
-from server.features.metrics.model import Metric
-from server.features.points.model import Boost, Level, PointsSystem, Trigger
-from server.features.streaks.history import history
-from server.features.streaks.model import (
-    NONE,
-    Freezes,
-    MetricThreshold,
-    Pause,
-    Streaks,
-    StreakSettings,
-    Wishes,
-)
-from server.features.streaks.rules import standing
-from server.features.users.model import Attribute
-from server.features.users.rules import NOTHING, Upsert
+from podium.game.metrics.model import Metric
+from podium.game.periods import instant, local_day, zone
+from podium.game.points.model import Boost, Level, PointsSystem, Trigger
+from podium.game.records import AwardRecord, FactRecord
+from podium.game.state import UserState, decode_state, encode_state
+from podium.game.streaks.history import history
+from podium.game.streaks.model import NONE, Freezes, MetricThreshold, Pause, Streaks, StreakSettings, Wishes
+from podium.game.streaks.rules import standing
+from podium.game.users.model import Attribute
+from podium.game.users.rules import NOTHING, Upsert
 
 FOLDER = Path(__file__).parent
 PROFILE = {"tz", "name", "email"}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.core.errors import RequestError
+from podium.game.errors import RequestError
 from tests.scenarios.stories import (
     Player,
     Scheduler,

@@ -7,8 +7,8 @@ import re
 import httpx
 import pytest
 
-from server.app import create_app
-from server.settings import Settings
+from podium.app import create_app
+from podium.settings import Settings
 
 
 @pytest.mark.parametrize("path", ["/widget/podium-leaderboard.js", "/shared/live.js"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.clock import AGREE_MS, STEP_MS, CheckedClock
-from server.core.errors import Unavailable
+from podium.clock import AGREE_MS, STEP_MS, CheckedClock
+from podium.game.errors import Unavailable
 
 NOW_MS = 1_795_435_200_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

@@ -11,19 +11,24 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
-from server import settings_page
-from server.settings import PREFIX, Settings
-from server.telemetry import metrics
-from server.telemetry.store_metrics import FAMILIES
+from podium.cli import settings_page
+from podium.settings import PREFIX, Settings
+from podium.telemetry import metrics
+from podium.telemetry.store_metrics import FAMILIES
+from tests import architecture
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]
 LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\s\"]+)")
 
 
+def test_picture_of_the_rooms_is_drawn_from_the_imports() -> None:
+    assert architecture.PAGE.read_text() == architecture.page(), "uv run python -m tests.architecture"
+
+
 def test_settings_page_is_made_from_the_settings() -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
-    assert page == settings_page.page(), "uv run python -m server.settings_page > docs/settings.md"
+    assert page == settings_page.page(), "uv run python -m podium.cli.settings_page > docs/settings.md"
 
 
 def test_settings_page_has_every_setting() -> None:

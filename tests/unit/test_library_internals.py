@@ -9,13 +9,13 @@ import pytest
 import redis.asyncio as aioredis
 from websockets.server import ServerProtocol
 
-from server import serve
-from server.app import _PublicScripts
-from server.backends.redis.client import RedisClient, _Connection, _Parser
-from server.http.cors import _Api, _Cors
-from server.http.routes import EscapedRoute
-from server.http.transport import JoinedProtocol
-from server.http.websocket import DirectWebSocket
+from podium.app import _PublicScripts
+from podium.cli import serve
+from podium.http.cors import _Api, _Cors
+from podium.http.routes import EscapedRoute
+from podium.http.transport import JoinedProtocol
+from podium.http.websocket import DirectWebSocket
+from podium.storage.redis.client import RedisClient, _Connection, _Parser
 
 URL = "redis://127.0.0.1:1/0"
 CONNECTION: type = RedisClient(URL).raw.connection_pool.connection_class

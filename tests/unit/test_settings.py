@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.core.errors import SettingsError
-from server.settings import load
+from podium.game.errors import SettingsError
+from podium.settings import load
 
 NEEDED = {"PODIUM_REDIS_URL": "redis://r", "PODIUM_DATABASE_URL": "postgresql://p"}
 

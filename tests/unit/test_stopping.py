@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from server.stopping import Stop, Stopped
+from podium.cli.stopping import Stop, Stopped
 
 LIMIT_S = 20
 """So that a failing test ends."""

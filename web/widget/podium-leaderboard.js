@@ -1,7 +1,7 @@
 // <podium-leaderboard src="wss://host/connection/websocket" board="weekly" limit="10"></podium-leaderboard>
 //
 // Attributes, properties, states, styling: docs/widget.md. The server joins this file and what it imports into
-// one (server/http/widget.py).
+// one (server/podium/http/widget.py).
 
 import { LiveClient, LiveError, nextBoard } from "../shared/live.js";
 import { RowList, make, who } from "./rows.js";

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from argon2 import PasswordHasher
 
-from server.console import accounts
-from server.console.pages import overview
+from podium.console import accounts
+from podium.console.pages import overview
 from tests.integration.test_console import console, console_url
 
 __all__ = ["console", "console_url"]

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.services import Services
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 from tests.integration.test_console import account, act, console, console_url, form, game, signed_in, write

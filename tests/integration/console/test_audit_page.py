@@ -7,11 +7,11 @@ import re
 import httpx
 import pytest
 
-from server.console.changes import Changed, actor, changes, user_of
-from server.features.settings.admin import ROWS_MAX
-from server.services import Services
-from server.spaces import audit
-from server.spaces.audit import Entry
+from podium.api.audit.admin import ROWS_MAX
+from podium.console.audit_changes import Changed, actor, changes, user_of
+from podium.services import Services
+from podium.spaces import audit
+from podium.spaces.audit import Entry
 from tests.integration.test_boards import flush
 from tests.integration.test_console import EVIL, account, act, game, signed_in, write
 

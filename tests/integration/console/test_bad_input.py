@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from server.services import Services
+from podium.services import Services
 from tests.integration.test_boards import flush
 from tests.integration.test_console import game, write
 

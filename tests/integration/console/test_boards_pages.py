@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.services import Services
-from server.writebehind.finals import Finals
+from podium.jobs.finals import Finals
+from podium.services import Services
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import (

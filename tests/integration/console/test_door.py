@@ -12,15 +12,16 @@ import httpx
 import msgspec
 import pytest
 
-from server.backends.postgres.pool import Pool, acquired, open_pool
-from server.backends.redis.client import RedisClient
-from server.console import stores, tries
-from server.console.masks import masked, unmasked
-from server.console.pages.sign_in import inside
-from server.console.render import plain
-from server.core.errors import Unavailable
-from server.services import Services
-from server.writebehind.rebuild import rebuild
+from podium.console import sign_in_attempts as tries
+from podium.console import stores
+from podium.console.csrf_tokens import masked, unmasked
+from podium.console.pages.sign_in import inside
+from podium.console.render import plain
+from podium.game.errors import Unavailable
+from podium.services import Services
+from podium.storage.postgres.pool import Pool, acquired, open_pool
+from podium.storage.redis.client import RedisClient
+from podium.writebehind.rebuild import rebuild
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
 from tests.integration.test_cli import podium

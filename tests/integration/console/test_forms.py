@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from server.services import Services
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.console.test_actions import look, path_of, said
 from tests.integration.test_boards import DAY_MS, flush, make

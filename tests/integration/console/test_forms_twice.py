@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.core.errors import Unavailable
-from server.services import Services
+from podium.game.errors import Unavailable
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.console.test_actions import path_of
 from tests.integration.test_boards import DAY_MS

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from server.backends.postgres.pool import open_pool
-from server.backends.redis.client import RedisClient
-from server.console import stores
-from server.console.pages import overview
-from server.services import Services
-from server.telemetry import health
-from server.telemetry.samples import GAP_MS, KEPT_MS, STEP_MS, Sample, keep, rates, series
+from podium.console import stores
+from podium.console.pages import overview
+from podium.services import Services
+from podium.storage.postgres.pool import open_pool
+from podium.storage.redis.client import RedisClient
+from podium.telemetry import health
+from podium.telemetry.samples import GAP_MS, KEPT_MS, STEP_MS, Sample, keep, rates, series
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush
 from tests.integration.test_console import account, game, signed_in, write

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from server.console import accounts
-from server.services import Services
+from podium.console import accounts
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.console.test_door import sign_in_as
 from tests.integration.test_boards import make

@@ -13,11 +13,11 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.console.pages import user as user_page
-from server.engine.catalog import CatalogIndex
-from server.features.leaderboards import api
-from server.live.channels import PersonalChannel, parse_channel
-from server.services import Services
+from podium.api.leaderboards import app
+from podium.console.pages import user as user_page
+from podium.game.catalog import CatalogIndex
+from podium.live.channels import PersonalChannel, parse_channel
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 from tests.integration.test_console import form, game, signed_in, write
@@ -159,7 +159,7 @@ async def test_a_leaderboard_that_comes_or_goes_meanwhile(
     space = services.directory.production
     with_board, [board] = space.index, space.index.catalog.leaderboards
     without = CatalogIndex(msgspec.structs.replace(with_board.catalog, leaderboards=()))
-    ask = api.get_user_leaderboards
+    ask = app.get_user_leaderboards
     for before, after, named in ((without, with_board, True), (with_board, without, False)):
 
         async def meanwhile(request: Request, before: Any = before, after: Any = after) -> Response:
@@ -168,7 +168,7 @@ async def test_a_leaderboard_that_comes_or_goes_meanwhile(
             space.index = after
             return answer
 
-        monkeypatch.setattr(api, "get_user_leaderboards", meanwhile)
+        monkeypatch.setattr(app, "get_user_leaderboards", meanwhile)
         space.index = before
         assert (f'data-rank="{board.key}"' in await see(console)) is named
     space.index = with_board

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from server.services import Services
+from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, make
 from tests.integration.test_console import console_url, game, signed_in, write

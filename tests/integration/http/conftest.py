@@ -15,23 +15,23 @@ from starlette.responses import Response
 from trophy import AsyncTrophyApi
 from trophy.environment import TrophyApiEnvironment
 
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
-from server.core.errors import TooManyRequests, Unavailable
-from server.features.leaderboards import admin as leaderboards
-from server.features.metrics import admin as metrics
-from server.features.users import admin as users
-from server.http import origins
-from server.http.answers import answer
-from server.http.auth import principal
-from server.http.bodies import read
-from server.http.docs import docs_routes
-from server.http.endpoints import Endpoint
-from server.http.errors import EXCEPTION_HANDLERS
-from server.http.openapi import openapi_route
-from server.http.routes import routes
-from server.live import http as live
-from server.spaces.directory import Directory
+from podium.api.leaderboards import admin as leaderboards
+from podium.api.metrics import admin as metrics
+from podium.api.origins import admin as origins
+from podium.api.realtime import app as live
+from podium.api.users import attributes as users
+from podium.game.errors import TooManyRequests, Unavailable
+from podium.http.answers import answer
+from podium.http.auth import principal
+from podium.http.bodies import read
+from podium.http.docs import docs_routes
+from podium.http.endpoints import Endpoint
+from podium.http.errors import EXCEPTION_HANDLERS
+from podium.http.openapi import openapi_route
+from podium.http.routes import routes
+from podium.spaces.directory import Directory
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.serving import serving
 

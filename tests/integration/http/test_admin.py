@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
-from server.spaces import store
-from server.spaces.space import Space
+from podium.spaces import store
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
 from tests.integration.http.conftest import BODY_LIMIT, make
 from tests.integration.http.items import UNKNOWN, issue, patch
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from server.backends.postgres.pool import Pool
-from server.features.leaderboards.model import AttributeFilter
-from server.spaces.space import Space
+from podium.game.leaderboards.model import AttributeFilter
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
 from tests.conftest import SettableClock
 from tests.integration.http.conftest import make
 from tests.integration.http.items import TODAY, TOMORROW, UNKNOWN, YESTERDAY, issue, patch

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server.http import transport, websocket
-from server.http.connections import ConnectionLimits, Connections
-from server.http.transport import HEADERS_MAX, PIPELINED_MAX, JoinedProtocol
-from server.http.websocket import IDLE_FRAMES_MAX, DirectWebSocket
+from podium.http import transport, websocket
+from podium.http.connections import ConnectionLimits, Connections
+from podium.http.transport import HEADERS_MAX, PIPELINED_MAX, JoinedProtocol
+from podium.http.websocket import IDLE_FRAMES_MAX, DirectWebSocket
 from tests.serving import serving
 from tests.waiting import PATIENCE_S, until
 

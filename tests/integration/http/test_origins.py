@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from server import admin_tasks
-from server.backends.postgres.pool import Pool
-from server.backends.redis.client import RedisClient
-from server.core.errors import StartError
-from server.spaces.directory import Directory
-from server.spaces.space import Space
+from podium.cli import admin_tasks
+from podium.game.errors import StartError
+from podium.spaces.directory import Directory
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 
 PATH = "/admin/v1/origins"

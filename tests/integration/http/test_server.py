@@ -9,9 +9,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from server.backends.postgres.pool import Pool
-from server.spaces import store
-from server.spaces.directory import Directory
+from podium.spaces import store
+from podium.spaces.directory import Directory
+from podium.storage.postgres.pool import Pool
 from tests.integration.http.conftest import BODY_LIMIT
 
 METRICS = "/admin/v1/metrics"

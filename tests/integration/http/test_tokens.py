@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import jwt
 
-from server.backends.postgres.pool import Pool
-from server.spaces import store
-from server.spaces.directory import Directory
+from podium.spaces import store
+from podium.spaces.directory import Directory
+from podium.storage.postgres.pool import Pool
 from tests.conftest import START_MS
 
 

@@ -16,21 +16,21 @@ import websockets
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
-from server.backends.redis.client import RedisClient
-from server.clock import Clock
-from server.core.errors import Unauthorized
-from server.engine.records import LogItem
-from server.http.connections import ConnectionLimits, Connections
-from server.http.endpoints import Raw
-from server.http.transport import JoinedProtocol
-from server.http.websocket import DirectWebSocket
-from server.intake.answers import encode_answer, logged_response
-from server.live.hub import Hub
-from server.live.limits import Door, Limits
-from server.live.socket import PATH, LiveSocket
-from server.live.sse import LiveStreams
-from server.live.window import Row
-from server.spaces.space import Principal, Space
+from podium.clock import Clock
+from podium.game.errors import Unauthorized
+from podium.game.records import LogItem
+from podium.http.connections import ConnectionLimits, Connections
+from podium.http.endpoints import Raw
+from podium.http.transport import JoinedProtocol
+from podium.http.websocket import DirectWebSocket
+from podium.intake.answers import encode_answer, logged_response
+from podium.live.hub import Hub
+from podium.live.limits import Door, Limits
+from podium.live.socket import PATH, LiveSocket
+from podium.live.sse import LiveStreams
+from podium.live.window import Row
+from podium.spaces.space import Principal, Space
+from podium.storage.redis.client import RedisClient
 from tests.waiting import PATIENCE_S, until
 
 ADMIN_KEY = "test.admin"

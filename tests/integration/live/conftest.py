@@ -6,11 +6,11 @@ from datetime import date
 import pytest
 from msgspec import structs
 
-from server.backends.redis.client import RedisClient
-from server.engine.catalog import Catalog, CatalogIndex
-from server.features.leaderboards.model import Leaderboard
-from server.features.metrics.model import Metric
-from server.spaces.space import Space
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.game.leaderboards.model import Leaderboard
+from podium.game.metrics.model import Metric
+from podium.spaces.space import Space
+from podium.storage.redis.client import RedisClient
 from tests.conftest import EPOCH, SettableClock, seed_redis
 from tests.integration.live.client import Live
 from tests.posting import DAILY, METRIC, PERPETUAL, Poster

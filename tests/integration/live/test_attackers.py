@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import pytest
 
-from server.backends.redis.client import RedisClient
-from server.core.periods import local_day
-from server.engine.inputs import ChangeUser
-from server.features.users.rules import Upsert
-from server.live.protocol import BLANK_MAX
-from server.spaces.space import Space
+from podium.game.inputs import ChangeUser
+from podium.game.periods import local_day
+from podium.game.users.rules import Upsert
+from podium.live.protocol import BLANK_MAX
+from podium.spaces.space import Space
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.integration.live.client import ADMIN_KEY, Live
 from tests.posting import Poster

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from server.backends.redis.client import RedisClient
-from server.live import listener
-from server.live import socket as live_socket
-from server.live.hub import GRACE_TICKS, SLOW_TICKS
-from server.spaces.space import Space
+from podium.live import socket as live_socket
+from podium.live import subscriber
+from podium.live.hub import GRACE_TICKS, SLOW_TICKS
+from podium.spaces.space import Space
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.integration.live.client import Live, Timers
 from tests.integration.live.conftest import catalog
@@ -237,7 +237,7 @@ async def test_a_rebuilt_redis_is_read_again(
 async def test_without_redis_a_subscription_fails_for_now(
     live_space: Space, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "CONFIRM_S", 0.01)
+    monkeypatch.setattr(subscriber, "CONFIRM_S", 0.01)
     nowhere = RedisClient("redis://127.0.0.1:1/0")
     async with Live(nowhere, live_space, clock, None).serve() as live, live.client() as client:
         await client.connect()

@@ -9,9 +9,9 @@ import pytest
 import websockets
 from centrifuge import Client, PublicationContext, SubscribedContext, SubscriptionEventHandler
 
-from server.core import errors
-from server.live.socket import CONNECT_S, PONG_S, REFRESH_MS
-from server.spaces.space import Space
+from podium.game import errors
+from podium.live.socket import CONNECT_S, PONG_S, REFRESH_MS
+from podium.spaces.space import Space
 from tests.conftest import SettableClock
 from tests.integration.live.client import ADMIN_KEY, Live
 from tests.posting import Poster

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from server.engine.inputs import ChangeUser
-from server.features.leaderboards.ranking import successive
-from server.features.users.rules import Upsert
+from podium.game.inputs import ChangeUser
+from podium.game.leaderboards.ranking import successive
+from podium.game.users.rules import Upsert
 from tests.conftest import SettableClock
 from tests.integration.live.client import Live
 from tests.posting import Poster

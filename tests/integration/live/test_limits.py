@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import httpx
 import pytest
 
-from server.backends.redis.client import RedisClient
-from server.live.limits import Limits
-from server.spaces.space import Space
+from podium.live.limits import Limits
+from podium.spaces.space import Space
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.integration.live.client import ADMIN_KEY, FRAME_MAX, Live, RawClient
 from tests.waiting import until

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.backends.redis.client import RedisClient
-from server.live.listener import Listener
+from podium.live.subscriber import Listener
+from podium.storage.redis.client import RedisClient
 from tests.waiting import until
 
 

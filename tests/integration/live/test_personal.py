@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
-from server.backends.redis.client import RedisClient
-from server.core.errors import Unavailable
-from server.core.periods import MS_PER_DAY
-from server.features.leaderboards.ranking import member
-from server.live.users import RESET
-from server.spaces.space import Space
+from podium.game.errors import Unavailable
+from podium.game.leaderboards.ranking import member
+from podium.game.periods import MS_PER_DAY
+from podium.live.user_channels import RESET
+from podium.spaces.space import Space
+from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.integration.live.client import ADMIN_KEY, Live, RawClient
 from tests.posting import Poster

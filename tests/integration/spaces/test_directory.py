@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from server.backends.postgres.pool import Pool, PoolConnection, open_pool
-from server.backends.redis.client import RedisClient
-from server.core.errors import Unauthorized, Unavailable
-from server.features.metrics.model import Metric
-from server.spaces import store
-from server.spaces.catalog_store import editing
-from server.spaces.directory import Directory
-from server.spaces.kinds import METRIC
-from server.spaces.space import Space
+from podium.game.errors import Unauthorized, Unavailable
+from podium.game.metrics.model import Metric
+from podium.spaces import store
+from podium.spaces.catalog_store import editing
+from podium.spaces.directory import Directory
+from podium.spaces.item_kinds import METRIC
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool, PoolConnection, open_pool
+from podium.storage.redis.client import RedisClient
 from tests.conftest import EPOCH, SettableClock
 from tests.waiting import until
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from server.console.charts import Day, Point, bars, calendar, line, short, spark, text
+from podium.console.charts import Day, Point, bars, calendar, line, short, spark, text
 
 
 def points(*values: float) -> list[Point]:

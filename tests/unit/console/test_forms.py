@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from server.console.forms import FIELDS_MAX, form_of
-from server.core.errors import BadRequest
+from podium.console.forms import FIELDS_MAX, form_of
+from podium.game.errors import BadRequest
 
 
 async def fields(body: bytes, type_: str = "application/x-www-form-urlencoded") -> dict[str, str]:

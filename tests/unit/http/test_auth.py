@@ -11,9 +11,9 @@ import pytest
 from starlette.datastructures import URL
 from starlette.requests import Request
 
-from server.core.errors import Forbidden
-from server.http.auth import authorize
-from server.spaces.space import Principal
+from podium.game.errors import Forbidden
+from podium.http.auth import authorize
+from podium.spaces.space import Principal
 
 SERVER = Path(__file__).parents[3] / "server"
 

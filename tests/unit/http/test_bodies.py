@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from starlette.requests import Request
 
-from server.core.errors import BadRequest, TooLarge, Unprocessable
-from server.http import bodies
+from podium.game.errors import BadRequest, TooLarge, Unprocessable
+from podium.http import bodies
 
 
 class User(msgspec.Struct, rename="camel"):

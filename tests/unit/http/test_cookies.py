@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from server.http.cookies import cookie
+from podium.http.cookies import cookie
 
 
 def request_with(*headers: bytes) -> Request:

@@ -7,11 +7,11 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server.core.errors import Unauthorized
-from server.engine.catalog import Catalog, CatalogIndex
-from server.http.answers import answer
-from server.http.cors import CrossOrigin
-from server.spaces.space import Principal, Space
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.game.errors import Unauthorized
+from podium.http.answers import answer
+from podium.http.cors import CrossOrigin
+from podium.spaces.space import Principal, Space
 
 GAME, SHOP, EVIL = "https://game.example", "https://shop.example:8443", "https://evil.example"
 EVENT = "/v1/metrics/words/event"

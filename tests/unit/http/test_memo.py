@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from server.http import as_of, memo
-from server.http.memo import Memo
+from podium.http import as_of
+from podium.http import stale_cache as memo
+from podium.http.stale_cache import Memo
 
 
 @pytest.fixture

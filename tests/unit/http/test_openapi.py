@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.app import ENDPOINTS
-from server.features.leaderboards.admin import ENDPOINTS as LEADERBOARDS
-from server.features.metrics.admin import ENDPOINTS as METRICS
-from server.features.users.admin import ENDPOINTS as ATTRIBUTES
-from server.http.endpoints import Endpoint, Query
-from server.http.openapi import document
-from server.http.words import FIELDS
+from podium.api.leaderboards.admin import ENDPOINTS as LEADERBOARDS
+from podium.api.metrics.admin import ENDPOINTS as METRICS
+from podium.api.users.attributes import ENDPOINTS as ATTRIBUTES
+from podium.app import ENDPOINTS
+from podium.http.descriptions import FIELDS
+from podium.http.endpoints import Endpoint, Query
+from podium.http.openapi import document
 
 
 class Thing(msgspec.Struct):

@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 from starlette.requests import Request
 
-from server.core.errors import BadRequest, Unprocessable
-from server.http import params
+from podium.game.errors import BadRequest, Unprocessable
+from podium.http import params
 
 
 def request(query: str) -> Request:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from server.http.rate_limits import RateLimits
+from podium.http.rate_limits import RateLimits
 from tests.conftest import SettableClock
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from server.app import ENDPOINTS
-from server.http.endpoints import Endpoint
-from server.http.openapi import document
+from podium.app import ENDPOINTS
+from podium.http.endpoints import Endpoint
+from podium.http.openapi import document
 
 CONFIGURATION = {
     "/v1/leaderboards",

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from server.http.transport import JoinedWrites
+from podium.http.transport import JoinedWrites
 
 
 class Recorder:

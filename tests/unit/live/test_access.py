@@ -8,12 +8,12 @@ from typing import Any
 import jwt
 import pytest
 
-from server.core.errors import Forbidden, Unauthorized, Unprocessable
-from server.engine.catalog import Catalog, CatalogIndex
-from server.live import access
-from server.live.channels import STARS_MAX
-from server.live.protocol import Close, CloseCode, CommandError, ErrorCode
-from server.spaces.space import Principal, Space
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.game.errors import Forbidden, Unauthorized, Unprocessable
+from podium.live import access
+from podium.live.channels import STARS_MAX
+from podium.live.protocol import Close, CloseCode, CommandError, ErrorCode
+from podium.spaces.space import Principal, Space
 
 NOW_MS = 1_795_435_200_000
 NOW_S = NOW_MS // 1000

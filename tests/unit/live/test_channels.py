@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.live.channels import (
+from podium.live.channels import (
     AnyChannel,
     LeaderboardChannel,
     PersonalChannel,

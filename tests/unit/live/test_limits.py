@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.addresses import neighbourhood
-from server.live.limits import Allowance, Door, Limits, Visit
+from podium.http.addresses import neighbourhood
+from podium.live.limits import Allowance, Door, Limits, Visit
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.features.leaderboards.model import Leaderboard, Source
-from server.features.leaderboards.shapes import RunInfo, config
-from server.live.personal import Course, Field, Place, Standing, passed, passed_by, standing
-from server.live.shapes import Target
-from server.live.window import Change, Message, Row
+from podium.game.leaderboards.model import Leaderboard, Source
+from podium.game.leaderboards.shapes import RunInfo, config
+from podium.live.rank_tracker import Course, Field, Place, Standing, passed, passed_by, standing
+from podium.live.shapes import Target
+from podium.live.window import Change, Message, Row
 
 USERS = "abcdefgh"
 BOARD = Leaderboard(

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from server.core import errors
-from server.live import protocol
-from server.live.protocol import (
+from podium.game import errors
+from podium.live import protocol
+from podium.live.protocol import (
     Close,
     CloseCode,
     CommandError,

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from server.features.leaderboards.model import Leaderboard, Source
-from server.features.leaderboards.shapes import RunInfo, config
-from server.live.channels import LeaderboardChannel, PersonalChannel, UserChannel
-from server.live.followers import Follower
-from server.live.personal import Place
-from server.live.shapes import Target
-from server.live.users import UserView
-from server.live.view import Stats
-from server.live.window import Row
+from podium.game.leaderboards.model import Leaderboard, Source
+from podium.game.leaderboards.shapes import RunInfo, config
+from podium.live.channels import LeaderboardChannel, PersonalChannel, UserChannel
+from podium.live.own_places import Follower
+from podium.live.rank_tracker import Place
+from podium.live.shapes import Target
+from podium.live.user_channels import UserView
+from podium.live.view import Stats
+from podium.live.window import Row
 
 BOARD = Leaderboard(
     id="l", number=1, key="all", name="All", metric_id="m", start=date(2026, 1, 1), status="active"

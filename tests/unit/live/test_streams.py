@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from server.live.access import Grant
-from server.live.hub import SLOW_TICKS, Watch
-from server.live.sse import HEARTBEAT_TICKS, OUTBOX_MAX, Stream
-from server.spaces.space import Space
+from podium.live.access import Grant
+from podium.live.hub import SLOW_TICKS, Watch
+from podium.live.sse import HEARTBEAT_TICKS, OUTBOX_MAX, Stream
+from podium.spaces.space import Space
 from tests.waiting import until
 
 FRAME = '{"push":{"channel":"leaderboard:x","pub":{"data":{"n":1}}}}'

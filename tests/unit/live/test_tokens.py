@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from server.core.errors import Unprocessable
-from server.engine.catalog import Catalog, CatalogIndex
-from server.live import access
-from server.live.channels import STARS_MAX
-from server.live.tokens import CHANNELS_MAX, PATTERN_MAX, TTL_MAX_S, TTL_S, TokenRequest, mint
-from server.spaces.space import Space
+from podium.game.catalog import Catalog, CatalogIndex
+from podium.game.errors import Unprocessable
+from podium.live import access
+from podium.live.channels import STARS_MAX
+from podium.live.tokens import CHANNELS_MAX, PATTERN_MAX, TTL_MAX_S, TTL_S, TokenRequest, mint
+from podium.spaces.space import Space
 
 NOW_MS = 1_795_435_200_500
 SPACE = Space(1, "space-1", "production", "default", "s" * 32, (), CatalogIndex(Catalog(1)))

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.features.leaderboards import shapes
-from server.features.leaderboards.model import Leaderboard, Source
-from server.features.leaderboards.shapes import RunInfo
-from server.live.shapes import Target
-from server.live.view import Stats, View
-from server.live.window import MARGIN, Change, Message, Row, Window
+from podium.game.leaderboards import shapes
+from podium.game.leaderboards.model import Leaderboard, Source
+from podium.game.leaderboards.shapes import RunInfo
+from podium.live.shapes import Target
+from podium.live.view import Stats, View
+from podium.live.window import MARGIN, Change, Message, Row, Window
 
 WORDS = Source("metric", 1, "m", "words", "Words", 1)
 BOARD = Leaderboard("id", 1, "weekly", "Weekly", "m", date(2026, 11, 23), public=True)

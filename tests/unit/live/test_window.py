@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.live.window import MARGIN, Change, Message, Row, Window, diff, ranks
+from podium.live.window import MARGIN, Change, Message, Row, Window, diff, ranks
 
 LIMIT = 10
 USERS = [f"u{i}" for i in range(90)]  # more than a window of LIMIT rows and its margin

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from loadtest.loop_cases import CASES, SOCKET_METHODS, STREAM, names
-from server.app import create_app
-from server.live import protocol
-from server.live.socket import RPCS
-from server.settings import Settings
+from podium.app import create_app
+from podium.live import protocol
+from podium.live.socket import RPCS
+from podium.settings import Settings
 
 
 def test_every_route_has_a_case() -> None:

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from server.app import web_folder
+from podium.app import web_folder
 
 Colour = tuple[float, float, float]
 

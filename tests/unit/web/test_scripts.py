@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server.app import web_folder
-from server.http.widget import join
+from podium.app import web_folder
+from podium.http.widget import join
 
 TESTS = sorted(Path(__file__).parent.glob("*.test.mjs"))
 

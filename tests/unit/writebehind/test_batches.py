@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
-from server.engine.records import (
+from podium.game.records import (
     BoardRecord,
     EventRecord,
     FactRecord,
@@ -16,10 +16,10 @@ from server.engine.records import (
     StreakRecord,
     encode_record,
 )
-from server.engine.state import UserState, encode_state
-from server.features.streaks.model import Streaks, Stretch, Track
-from server.features.users.model import Profile
-from server.writebehind.batches import Item, collect, read_entry
+from podium.game.state import UserState, encode_state
+from podium.game.streaks.model import Streaks, Stretch, Track
+from podium.game.users.model import Profile
+from podium.writebehind.batches import Item, collect, read_entry
 
 DAY = date(2026, 11, 23)
 NOW_MS = 1_795_435_200_123

@@ -1,0 +1,194 @@
+"""Achievements over the application API (contract.md, section 6)."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from podium.api.achievements import queries
+from podium.game import ids, progress
+from podium.game.achievements import shapes
+from podium.game.achievements.model import Achievement
+from podium.game.achievements.shapes import AchievementWithStats, UserAchievement, UserAchievementWithStats
+from podium.game.errors import NotFound, Unprocessable
+from podium.game.filters import matches
+from podium.game.inputs import Complete
+from podium.game.users import rules as users
+from podium.game.users.rules import Upsert
+from podium.http import params
+from podium.http.answers import answer, in_turns
+from podium.http.auth import principal
+from podium.http.bodies import read
+from podium.http.endpoints import Endpoint, Query
+from podium.http.services import Services, services
+from podium.http.users import named_snapshot
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import acquired
+
+
+class CompletingUser(Upsert, frozen=True, rename="camel", kw_only=True, gc=False):
+    """Who completes it: created if new, changed where fields are given."""
+
+    id: str
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """Who completes an achievement."""
+
+    user: CompletingUser
+
+
+class Completed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An achievement that is completed, and the points that it brought by this call."""
+
+    completion_id: str
+    achievement: UserAchievement
+    points: dict[str, progress.EventPoints]
+
+
+_completion = msgspec.json.Decoder(Completion)
+
+
+async def user_count(parts: Services, space: Space) -> int:
+    """How many users there are; of a large space as it was a while ago."""
+
+    async def number() -> int:
+        async with acquired(parts.pool) as connection:
+            return await queries.users(connection, space.id)
+
+    return await parts.memo.get(("users", space.id), number)
+
+
+async def completions(parts: Services, space: Space) -> tuple[dict[int, int], int]:
+    """How many users completed each achievement, by its number, and how many users there are."""
+    users = await user_count(parts, space)
+    async with acquired(parts.pool) as connection:
+        return await queries.completions(connection, space.id), users
+
+
+async def get_achievements(request: Request) -> Response:
+    """``GET /v1/achievements``."""
+    parts, space = services(request), principal(request).space
+    index = space.index
+    attributes = params.attributes(request, index.user_attributes)
+    counts, number = await completions(parts, space)
+    rows = [
+        AchievementWithStats(
+            **shapes.fields(one, progress.metric_name(index, one.metric_id)),
+            completions=counts.get(one.number, 0),
+            rarity=shapes.rarity(counts.get(one.number, 0), number),
+        )
+        async for one in in_turns(index.catalog.achievements)
+        if one.status == "active" and _may_earn(one, attributes)
+    ]
+    return answer(rows)
+
+
+async def get_user_achievements(request: Request) -> Response:
+    """``GET /v1/users/{id}/achievements``."""
+    parts, space = services(request), principal(request).space
+    incomplete = params.boolean(request, "includeIncomplete")
+    # Counted with the user's own, and before all users are, so that no share exceeds the whole.
+    async with named_snapshot(request) as (connection, state):
+        counts = await queries.completions(connection, space.id)
+    index = space.index
+    number = await user_count(parts, space)
+    rows = [
+        UserAchievementWithStats(
+            **msgspec.structs.asdict(progress.user_achievement(index, one, state.achieved_ms(one.number))),
+            completions=counts.get(one.number, 0),
+            rarity=shapes.rarity(counts.get(one.number, 0), number),
+        )
+        async for one in in_turns(index.catalog.achievements)
+        if progress.is_visible(index, one, state) and (incomplete or one.number in state.achieved)
+    ]
+    return answer(rows)
+
+
+async def post_complete(request: Request) -> Response:
+    """``POST /v1/achievements/{key}/complete``."""
+    parts, space = services(request), principal(request).space
+    key: str = request.path_params["key"]
+    user = (await read(request, _completion)).user
+    principal(request).check_user(user.id)
+    index = space.index
+    found = index.achievements.by_key.get(key)
+    if found is None:
+        if any(one.key == key or one.id == key for one in index.catalog.achievements):
+            raise Unprocessable("Only an achievement with the trigger api can be completed by a call")
+        raise NotFound(f"Achievement not found: {ids.printable(key[: ids.KEY_MAX])}")
+    ids.check_id("user.id", user.id)
+    now_ms = parts.clock()
+    users.check(user, index.user_attributes, now_ms, index.group_sizes)
+    state, record = await parts.told(space, Complete(user.id, found.number, user, now_ms))
+    points = progress.changed_points(index, state, [one for one in record.awards if one.by_event], now_ms)
+    achieved = progress.user_achievement(index, found, state.achieved_ms(found.number))
+    return answer(
+        Completed(completion_id=_completion_id(found, user.id), achievement=achieved, points=points), 201
+    )
+
+
+def _may_earn(one: Achievement, attributes: dict[str, str]) -> bool:
+    """Whether a user with these attributes could; without any, whoever has none and whoever has."""
+    return not attributes or matches(one.user_attributes, attributes)
+
+
+def _completion_id(one: Achievement, user: str) -> str:
+    """The same for every call: an achievement is completed once."""
+    return str(uuid5(UUID(one.id), user))
+
+
+_TAG = "Achievements"
+_ATTRIBUTES = Query(
+    "userAttributes", "Those that a user with these could earn: `key:value`, joined by commas. " + params.COMMAS
+)
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint(
+        method="GET",
+        path="/v1/achievements",
+        shows="space",
+        summary="List achievements",
+        tag=_TAG,
+        needs="read",
+        statuses=(200, 400, 422, 503),
+        handler=get_achievements,
+        answer=list[AchievementWithStats],
+        query=(_ATTRIBUTES,),
+        description="The active ones, with the number of users who completed them.",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/achievements/{key}/complete",
+        summary="Complete an achievement",
+        tag=_TAG,
+        needs="events:write",
+        statuses=(201, 400, 404, 413, 422, 429, 503),
+        handler=post_complete,
+        body=Completion,
+        answer=Completed,
+        description="One with the trigger `api`. A second call answers as the first one did, and brings no "
+        "points.",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/users/{id}/achievements",
+        shows="user",
+        summary="List a user's achievements",
+        tag=_TAG,
+        needs="read",
+        statuses=(200, 400, 404, 422, 503),
+        handler=get_user_achievements,
+        answer=list[UserAchievementWithStats],
+        query=(
+            Query(
+                "includeIncomplete",
+                "true also lists those that the user may still complete.",
+                {"type": "boolean", "default": False},
+            ),
+        ),
+    ),
+]

@@ -1,0 +1,1 @@
+"""Endpoint of the audit log."""

@@ -1,0 +1,379 @@
+"""What the stores hold of a board: rows and places from Redis; days, final standings and what users left behind
+from Postgres."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from podium.game.errors import Unavailable
+from podium.game.leaderboards.labels import Label, read_label
+from podium.game.leaderboards.model import Order, TieRule
+from podium.game.leaderboards.ranking import TIES, group_values, member, score, split_board, successive, units
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool, PoolConnection, acquired
+from podium.storage.redis.client import AWAY, RedisClient, unavailable
+
+PLACES_AT_ONCE = 200
+"""Users whose places are read in one call: Redis serves nobody else meanwhile."""
+
+
+class Row(NamedTuple):
+    """One place of a board: the score in units (ranking.units) and when it was reached."""
+
+    user: str
+    label: Label
+    units: int
+    rank: int
+    reached_ms: int
+
+
+class Page(NamedTuple):
+    """Rows of a board, read in one instant; ``participants`` are all on the board."""
+
+    offset: int
+    rows: list[Row]
+    participants: int
+
+
+class Place(NamedTuple):
+    """A user's rank (1 is best), score in units, and label."""
+
+    rank: int
+    units: int
+    label: Label
+
+
+class Group(NamedTuple):
+    """A place of a ranking of groups: the name as people write it, the score in units, how many have scored."""
+
+    group: str
+    rank: int
+    units: float
+    members: int
+
+
+class RankDay(NamedTuple):
+    """A row of ``rank_days``; values are whole units."""
+
+    day: date
+    previous_rank: int | None
+    rank: int
+    previous_value: int | None
+    value: int
+
+
+class GroupDay(NamedTuple):
+    """A row of ``group_days``: ``rank`` 0 and ``units`` None while the group was not ranked."""
+
+    day: date
+    rank: int
+    units: float | None
+    members: int
+
+
+Behind = tuple[str, str] | tuple[()]
+"""A place: score and member, as in the sorted set."""
+
+
+async def read_page(
+    redis: RedisClient,
+    space: Space,
+    board: str,
+    tie_rule: TieRule,
+    offset: int,
+    limit: int,
+    user: str = "",
+    behind: Behind = (),
+) -> Page | None:
+    """Up to ``limit`` rows from ``offset`` on, which counts from ``user`` if one is named, or from the place
+    ``behind`` a score and member; None if Redis doesn't know that this user is on the board (``find_places``).
+
+    ``Unavailable`` while Redis is away or being rebuilt.
+    """
+    first, participants, rows, ranks = await _page(redis, space, board, tie_rule, offset, limit, user, behind)
+    if first < 0:
+        return None
+    found = [
+        Row(id_.decode(), read_label(text.decode()), units(stored), rank, int(reached, 16))
+        for (id_, text, stored, reached), rank in zip(rows, ranks, strict=True)
+    ]
+    return Page(first, found, participants)
+
+
+async def read_groups(
+    redis: RedisClient, space: Space, board: str, tie_rule: TieRule, offset: int, limit: int
+) -> tuple[list[Group], int]:
+    """Groups of a ``groups_board`` from ``offset`` on, and how many there are; errors as of ``read_page``."""
+    _, count, rows, ranks = await _page(redis, space, board, tie_rule, offset, limit)
+    found = [
+        Group(name.decode(), rank, -float(stored), int(members))
+        for (name, members, stored, _), rank in zip(rows, ranks, strict=True)
+    ]
+    return found, count
+
+
+async def _page(
+    redis: RedisClient,
+    space: Space,
+    board: str,
+    tie_rule: TieRule,
+    offset: int,
+    limit: int,
+    user: str = "",
+    behind: Behind = (),
+) -> tuple[int, int, list[Any], Sequence[int]]:
+    epoch, _, participants, first, rows, rank = await redis.call(
+        "page", space.keys.meta, board, offset, limit, user, TIES[tie_rule], *behind
+    )
+    if not epoch:
+        raise Unavailable("Redis is being rebuilt")
+    ranks = successive([float(row[2]) for row in rows], tie_rule, first + 1, rank)
+    return first, participants, rows, ranks
+
+
+async def read_places(
+    redis: RedisClient, space: Space, board: str, tie_rule: TieRule, users: Sequence[str]
+) -> dict[str, Place]:
+    """Where users stand; those are missing of whom Redis doesn't know that they are on the board."""
+    places = await _standing(redis, space, [(user, board, tie_rule) for user in users])
+    return {user: place for user, place in zip(users, places, strict=True) if place is not None}
+
+
+async def read_standings(
+    redis: RedisClient, space: Space, user: str, boards: Sequence[tuple[str, TieRule]]
+) -> dict[str, Place]:
+    """Where one user stands, by board; those are missing of which Redis doesn't know that the user is on them."""
+    places = await _standing(redis, space, [(user, board, tie_rule) for board, tie_rule in boards])
+    return {board: place for (board, _), place in zip(boards, places, strict=True) if place is not None}
+
+
+async def _standing(
+    redis: RedisClient, space: Space, asked: Sequence[tuple[str, str, TieRule]]
+) -> list[Place | None]:
+    found: list[Place | None] = []
+    for i in range(0, len(asked), PLACES_AT_ONCE):
+        chunk = [part for user, board, rule in asked[i : i + PLACES_AT_ONCE] for part in (user, board, TIES[rule])]
+        for rank, stored, text in await redis.call("standing", space.keys.meta, *chunk):
+            found.append(Place(rank, units(stored), read_label(text.decode())) if rank else None)
+    return found
+
+
+async def read_cold(redis: RedisClient, space: Space, users: Sequence[str]) -> list[bool]:
+    """Which of the users are cold (design decision 7)."""
+    try:
+        return [token is not None for token in await redis.raw.hmget(space.keys.cold, list(users))]
+    except AWAY as error:
+        raise unavailable(error) from error
+
+
+async def find_places(
+    redis: RedisClient, pool: Pool, space: Space, board: str, tie_rule: TieRule, users: Sequence[str]
+) -> dict[str, Place]:
+    """Where users stand of whom Redis doesn't know that they are on the board: those who are cold, and in a run
+    that is over those whose states have let go of it. ``Unavailable`` where a store is away."""
+    leaderboard, run, group = split_board(board)
+    async with acquired(pool) as connection:
+        rows = await connection.fetch(
+            "SELECT user_id, reached_ms, name, attributes FROM board_entries b JOIN users u"
+            " ON u.space_id = b.space_id AND u.id = b.user_id"
+            " WHERE b.space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 AND user_id = ANY ($5::text[])",
+            space.id,
+            leaderboard,
+            run,
+            group or "",
+            list(users),
+        )
+    key, distinct = space.keys.board(board), space.keys.distinct(board)
+    found: dict[str, Place] = {}
+    try:
+        for user, reached_ms, name, attributes in rows:
+            async with redis.raw.pipeline(transaction=True) as pipeline:
+                pipeline.zrank(key, member(reached_ms, user))
+                pipeline.zscore(key, member(reached_ms, user))
+                above, stored = await pipeline.execute()
+            if above is not None and tie_rule == "competition":
+                above = await redis.raw.zcount(key, "-inf", f"({stored:.0f}")
+            elif above is not None and tie_rule == "dense":
+                above = await redis.raw.zrank(distinct, f"{stored:.0f}")
+            if above is not None:
+                found[user] = Place(above + 1, -int(stored), Label(name, attributes))
+    except AWAY as error:
+        raise unavailable(error) from error
+    return found
+
+
+async def read_scores(
+    redis: RedisClient, space: Space, board: str, order: Order, steps: int
+) -> tuple[int, tuple[int, int], list[int]]:
+    """How the scores of a board are distributed, without looking at each: participants, the least and the greatest
+    score in whole units, and how many are in each of ``steps`` equally wide steps between them: from its beginning
+    on and below its end, in the last one with its end. Errors as of ``read_page``."""
+    page = await read_page(redis, space, board, "ordinal", 0, 1)
+    key, sign = space.keys.board(board), score(1, order)
+    try:
+        async with redis.raw.pipeline(transaction=True) as pipeline:
+            pipeline.zrange(key, 0, 0, withscores=True)
+            pipeline.zrange(key, -1, -1, withscores=True)
+            ends = [sign * int(stored) for rows in await pipeline.execute() for _, stored in rows]
+            if page is None or not ends:
+                return 0, (0, 0), []
+            least, greatest = min(ends), max(ends)
+            edges = [least + (greatest - least) * step / steps for step in range(steps)]
+            for begin, end in zip(edges, [*edges[1:], math.inf], strict=True):
+                begins, ends_before = f"{sign * begin!r}", f"({sign * end!r}"  # "(": without it
+                # Negated scores stand the other way round.
+                pipeline.zcount(key, *((begins, ends_before) if sign > 0 else (ends_before, begins)))
+            counts: list[int] = await pipeline.execute()
+    except AWAY as error:
+        raise unavailable(error) from error
+    return sum(counts), (least, greatest), counts
+
+
+async def read_group(redis: RedisClient, space: Space, board: str, tie_rule: TieRule, group: str) -> Group | None:
+    """One group of a run (``board`` is that of all); None without members, rank 0 with too few of them."""
+    [[rank, stored, members]] = await redis.call("groups", space.keys.meta, board, TIES[tie_rule], group)
+    name = group_values(group)[0]
+    return Group(name, rank, -float(stored) if rank else 0.0, members) if members else None
+
+
+async def read_days(connection: PoolConnection, space_id: int, board: str, user: str, most: int) -> list[RankDay]:
+    """The last ``most`` days on which the user's value on the board changed, oldest first."""
+    leaderboard, run, _ = split_board(board)
+    rows = await connection.fetch(
+        """
+        SELECT day, previous_rank, rank, previous_value, value FROM rank_days
+        WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND user_id = $4
+        ORDER BY day DESC LIMIT $5
+        """,
+        space_id,
+        leaderboard,
+        run,
+        user,
+        most,
+    )
+    return [RankDay(*row) for row in reversed(rows)]
+
+
+async def read_group_days(
+    connection: PoolConnection, space_id: int, board: str, group: str, most: int
+) -> list[GroupDay]:
+    """The last ``most`` days on which a group of a run (``board`` is that of all) changed, oldest first."""
+    leaderboard, run, _ = split_board(board)
+    rows = await connection.fetch(
+        "SELECT day, rank, score, members FROM group_days"
+        " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 ORDER BY day DESC LIMIT $5",
+        space_id,
+        leaderboard,
+        run,
+        group,
+        most,
+    )
+    return [
+        GroupDay(day, rank, None if score is None else -score, members)
+        for day, rank, score, members in reversed(rows)
+    ]
+
+
+# Final standings: Postgres alone has them.
+
+
+async def has_standings(connection: PoolConnection, space_id: int, board: str) -> bool:
+    """Whether the final standings of a board's run have been written."""
+    leaderboard, run, _ = split_board(board)
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM final_runs WHERE space_id = $1 AND leaderboard = $2 AND run = $3",
+            space_id,
+            leaderboard,
+            run,
+        )
+    )
+
+
+_STANDING = "user_id, name, attributes, value, rank, reached_ms"
+
+
+async def read_final_page(
+    connection: PoolConnection, space_id: int, board: str, order: Order, offset: int, limit: int
+) -> Page:
+    """Rows of a run that is final, from ``offset`` on."""
+    leaderboard, run, group = split_board(board)
+    values = (space_id, leaderboard, run, group or "")
+    of_board = "FROM run_standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4"
+    rows = await connection.fetch(
+        f"SELECT {_STANDING} {of_board} AND place > $5 ORDER BY place LIMIT $6",  # our own words
+        *values,
+        offset,
+        limit,
+    )
+    participants = await connection.fetchval(
+        f"SELECT coalesce(max(place), 0) {of_board}",  # our own words
+        *values,
+    )
+    return Page(offset, [_final_row(row, order) for row in rows], participants)
+
+
+async def read_final_places(
+    connection: PoolConnection, space_id: int, board: str, order: Order, users: Sequence[str]
+) -> dict[str, tuple[int, Place]]:
+    """Places from 0 and standings of users in a run that is final."""
+    leaderboard, run, group = split_board(board)
+    rows = await connection.fetch(
+        f"SELECT place, {_STANDING} FROM run_standings"  # noqa: S608 # our own words
+        " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 AND user_id = ANY ($5::text[])",
+        space_id,
+        leaderboard,
+        run,
+        group or "",
+        list(users),
+    )
+    found = {}
+    for place, *standing in rows:
+        row = _final_row(standing, order)
+        found[row.user] = (place - 1, Place(row.rank, row.units, row.label))
+    return found
+
+
+async def read_final_groups(
+    connection: PoolConnection, space_id: int, board: str, offset: int, limit: int
+) -> tuple[list[Group], int]:
+    """Groups of a run that is final, from ``offset`` on, and how many there are."""
+    leaderboard, run, _ = split_board(board)
+    of_run = "FROM group_standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
+    rows = await connection.fetch(
+        f"SELECT grp, rank, score, members {of_run} AND place > $4 ORDER BY place LIMIT $5",  # our own words
+        space_id,
+        leaderboard,
+        run,
+        offset,
+        limit,
+    )
+    count = await connection.fetchval(
+        f"SELECT count(*) {of_run}",  # our own words
+        space_id,
+        leaderboard,
+        run,
+    )
+    return [Group(group_values(group)[0], rank, -stored, members) for group, rank, stored, members in rows], count
+
+
+async def read_final_group(connection: PoolConnection, space_id: int, board: str, group: str) -> Group | None:
+    """One group of a run that is final; None if it was not ranked."""
+    leaderboard, run, _ = split_board(board)
+    row = await connection.fetchrow(
+        "SELECT rank, score, members FROM group_standings"
+        " WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4",
+        space_id,
+        leaderboard,
+        run,
+        group,
+    )
+    return None if row is None else Group(group_values(group)[0], row["rank"], -row["score"], row["members"])
+
+
+def _final_row(row: Any, order: Order) -> Row:
+    user, name, attributes, value, rank, reached_ms = row
+    return Row(user, Label(name, attributes), units(str(score(value, order))), rank, reached_ms)

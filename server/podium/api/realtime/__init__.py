@@ -1,0 +1,1 @@
+"""Endpoints that mint tokens for live connections."""

@@ -1,0 +1,45 @@
+"""Plays people who write: so that the first page that somebody opens moves."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import httpx
+
+from podium.clock import system_clock
+from podium.demo.catalog import METRIC, PEOPLE, YOU, Person
+from podium.game.ids import new_uuid7
+
+PAUSE_S = (0.15, 1.2)
+"""Between two events: lively, and slow enough to follow."""
+AWAY_S = 1.0
+"""Pause after the server could not be reached."""
+
+
+async def play(url: str, key: str) -> None:
+    """Post events until cancelled; a server that is away is tried again."""
+    dice = random.Random()  # noqa: S311 - for show
+    async with httpx.AsyncClient(base_url=f"{url}/v1", headers={"X-API-KEY": key}, timeout=5) as client:
+        # Everybody appears at once, so that the board is full when the page opens; you start at nothing.
+        for person in (*PEOPLE, YOU):
+            await _write(client, person, 0 if person is YOU else dice.randint(100, 900))
+        while True:
+            person = dice.choices(PEOPLE, weights=range(len(PEOPLE) + 20, 20, -1))[0]
+            await _write(client, person, round(dice.expovariate(1 / 120)) + 5)
+            await asyncio.sleep(dice.uniform(*PAUSE_S))
+
+
+async def _write(client: httpx.AsyncClient, person: Person, words: int) -> None:
+    body = {"user": {"id": person.id, "name": person.name}, "value": words}
+    key = {"Idempotency-Key": new_uuid7(system_clock())}
+    while True:
+        try:
+            answer = await client.post(f"/metrics/{METRIC}/event", json=body, headers=key)
+        except httpx.TransportError:
+            await asyncio.sleep(AWAY_S)
+            continue
+        if answer.status_code < 500:
+            answer.raise_for_status()
+            return
+        await asyncio.sleep(AWAY_S)

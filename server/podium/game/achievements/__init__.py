@@ -1,0 +1,1 @@
+"""Achievements: what completes one."""

@@ -1,0 +1,1 @@
+"""Leaderboards: runs, boards, ranking, groups."""

@@ -1,0 +1,353 @@
+"""What an event does to a user's standings, and what a leaderboard's status is on a day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Literal, NamedTuple
+
+from podium.game.errors import Unprocessable
+from podium.game.filters import matches
+from podium.game.leaderboards.model import Leaderboard, Standing
+from podium.game.leaderboards.ranking import GROUP_MAX, WAITING, board_name, group_name, is_ranked, split_board
+from podium.game.leaderboards.runs import is_final, named_run, run_name, run_on
+from podium.game.numbers import UNITS_MAX
+
+LATE_DAYS = 7
+"""An event up to this much older than the user's newest counts in every run (contract.md, section 16)."""
+KEPT_DAYS = LATE_DAYS + 2
+"""A state keeps a run's standing this long after the run: the late days, and a move across the date line."""
+
+ShownStatus = Literal["inactive", "scheduled", "active", "finished"]
+Changes = dict[str, Standing | None]
+"""Standings by board; None where the user left the board."""
+
+
+def status_on(board: Leaderboard, today: date) -> ShownStatus:
+    """The status as shown on a day (of the space's home zone): dates move an active one by themselves."""
+    if board.status != "active":
+        return board.status
+    if today < board.start:
+        return "scheduled"
+    return "finished" if board.end is not None and today > board.end else "active"
+
+
+class Window(NamedTuple):
+    """Times of day between which events count: from ``start`` on, before ``end``, past midnight if they are
+    the other way round."""
+
+    start: time
+    end: time | None
+
+    def holds(self, moment: time) -> bool:
+        """Whether an event at this local time counts."""
+        if self.end is None:
+            return moment >= self.start
+        if self.start <= self.end:
+            return self.start <= moment < self.end
+        return moment >= self.start or moment < self.end
+
+
+class OpenBoard(NamedTuple):
+    """A run that an event of a day counts in. ``name`` is the board of all; ``plain`` where everybody who scores
+    stands on it, by the sum, at any time of day."""
+
+    leaderboard: Leaderboard
+    name: str
+    plain: bool
+    window: Window | None
+
+
+def open_boards(leaderboards: Iterable[Leaderboard], day: date) -> tuple[OpenBoard, ...]:
+    """The runs of ``leaderboards`` that a local day belongs to and that are not final."""
+    return tuple(
+        OpenBoard(board, board_name(board.number, run_name(board, run)), _is_plain(board), _window(board))
+        for board in leaderboards
+        if (run := run_on(board, day)) is not None and not is_final(board, run)
+    )
+
+
+def _is_plain(board: Leaderboard) -> bool:
+    return (
+        board.scoring == "sum"
+        and board.group_by is None
+        and not board.breakdown_attributes
+        and not board.user_attributes
+        and _window(board) is None
+    )
+
+
+def _window(board: Leaderboard) -> Window | None:
+    if board.start_time is None and board.end_time is None:
+        return None
+    return Window(
+        time.fromisoformat(board.start_time) if board.start_time else time.min,
+        time.fromisoformat(board.end_time) if board.end_time else None,
+    )
+
+
+def score_changes(
+    boards: Iterable[OpenBoard],
+    standings: Mapping[str, Standing],
+    attributes: Mapping[str, str],
+    moment: datetime,
+    at_ms: int,
+    units: int,
+    *,
+    late: bool,
+    blocked: Collection[str] = (),
+) -> Changes:
+    """The standings that ``units`` at ``at_ms``, local time ``moment``, change, by board.
+
+    ``late`` events, older than ``LATE_DAYS``, move perpetual boards only; ``blocked`` are the leaderboards and
+    runs that the user was barred from. 422 if a score can't be counted exactly.
+    """
+    changed: Changes = {}
+    for leaderboard, name, plain, window in boards:
+        if late and leaderboard.run_unit is not None:
+            continue
+        if blocked and is_blocked(blocked, name):
+            continue
+        if plain:
+            places: tuple[str, ...] = (name,)
+        elif takes_part(leaderboard, attributes) and (window is None or window.holds(moment.time())):
+            places = standing_places(leaderboard, name, attributes)
+            if standings and _is_too_long(leaderboard, places, attributes):
+                # Whoever stands in such a group, from before there was a limit, takes the score along out of it.
+                held = [board for board in standings if board == name or board.startswith(f"{name}:")]
+                moved = _regroup_run(leaderboard, name, held, standings, attributes)
+                changed.update(moved)
+                standings = {**standings, **{board: one for board, one in moved.items() if one is not None}}
+        else:
+            continue
+        for place in places:
+            old = standings.get(place)
+            new = standing_after(leaderboard, old, at_ms, units)
+            if new is not old:
+                changed[place] = new
+    return changed
+
+
+def standing_after(board: Leaderboard, old: Standing | None, at_ms: int, units: int) -> Standing | None:
+    """The standing after a score. Its time is the later of the event's and its own, and changes only when the
+    value does."""
+    scoring = board.scoring
+    if scoring == "current":
+        if old is not None and units == old.value:
+            return old
+        return Standing(units, at_ms) if units else None
+    if scoring == "sum":
+        if old is None:
+            return Standing(units, at_ms)
+        if not units:
+            return old
+        value = old.value + units
+        if abs(value) > UNITS_MAX:
+            raise Unprocessable("the score on a leaderboard would be too large to count exactly")
+        return Standing(value, max(at_ms, old.reached_ms))
+    if scoring == "best":
+        if board.rank_by == "streak" and not units:
+            return old  # a streak that was lost is none, even where less is better
+        if old is None:
+            return Standing(units, at_ms)
+        better = units > old.value if board.order == "desc" else units < old.value
+        return Standing(units, max(at_ms, old.reached_ms)) if better else old
+    if old is None:
+        return Standing(units, at_ms, at_ms)
+    if at_ms < old.latest_ms:
+        return old
+    return Standing(units, old.reached_ms if units == old.value else max(at_ms, old.reached_ms), at_ms)
+
+
+def takes_part(board: Leaderboard, attributes: Mapping[str, str]) -> bool:
+    """Whether a user with these attributes belongs to the leaderboard's audience: all filters match."""
+    return matches(board.user_attributes, attributes)
+
+
+def standing_places(board: Leaderboard, name: str, attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """The boards of a run on which one of the audience stands: that of all, of the group too where groups are
+    ranked, or only that of the group where the leaderboard is broken down; the waiting room without a group.
+
+    A group longer than ``GROUP_MAX`` is none: a value from before the leaderboard was there must not keep its user
+    from scoring.
+    """
+    if board.breakdown_attributes:
+        return (f"{name}:{group_of(tuple(attributes.get(key, '') for key in board.breakdown_attributes))}",)
+    if board.group_by is not None and (group := group_of((attributes.get(board.group_by, ""),))):
+        return (name, f"{name}:{group}")
+    return (name,)
+
+
+def group_of(values: tuple[str, ...]) -> str:
+    """Return the ``group_name`` of these values: ``WAITING`` where one is missing, or they are too long."""
+    if not all(values):
+        return WAITING
+    group = group_name(values)
+    return group if len(group) <= GROUP_MAX else WAITING
+
+
+def _is_too_long(board: Leaderboard, places: tuple[str, ...], attributes: Mapping[str, str]) -> bool:
+    """Whether these ``standing_places`` are those of a user whose group is too long to be one."""
+    if board.breakdown_attributes:
+        return places[0][-1] == ":" and all(attributes.get(key) for key in board.breakdown_attributes)
+    return board.group_by is not None and len(places) == 1 and bool(attributes.get(board.group_by))
+
+
+def regroup(
+    by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing], attributes: Mapping[str, str]
+) -> Changes:
+    """What moves where a user has other attributes now: the score goes along to the new group, and out of the
+    audience into the waiting room. Final runs stay as they are.
+
+    With ``keepOnLeave`` a group keeps what a leaver scored for it, and a joiner begins with nothing.
+    """
+    changed: Changes = {}
+    runs: dict[tuple[int, str], list[str]] = {}
+    for board in standings:
+        number, run, _ = split_board(board)
+        runs.setdefault((number, run), []).append(board)
+    for (number, run), held in runs.items():
+        leaderboard = by_number.get(number)
+        if leaderboard is None or _is_ungrouped(leaderboard) or is_final(leaderboard, named_run(leaderboard, run)):
+            continue
+        changed.update(_regroup_run(leaderboard, board_name(number, run), held, standings, attributes))
+    return changed
+
+
+def _is_ungrouped(board: Leaderboard) -> bool:
+    return board.group_by is None and not board.breakdown_attributes and not board.user_attributes
+
+
+def _regroup_run(
+    leaderboard: Leaderboard,
+    name: str,
+    held: list[str],
+    standings: Mapping[str, Standing],
+    attributes: Mapping[str, str],
+) -> Changes:
+    waiting = f"{name}:{WAITING}"
+    part = takes_part(leaderboard, attributes)
+    places = standing_places(leaderboard, name, attributes) if part else (waiting,)
+    grouped = leaderboard.group_by is not None
+    # Where groups are ranked, the standing among all is the one that counts; else there is only one.
+    main = next((board for board in held if not grouped or board in (name, waiting)), None)
+    if main is None:
+        return {}
+    changed: Changes = {}
+    for board in held:
+        keeps = grouped and leaderboard.keep_on_leave and board not in (name, waiting)
+        if board not in places and not keeps:
+            changed[board] = None
+    for board in places:
+        joins = board not in (name, waiting) and grouped
+        if board not in standings and not (joins and leaderboard.keep_on_leave):
+            changed[board] = standings[main]
+    return changed
+
+
+def reread(
+    boards: Iterable[OpenBoard], standings: Mapping[str, Standing], scored: Mapping[str, Standing | None]
+) -> Changes:
+    """What changes on boards of the best and of the last score once the events of a run were read again:
+    ``scored`` has the standing that they give, by the name of the board of all, None without any."""
+    changed: Changes = {}
+    for leaderboard, name, _, _ in boards:
+        if leaderboard.scoring == "sum" or name not in scored:
+            continue
+        new = scored[name]
+        for place, old in standings.items():
+            if place != name and not place.startswith(f"{name}:"):
+                continue
+            if new is None or new.value != old.value:
+                changed[place] = new
+    return changed
+
+
+def rescored(board: Leaderboard, scores: Iterable[tuple[int, int]]) -> Standing | None:
+    """The standing that a run's scores ``(at_ms, units)``, in order of time, give; None without any."""
+    standing: Standing | None = None
+    for at_ms, units in scores:
+        standing = standing_after(board, standing, at_ms, units)
+    return standing
+
+
+def removal(standings: Mapping[str, Standing], leaderboard: int, run: str | None) -> Changes:
+    """What goes if a user is taken off a leaderboard, or off one run of it."""
+    return {
+        board: None
+        for board in standings
+        if (name := split_board(board)).leaderboard == leaderboard and run in (None, name.run)
+    }
+
+
+def is_blocked(blocked: Collection[str], name: str) -> bool:
+    """Whether a user may not stand in a run: its own name (that of the board of all) is blocked, or the number of
+    its leaderboard."""
+    return name in blocked or name.partition(":")[0] in blocked
+
+
+def outdated(
+    standings: Mapping[str, Standing | None],
+    by_number: Mapping[int, Leaderboard],
+    newest: date,
+    newest_of: Callable[[Leaderboard], date],
+) -> list[str]:
+    """The boards whose run ended so long before the newest event of what they rank by (``newest_of``) that no
+    event of this user can reach it; and those of final runs that ended so long before the user's ``newest`` event.
+
+    A standing that waits is on no board, so that nothing but the state knows it: it stays until the run is final.
+    """
+    kept = timedelta(days=KEPT_DAYS)
+    gone = []
+    for name in standings:
+        number, run, _ = split_board(name)
+        board = by_number.get(number)
+        if not run or board is None:
+            continue
+        held = run_on(board, date(int(run[:4]), int(run[4:6]), int(run[6:])))
+        final = is_final(board, held or named_run(board, run))
+        is_over = held is None or (
+            held.end is not None and held.end < (newest if final else newest_of(board)) - kept
+        )
+        if is_over and (final or is_ranked(name)):
+            gone.append(name)
+    return gone
+
+
+def older_runs(
+    by_number: Mapping[int, Leaderboard], older: Mapping[int, str], gone: Iterable[str]
+) -> dict[int, str]:
+    """By number of the leaderboard the newest run, not final, that a state has let go of: what it had before, and
+    now of the boards that are ``gone``."""
+    runs = [*older.items(), *((name.leaderboard, name.run) for name in map(split_board, gone))]
+    found: dict[int, str] = {}
+    for number, run in runs:
+        board = by_number.get(number)
+        if board is not None and run > found.get(number, "") and not is_final(board, named_run(board, run)):
+            found[number] = run
+    return found
+
+
+def moves_in_older(by_number: Mapping[int, Leaderboard], older: Mapping[int, str]) -> bool:
+    """Whether other attributes may move a user in a run that the state has let go of."""
+    for number, run in older.items():
+        board = by_number.get(number)
+        if board is not None and not _is_ungrouped(board) and not is_final(board, named_run(board, run)):
+            return True
+    return False
+
+
+def live(by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing]) -> dict[str, Standing]:
+    """The standings in runs that are not final."""
+    found = {}
+    for board, standing in standings.items():
+        number, run, _ = split_board(board)
+        leaderboard = by_number.get(number)
+        if leaderboard is None or not is_final(leaderboard, named_run(leaderboard, run)):
+            found[board] = standing
+    return found
+
+
+def ranked(standings: Mapping[str, Standing]) -> dict[str, Standing]:
+    """The standings without those that wait."""
+    return {board: standing for board, standing in standings.items() if is_ranked(board)}

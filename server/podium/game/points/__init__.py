@@ -1,0 +1,1 @@
+"""Points: systems, triggers, boosts, levels."""

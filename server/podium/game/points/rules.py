@@ -1,0 +1,207 @@
+"""What is awarded for what, and which level a total is (contract.md, sections 8 and 16)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from podium.game.filters import AttributeFilter, matches
+from podium.game.numbers import UNITS_MAX
+from podium.game.points.boosts import Boosting, BoostRule, boosted, holding, rule_of, together
+from podium.game.points.model import Boost, Level, PointsSystem, Trigger
+
+MS_PER_HOUR = 3_600_000
+TOGETHER_MAX = 10_000
+"""Sets of boosts that hold together whose product is remembered."""
+
+
+class TriggerRule(NamedTuple):
+    """An active trigger: numbers instead of ids, ``step`` in units of the metric, periods, hours or days."""
+
+    trigger: Trigger
+    number: int
+    system: int
+    points: int
+    step: int
+    users: tuple[AttributeFilter, ...]
+    events: tuple[AttributeFilter, ...]
+
+    def is_for(self, attributes: Mapping[str, str]) -> bool:
+        """Whether a user with these attributes gets it."""
+        return not self.users or matches(self.users, attributes)
+
+
+class Award(NamedTuple):
+    """Points that were given, or taken: the system's and the trigger's number, the ``total`` after it, the numbers
+    of the boosts that multiplied it."""
+
+    system: int
+    trigger: int
+    awarded: int
+    total: int
+    boosts: tuple[int, ...] = ()
+
+
+class OutOfPoints(Exception):
+    """A deduction that must not go below zero would."""
+
+
+class PointsRules:
+    """The points of a catalog, with the look-ups that the hot path needs."""
+
+    def __init__(
+        self,
+        systems: Iterable[PointsSystem],
+        triggers: Iterable[Trigger],
+        levels: Iterable[Level],
+        boosts: Iterable[Boost],
+        metrics: Mapping[str, tuple[int, int]],
+        achievements: Mapping[str, int],
+    ) -> None:
+        """``metrics`` gives number and units of 1 by id, ``achievements`` the number by id."""
+        self.systems = {system.number: system for system in systems}
+        """By number."""
+        self.by_key = {system.key: system for system in self.systems.values()}
+        numbers = {system.id: system.number for system in self.systems.values()}
+        self.on_metric: dict[int, list[TriggerRule]] = defaultdict(list)
+        """By the metric's number; what gives comes before what takes."""
+        self.on_achievement: dict[int, list[TriggerRule]] = defaultdict(list)
+        """By the achievement's number."""
+        self.on_streak: list[TriggerRule] = []
+        self.on_creation: list[TriggerRule] = []
+        self.timed: list[TriggerRule] = []
+        self.triggers: dict[int, Trigger] = {}
+        """Of every status, by number."""
+        for one in sorted(triggers, key=lambda trigger: trigger.points < 0):
+            self.triggers[one.number] = one
+            system = numbers.get(one.system_id)
+            if one.status == "active" and system is not None:
+                self._place(one, system, metrics, achievements)
+        self.levels: dict[int, list[Level]] = {number: [] for number in self.systems}
+        """By the system's number, the lowest first."""
+        for level in sorted(levels, key=lambda level: level.points):
+            if level.system_id in numbers:
+                self.levels[numbers[level.system_id]].append(level)
+        self.level_by_number = {one.number: one for of_system in self.levels.values() for one in of_system}
+        self._steps = {number: [level.points for level in of_system] for number, of_system in self.levels.items()}
+        self._together: dict[tuple[int, ...], Boosting | None] = {}
+        self._boosts: dict[int, Boost] = {}
+        self._rules: dict[int, BoostRule] = {}
+        self.shared: dict[int, list[BoostRule]] = {number: [] for number in self.systems}
+        """Boosts for more than one user, by the system's number."""
+        self.personal: dict[str, tuple[Boost, ...]] = {}
+        """Boosts for one user. There may be 100,000: their rules are made for those who come (``own``)."""
+        self._systems = numbers
+        own: dict[str, list[Boost]] = {}
+        for boost in boosts:
+            system = numbers.get(boost.system_id)
+            if system is None:
+                continue
+            self._boosts[boost.number] = boost
+            if boost.user_id is None:
+                self.shared[system].append(self._rule(boost))
+            else:
+                own.setdefault(boost.user_id, []).append(boost)
+        self.personal.update((user, tuple(boosts)) for user, boosts in own.items())
+
+    def boost(self, number: int) -> BoostRule | None:
+        """The rule of a boost, by its number; None where it is gone."""
+        found = self._boosts.get(number)
+        return None if found is None else self._rule(found)
+
+    def own(self, user: str) -> list[tuple[int, BoostRule]]:
+        """The boosts for one user, each with the number of its system."""
+        return [(self._systems[one.system_id], self._rule(one)) for one in self.personal.get(user, ())]
+
+    def _rule(self, boost: Boost) -> BoostRule:
+        rule = self._rules.get(boost.number)
+        if rule is None:
+            rule = self._rules[boost.number] = rule_of(boost)
+        return rule
+
+    def _place(
+        self, one: Trigger, system: int, metrics: Mapping[str, tuple[int, int]], achievements: Mapping[str, int]
+    ) -> None:
+        def rule(step: int) -> TriggerRule:
+            return TriggerRule(
+                one, one.number, system, one.points, step, one.user_attributes, one.event_attributes
+            )
+
+        if one.type == "metric":
+            if one.metric_id is not None and one.metric_id in metrics:
+                number, scale = metrics[one.metric_id]
+                self.on_metric[number].append(rule((one.metric_threshold or 1) * scale))
+        elif one.type == "achievement":
+            if one.achievement_id is not None and one.achievement_id in achievements:
+                self.on_achievement[achievements[one.achievement_id]].append(rule(1))
+        elif one.type == "streak":
+            self.on_streak.append(rule(one.streak_length or 1))
+        elif one.type == "time":
+            self.timed.append(rule(one.time_interval or 1))
+        else:
+            self.on_creation.append(rule(1))
+
+    def boosting(self, user: str, system: int, attributes: Mapping[str, str], moment: datetime) -> Boosting | None:
+        """What multiplies a system's awards to a user with these attributes at a local time; None for nothing."""
+        boosts = self.shared[system]
+        if user in self.personal:
+            boosts = [*boosts, *(rule for number, rule in self.own(user) if number == system)]
+        if not boosts:
+            return None
+        held = holding(boosts, attributes, moment.replace(tzinfo=None))
+        numbers = tuple([rule.boost.number for rule in held])
+        if numbers not in self._together:
+            if len(self._together) >= TOGETHER_MAX:
+                self._together.clear()
+            self._together[numbers] = together(held)
+        return self._together[numbers]
+
+    def level(self, system: int, total: int) -> Level | None:
+        """The highest level that a total reaches; None below the first."""
+        at = bisect_right(self._steps[system], total)
+        return self.levels[system][at - 1] if at else None
+
+
+def award(
+    rules: PointsRules,
+    total: int,
+    rule: TriggerRule,
+    times: int,
+    boosting: Boosting | None = None,
+    *,
+    taken: int = 0,
+    may_block: bool = False,
+) -> Award | None:
+    """What a trigger that fired ``times`` (negative: what it gave is taken back, what it took given back) gives
+    to a user who has ``total``; None for nothing. ``taken`` is what it really took, which is less than it asked
+    for where the points didn't suffice: no more comes back.
+
+    ``OutOfPoints`` where a deduction ``may_block`` and the total doesn't suffice.
+    """
+    amount = rule.points * times
+    boosts: tuple[int, ...] = ()
+    if boosting is not None and amount > 0 and rule.points > 0:
+        amount, boosts = boosted(amount, boosting), boosting.numbers
+    elif amount > 0 > rule.points:
+        amount = min(amount, taken)
+    if may_block and amount < 0 and rule.trigger.block_if_out_of_points and total + amount < 0:
+        raise OutOfPoints
+    given = limited(rules.systems[rule.system], total, amount)
+    return Award(rule.system, rule.number, given, total + given, boosts) if given else None
+
+
+def limited(system: PointsSystem, total: int, amount: int) -> int:
+    """What of an amount can be given to, or taken from, somebody who has ``total``: it stays between 0 and the
+    system's most."""
+    if amount < 0:
+        return max(amount, -total)
+    most = UNITS_MAX if system.max_points is None else system.max_points
+    return max(0, min(amount, most - total))
+
+
+def fired(step: int, before: int, after: int) -> int:
+    """How often a multiple of ``step`` was passed between two totals, negative on the way down."""
+    return after // step - before // step

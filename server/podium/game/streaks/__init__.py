@@ -1,0 +1,1 @@
+"""Streaks: periods in a row in which a user did enough."""

@@ -1,0 +1,51 @@
+"""Periods of streaks: days, weeks from Monday on, and months, each numbered without gaps."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import date
+from functools import lru_cache
+
+from podium.game.streaks.model import FREQUENCIES, Frequency
+
+_DAYS = 7
+
+
+def period_of(frequency: Frequency, day: int) -> int:
+    """The number of the period that holds a day (an ordinal, as ``date.toordinal`` counts)."""
+    if frequency == "daily":
+        return day
+    if frequency == "weekly":
+        return (day - 1) // _DAYS  # 1 January of the year 1 was a Monday
+    at = date.fromordinal(day)
+    return at.year * 12 + at.month - 1
+
+
+@lru_cache(maxsize=10_000)
+def periods_of(day: int) -> tuple[int, ...]:
+    """The numbers of the periods that hold a day, one for each frequency."""
+    return tuple(period_of(frequency, day) for frequency in FREQUENCIES)
+
+
+def first_day(frequency: Frequency, period: int) -> int:
+    """The first day of a period, an ordinal."""
+    if frequency == "daily":
+        return period
+    if frequency == "weekly":
+        return period * _DAYS + 1
+    return date(period // 12, period % 12 + 1, 1).toordinal()
+
+
+def last_day(frequency: Frequency, period: int) -> int:
+    """The last day of a period, an ordinal."""
+    if frequency == "daily":
+        return period
+    if frequency == "weekly":
+        return period * _DAYS + _DAYS
+    year, month = divmod(period, 12)
+    return date(year, month + 1, monthrange(year, month + 1)[1]).toordinal()
+
+
+def weekday(day: int) -> int:
+    """The day of the week of an ordinal, 0 is Sunday."""
+    return day % _DAYS

@@ -1,0 +1,503 @@
+"""One input's turn on a user: what it does comes together here, in the order of contract.md, section 16.
+
+User, metric, streak, achievements, points, levels, boards. Pure: a turn lives as long as one ``apply``, and the
+state that it began with is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta
+from hashlib import sha1
+from typing import Any
+
+import msgspec
+
+from podium.game.achievements.rules import Goal, anniversary
+from podium.game.catalog import STREAK, CatalogIndex
+from podium.game.errors import Unprocessable
+from podium.game.filters import matches
+from podium.game.leaderboards import rules as leaderboards
+from podium.game.leaderboards.model import Leaderboard, Standing
+from podium.game.leaderboards.ranking import is_ranked, split_board
+from podium.game.leaderboards.runs import named_run
+from podium.game.metrics import rules as metrics
+from podium.game.metrics.model import Metric
+from podium.game.periods import local_day, local_time, zone
+from podium.game.points import rules as points
+from podium.game.points.boosts import Boosting
+from podium.game.points.rules import OutOfPoints, TriggerRule, fired
+from podium.game.records import (
+    AwardRecord,
+    BoardRecord,
+    CompletionRecord,
+    EventRecord,
+    FactKind,
+    FactRecord,
+    LogRecord,
+    PauseRecord,
+    StreakChange,
+    StreakRecord,
+)
+from podium.game.state import UserState
+from podium.game.streaks import rules as streaks
+from podium.game.streaks.changes import moved
+from podium.game.streaks.model import NONE, Streaks
+from podium.game.users.model import Profile
+
+_replace = msgspec.structs.replace
+
+
+class Turn:
+    """What has come together so far. ``old`` is the state before, or that of a user who ``is_new``.
+
+    ``source`` names what happens, for ids of awards: the same input gives the same ids. ``at`` says when the
+    following happens; nothing may be counted or awarded before.
+    """
+
+    def __init__(self, index: CatalogIndex, user: str, old: UserState, now_ms: int, *, is_new: bool) -> None:
+        self.index = index
+        self.user = user
+        self.old = old
+        self.now_ms = now_ms
+        self.is_new = is_new
+        self.profile = old.profile
+        self.tz = zone(old.profile.tz)
+        self.at_ms = -1
+        self.source = user
+        self.by_event = False
+        self.streaks: Streaks = old.streaks or NONE
+        self.totals = old.totals
+        self.points = old.points
+        self.taken = old.taken
+        self.achieved = old.achieved
+        self.counts = old.counts
+        self.wishes = old.wishes
+        self.carried_ms, self.carried_day = old.carried_ms, old.carried_day
+        self.newest, self.newest_ms = old.newest, old.newest_ms
+        self.boards = old.boards
+        """The standings as they are so far."""
+        self.changes: leaderboards.Changes = {}
+        self.dropped: list[str] = []
+        self.awards: list[AwardRecord] = []
+        self.completions: list[CompletionRecord] = []
+        self.facts: list[FactRecord] = []
+        self.periods: list[StreakRecord] = []
+        self.pauses: list[PauseRecord] = []
+        self.lost: bool | None = None
+        """After a command whether the streak stands at 0."""
+        self.due_moved = is_new
+        """Whether the moment may have moved at which time next brings something."""
+        self._pending: list[tuple[TriggerRule, int]] = []
+
+    def at(self, at_ms: int) -> None:
+        """What follows happens at this instant."""
+        if at_ms == self.at_ms:
+            return
+        self.at_ms = at_ms
+        self.moment: datetime = local_time(at_ms, self.tz)
+        self.day: date = self.moment.date()
+
+    @property
+    def streak_rules(self) -> streaks.Rules:
+        """What the streak asks of this user."""
+        return self.index.streak_rules(self.wishes, self.profile.tz)
+
+    @property
+    def streak_length(self) -> int:
+        """The streak as it stands on the day of what happens."""
+        return streaks.standing(self.streak_rules, self.streaks, self.day.toordinal()).length
+
+    def enter(self, profile: Profile) -> None:
+        """The user's profile from here on; boards follow other attributes."""
+        before, self.profile = self.profile, profile
+        if profile.tz != before.tz:
+            left, self.tz = self.tz, zone(profile.tz)
+            newest = self.old.newest
+            times = (newest.get(metric, 0) for metric in self.streak_rules.thresholds)
+            newest_ms = max(times, default=0) if newest else self.old.newest_ms  # a state of an older release
+            self.streaks = moved(self.streaks, newest_ms, self.now_ms, left, self.tz)
+            self.at_ms = -1
+            self.due_moved = True
+        if profile.sign_up != before.sign_up:
+            self.due_moved = True
+        if profile.attributes != before.attributes and self.boards:
+            self.move(leaderboards.regroup(self.index.leaderboard_by_number, self.boards, profile.attributes))
+
+    def recall(self, held: Mapping[str, Standing]) -> None:
+        """Know again of standings that the state has let go of."""
+        if held:
+            self.old = _replace(self.old, boards={**held, **self.old.boards})
+            self.boards = {**held, **self.boards}
+
+    def let_go(self, kept: Collection[str]) -> None:
+        """Let go again of the standings in older runs, all but the boards that the state ``kept``."""
+        self.dropped += [board for board in self.boards if board not in kept and is_ranked(board)]
+
+    def move(self, changes: leaderboards.Changes) -> None:
+        """Change standings."""
+        if not changes:
+            return
+        self.changes.update(changes)
+        boards: dict[str, Any] = {**self.boards, **changes}
+        self.boards = {board: standing for board, standing in boards.items() if standing is not None}
+
+    def score(
+        self,
+        source: int,
+        units: int,
+        *,
+        late: bool = False,
+        only_held: bool = False,
+        only_current: bool = False,
+        join_runs: bool = True,
+    ) -> None:
+        """Count on every board that a source moves; ``only_held``: the user comes onto none; ``only_current``:
+        only on those by the present streak. Without ``join_runs`` the user comes into no run of a repeating
+        leaderboard, and onto none at all by what is taken."""
+        boards = self.index.open_boards(source, self.day)
+        if only_current:
+            boards = tuple(board for board in boards if board.leaderboard.scoring == "current")
+        if not boards:
+            return
+        changes = leaderboards.score_changes(
+            boards,
+            self.boards,
+            self.profile.attributes,
+            self.moment,
+            self.at_ms,
+            units,
+            late=late,
+            blocked=self.old.blocked,
+        )
+        if only_held:
+            changes = {board: standing for board, standing in changes.items() if board in self.boards}
+        if not join_runs:
+            changes = {
+                board: standing
+                for board, standing in changes.items()
+                if board in self.boards or (units > 0 and not split_board(board).run)
+            }
+        self.move(changes)
+
+    def count(self, metric: Metric, units: int) -> None:
+        """Add to a metric's total. 422 where it can't be counted exactly."""
+        after = metrics.add(metric, self.totals.get(metric.number, 0), units)
+        self.totals = {**self.totals, metric.number: after}
+
+    def reach(
+        self, metric: Metric, units: int, attributes: dict[str, str] | None, *, corrects: bool = False
+    ) -> None:
+        """Achievements and points that hang on a metric follow what was just counted; a correction completes
+        nothing."""
+        number, index = metric.number, self.index
+        after = self.totals[number]
+        before = after - units
+        for goal in index.achievements.on_metric.get(number, ()):
+            if goal.number in self.achieved:
+                continue
+            was, now = before, after
+            if goal.events:
+                if not matches(goal.events, attributes):
+                    continue
+                was, now = self._add(goal.number, units)
+            if not corrects and now >= goal.needs and goal.is_for(self.profile.attributes):
+                # Reached before, and only not seen yet: as if the sweep had come by already.
+                self.complete(goal, silent=was >= goal.needs)
+        for rule in index.points.on_metric.get(number, ()):
+            was, now = before, after
+            if rule.events:
+                if not matches(rule.events, attributes):
+                    continue
+                was, now = self._add(rule.number, units)
+            if times := fired(rule.step, was, now):
+                self._pending.append((rule, times))
+
+    def _add(self, number: int, units: int) -> tuple[int, int]:
+        before = self.counts.get(number, 0)
+        self.counts = {**self.counts, number: before + units}
+        return before, before + units
+
+    def extend(self, metric: Metric, units: int, newest_day: int) -> bool:
+        """Have the streak count; whether it was lengthened."""
+        wanted = self.streak_rules
+        if metric.number not in wanted.thresholds:
+            return False
+        index = wanted.track
+        old = self.streaks.tracks[index].stretches
+        self.streaks, extended, steps = streaks.count(
+            wanted, self.streaks, metric.number, units, self.day.toordinal(), newest_day, self.at_ms
+        )
+        self.periods += [StreakRecord(*step) for step in steps]
+        if steps:
+            self.due_moved = True
+        if extended:
+            new = self.streaks.tracks[index].stretches[-1]
+            # What it grew from: one stretch, two that an event of the past joins, or none.
+            self._lengthened([one.length for one in old if one.length and one.last >= new.first], new.length)
+        return extended
+
+    def _lengthened(self, befores: list[int], after: int) -> None:
+        before = max(befores, default=0)
+        for goal in self.index.achievements.on_streak:
+            if goal.number not in self.achieved and after >= goal.needs and goal.is_for(self.profile.attributes):
+                self.complete(goal, silent=before >= goal.needs)
+        for rule in self.index.points.on_streak:
+            times = after // rule.step - sum(one // rule.step for one in befores)
+            if times > 0:
+                self._pending.append((rule, times))
+        self.score(STREAK, after)
+
+    def rank_streak(self) -> None:
+        """Bring the boards by the present streak to what a command made of it; what a repeating run ranks is only
+        ever reached by lengthening the streak in it."""
+        if any(board.leaderboard.scoring == "current" for board in self.index.open_boards(STREAK, self.day)):
+            self.score(STREAK, self.streak_length, only_current=True)
+
+    def complete(self, goal: Goal, *, silent: bool = False) -> None:
+        """Complete an achievement, and what is made of it."""
+        # Whole seconds since the user was created, and not before that: a state of many achievements stays small.
+        created_ms = self.profile.created_ms
+        since_s = (self.at_ms - created_ms) // 1000
+        self.achieved = {**self.achieved, goal.number: since_s}
+        self.completions.append(CompletionRecord(goal.number, created_ms + since_s * 1000, silent))
+        self._pending += [(rule, 1) for rule in self.index.points.on_achievement.get(goal.number, ())]
+        for whole in self.index.achievements.composed(self.achieved, self.profile.attributes):
+            if whole.number not in self.achieved:
+                self.complete(whole, silent=silent)
+
+    def look_around(self, *, silent: bool) -> None:
+        """Complete whatever the user has reached: after a change of attributes, or of the catalog."""
+        for goal in self.reached(self.index.achievements.goals.values()):
+            if goal.number not in self.achieved:  # made of others, it may have come with them
+                self.complete(goal, silent=silent)
+
+    def reached(self, goals: Iterable[Goal]) -> list[Goal]:
+        """Those that the user has not completed, and has what they ask for."""
+        found = []
+        for goal in goals:
+            if goal.number in self.achieved or not goal.is_for(self.profile.attributes):
+                continue
+            match goal.achievement.trigger:
+                case "metric":
+                    units = self.counts if goal.events else self.totals
+                    reached = units.get(goal.number if goal.events else goal.metric, 0) >= goal.needs
+                case "streak":
+                    reached = self.streak_length >= goal.needs
+                case "anniversary":
+                    signed_up = self.profile.sign_up
+                    reached = (
+                        signed_up is not None
+                        and anniversary(date.fromisoformat(signed_up), goal.needs) <= self.day
+                    )
+                case "achievement":
+                    reached = bool(goal.parts) and all(part in self.achieved for part in goal.parts)
+                case _:
+                    reached = False
+            if reached:
+                found.append(goal)
+        return found
+
+    def fire(self, rules: Iterable[TriggerRule]) -> None:
+        """Triggers that fire once now."""
+        self._pending += [(rule, 1) for rule in rules]
+
+    def settle(self, *, may_block: bool = False, late: bool = False, only_held: bool = False) -> None:
+        """Award what has fired; levels and boards follow. 422 where a deduction may block and points don't
+        suffice."""
+        if not self._pending:
+            return
+        gained: dict[int, int] = {}
+        attributes, rules = self.profile.attributes, self.index.points
+        boosts: dict[int, Boosting | None] = {}
+        pending = self._pending
+        for rule, times in sorted(pending, key=_by_type) if len(pending) > 1 else pending:
+            if not rule.is_for(attributes):
+                continue
+            system = rule.system
+            if system not in boosts:
+                boosts[system] = rules.boosting(self.user, system, attributes, self.moment)
+            total = self.points.get(system, 0)
+            try:
+                taken = self.taken.get(rule.number, 0)
+                given = points.award(rules, total, rule, times, boosts[system], taken=taken, may_block=may_block)
+            except OutOfPoints:
+                name = rules.systems[system].name
+                raise Unprocessable(f"Out of points: {name} would fall below 0") from None
+            if given is not None:
+                gained[system] = gained.get(system, 0) + given.awarded
+                self._award(given)
+                if rule.points < 0 and rule.trigger.type == "metric":
+                    self.taken = {**self.taken, rule.number: taken - given.awarded}
+        self._pending = []
+        self._follow(gained, late=late, only_held=only_held)
+
+    def give(self, system: int, amount: int, cause: int, *, join_runs: bool = True) -> None:
+        """Give points that no trigger gives; ``join_runs`` as in ``score``."""
+        known = self.index.points.systems.get(system)
+        if known is None:
+            return
+        total = self.points.get(system, 0)
+        given = points.limited(known, total, amount)
+        if given:
+            self._award(points.Award(system, cause, given, total + given))
+            self._follow({system: given}, join_runs=join_runs)
+
+    def _award(self, given: points.Award) -> None:
+        self.points = {**self.points, given.system: given.total}
+        self.awards.append(
+            AwardRecord(
+                _award_id(self.source, given.trigger, self.at_ms),
+                given.system,
+                given.trigger,
+                given.awarded,
+                given.total,
+                self.at_ms,
+                self.day.toordinal(),
+                given.boosts,
+                self.by_event,
+            )
+        )
+
+    def _follow(
+        self, gained: dict[int, int], *, late: bool = False, only_held: bool = False, join_runs: bool = True
+    ) -> None:
+        """Levels and boards after points."""
+        for system, amount in gained.items():
+            total = self.points[system]
+            level = self.index.points.level(system, total)
+            if level is not self.index.points.level(system, total - amount):
+                self.tell("level", level.number if level is not None else 0, system)
+            self.score(system, amount, late=late, only_held=only_held, join_runs=join_runs)
+
+    def tell(self, kind: FactKind, amount: int, subject: int) -> None:
+        """Something else happened."""
+        self.facts.append(FactRecord(kind, self.at_ms, amount, subject))
+
+    def has_let_go(self, source: int) -> bool:
+        """Whether the state has let go of the run of a leaderboard by this source that today is in: a score there
+        would overwrite the standing. The dates of events don't allow for it, unless the leaderboard was by another
+        metric before."""
+        older = self.old.older
+        for _, name, _, _ in self.index.open_boards(source, self.day):
+            number, run, _ = split_board(name)
+            if run and run <= older.get(number, ""):
+                return True
+        return False
+
+    def drop_outdated(self) -> None:
+        """Let go of standings in runs that no event of this user can reach any more."""
+        if len(self.boards) > 1:
+            self.dropped = [board for board in self.outdated(self.boards) if board not in self.changes]
+
+    def outdated(self, standings: Mapping[str, Standing | None]) -> list[str]:
+        """Return the boards in runs that no event of this user can reach any more."""
+        newest = self._day_before(self.newest_ms)
+        now = _replace(self.old, newest=self.newest, newest_ms=self.newest_ms)
+        days: dict[int, date] = {}
+
+        def newest_of(board: Leaderboard) -> date:
+            source = self.index.source_of(board)
+            if source.kind != "metric":
+                return newest
+            if source.number not in days:
+                days[source.number] = self._day_before(now.newest_of(source.number))
+            return days[source.number]
+
+        return leaderboards.outdated(standings, self.index.leaderboard_by_number, newest, newest_of)
+
+    def _day_before(self, at_ms: int) -> date:
+        return local_day(at_ms, self.tz) - timedelta(days=1)
+
+    def state(self, **fields: Any) -> UserState:
+        """The state as it is now, with these fields besides."""
+        boards, older = self.boards, self.old.older
+        if self.dropped:
+            older = leaderboards.older_runs(self.index.leaderboard_by_number, older, self.dropped)
+            boards = {board: standing for board, standing in boards.items() if board not in self.dropped}
+        found: UserState = _replace(
+            self.old,
+            profile=self.profile,
+            totals=self.totals,
+            boards=boards,
+            streaks=self.streaks if self.streaks is not NONE else self.old.streaks,
+            points=self.points,
+            taken=self.taken,
+            achieved=self.achieved,
+            counts=self.counts,
+            wishes=self.wishes,
+            carried_ms=self.carried_ms,
+            carried_day=self.carried_day,
+            older=older,
+            newest=self.newest,
+            newest_ms=self.newest_ms,
+            **fields,
+        )
+        return found
+
+    @property
+    def relabelled(self) -> bool:
+        """Whether what boards show beside the user's rank is other than before."""
+        profile, before = self.profile, self.old.profile
+        if self.is_new:
+            return profile.name is not None or bool(profile.attributes)
+        return profile.name != before.name or profile.attributes != before.attributes
+
+    def shown(self, *, relabelled: bool) -> dict[str, Standing | None]:
+        """The changes of boards that are ranked; where the user is relabelled, all boards that show it."""
+        changes = self.changes
+        if relabelled:
+            # What is left comes first: a group that is joined is ranked among the others as they are then.
+            left = {board: None for board, standing in changes.items() if standing is None}
+            live = leaderboards.live(self.index.leaderboard_by_number, self.boards)
+            changes = {**left, **{b: s for b, s in live.items() if b not in self.dropped}, **changes}
+        if not all(map(is_ranked, changes)):
+            changes = {board: standing for board, standing in changes.items() if is_ranked(board)}
+        return changes
+
+    def _history_day(self, event: EventRecord, board: str) -> int:
+        """Where a board's history has what an event that comes behind the newest one changed (of its metric, where
+        it is one by a metric): on the day of that, or the run's last. On its own day it would contradict the rows
+        that follow."""
+        newest_ms, end = self.old.newest_ms, None
+        number, run, _ = split_board(board)
+        leaderboard = self.index.leaderboard_by_number.get(number)
+        if leaderboard is not None:
+            end = named_run(leaderboard, run).end
+            source = self.index.source_of(leaderboard)
+            if source.kind == "metric":
+                newest_ms = self.old.newest_of(source.number)
+        newest = local_day(newest_ms, self.tz)
+        return max(event.day, (newest if end is None else min(newest, end)).toordinal())
+
+    def record(self, event: EventRecord | None, shown: dict[str, Standing | None]) -> LogRecord:
+        """What the log keeps."""
+        old = self.old.boards
+        behind = event is not None and event.at_ms < self.old.newest_ms
+        boards = [
+            BoardRecord(
+                board,
+                None if new is None else new.value,
+                0 if new is None else new.reached_ms,
+                was.value if (was := old.get(board)) is not None else None,
+                self._history_day(event, board) if event is not None and behind else 0,
+            )
+            for board, new in shown.items()
+        ]
+        change = StreakChange(self.periods, self.pauses, self.lost) if self.periods or self.pauses else None
+        return LogRecord(event, boards, change, self.awards, self.completions, self.facts)
+
+
+_ORDER = {"user_creation": 0, "metric": 1, "streak": 2, "achievement": 3, "time": 4}
+"""What gives points first (contract.md, section 16: order within an event)."""
+
+
+def _by_type(fired_: tuple[TriggerRule, int]) -> int:
+    return _ORDER[fired_[0].trigger.type]
+
+
+def _award_id(source: str, cause: int, at_ms: int) -> str:
+    """The same for the same award, however often it is computed; otherwise its own."""
+    digest = sha1(f"{source} {cause} {at_ms}".encode(), usedforsecurity=False).hexdigest()
+    # The layout of a UUID of version 5; the class would take three times as long.
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"

@@ -1,0 +1,171 @@
+"""The OpenAPI 3.1 document, made from the endpoints and their typed bodies and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from podium.http import as_of
+from podium.http.answers import encode
+from podium.http.descriptions import FIELDS, parameter
+from podium.http.endpoints import Endpoint, Query
+
+PATH = "/openapi.json"
+_SCHEMES = {"apiKey": {"type": "apiKey", "in": "header", "name": "X-API-KEY"}}
+_ERRORS = {
+    400: "Not JSON, or not of the documented shape or type",
+    401: "No key, or one that is unknown or revoked",
+    403: "The key may not do this",
+    404: "Not found",
+    413: "The body is too large",
+    422: "Well formed but unacceptable",
+    429: "More than the rate limit, or than this server queues; nothing was stored. Come back after `Retry-After` "
+    "seconds",
+    503: "A store is away or catching up. Come back after `Retry-After` seconds",
+}
+_SUCCESSES = {200: "Done", 201: "Created", 202: "Accepted"}
+_WAITING = (429, 503)
+_TENANT = Query(
+    "Tenant-ID",
+    "The tenant, by its customer id: required where tenants are on, but for their own keys; else ignored.",
+)
+_OF_ENVIRONMENTS = ("/admin/v1/tenants", "/admin/v1/environments")
+_LIMITS = {
+    name: {"schema": {"type": "integer"}, "description": f"{meaning} Only where rate limits are on."}
+    for name, meaning in {
+        "X-RateLimit-Limit": "Requests that may come at once.",
+        "X-RateLimit-Remaining": "Those that are left of them.",
+        "X-RateLimit-Reset": "When all are back: unix seconds.",
+    }.items()
+}
+_AS_OF = (
+    "All that was acknowledged before this instant is in the answer: as a rule 0.2 s ago, longer in a large "
+    "space. Left out while Redis is away."
+)
+_CONVERTER = re.compile(r"\{(\w+)(?::\w+)?\}")
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Every error: a sentence for people, which names the field."""
+
+    error: str
+
+
+def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """The document; component schemas are named after their classes."""
+    types = [Error]
+    for endpoint in endpoints:
+        types += [type_ for type_ in (endpoint.body, endpoint.answer) if type_ is not None]
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    for component in components.values():
+        _describe(component)
+    remaining = iter(schemas[1:])
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        body = next(remaining) if endpoint.body is not None else None
+        answer = next(remaining) if endpoint.answer is not None else None
+        path = _CONVERTER.sub(r"{\1}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint, body, answer, schemas[0])
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Podium",
+            "version": version("podium"),
+            "description": "Real-time leaderboards: an event in, a rank out.",
+        },
+        "servers": [{"url": "/", "description": "Where this document comes from"}],
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": _SCHEMES},
+    }
+
+
+def openapi_route(endpoints: Sequence[Endpoint]) -> Route:
+    """``GET /openapi.json``, for everybody. Made when it is first asked for: that takes a quarter of a second,
+    which neither a start nor the requests of others should wait for."""
+
+    @cache
+    def body() -> bytes:
+        return encode(document(endpoints))
+
+    async def openapi(_: Request) -> Response:
+        return Response(await asyncio.to_thread(body), media_type="application/json")
+
+    return Route(PATH, openapi, include_in_schema=False)
+
+
+def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[str, Any]:
+    parameters = [
+        _parameter(Query(name, parameter(endpoint.path, name), required=True), "path")
+        for name in _CONVERTER.findall(endpoint.path)
+    ]
+    parameters += [_parameter(query, "query") for query in endpoint.query]
+    tenant = not endpoint.path.startswith(_OF_ENVIRONMENTS) and (endpoint.needs or 401 in endpoint.statuses)
+    headers = (*endpoint.headers, _TENANT) if tenant else endpoint.headers
+    parameters += [_parameter(header, "header") for header in headers]
+    statuses = [*endpoint.statuses]
+    if tenant and 422 not in statuses:
+        statuses.append(422)
+    if endpoint.needs:
+        statuses += [status for status in (401, 403, 422, 429) if status not in statuses]  # 422: of Tenant-ID, too
+    if body is not None and 413 not in statuses:
+        statuses.append(413)
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(endpoint),
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+        "parameters": parameters,
+        "responses": {str(status): _response(status, answer, error) for status in sorted(statuses)},
+    }
+    if endpoint.shows == "space":
+        dated = operation["responses"][str(endpoint.statuses[0])]["headers"]
+        dated[as_of.HEADER] = {"schema": {"type": "string", "format": "date-time"}, "description": _AS_OF}
+    if endpoint.description:
+        operation["description"] = endpoint.description
+    if endpoint.needs:
+        operation["security"] = [{"apiKey": []}]
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
+
+
+def _operation_id(endpoint: Endpoint) -> str:
+    path = _CONVERTER.sub(r"by \1", endpoint.path)
+    return "_".join(re.findall(r"\w+", f"{endpoint.method} {path}")).lower()
+
+
+def _parameter(query: Query, place: str) -> dict[str, Any]:
+    return {
+        "name": query.name,
+        "in": place,
+        "description": query.description,
+        "required": query.required,
+        "schema": dict(query.schema),
+    }
+
+
+def _response(status: int, answer: Any, error: Any) -> dict[str, Any]:
+    good = status < 400
+    response: dict[str, Any] = {"description": _SUCCESSES.get(status) or _ERRORS[status]}
+    schema = answer if good else error
+    if schema is not None:
+        response["content"] = {"application/json": {"schema": schema}}
+    response["headers"] = dict(_LIMITS)
+    if status in _WAITING:
+        response["headers"]["Retry-After"] = {"schema": {"type": "integer"}, "description": "Seconds"}
+    return response
+
+
+def _describe(component: dict[str, Any]) -> None:
+    """Say of the fields what they mean, where their type doesn't."""
+    for name, schema in component.get("properties", {}).items():
+        if "description" not in schema and name in FIELDS:
+            schema["description"] = FIELDS[name]

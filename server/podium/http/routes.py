@@ -1,0 +1,95 @@
+"""Starlette routes from endpoints: authentication, capability and errors around each handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import unquote, unquote_to_bytes
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from podium.clock import stopwatch_s
+from podium.game.errors import Unavailable, Unprocessable
+from podium.game.periods import iso
+from podium.http import as_of
+from podium.http import restricted_fields as own
+from podium.http.auth import authorize, principal
+from podium.http.endpoints import Endpoint
+from podium.http.errors import answer_error
+from podium.http.services import services
+
+Handler = Callable[[Request], Awaitable[Response]]
+Observe = Callable[[str, str, float], None]
+"""Told of each answer: method, path as the API document has it, seconds that it took."""
+
+
+def routes(endpoints: Sequence[Endpoint], observe: Observe = lambda *_: None) -> list[BaseRoute]:
+    """One route for each endpoint, in this order. Endpoints that speak ASGI themselves are not observed."""
+    return [
+        EscapedRoute(
+            endpoint.path,
+            endpoint.asgi if endpoint.handler is None else _guarded(endpoint, endpoint.handler, observe),
+            methods=[endpoint.method],
+            include_in_schema=False,
+        )
+        for endpoint in endpoints
+    ]
+
+
+class EscapedRoute(Route):
+    """A route whose parameters may hold a slash, sent as %2F: user ids may."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        raw: bytes = scope.get("raw_path", b"")
+        if b"%2f" not in raw.lower():
+            return super().matches(scope)
+        match, child = super().matches({**scope, "path": raw.decode("ascii")})
+        if match is not Match.NONE:
+            child["path_params"] = {name: unquote(value) for name, value in child["path_params"].items()}
+        return match, child
+
+
+def check_utf8(scope: Scope) -> None:
+    """422 where the path or the query is not UTF-8 once it is decoded: different ids would become the same."""
+    for name, part in (("path", scope.get("raw_path", b"")), ("query", scope.get("query_string", b""))):
+        if b"%" in part:
+            try:
+                unquote_to_bytes(part).decode()
+            except UnicodeDecodeError:
+                raise Unprocessable(f"The {name} must be percent-encoded UTF-8") from None
+
+
+def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
+    """The handler behind authentication; whatever it raises becomes an answer."""
+
+    async def guard(request: Request) -> Response:
+        began_s = stopwatch_s()
+        try:
+            check_utf8(request.scope)
+            who = authorize(request, endpoint.needs)
+            if who.user is not None and endpoint.body is not None:
+                request = await own.checked(request)
+            if endpoint.shows == "space":
+                return await _dated(request, handler)
+            return await handler(request)
+        except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
+            return answer_error(error, request.method, request.scope["path"])
+        finally:
+            observe(endpoint.method, endpoint.path, stopwatch_s() - began_s)
+
+    return guard
+
+
+async def _dated(request: Request, handler: Handler) -> Response:
+    """The handler's answer with the instant that it is of."""
+    parts = services(request)
+    try:
+        as_of_ms = await parts.reads.as_of_ms(principal(request).space, parts.clock())
+    except Unavailable:  # Redis is away, which says how far Postgres is
+        return await handler(request)
+    with as_of.computing(as_of_ms) as computed:
+        response = await handler(request)
+    response.headers[as_of.HEADER] = iso(computed.ms)
+    return response

@@ -1,0 +1,69 @@
+"""What HTTP handlers need of a running server; ``request.app.state.services`` has it."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from starlette.requests import Request
+
+from podium.clock import Clock
+from podium.game.inputs import Input
+from podium.game.records import LogRecord
+from podium.game.state import UserState
+from podium.http.stale_cache import Memo
+from podium.spaces.directory import Directory
+from podium.spaces.reads import Reads
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool
+from podium.storage.redis.client import RedisClient
+
+
+class WebSettings(Protocol):
+    """The settings (server/podium/settings.py) that handlers ask for."""
+
+    @property
+    def body_limit(self) -> int: ...
+    @property
+    def batch_limit(self) -> int: ...
+    @property
+    def console_one_click(self) -> bool: ...
+    @property
+    def console_plain_http(self) -> bool: ...
+
+
+class Services(Protocol):
+    """The part of services.py that rooms below it use."""
+
+    @property
+    def directory(self) -> Directory: ...
+    @property
+    def pool(self) -> Pool: ...
+    @property
+    def redis(self) -> RedisClient: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def settings(self) -> WebSettings: ...
+
+    @property
+    def memo(self) -> Memo: ...
+    @property
+    def reads(self) -> Reads: ...
+
+    async def thaw(self, space: Space, users: list[str]) -> None:
+        """Put the states of cold users back into Redis."""
+
+    async def replay(self, space: Space, users: list[str]) -> tuple[list[str], dict[str, str]]:
+        """Count users' stored events anew in the order of their time; for whom that is done, and by user why it
+        isn't, or what stays as it is."""
+
+    async def commit(self, space: Space, input_: Input) -> UserState:
+        """Commit a command; the user's state after it (design decision 17)."""
+
+    async def told(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
+        """Commit a command; the user's state after it, and what it concluded."""
+
+
+def services(request: Request) -> Services:
+    """The services of the server that got this request."""
+    return cast(Services, request.app.state.services)

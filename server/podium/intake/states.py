@@ -1,0 +1,176 @@
+"""The states that a process holds: a bounded cache in front of Redis, Redis in front of Postgres."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from redis.exceptions import ResponseError
+
+from podium.game.errors import StaleEpoch
+from podium.game.inputs import Event, Input
+from podium.game.state import UserState, decode_state
+from podium.intake.idempotency import key_hash
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool, acquired
+from podium.storage.redis.client import AWAY, RedisClient, unavailable
+
+log = structlog.get_logger(__name__)
+
+_NEW: tuple[str, UserState | None] = ("", None)
+
+
+class Fetched(NamedTuple):
+    """Users who were read just now, and those of them who are not held: cold ones, and those whose states are
+    broken, which nobody can read."""
+
+    read: set[str]
+    cold: set[str]
+    broken: set[str]
+
+
+Thaw = Callable[[Space, list[str]], Awaitable[None]]
+"""Puts the states of cold users back into Redis; ``Unavailable`` where Postgres is away."""
+
+
+class States:
+    """User states by id, each with the token it was read or written under. Never trusted without the token:
+    a commit that was computed from an old one comes back with the new one (design decision 3)."""
+
+    def __init__(self, space: Space, redis: RedisClient, pool: Pool, thaw: Thaw, *, most: int) -> None:
+        """``most`` states are kept between calls, the longest unused go first."""
+        self._space = space
+        self._redis = redis
+        self._pool = pool
+        self._thaw = thaw
+        self._most = most
+        self._held: OrderedDict[str, tuple[str, UserState | None]] = OrderedDict()
+
+    def known(self, user: str) -> tuple[str, UserState | None]:
+        """Token and state as last heard; of a user who is new, or not held, ``("", None)``."""
+        return self._held.get(user, _NEW)
+
+    def put(self, user: str, token: str, state: UserState | None) -> None:
+        """Hold what was just written or read."""
+        self._held[user] = (token, state)
+        self._held.move_to_end(user)
+
+    def put_blob(self, user: str, token: str, blob: str | bytes) -> bool:
+        """Hold what Redis answered; an empty token means that it has no such user. False where it can't be read:
+        then nothing is held."""
+        try:
+            state = decode_state(blob) if token else None
+        except (msgspec.MsgspecError, ValueError) as error:
+            log.error("state_unreadable", space=self._space.public_id, user=user, token=token, error=str(error))
+            self.forget(user)
+            return False
+        self.put(user, token, state)
+        return True
+
+    def forget(self, user: str) -> None:
+        """Read this user anew next time."""
+        self._held.pop(user, None)
+
+    def clear(self) -> None:
+        """Forget everything: Redis was replaced."""
+        self._held.clear()
+
+    async def fetch(self, users: set[str]) -> Fetched:
+        """Hold all of ``users`` but the cold ones. ``StaleEpoch`` where Redis has another epoch than the space."""
+        held = self._held
+        while len(held) > self._most + len(users):
+            held.popitem(last=False)
+        missing = []
+        for user in users:
+            if user in held:
+                held.move_to_end(user)
+            else:
+                missing.append(user)
+        cold: set[str] = set()
+        broken: set[str] = set()
+        if missing:
+            await self._load(missing, cold, broken)
+        return Fetched(set(missing), cold, broken)
+
+    async def thaw(self, users: list[str]) -> None:
+        """Have the states of cold users put back into Redis; ``Unavailable`` where Postgres is away."""
+        await self._thaw(self._space, users)
+
+    async def _load(self, users: list[str], cold: set[str], broken: set[str]) -> None:
+        epoch = self._space.epoch
+        try:
+            reply: list[Any] = await self._redis.call("load", self._space.keys.meta, epoch or "", *users)
+        except ResponseError as error:
+            # A key of one of them is not what it should be: each alone, and only that one fails.
+            if len(users) > 1:
+                for user in users:
+                    await self._load([user], cold, broken)
+                return
+            log.error("state_unreadable", space=self._space.public_id, user=users[0], error=str(error))
+            broken.add(users[0])
+            return
+        if reply[0] != 0:
+            # Not "no such user": nobody knows, until it is read under the epoch that Redis has now.
+            self.clear()
+            raise StaleEpoch
+        for user, (token, blob) in zip(users, reply[1:], strict=True):
+            if token == b"cold":
+                cold.add(user)
+            elif not self.put_blob(user, token.decode(), blob):
+                broken.add(user)
+
+    async def used(self, event: Event, generation: int) -> bool:
+        """Whether Redis knows the event's idempotency key; ``generation`` may be the one before the present.
+        ``StaleEpoch`` where Redis has another epoch than the space."""
+        metric = self._space.index.metric_by_key.get(event.metric)
+        if event.key is None or metric is None:
+            return False
+        hashed = key_hash(metric.number, event.key)
+        keys = self._space.keys
+        try:
+            async with self._redis.raw.pipeline(transaction=True) as pipeline:
+                pipeline.hget(keys.meta, "epoch")
+                for number in (generation + 1, generation, generation - 1):
+                    pipeline.sismember(keys.idempotency(number, event.user), hashed)
+                epoch, *found = await pipeline.execute()
+        except AWAY as error:
+            raise unavailable(error) from error
+        if epoch is None or epoch.decode() != self._space.epoch:
+            raise StaleEpoch
+        return any(found)
+
+    def may_be_old(self, input_: Input, generation: int) -> bool:
+        """Whether the input's idempotency key may be one that only Postgres remembers: the user used keys before
+        those that Redis holds."""
+        if not isinstance(input_, Event) or input_.key is None:
+            return False
+        state = self.known(input_.user)[1]
+        return state is not None and 0 <= state.keyed_since < generation - 1
+
+    async def used_long_ago(self, inputs: Iterable[Input]) -> set[tuple[str, str, str | None]]:
+        """``(user, metric key, idempotency key)`` of the keyed events that Postgres remembers, in one look-up."""
+        by_key = self._space.index.metric_by_key
+        asked: dict[tuple[str, int, str], tuple[str, str, str | None]] = {}
+        for input_ in inputs:
+            if isinstance(input_, Event) and input_.key is not None and (metric := by_key.get(input_.metric)):
+                asked[(input_.user, metric.number, input_.key)] = (input_.user, input_.metric, input_.key)
+        if not asked:
+            return set()
+        users, metrics, keys = zip(*asked, strict=True)
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(
+                """
+                SELECT k.user_id, k.metric, k.key
+                FROM unnest($2::text[], $3::int[], $4::text[]) AS asked (user_id, metric, key)
+                JOIN idempotency_keys k ON k.space_id = $1 AND k.user_id = asked.user_id
+                    AND k.metric = asked.metric AND k.key = asked.key
+                """,
+                self._space.id,
+                list(users),
+                list(metrics),
+                list(keys),
+            )
+        return {asked[(row["user_id"], row["metric"], row["key"])] for row in rows}

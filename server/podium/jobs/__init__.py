@@ -1,0 +1,1 @@
+"""Work that happens by itself: due ticks, reconciliation, backfill, finals, rewards, retention."""

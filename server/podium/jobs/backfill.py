@@ -1,0 +1,564 @@
+"""Backfills: counts on a leaderboard that is new what was posted before it was there, from stored events.
+
+For each user the standings that all stored events give are committed piece by piece, by the same way as every
+change. A piece states what a board shall say; it never adds. It was computed from Postgres as of the token of the
+user's state (design decision 3) and holds only while the state has it, so nothing counts twice or is lost,
+whatever is posted, imported, repeated or cut off meanwhile.
+
+Users are visited in order of their ids, in slices: ``board_fills`` says how far each leaderboard has come. A user
+who can't be brought is set aside (``backfill_set_aside``) and tried again later; everybody else goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import NamedTuple
+
+import structlog
+
+from podium.clock import Clock, stopwatch_s
+from podium.game.catalog import STREAK, CatalogIndex
+from podium.game.errors import Conflict, InputFailed, NotFound, TooManyRequests, Unavailable
+from podium.game.inputs import Fill
+from podium.game.leaderboards.backfill import PIECE_MOVES, Piece, RunScores, cut, placed
+from podium.game.leaderboards.model import Leaderboard, Standing
+from podium.game.leaderboards.ranking import board_name, is_ranked, split_board
+from podium.game.leaderboards.rules import Changes, OpenBoard
+from podium.game.periods import MS_PER_DAY, instant, local_day, local_time, zone
+from podium.game.state import UserState, decode_state
+from podium.game.streaks.calendar import first_day
+from podium.game.streaks.model import NONE
+from podium.game.streaks.rules import standing
+from podium.intake.batcher import Outcome
+from podium.intake.older_runs import OLDER_FORMAT
+from podium.intake.service import Intake
+from podium.jobs.backfill_progress import Backfill, SetAside, Store
+from podium.jobs.watermark import Watermark
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool, PoolConnection, acquired
+from podium.storage.redis.client import RedisClient
+from podium.telemetry import set_aside
+from podium.writebehind.log_tail import Tail, read_tail
+
+USERS_AT_ONCE = 200
+"""Users read from Postgres at a time."""
+SLICE_S = 4.0
+"""A round ends after about so long: other spaces have backfills, too, and somebody may look how far it is."""
+CALL_MOVES = 2 * PIECE_MOVES
+CALL_INPUTS = 32
+"""Board moves and inputs that are committed together, as one call to Redis takes them; then others have their turn
+for as long as that took."""
+TRIES = 5
+"""Rounds in which a user's own events may overtake the backfill before the user is set aside."""
+AGAIN_S = 0.3
+"""Pause before users are read again whose newest events were not flushed: more than the flush interval."""
+RETRY_S, RETRY_MOST_S = 5.0, 600.0
+"""Pause before the first retry of a user who was set aside, twice as long each time, and the longest one."""
+FAILURES = 8
+"""Users with whom something goes wrong, and with nobody else anything well: then it is not the users."""
+RETRIED_AT_ONCE = 20
+"""Users set aside who are tried again in one round."""
+ROWS = 2_000
+"""Rows of history read at a time; the event loop serves others in between."""
+_ZONES_MS = 14 * 3_600_000
+"""The first zone is so far ahead of UTC."""
+_LAST_RUN = "99999999"
+"""Behind every run's name."""
+_LOCK = 0x46696C6C
+"""First half of the advisory lock ("Fill"); the second is the space."""
+
+log = structlog.get_logger(__name__)
+
+
+class Score(NamedTuple):
+    """One score of a user; ``day`` is the local day where it was stored."""
+
+    at_ms: int
+    units: int
+    day: date | None
+    late: bool
+
+
+class Round(NamedTuple):
+    """``users`` were visited, of whom ``counted`` had something to count; with ``more`` there is more to do at
+    once."""
+
+    users: int = 0
+    counted: int = 0
+    more: bool = False
+
+
+@dataclass(slots=True)
+class _Filled:
+    """How many of some users had something to count; whom the rules refused, and with whom it went wrong."""
+
+    counted: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+
+class Plan(NamedTuple):
+    """A user's pieces, as of the state with a token."""
+
+    user: str
+    token: str
+    pieces: list[Piece]
+    held: dict[str, Standing]
+
+
+class Filling:
+    """The backfills of one space."""
+
+    def __init__(self, pool: Pool, redis: RedisClient, intake: Intake, clock: Clock) -> None:
+        self._pool = pool
+        self._redis = redis
+        self._intake = intake
+        self._space: Space = intake.space
+        self._clock = clock
+        self._watermark = Watermark(pool, redis, self._space)
+        self._store = Store(self._space.id)
+        self._finished: set[int] = set()
+        self._logged: set[str] = set()
+        self._turn = 0
+
+    async def round(self) -> Round:
+        """Go on with what has not been filled, for at most about ``SLICE_S``. ``Unavailable`` where a store is
+        away: the next round goes on from the last one's end, and counts nobody twice."""
+        boards = {
+            board.number: board
+            for board in self._space.index.catalog.leaderboards
+            if board.status != "inactive" and board.number not in self._finished
+        }
+        if not boards or not await self._watermark.reached():
+            return Round()
+        async with acquired(self._pool) as holder, holder.transaction():
+            await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
+                return Round()  # another worker is at it
+            return await self._slice(holder, boards)
+
+    async def _slice(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> Round:
+        until_s = stopwatch_s() + SLICE_S
+        users = counted = 0
+        rows = await self._rows(holder, boards)
+        while (moving := self._next(rows)) and stopwatch_s() < until_s:
+            visited = await self._visit(holder, [boards[number] for number in moving], moving)
+            users += visited.users
+            counted += visited.counted
+            rows = await self._rows(holder, boards)
+        if any(row.waiting for row in rows.values()):
+            counted += await self._retry(holder, boards)
+            rows = await self._rows(holder, boards)
+        await self._finish(holder, boards, rows)
+        return Round(users, counted, more=bool(self._next(rows)))
+
+    async def _rows(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> dict[int, Backfill]:
+        """The backfills that are not finished, by leaderboard; those of leaderboards that have just become active
+        begin. One that was made as finished has never counted anything, and is left alone."""
+        rows = await self._store.load(holder)
+        new = [board for number, board in boards.items() if number not in rows and board.status == "active"]
+        for since_ms in {self._since_ms(board) for board in new}:
+            alike = [board.number for board in new if self._since_ms(board) == since_ms]
+            await self._store.begin(holder, alike, since_ms)
+        if new:
+            rows = await self._store.load(holder)
+        self._finished.update(number for number, row in rows.items() if row.filled and not row.waiting)
+        return {number: row for number, row in rows.items() if number in boards and number not in self._finished}
+
+    def _next(self, rows: Mapping[int, Backfill]) -> dict[int, Backfill]:
+        """The leaderboards whose next users are the same, each such group in its turn: one that is far from its
+        end keeps none that was made later waiting."""
+        groups: dict[tuple[str, bool], dict[int, Backfill]] = {}
+        for number, row in rows.items():
+            if not row.passed:
+                groups.setdefault((row.last_user, row.since_ms > 0), {})[number] = row
+        if not groups:
+            return {}
+        self._turn += 1
+        return list(groups.values())[self._turn % len(groups)]
+
+    def _since_ms(self, board: Leaderboard) -> int:
+        """The instant before which nothing counts on a leaderboard; 0 where users who posted nothing since may
+        have something there, too."""
+        if self._space.index.source_of(board).kind != "metric":
+            return 0
+        start_ms = instant(datetime.combine(board.start, time.min, UTC))
+        return max(0, start_ms - MS_PER_DAY)
+
+    async def _visit(
+        self, holder: PoolConnection, boards: list[Leaderboard], rows: Mapping[int, Backfill]
+    ) -> Round:
+        """Count the next users' history."""
+        last = next(iter(rows.values())).last_user
+        since_ms = min(row.since_ms for row in rows.values())
+        most = self._intake.batcher.at_once(USERS_AT_ONCE)
+        async with acquired(self._pool) as connection:
+            found = await connection.fetch(
+                "SELECT id FROM users WHERE space_id = $1 AND id > $2 AND newest_ms >= $3 ORDER BY id LIMIT $4",
+                self._space.id,
+                last,
+                since_ms,
+                most,
+            )
+        users = [row["id"] for row in found]
+        counted, stuck = await self._fill(boards, users)
+        if stuck:
+            await self._set_aside(holder, [board.number for board in boards], stuck, tries=0)
+        last = users[-1] if users else last
+        await self._store.advance(holder, list(rows), last, len(users), passed=len(users) < most)
+        return Round(len(users), counted)
+
+    async def _retry(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> int:
+        """Try again those whose pause is over, or for whom the catalog has changed."""
+        counted = 0
+        due = await self._store.due(holder, self._clock(), self._space.index.version, RETRIED_AT_ONCE)
+        for user, those in due.items():
+            wanted = [boards[one.leaderboard] for one in those if one.leaderboard in boards]
+            done, stuck = await self._fill(wanted, [user]) if wanted else (0, {})
+            counted += done
+            if stuck:
+                numbers = [board.number for board in wanted]
+                await self._set_aside(holder, numbers, stuck, tries=max(one.tries for one in those))
+            else:
+                await self._store.forget(holder, user)
+                await set_aside.forget(self._redis, self._space, f"filling:user:{user}")
+        return counted
+
+    async def _set_aside(
+        self, holder: PoolConnection, boards: list[int], stuck: Mapping[str, str], tries: int
+    ) -> None:
+        """Leave users alone for a pause, and have everybody know."""
+        now_ms, version, tries = self._clock(), self._space.index.version, tries + 1
+        retry_ms = now_ms + int(1000 * min(RETRY_MOST_S, RETRY_S * 2 ** (tries - 1)))
+        for user, reason in stuck.items():
+            log.error(
+                "backfill_set_aside",
+                space=self._space.public_id,
+                user=user,
+                leaderboards=boards,
+                tries=tries,
+                reason=reason,
+            )
+            kind = reason.partition(":")[0]
+            entry = set_aside.SetAside("filling", "user", user, kind, tries, now_ms, retry_ms, str(version))
+            await set_aside.write(self._redis, self._space, entry)
+        aside = [SetAside(user, board, tries, reason) for user, reason in stuck.items() for board in boards]
+        await self._store.set_aside(holder, aside, version, retry_ms)
+
+    async def _finish(
+        self, holder: PoolConnection, boards: dict[int, Leaderboard], rows: Mapping[int, Backfill]
+    ) -> None:
+        for number, row in rows.items():
+            if not row.passed or row.filled or row.trying:
+                continue
+            await self._store.finish(holder, number)
+            log.info(
+                "leaderboard_filled",
+                space=self._space.public_id,
+                leaderboard=boards[number].key,
+                users=row.done,
+                set_aside=row.waiting,
+            )
+
+    async def _fill(self, boards: Sequence[Leaderboard], users: Sequence[str]) -> tuple[int, dict[str, str]]:
+        """Count users' history: how many had some, and why others could not be brought. ``Unavailable`` where a
+        store is away; whatever else goes wrong with everybody is raised, too, as then it is not the users."""
+        filled = _Filled()
+        await self._halve(boards, users, filled)
+        for user, error in filled.failed.items():
+            filled.refused[user] = reason = f"{type(error).__name__}: {error}"
+            if reason not in self._logged:
+                self._logged.add(reason)  # once is enough to find it
+                log.error("backfill_failed", space=self._space.public_id, user=user, exc_info=error)
+        return filled.counted, filled.refused
+
+    async def _halve(self, boards: Sequence[Leaderboard], users: Sequence[str], filled: _Filled) -> None:
+        """Count users' history. What goes wrong with some is halved until those with whom it does stand alone."""
+        try:
+            counted, refused = await self._fill_users(boards, users)
+        except (Unavailable, TooManyRequests):
+            raise
+        except Exception as error:
+            if len(users) == 1:
+                filled.failed[users[0]] = error
+                if len(filled.failed) >= FAILURES and not filled.counted:
+                    raise
+                return
+            middle = len(users) // 2
+            await self._halve(boards, users[:middle], filled)
+            await self._halve(boards, users[middle:], filled)
+            return
+        filled.counted += counted
+        filled.refused |= refused
+
+    async def _fill_users(self, boards: Sequence[Leaderboard], users: Sequence[str]) -> tuple[int, dict[str, str]]:
+        counted, pending = 0, list(users)
+        refused: dict[str, str] = {}
+        for attempt in range(TRIES):
+            if attempt > 1:
+                await asyncio.sleep(AGAIN_S)
+            # Whoever posts all the time is always ahead of Postgres: the log has what it lacks.
+            plans = await self._plans(boards, pending, with_log=attempt > 0)
+            done, pending, failed = await self._commit(plans)
+            counted += done
+            refused |= failed
+            if not pending:
+                break
+        stuck = dict.fromkeys(pending, "the user's own events kept overtaking it")
+        return counted, stuck | refused
+
+    async def _commit(self, plans: list[Plan]) -> tuple[int, list[str], dict[str, str]]:
+        """Commit the pieces of users, each behind the one before: how many users are done, who is to be read
+        again, and whom the rules refused."""
+        again: list[str] = []
+        refused: dict[str, str] = {}
+        done = at = 0
+        under_way = [(plan, plan.token) for plan in plans if plan.pieces]
+        while under_way:
+            following: list[tuple[Plan, str]] = []
+            for batch in _batches(under_way, at):
+                began_s = stopwatch_s()
+                inputs = [self._input(plan, token, plan.pieces[at]) for plan, token in batch]
+                results = await self._intake.batcher.submit_many(inputs)
+                for (plan, _), result in zip(batch, results, strict=True):
+                    if isinstance(result, Outcome):
+                        if len(plan.pieces) > at + 1:
+                            following.append((plan, result.token))
+                        else:
+                            done += 1
+                    elif isinstance(result, Conflict):
+                        again.append(plan.user)
+                    elif isinstance(result, InputFailed):
+                        refused[plan.user] = str(result)
+                    elif isinstance(result, Unavailable | TooManyRequests):
+                        raise result
+                    elif not isinstance(result, NotFound):  # who is gone has no history
+                        refused[plan.user] = str(result)
+                # At most half of the time is taken from those who post.
+                await asyncio.sleep(stopwatch_s() - began_s)
+            under_way, at = following, at + 1
+        return done, again, refused
+
+    def _input(self, plan: Plan, token: str, piece: Piece) -> Fill:
+        runs = {name for standings in piece.standings.values() for name in standings}
+        held = {board: one for board, one in plan.held.items() if run_of(board) in runs}
+        return Fill(plan.user, piece.standings, self._clock(), token, held, piece.done)
+
+    async def _plans(self, boards: Sequence[Leaderboard], users: Sequence[str], *, with_log: bool) -> list[Plan]:
+        """The pieces of those who have something to be counted, from one snapshot of Postgres; where asked, with
+        what the log holds beyond it."""
+        index = self._space.index
+        sources = {index.source_of(board).number for board in boards}
+        async with (
+            acquired(self._pool) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            rows = await connection.fetch(
+                "SELECT id, token, state FROM users WHERE space_id = $1 AND id = ANY ($2::text[])",
+                self._space.id,
+                users,
+            )
+            states = {user: (token, decode_state(blob)) for user, token, blob in rows}
+            tail = await read_tail(connection, self._redis, self._space, users) if with_log else Tail()
+            for user, token, blob in tail.states:
+                states[user] = token, decode_state(blob)
+            scores = await self._scores(connection, index, users, boards, sources, tail)
+            wanted: dict[str, dict[int, dict[str, Standing]]] = {}
+            opened: dict[int, dict[date, tuple[OpenBoard, ...]]] = {board.number: {} for board in boards}
+            for user, (_, state) in states.items():
+                wanted[user] = await self._wanted(boards, user, state, scores, opened)
+            held = await self._held(connection, boards, states, wanted, tail)
+        plans = []
+        for user, (token, state) in states.items():
+            pieces = pieces_of(boards, state, wanted[user], held.get(user, {}))
+            if pieces:
+                # A state at hand need not be read from Redis; if it is old, the commit says so.
+                self._intake.batcher.prime(user, token, state)
+                plans.append(Plan(user, token, pieces, held.get(user, {})))
+        return plans
+
+    async def _wanted(
+        self,
+        boards: Sequence[Leaderboard],
+        user: str,
+        state: UserState,
+        scores: Mapping[tuple[str, int], list[Score]],
+        opened: Mapping[int, dict[date, tuple[OpenBoard, ...]]],
+    ) -> dict[int, dict[str, Standing]]:
+        """By the leaderboard's number the standings that a user's scores give, where they are not counted
+        already."""
+        index, tz = self._space.index, zone(state.profile.tz)
+        found: dict[int, dict[str, Standing]] = {}
+        count = 0
+        for board in boards:
+            if board.number in state.filled:
+                continue
+            source = index.source_of(board)
+            history: Sequence[Score] = scores.get((user, source.number), ())
+            if board.scoring == "current":
+                history = self._present_streak(state)
+            runs = RunScores(board, opened[board.number])
+            for one in history:
+                day = one.day or local_day(one.at_ms, tz)
+                runs.add(local_time(one.at_ms, tz), one.at_ms, day, one.units, late=one.late)
+                count += 1
+                if count % ROWS == 0:
+                    await asyncio.sleep(0)
+            if runs.standings:
+                found[board.number] = dict(sorted(runs.standings.items()))
+        return found
+
+    async def _held(
+        self,
+        connection: PoolConnection,
+        boards: Sequence[Leaderboard],
+        states: Mapping[str, tuple[str, UserState]],
+        wanted: Mapping[str, Mapping[int, Mapping[str, Standing]]],
+        tail: Tail,
+    ) -> dict[str, dict[str, Standing]]:
+        """By user the standings, by board, in runs of which the state has let go."""
+        grouped = {board.number for board in boards if board.group_by is not None or board.breakdown_attributes}
+        missing: list[tuple[str, int, str]] = []
+        for user, of_user in wanted.items():
+            state = states[user][1]
+            known = {run_of(board) for board in state.boards if is_ranked(board)}
+            # A state of an earlier release doesn't say which those are.
+            anything = _LAST_RUN if state.format < OLDER_FORMAT else ""
+            missing += [
+                (user, number, name)
+                for number, standings in of_user.items()
+                for name in standings
+                if name not in known and split_board(name).run <= state.older.get(number, anything)
+            ]
+        found: dict[str, dict[str, Standing]] = {}
+        if not missing:
+            return found
+        entries = await self._store.entries(
+            connection,
+            [(user, number, split_board(name).run) for user, number, name in missing],
+            grouped,
+        )
+        for user, board, value, reached_ms in tail.over(entries, {(user, name) for user, _, name in missing}):
+            number, run, _ = split_board(board)
+            new = wanted[user][number][board_name(number, run)]
+            # Which event was the newest isn't kept there, but the events say it.
+            found.setdefault(user, {})[board] = Standing(value, reached_ms, new.latest_ms)
+        return found
+
+    async def _scores(
+        self,
+        connection: PoolConnection,
+        index: CatalogIndex,
+        users: Sequence[str],
+        boards: Sequence[Leaderboard],
+        sources: set[int],
+        tail: Tail,
+    ) -> dict[tuple[str, int], list[Score]]:
+        """What users scored, by user and number of the source, in order of time."""
+        found: dict[tuple[str, int], list[Score]] = {}
+        kinds = {index.source_of(board).number: index.source_of(board).kind for board in boards}
+        metrics = [number for number, kind in kinds.items() if kind == "metric"]
+        systems = [number for number, kind in kinds.items() if kind == "points"]
+        if metrics:
+            since_ms = min(instant(datetime.combine(board.start, time.min, UTC)) for board in boards) - _ZONES_MS
+            query = (
+                "SELECT user_id, metric, at_ms, units, day, late FROM events"
+                " WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND metric = ANY ($3::int[]) AND at_ms >= $4"
+                " ORDER BY user_id, metric, at_ms, id"
+            )
+            cursor = await connection.cursor(query, self._space.id, users, metrics, since_ms)
+            while rows := await cursor.fetch(ROWS):
+                for user, metric, at_ms, units, day, late in rows:
+                    found.setdefault((user, metric), []).append(Score(at_ms, units, day, late))
+        if systems:
+            query = (
+                "SELECT user_id, system, at_ms, awarded, day FROM point_awards"
+                " WHERE space_id = $1 AND user_id = ANY ($2::text[]) AND system = ANY ($3::int[])"
+                " ORDER BY user_id, system, at_ms, seq"
+            )
+            cursor = await connection.cursor(query, self._space.id, users, systems)
+            while rows := await cursor.fetch(ROWS):
+                for user, system, at_ms, awarded, day in rows:
+                    found.setdefault((user, system), []).append(Score(at_ms, awarded, day, False))
+        for (user, source), at_ms, units, day, late in tail.scores:
+            if source in sources:
+                found.setdefault((user, source), []).append(Score(at_ms, units, day, late))
+        for key in {key for key, *_ in tail.scores} & found.keys():
+            found[key].sort(key=lambda score: score.at_ms)  # stable: the log's order among equal times
+        if STREAK in kinds:
+            await self._add_streaks(connection, users, tail, found)
+        return found
+
+    async def _add_streaks(
+        self,
+        connection: PoolConnection,
+        users: Sequence[str],
+        tail: Tail,
+        found: dict[tuple[str, int], list[Score]],
+    ) -> None:
+        rules = self._space.index.streaks
+        rows = await connection.fetch(
+            "SELECT user_id, period, length, frozen FROM streak_periods WHERE space_id = $1"
+            " AND user_id = ANY ($2::text[]) AND track = $3",
+            self._space.id,
+            users,
+            rules.track,
+        )
+        periods = {(user, period): (length, frozen) for user, period, length, frozen in rows}
+        periods |= {(user, period): lived for (user, track, period), lived in tail.periods if track == rules.track}
+        for (user, period), (length, frozen) in sorted(periods.items()):
+            if length and not frozen:
+                # Which day of the period it was is not kept.
+                day = date.fromordinal(first_day(rules.frequency, period))
+                at_ms = instant(datetime.combine(day, time.min, UTC))
+                found.setdefault((user, STREAK), []).append(Score(at_ms, length, day, False))
+
+    def _present_streak(self, state: UserState) -> list[Score]:
+        day = local_day(self._clock(), zone(state.profile.tz))
+        rules = self._space.index.streak_rules(state.wishes, state.profile.tz)
+        length = standing(rules, state.streaks or NONE, day.toordinal()).length
+        if not length or state.streaks is None:
+            return []
+        return [Score(state.streaks.extended_ms, length, day, False)]
+
+
+def run_of(board: str) -> str:
+    """Return the board of all in the run that a board belongs to."""
+    number, run, _ = split_board(board)
+    return board_name(number, run)
+
+
+def pieces_of(
+    boards: Iterable[Leaderboard],
+    state: UserState,
+    wanted: Mapping[int, Mapping[str, Standing]],
+    held: Mapping[str, Standing],
+) -> list[Piece]:
+    """Return the changes of a user's backfill, in pieces; none where everything is as it shall be."""
+    changes: dict[int, Changes] = {}
+    standings = {**held, **state.boards}
+    for board in boards:
+        if board.number in wanted:
+            attributes = state.profile.attributes
+            changed = placed(board, standings, attributes, wanted[board.number], state.blocked)
+            if changed:
+                changes[board.number] = changed
+    return list(cut(changes, wanted))
+
+
+def _batches(under_way: Sequence[tuple[Plan, str]], at: int) -> Iterable[list[tuple[Plan, str]]]:
+    """One piece of a backfill: as much as one call takes."""
+    batch: list[tuple[Plan, str]] = []
+    moves = 0
+    for plan, token in under_way:
+        count = plan.pieces[at].moves
+        if batch and (len(batch) >= CALL_INPUTS or moves + count > CALL_MOVES):
+            yield batch
+            batch, moves = [], 0
+        batch.append((plan, token))
+        moves += count
+    if batch:
+        yield batch

@@ -1,0 +1,297 @@
+"""Replays: users' stored events counted anew in the order of their time, where they did not come in it.
+
+An event that is much older than its user's newest one moves no streak and no repeating leaderboard. A replay makes
+of the stored events what they would have given in order: the streak, and the standings in those runs, not final,
+that such events belong to. Like a backfill it states what shall be, as of the token of the user's state: it may be
+cut off and repeated. At the end the events are marked as counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+import structlog
+
+from podium.clock import stopwatch_s
+from podium.game.catalog import CatalogIndex
+from podium.game.errors import Conflict, InputFailed, NotFound, Unavailable
+from podium.game.inputs import Fill, Recount
+from podium.game.leaderboards.backfill import RunScores
+from podium.game.leaderboards.model import Leaderboard, Standing
+from podium.game.leaderboards.rules import open_boards
+from podium.game.periods import local_day, local_time, zone
+from podium.game.state import UserState, decode_state
+from podium.game.streaks.backfill import StreakFold
+from podium.game.streaks.model import Pause
+from podium.game.streaks.rules import Rules, Step
+from podium.jobs.backfill import ROWS, Filling, Plan, Score, pieces_of, run_of
+from podium.storage.postgres.pool import PoolConnection, acquired
+from podium.writebehind.log_tail import Tail
+
+PATIENCE_S = 10.0
+"""The user's newest events are waited for so long until Postgres has them."""
+AGAIN_S = 0.2
+"""Pause before a user is read again: about the flush interval."""
+EVENTS_AT_ONCE = 200
+"""Events that a streak is made of before others have their turn on the event loop."""
+
+log = structlog.get_logger(__name__)
+
+
+class _Event(NamedTuple):
+    id: object
+    metric: int
+    units: int
+    at_ms: int
+    day: date
+    late: bool
+    behind: bool
+    corrects: object | None
+
+
+@dataclass(slots=True)
+class _History:
+    """A user in Postgres, as of one instant."""
+
+    token: str
+    state: UserState
+    events: list[_Event]
+    periods: dict[tuple[int, int], tuple[int, bool]] = field(default_factory=dict)
+    pauses: list[Pause] = field(default_factory=list)
+    by_hand: bool = False
+    """Whether support, or a reward, changed the streak: events alone don't say what it is."""
+
+
+class Replaying(Filling):
+    """The replays of one space."""
+
+    async def replay(self, users: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """Count users' stored events anew; for whom that is done, and by user why it isn't, or what stays as is.
+
+        Raises:
+            Unavailable: A store is away.
+        """
+        done, problems = [], {}
+        for user in users:
+            replayed, problem = await self._replay(user)
+            if replayed:
+                done.append(user)
+            if problem is not None:
+                problems[user] = problem
+        return done, problems
+
+    async def _replay(self, user: str) -> tuple[bool, str | None]:
+        give_up_s = stopwatch_s() + PATIENCE_S
+        while True:
+            try:
+                return True, await self._replay_once(user)
+            except Conflict:
+                if stopwatch_s() >= give_up_s:
+                    return False, "The user's own events keep overtaking it; try again"
+            except (NotFound, InputFailed) as error:
+                return False, str(error)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _replay_once(self, user: str) -> str | None:
+        """Count a user's events anew; what stays as it is. ``Conflict`` where Postgres did not have the user's
+        newest state."""
+        index = self._space.index
+        async with (
+            acquired(self._pool) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            history = await self._read(connection, user)
+            await self._check(history, user)
+            events = [event for event in history.events if event.behind]
+            if not events:
+                return None
+            fold = await self._streak(connection, index, user, history)
+            plan = await self._plan(connection, index, user, history, fold)
+        token = history.token
+        if fold is not None:
+            recount = Recount(user, fold.streaks, _changed(history, fold), self._clock(), token)
+            token = (await self._intake.batcher.submit(recount)).token
+        for piece in plan.pieces:
+            runs = {name for standings in piece.standings.values() for name in standings}
+            held = {board: one for board, one in plan.held.items() if run_of(board) in runs}
+            fill = Fill(user, piece.standings, self._clock(), token, held, piece.done, again=True)
+            token = (await self._intake.batcher.submit(fill)).token
+        async with acquired(self._pool) as connection:
+            await connection.execute(
+                "UPDATE events SET late = false, behind = false"
+                " WHERE space_id = $1 AND user_id = $2 AND (late OR behind) AND id = ANY ($3::uuid[])",
+                self._space.id,
+                user,
+                [event.id for event in events],
+            )
+        log.info("user_replayed", space=self._space.public_id, events=len(events), pieces=len(plan.pieces))
+        if history.by_hand:
+            return "Support or a reward changed the user's streak: it stays as it is"
+        return None
+
+    async def _read(self, connection: PoolConnection, user: str) -> _History:
+        row = await connection.fetchrow(
+            "SELECT token, state FROM users WHERE space_id = $1 AND id = $2", self._space.id, user
+        )
+        if row is None:
+            if await self._token(user):
+                raise Conflict("the user is on the way to Postgres")
+            raise NotFound(f"User not found: {user}")
+        history = _History(row["token"], decode_state(row["state"]), [])
+        cursor = await connection.cursor(
+            # An earlier release knew late ones only.
+            "SELECT id, metric, units, at_ms, day, late, late OR behind, corrects FROM events"
+            " WHERE space_id = $1 AND user_id = $2 ORDER BY at_ms, id",
+            self._space.id,
+            user,
+        )
+        while rows := await cursor.fetch(ROWS):
+            history.events += [_Event(*row) for row in rows]
+        return history
+
+    async def _token(self, user: str) -> str:
+        """The token of the user's state as of the last commit; "" for nobody, or where Postgres has it alone."""
+        reply = await self._redis.call("load", self._space.keys.meta, self._space.epoch or "", user)
+        if reply[0] != 0:
+            raise Unavailable("Redis is being rebuilt")
+        found: bytes = reply[1][0]
+        return "" if found == b"cold" else found.decode()
+
+    async def _check(self, history: _History, user: str) -> None:
+        if await self._token(user) not in ("", history.token):
+            raise Conflict("events of the user are on their way to Postgres")
+
+    async def _streak(
+        self, connection: PoolConnection, index: CatalogIndex, user: str, history: _History
+    ) -> StreakFold | None:
+        """The streak that a user's events give; None where none of them has been left out, or it was changed by
+        hand."""
+        rules = index.streak_rules(history.state.wishes, history.state.profile.tz)
+        if not any(_counts(event, rules) and event.behind for event in history.events):
+            return None
+        history.by_hand = await self._by_hand(connection, index, user, history.state)
+        if history.by_hand:
+            return None
+        pauses = await connection.fetch(
+            "SELECT id, first_day, last_day FROM streak_pauses"
+            " WHERE space_id = $1 AND user_id = $2 AND NOT deleted ORDER BY first_day, id",
+            self._space.id,
+            user,
+        )
+        periods = await connection.fetch(
+            "SELECT track, period, length, frozen FROM streak_periods WHERE space_id = $1 AND user_id = $2",
+            self._space.id,
+            user,
+        )
+        history.periods = {(track, period): (length, frozen) for track, period, length, frozen in periods}
+        fold = StreakFold(
+            rules,
+            [Pause(str(id_), first.toordinal(), last.toordinal()) for id_, first, last in pauses],
+            history.state.streaks.skipped if history.state.streaks is not None else (),
+        )
+        counted = 0
+        for event in history.events:
+            if not _counts(event, rules):
+                continue
+            fold.add(event.metric, event.units, event.day.toordinal(), event.at_ms)
+            counted += 1
+            if counted % EVENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        fold.pass_time(history.state.carried_day)
+        return fold
+
+    async def _by_hand(self, connection: PoolConnection, index: CatalogIndex, user: str, state: UserState) -> bool:
+        boards = (index.leaderboard_by_number.get(number) for number in state.rewarded)
+        if any(reward.freezes for board in boards if board is not None for reward in board.rewards):
+            return True
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM audit_log WHERE space_id = $1 AND kind = 'streak' AND item = $2"
+                " AND action NOT IN ('pause', 'unpause'))",
+                self._space.id,
+                user,
+            )
+        )
+
+    async def _plan(
+        self,
+        connection: PoolConnection,
+        index: CatalogIndex,
+        user: str,
+        history: _History,
+        fold: StreakFold | None,
+    ) -> Plan:
+        """The standings in runs that events were left out of, in pieces."""
+        boards = [board for board in index.catalog.leaderboards if board.status == "active" and board.run_unit]
+        wanted: dict[int, dict[str, Standing]] = {}
+        for board in boards:
+            source = index.source_of(board)
+            days: set[date] | None
+            if source.kind == "metric":
+                scores = [_score(event) for event in history.events if event.metric == source.number]
+                days = {event.day for event in history.events if event.metric == source.number and event.late}
+            elif source.kind == "points":
+                days = {event.day for event in history.events if event.behind}
+                scores = await self._awards(connection, user, source.number) if days else []
+            else:
+                scores = [
+                    Score(one.at_ms, one.length, date.fromordinal(one.day), False)
+                    for one in (fold.extensions if fold is not None else ())
+                ]
+                days = {score.day for score in scores if score.day is not None}
+            standings = await self._runs(board, history.state, scores, days)
+            if standings:
+                wanted[board.number] = standings
+        found = {user: wanted}
+        states = {user: (history.token, history.state)}
+        held = (await self._held(connection, boards, states, found, Tail())).get(user, {})
+        return Plan(user, history.token, pieces_of(boards, history.state, wanted, held), held)
+
+    async def _runs(
+        self, board: Leaderboard, state: UserState, scores: Sequence[Score], days: set[date]
+    ) -> dict[str, Standing]:
+        """The standings in the runs of these days, by the name of the board of all."""
+        names = {name for day in days for _, name, _, _ in open_boards((board,), day)}
+        if not names:
+            return {}
+        tz, runs = zone(state.profile.tz), RunScores(board)
+        for place, one in enumerate(scores):
+            day = one.day or local_day(one.at_ms, tz)
+            runs.add(local_time(one.at_ms, tz), one.at_ms, day, one.units, late=False)
+            if place % ROWS == 0:
+                await asyncio.sleep(0)
+        return {name: runs.standings[name] for name in sorted(runs.standings) if name in names}
+
+    async def _awards(self, connection: PoolConnection, user: str, system: int) -> list[Score]:
+        rows = await connection.fetch(
+            "SELECT at_ms, awarded, day FROM point_awards WHERE space_id = $1 AND user_id = $2 AND system = $3"
+            " ORDER BY at_ms, seq",
+            self._space.id,
+            user,
+            system,
+        )
+        return [Score(at_ms, awarded, day, False) for at_ms, awarded, day in rows]
+
+
+def _counts(event: _Event, rules: Rules) -> bool:
+    """Whether an event counts for the streak; what was undone stays met."""
+    return event.corrects is None and event.metric in rules.thresholds
+
+
+def _score(event: _Event) -> Score:
+    return Score(event.at_ms, event.units, event.day, False)
+
+
+def _changed(history: _History, fold: StreakFold) -> tuple[Step, ...]:
+    """The periods that are other than Postgres has them."""
+    steps = [
+        step
+        for key, step in fold.steps.items()
+        if step.length and history.periods.get(key) != (step.length, step.frozen)
+    ]
+    steps += [Step(track, period, 0) for track, period in history.periods if (track, period) not in fold.steps]
+    return tuple(steps)

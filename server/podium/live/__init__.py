@@ -1,0 +1,1 @@
+"""Live boards: channels, views, a user's own place, WebSocket and event stream."""

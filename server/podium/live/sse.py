@@ -1,0 +1,290 @@
+"""A leaderboard as Server-Sent Events: one response is one viewer, for whom sockets don't get through."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import cast
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from podium.clock import Clock
+from podium.game.errors import (
+    Forbidden,
+    NotFound,
+    PodiumError,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unprocessable,
+)
+from podium.http import params
+from podium.http.auth import tenant
+from podium.http.errors import answer_error
+from podium.http.transport import ABORT
+from podium.live import access, protocol
+from podium.live.access import Grant, Spaces
+from podium.live.channels import INTERVALS_MS, LIMITS, LeaderboardChannel, ViewOptions, parse_channel
+from podium.live.hub import SLOW_TICKS, Hub, Watch
+from podium.live.limits import Door, Visit
+from podium.live.protocol import Close, CommandError, ErrorCode
+from podium.live.view import View
+
+HEARTBEAT_TICKS = 15
+"""Seconds of silence after which a comment goes out: proxies cut what is silent for 60."""
+RETRY_MS = (1_000, 4_000)
+"""A client comes back after so long, drawn anew for each: after a restart they don't come together."""
+LIMIT_RETRY_S = 30
+"""After so long one who has too many connections may try again: some may have ended by then."""
+OUTBOX_MAX = 256 * 1024
+"""Bytes that may wait for a client, as for sockets. Past them it skips frames."""
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold the events back
+]
+_HEARTBEAT = b":\n\n"
+
+
+class _SharedEvent:
+    """A publication as an event, encoded once for all who get it one after another."""
+
+    def __init__(self) -> None:
+        self._frame = ""
+        self._event = b""
+
+    def event(self, frame: str, head: str, seq: int) -> bytes:
+        """The event of a frame of the socket protocol, which begins with ``head``."""
+        if frame is not self._frame:
+            data = frame[len(head) : -len(protocol.PUBLICATION_TAIL)]
+            self._frame, self._event = frame, _event("publication", seq, data)
+        return self._event
+
+
+_shared = _SharedEvent()
+
+
+def _event(name: str, seq: int, data: str) -> bytes:
+    return f"event: {name}\nid: {seq}\ndata: {data}\n\n".encode()
+
+
+class Stream:
+    """One client."""
+
+    def __init__(self, channel: str, grant: Grant, abort: Callable[[], None] | None) -> None:
+        self.grant = grant
+        self._head = protocol.publication_head(channel)
+        self._expires_ms = grant.expires_ms
+        self._abort = abort
+        self._outbox: list[bytes] = []
+        self._waiting = 0  # bytes in the outbox and in what is being sent
+        self._wake = asyncio.Event()
+        self._watch: Watch | None = None
+        self._seq: Callable[[], int] = int
+        self._behind = False
+        self._ended = False
+        self._sending = False
+        self._ticks = 0  # since the last send began, or ended
+
+    def begin(self, watch: Watch, seq: Callable[[], int]) -> None:
+        """The subscription is made: its snapshot comes first."""
+        self._watch, self._seq = watch, seq
+        retry_ms = random.randint(*RETRY_MS)  # noqa: S311  # no secret
+        self._push(f"retry: {retry_ms}\n\n".encode() + _event("snapshot", seq(), watch.view.snapshot()))
+
+    def offer(self, frame: str) -> bool:
+        """Queue a publication; False where the outbox is full."""
+        if self._waiting > OUTBOX_MAX:
+            self._behind = True
+            return False
+        self._push(_shared.event(frame, self._head, self._seq()))
+        return True
+
+    def unsubscribed(self, channel: str, reason: str) -> None:  # noqa: ARG002 - as every viewer has it
+        """The hub ended the subscription: the client comes back for the new configuration."""
+        self.end()
+
+    def close_slow(self) -> None:
+        """The client doesn't read: cut it off, as nothing more can be told to it."""
+        self._outbox.clear()
+        self.end()
+        if self._abort is not None:
+            self._abort()
+
+    def end(self) -> None:
+        """End the response after what waits."""
+        self._leave()
+        self._ended = True
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End because the server does: a client that holds a send up would hold it up too."""
+        if self._sending:
+            self.close_slow()
+        else:
+            self.end()
+
+    def tick(self, now_ms: int) -> None:
+        """A second has passed."""
+        self._ticks += 1
+        if self._expires_ms is not None and self._expires_ms <= now_ms:
+            self.end()
+        if self._sending and self._ticks > SLOW_TICKS:
+            self.close_slow()
+        elif not self._sending and not self._ended and self._ticks >= HEARTBEAT_TICKS:
+            self._push(_HEARTBEAT)
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Send until either side ends it."""
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        gone = asyncio.create_task(self._until_gone(receive))
+        try:
+            while not self._ended or self._outbox:
+                if self._outbox:
+                    body = b"".join(self._outbox)
+                    self._outbox.clear()
+                    await self._send(send, body)
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._leave()
+            gone.cancel()
+            await asyncio.wait({gone})
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        self._sending, self._ticks = True, 0
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        self._sending, self._ticks = False, 0
+        self._waiting = sum(map(len, self._outbox))
+        if self._behind and not self._outbox and self._watch is not None:
+            self._behind = False
+            self._watch.view.catch_up(self)
+
+    async def _until_gone(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._outbox.clear()
+        self.end()
+
+    def _push(self, event: bytes) -> None:
+        self._outbox.append(event)
+        self._waiting += len(event)
+        self._wake.set()
+
+    def _leave(self) -> None:
+        if self._watch is not None:
+            self._watch.end(self)
+            self._watch = None
+
+
+class LiveStreams:
+    """The ASGI application of ``GET /v1/leaderboards/{key}/live``. ``close_all`` comes before the server stops."""
+
+    def __init__(self, hub: Hub, spaces: Spaces, clock: Clock, door: Door) -> None:
+        self._hub = hub
+        self._door = door
+        self._spaces = spaces
+        self._clock = clock
+        self._streams: set[Stream] = set()
+        self._stopping = False
+        hub.on_tick.append(self._tick)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        visit = self._door.enter((scope.get("client") or ("",))[0])
+        try:
+            stream = await self._open(Request(scope), visit)
+        except Exception as error:  # noqa: BLE001 - each becomes an answer; ours are logged there
+            if visit is not None:
+                visit.leave()
+            await answer_error(_http_error(error), scope["method"], scope["path"])(scope, receive, send)
+            return
+        self._streams.add(stream)
+        self._hub.stats.sockets += 1
+        try:
+            await stream.run(receive, send)
+        finally:
+            if visit is not None:
+                visit.leave()
+            self._hub.stats.sockets -= 1
+            self._streams.discard(stream)
+
+    def close_all(self) -> None:
+        """Have every stream end, and cut off who doesn't read."""
+        self._stopping = True
+        for stream in list(self._streams):
+            stream.stop()
+
+    async def _open(self, request: Request, visit: Visit | None) -> Stream:
+        if self._stopping:
+            raise Unavailable("the server is shutting down")
+        if visit is None:
+            raise self._too_many("this address")
+        options = ViewOptions(
+            params.integer(request, "limit", 100, 1, LIMITS[-1]),
+            params.integer(request, "interval", 50, 0, INTERVALS_MS[-1]),
+        )
+        channel = LeaderboardChannel(request.path_params["key"], params.day(request, "run"))
+        if parse_channel(str(channel)) != channel:
+            raise NotFound("Leaderboard not found")
+        grant = self._grant(request)
+        if not access.origin_allowed(grant.space, request.headers.get("origin"), request.headers.get("host")):
+            raise Forbidden("Origin is not on the space's list")
+        if not grant.may_watch(str(channel), self._hub.resolve(grant.space, channel).config.public):
+            raise Forbidden("This leaderboard is not public: a key or a token is needed that may watch it")
+        if grant.is_server:
+            visit.is_server()
+        elif grant.user is not None and not visit.is_user(grant.space.public_id, grant.user):
+            raise self._too_many("this user")
+        stream = Stream(str(channel), grant, request.scope.get(ABORT))
+        watch = await self._hub.watch(grant.space, channel, options.rows, options.interval_ms, stream, grant.quota)
+        view = cast(View, watch.view)  # of a leaderboard it is one, and its frames are numbered
+        stream.begin(watch, lambda: view.seq)
+        return stream
+
+    def _grant(self, request: Request) -> Grant:
+        token = request.headers.get("x-api-key", "")
+        if not token:
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            if scheme and scheme.lower() != "bearer":
+                raise Unauthorized("Authorization must be Bearer and a token")
+        if not token:
+            token = request.query_params.get("token", "")
+            if token and access.is_key(token):  # addresses end up in logs: no place for a key
+                raise Unauthorized("token must be a realtime token")
+        if token and access.is_key(token):
+            return access.of_key(self._spaces, token, tenant(request))
+        return access.grant(self._spaces, token, request.query_params.get("space"), self._clock())
+
+    def _too_many(self, whose: str) -> TooManyRequests:
+        self._hub.stats.refused += 1
+        return TooManyRequests(f"Too many connections of {whose}", retry_after_s=LIMIT_RETRY_S)
+
+    def _tick(self) -> None:
+        now_ms = self._clock()
+        for stream in list(self._streams):
+            if stream.grant.lapsed(self._spaces) is not None:
+                stream.end()  # the client comes back, and is told why it may not
+            stream.tick(now_ms)
+
+
+def _http_error(error: Exception) -> Exception:
+    """What the socket protocol says, as HTTP says it."""
+    if isinstance(error, Close):
+        if error.reason == access.ARCHIVED:
+            return Forbidden("The tenant is archived")
+        return Unauthorized("The key or token is not valid")
+    if not isinstance(error, CommandError):
+        return error
+    answers: dict[ErrorCode, Callable[[str], PodiumError]] = {
+        ErrorCode.TOKEN_EXPIRED: Unauthorized,
+        ErrorCode.UNKNOWN_CHANNEL: NotFound,
+        ErrorCode.BAD_REQUEST: Unprocessable,
+        ErrorCode.LIMIT_EXCEEDED: TooManyRequests,
+    }
+    return answers.get(error.code, Unavailable)(str(error))

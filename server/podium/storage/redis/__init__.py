@@ -1,0 +1,1 @@
+"""The Redis client, the names of keys and the function library."""

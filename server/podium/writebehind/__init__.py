@@ -1,0 +1,1 @@
+"""The log to Postgres: flusher and batches; rebuild and eviction of what Redis holds."""
