@@ -66,7 +66,7 @@ class Services:
         return True
 
     async def commit(self, space: Space, input_: Input) -> UserState:
-        """Commit a command; the user's state after it (design decision 17)."""
+        """Commit a command; the user's state after it (docs/decisions/0017-commands.md)."""
         return await self.intake(space).change(input_)
 
     async def told(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:

@@ -1,4 +1,7 @@
-"""Every fault of the design's table, provoked: nothing acknowledged is lost, nothing keyed counts twice."""
+"""Provoke each fault of docs/operations.md#what-happens-when.
+
+Nothing acknowledged is lost, nothing keyed counts twice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The commit path on a real Redis: tokens, call numbers, epochs, refusals (design decisions 2 to 5)."""
+"""The commit path on a real Redis: tokens, call numbers, epochs, refusals
+(docs/decisions/0002-one-atomic-call.md, docs/decisions/0003-tokens.md, docs/decisions/0004-micro-batches.md,
+docs/decisions/0005-stored-when-answered.md)."""
 
 from __future__ import annotations
 

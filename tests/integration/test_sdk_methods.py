@@ -138,7 +138,7 @@ async def refusals(client: AsyncTrophyApi) -> dict[str, str]:
             answered = await call(client, method)
         except ApiError as error:
             seen[method.name] = str(error.status_code)
-            # 404 for a user is ours: the contract leaves it open (section 16).
+            # 404 for a user is ours: the SDKs leave it open (docs/http-api.md#users).
             if error.status_code not in method.errors | {404}:
                 undocumented.append((method, error))
         else:

@@ -59,7 +59,8 @@ def serve(settings: Settings, app: str = "podium.app:app_from_environment", *, l
         http=cast(type[asyncio.Protocol], partial(JoinedProtocol, connections=connections)),
         ws=cast(type[asyncio.Protocol], partial(DirectWebSocket, connections=connections)),
         ws_max_size=settings.socket_limit,
-        # The protocol has its own ping (realtime.md), and compressing small frames costs more than it saves.
+        # The protocol has its own ping
+        # (docs/live-protocol.md), and compressing small frames costs more than it saves.
         ws_ping_interval=None,
         ws_per_message_deflate=False,
         access_log=False,

@@ -1,4 +1,5 @@
-"""Carries a user through time: what comes due happens at its own instant, once, in order (design decision 11).
+"""Carries a user through time: what comes due happens at its own instant, once, in order
+(docs/decisions/0011-time-is-input.md).
 
 A state knows up to where it was carried. An event, a command and a tick carry it on first, so that none of them
 depends on another having come in time.

@@ -357,7 +357,7 @@ def _erase(index: CatalogIndex, state: UserState, command: Erase) -> Applied:
 
 
 def _correct(turn: Turn, command: Correction) -> Applied:
-    """Totals, boards and points follow; streaks and achievements stay (contract.md, section 17: moderation)."""
+    """Totals, boards and points follow; streaks and achievements stay (docs/http-api.md#moderation)."""
     index = turn.index
     metric = index.metric_by_number.get(command.metric)
     if metric is None:

@@ -1,4 +1,5 @@
-"""The catalog of a space: immutable, replaced whole by a newer version (design decision 15)."""
+"""The catalog of a space: immutable, replaced whole by a newer version
+(docs/decisions/0015-versioned-catalog.md)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@
         └── EmbeddedError            a data folder, port or embedded server is unusable
 
 ``code`` is stable and meant for machines (logs, the socket protocol); messages are for people and may change.
-409 is never used: published SDKs retry it (contract.md, section 2).
+409 is never used: published SDKs retry it (docs/http-api.md#errors).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ids and the characters that names may hold (contract.md, section 16: strings)."""
+"""Ids and the characters that names may hold (docs/http-api.md#strings)."""
 
 from __future__ import annotations
 

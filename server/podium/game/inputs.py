@@ -1,7 +1,7 @@
 """What goes into ``engine.apply``: events and commands, as values.
 
 They are checked against the catalog once, on arrival (``check_event``, features/users/rules.check), and applied
-as often as the optimistic token asks for (design decision 3).
+as often as the optimistic token asks for (docs/decisions/0003-tokens.md).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from podium.game.users import rules as users
 from podium.game.users.rules import NOTHING, Upsert
 
 FUTURE_MS = 5 * 60_000
-"""A ``timestamp`` may lie this far ahead of the server's clock (contract.md, section 16: event time)."""
+"""A ``timestamp`` may lie this far ahead of the server's clock (docs/http-api.md#event-time)."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -78,7 +78,7 @@ class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
 
 class Correction(msgspec.Struct, frozen=True):
     """Undo or correct an event: a new event of ``units``, the difference, at the time and on the day of the one
-    that it ``corrects`` (contract.md, section 16: negative events).
+    that it ``corrects`` (docs/http-api.md#negative-events).
 
     ``standings`` are those that the remaining events give on boards of the best and of the last score
     (rules.reread), as of the state with the token ``read_at``: the state must still have it. ``held`` are the

@@ -1,4 +1,4 @@
-"""Counting in whole units (contract.md, section 16: precision)."""
+"""Counting in whole units (docs/http-api.md#precision)."""
 
 from __future__ import annotations
 

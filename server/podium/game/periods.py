@@ -21,7 +21,7 @@ def _zone_names() -> frozenset[str]:
 
 @lru_cache(maxsize=1_024)
 def zone(name: str | None) -> tzinfo:
-    """The zone of an IANA name; UTC where there is none (contract.md, section 16). Unknown: 422."""
+    """The zone of an IANA name; UTC where there is none (docs/http-api.md#time-zones). Unknown: 422."""
     if name is None:
         return UTC
     if name not in _zone_names():

@@ -1,4 +1,4 @@
-"""What a space is called and looks like, and who is in the control group (contract.md, section 13)."""
+"""What a space is called and looks like, and who is in the control group (docs/http-api.md#settings)."""
 
 from __future__ import annotations
 

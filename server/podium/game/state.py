@@ -1,4 +1,4 @@
-"""A user's state: all that the rules need to know about one user, as one blob (design decision 3)."""
+"""A user's state: all that the rules need to know about one user, as one blob (docs/decisions/0003-tokens.md)."""
 
 from __future__ import annotations
 

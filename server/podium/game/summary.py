@@ -1,4 +1,4 @@
-"""A total of a user over time, in buckets of local days (contract.md, sections 5 and 16)."""
+"""A total of a user over time, in buckets of local days (docs/http-api.md#summaries)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Aggregation = Literal["daily", "weekly", "monthly"]
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 
 SPAN_MAX_DAYS = 400
-"""Days from the first to the last day of a summary (contract.md, section 5)."""
+"""Days from the first to the last day of a summary (docs/http-api.md#summaries)."""
 
 
 class Bucket(NamedTuple):

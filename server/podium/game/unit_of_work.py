@@ -1,4 +1,4 @@
-"""One input's turn on a user: what it does comes together here, in the order of contract.md, section 16.
+"""Collect what one input does to a user, in the order of docs/http-api.md#order-within-an-event.
 
 User, metric, streak, achievements, points, levels, boards. Pure: a turn lives as long as one ``apply``, and the
 state that it began with is never changed.
@@ -489,7 +489,7 @@ class Turn:
 
 
 _ORDER = {"user_creation": 0, "metric": 1, "streak": 2, "achievement": 3, "time": 4}
-"""What gives points first (contract.md, section 16: order within an event)."""
+"""What gives points first (docs/http-api.md#order-within-an-event)."""
 
 
 def _by_type(fired_: tuple[TriggerRule, int]) -> int:

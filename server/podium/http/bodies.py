@@ -24,7 +24,7 @@ _GOT = re.compile(r", got `(\w+)`\Z")
 _UNACCEPTABLE = re.compile(
     r"Invalid |\w+ (value )?out of range|Expected `[^`]+` ([<>]|of length [<>]|matching |that's )"
 )
-"""Of the documented type, but not a value that may be (contract.md, section 16: 400 or 422)."""
+"""Of the documented type, but not a value that may be (docs/http-api.md#400-or-422)."""
 _JSON_TYPES = {
     str: "str",
     int: "int",

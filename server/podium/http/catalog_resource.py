@@ -1,4 +1,4 @@
-"""The five verbs of a kind of catalog item (contract.md, section 2: admin batches, lists and issues)."""
+"""The five verbs of a kind of catalog item (docs/http-api.md#admin-batches)."""
 
 from __future__ import annotations
 

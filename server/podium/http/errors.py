@@ -1,4 +1,4 @@
-"""Every error as the contract's ``{"error": text}`` (contract.md, section 2)."""
+"""Every error as the contract's ``{"error": text}`` (docs/http-api.md#errors)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Query parameters. Not of the documented type: 400. Out of range, or missing: 422 (contract.md, section 16)."""
+"""Query parameters. Not of the documented type: 400. Out of range, or missing: 422
+(docs/http-api.md#400-or-422)."""
 
 from __future__ import annotations
 

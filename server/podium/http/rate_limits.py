@@ -1,4 +1,4 @@
-"""Rate limits of API keys and addresses, where settings ask for them (contract.md, section 2)."""
+"""Rate limits of API keys and addresses, where settings ask for them (docs/http-api.md#rate-limits)."""
 
 from __future__ import annotations
 

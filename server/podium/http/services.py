@@ -58,7 +58,7 @@ class Services(Protocol):
         isn't, or what stays as it is."""
 
     async def commit(self, space: Space, input_: Input) -> UserState:
-        """Commit a command; the user's state after it (design decision 17)."""
+        """Commit a command; the user's state after it (docs/decisions/0017-commands.md)."""
 
     async def told(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
         """Commit a command; the user's state after it, and what it concluded."""

@@ -1,4 +1,4 @@
-"""What a summary over time is asked for with (contract.md, section 5)."""
+"""What a summary over time is asked for with (docs/http-api.md#summaries)."""
 
 from __future__ import annotations
 

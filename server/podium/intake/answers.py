@@ -1,4 +1,4 @@
-"""What an event is answered with (contract.md, section 5)."""
+"""What an event is answered with (docs/http-api.md#the-answer-to-an-event)."""
 
 from __future__ import annotations
 

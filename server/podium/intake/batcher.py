@@ -1,4 +1,5 @@
-"""Micro-batching: whatever waits when the previous call returns goes into the next (design decisions 3 to 5).
+"""Micro-batching: whatever waits when the previous call returns goes into the next
+(docs/decisions/0003-tokens.md, docs/decisions/0004-micro-batches.md, docs/decisions/0005-stored-when-answered.md).
 
 One batcher a space and process, one call in flight. Every input ends in exactly one way: an ``Outcome``, a
 ``RequestError`` (nothing stored), or ``Unavailable`` (stored or not: send it again with its idempotency key).
@@ -42,7 +43,8 @@ from podium.storage.redis.keys import generation
 log = structlog.get_logger(__name__)
 
 CALL_INPUTS = 32
-"""Inputs of one call: Redis serves nobody else meanwhile (design decision 4: calls of 1,000 push p99 to 81 ms)."""
+"""Inputs of one call: Redis serves nobody else meanwhile
+(docs/decisions/0004-micro-batches.md: calls of 1,000 push p99 to 81 ms)."""
 CALL_MOVES = 100
 """Board moves of one call, for the same reason: counted by what each input moves, so a call is cut before the one
 that would pass it. An input that moves more is a call of its own."""
@@ -620,7 +622,7 @@ class Batcher:
         """Answer refusals that were concluded from what Redis holds; have the others concluded anew.
 
         Another process may have written the user, or the catalog, since this one read it: a refusal that met an
-        old state would meet it again at each attempt (design decision 20).
+        old state would meet it again at each attempt (docs/decisions/0020-fresh-refusals.md).
         """
         if not await self._is_current(*drawn_from):
             again.update(refusal.pending for refusal in refused)

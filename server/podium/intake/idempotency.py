@@ -1,4 +1,4 @@
-"""Idempotency keys as Redis keeps them (design.md, "Redis keys")."""
+"""Idempotency keys as Redis keeps them (docs/storage.md#redis)."""
 
 from __future__ import annotations
 

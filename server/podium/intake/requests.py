@@ -117,12 +117,14 @@ def check_own(event: Event) -> None:
 
 
 BATCH_MAX = 1_000
-"""Events of one batch (contract.md, section 5)."""
+"""Events of one batch (docs/http-api.md#batches-of-events)."""
 
 
 def from_batch(index: CatalogIndex, items: list[BatchItem], received_ms: int) -> list[Event]:
-    """The events of a batch. One bad item refuses the whole batch and is named by its index (section 16):
-    404 for an unknown metric, else 422."""
+    """Return the events of a batch (docs/http-api.md#batches-of-events).
+
+    One bad item refuses the whole batch and is named by its index: 404 for an unknown metric, else 422.
+    """
     if not 1 <= len(items) <= BATCH_MAX:
         raise Unprocessable(f"a batch must hold 1 to {BATCH_MAX:,} events")
     events = []

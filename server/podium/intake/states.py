@@ -38,7 +38,7 @@ Thaw = Callable[[Space, list[str]], Awaitable[None]]
 
 class States:
     """User states by id, each with the token it was read or written under. Never trusted without the token:
-    a commit that was computed from an old one comes back with the new one (design decision 3)."""
+    a commit that was computed from an old one comes back with the new one (docs/decisions/0003-tokens.md)."""
 
     def __init__(self, space: Space, redis: RedisClient, pool: Pool, thaw: Thaw, *, most: int) -> None:
         """``most`` states are kept between calls, the longest unused go first."""

@@ -2,8 +2,8 @@
 
 For each user the standings that all stored events give are committed piece by piece, by the same way as every
 change. A piece states what a board shall say; it never adds. It was computed from Postgres as of the token of the
-user's state (design decision 3) and holds only while the state has it, so nothing counts twice or is lost,
-whatever is posted, imported, repeated or cut off meanwhile.
+user's state (docs/decisions/0003-tokens.md) and holds only while the state has it, so nothing counts twice or is
+lost, whatever is posted, imported, repeated or cut off meanwhile.
 
 Users are visited in order of their ids, in slices: ``board_fills`` says how far each leaderboard has come. A user
 who can't be brought is set aside (``backfill_set_aside``) and tried again later; everybody else goes on.

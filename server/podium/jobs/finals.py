@@ -1,9 +1,11 @@
-"""Makes runs final when their last zone has left them (design decision 10): at once for everybody who posts, then
-written down, later out of Redis.
+"""Make runs final when their last zone has left them (docs/decisions/0010-local-time.md).
+
+They are final at once for everybody who posts, are then written to Postgres, and later leave Redis.
 
 A run is final from the moment on that the catalog says so: a commit names its catalog version, and Redis refuses
-those of an older one, so nothing can come in behind (design decision 15). Once the log is flushed up to there,
-``board_entries`` holds the frozen boards, and Postgres ranks them by itself in one statement.
+those of an older one, so nothing can come in behind (docs/decisions/0015-versioned-catalog.md). Once
+the log is flushed up to there, ``board_entries`` holds the frozen boards, and Postgres ranks them by itself in one
+statement.
 """
 
 from __future__ import annotations

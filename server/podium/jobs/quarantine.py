@@ -1,4 +1,5 @@
-"""Sets aside the items of a job that fail again and again, so that the rest goes on (design decision 20)."""
+"""Sets aside the items of a job that fail again and again, so that the rest goes on
+(docs/decisions/0020-fresh-refusals.md)."""
 
 from __future__ import annotations
 

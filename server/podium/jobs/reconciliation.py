@@ -1,4 +1,5 @@
-"""After a change of the catalog: brings all users in line, cold ones included (design decision 11).
+"""After a change of the catalog: brings all users in line, cold ones included
+(docs/decisions/0011-time-is-input.md).
 
 Achievements that are new, or ask for something else, are completed by those who have what they ask for, silently;
 everybody's next due moment is computed anew. What one user's boost moves is brought to that user only.

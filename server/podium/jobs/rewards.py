@@ -1,4 +1,4 @@
-"""Rewards the places of runs that are final, each exactly once (contract.md, section 17: rewards).
+"""Rewards the places of runs that are final, each exactly once (docs/http-api.md#rewards).
 
 A user's state remembers the last run of a leaderboard that was rewarded, so whatever is repeated after a crash
 changes nothing.

@@ -1,4 +1,5 @@
-"""The scheduler: what comes due by time alone is brought to users, and noticed of boosts (design decision 11).
+"""The scheduler: what comes due by time alone is brought to users, and noticed of boosts
+(docs/decisions/0011-time-is-input.md).
 
 Redis holds who is due when; the commit of a tick replaces the entry. A tick that is repeated, comes late, or from
 a second worker finds a state that was carried on already, and changes nothing.

@@ -11,8 +11,9 @@ from podium.storage.redis.client import AWAY, RedisClient, unavailable
 class Watermark:
     """The place in a space's log where its newest catalog began to hold.
 
-    A commit names its catalog version, and Redis refuses those of an older one (design decision 15): what was
-    committed before is all there is, and once the log is flushed up to here Postgres has it.
+    A commit names its catalog version, and Redis refuses those of an older one
+    (docs/decisions/0015-versioned-catalog.md): what was committed before is all there is, and once the log is
+    flushed up to here Postgres has it.
     """
 
     def __init__(self, pool: Pool, redis: RedisClient, space: Space) -> None:

@@ -1,4 +1,4 @@
-"""The hub: who watches what, as of the catalog and the day (design decision 12).
+"""The hub: who watches what, as of the catalog and the day (docs/decisions/0012-snapshot-and-deltas.md).
 
 A channel is what viewers name; the board that it shows comes from a feed (live/board_feeds.py).
 """

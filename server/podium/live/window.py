@@ -159,7 +159,8 @@ def _out_of_order(was: list[int]) -> list[int]:
 
 
 def ranks(rows: Sequence[Row], tie_rule: TieRule, place: int = 1, rank: int = 1) -> Sequence[int]:
-    """The rank of each of successive rows, the first of which has this place and rank (design decision 8)."""
+    """The rank of each of successive rows, the first of which has this place and rank
+    (docs/decisions/0008-ranks.md)."""
     if tie_rule == "ordinal":
         return range(place, place + len(rows))
     return successive([row.units for row in rows], tie_rule, place, rank)

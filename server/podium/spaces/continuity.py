@@ -1,4 +1,5 @@
-"""Does a space's Redis continue what Postgres holds, or did it go back in time? (design decisions 6 and 7).
+"""Does a space's Redis continue what Postgres holds, or did it go back in time?
+(docs/decisions/0006-exactly-once.md, docs/decisions/0007-record-and-working-set.md).
 
 A restart that lost its file, a restored copy, another server, a promoted replica that was behind: Redis then holds
 another epoch than Postgres, or none, or its log lacks the entry up to which Postgres has it.

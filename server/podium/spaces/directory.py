@@ -1,4 +1,5 @@
-"""What this process knows of spaces, keys and catalogs, and how it hears of changes (design decision 15)."""
+"""What this process knows of spaces, keys and catalogs, and how it hears of changes
+(docs/decisions/0015-versioned-catalog.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Reads about one user that show all that was acknowledged, whichever process took it (design decision 19).
+"""Reads about one user that show all that was acknowledged, whichever process took it
+(docs/decisions/0019-read-your-writes.md).
 
 A user's state in Redis carries the token of its last commit, the user's row in Postgres that of the last one that
 was flushed. Every row about a user is written in the transaction that writes the token, so where the two are

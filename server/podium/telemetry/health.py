@@ -244,7 +244,8 @@ async def log_states(redis: RedisClient, spaces: Sequence[Space], now_ms: int) -
         if any(isinstance(reply, Exception) for reply in (length, numbers, first)) or not length:
             continue
         logged, trimmed = numbers
-        # The first entry is the position itself: it stays when it has been flushed (design decision 6).
+        # The first entry is the position itself: it stays when it has been flushed
+        # (docs/decisions/0006-exactly-once.md).
         lag_s = max(0.0, (now_ms - int(first[1][0].split(b"-")[0])) / 1000) if len(first) > 1 else 0.0
         found[space.public_id] = LogState(length - 1, int(logged or 0) - int(trimmed or 0), lag_s)
     return found

@@ -1,4 +1,5 @@
-"""Moves the states of idle users out of Redis, and back when they return (design decision 7)."""
+"""Moves the states of idle users out of Redis, and back when they return
+(docs/decisions/0007-record-and-working-set.md)."""
 
 from __future__ import annotations
 

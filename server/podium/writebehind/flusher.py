@@ -1,4 +1,4 @@
-"""Moves the log of one space to Postgres, exactly once (design decision 6)."""
+"""Moves the log of one space to Postgres, exactly once (docs/decisions/0006-exactly-once.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Fills Redis with a space from Postgres (design decisions 6 and 7).
+"""Fills Redis with a space from Postgres
+(docs/decisions/0006-exactly-once.md, docs/decisions/0007-record-and-working-set.md).
 
 The order makes it safe to die anywhere: commits are refused from the first step to the last, the next run
 starts over, and a flusher that still works for the old epoch finds another one in Postgres.

@@ -1,4 +1,4 @@
-"""``/admin/v1/achievements`` (contract.md, section 6)."""
+"""``/admin/v1/achievements`` (docs/http-api.md#achievements)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Achievements over the application API (contract.md, section 6)."""
+"""Achievements over the application API (docs/http-api.md#achievements)."""
 
 from __future__ import annotations
 

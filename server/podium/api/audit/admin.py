@@ -1,4 +1,4 @@
-"""``/admin/v1/audit-log`` (contract.md, section 17)."""
+"""``/admin/v1/audit-log`` (docs/http-api.md#audit-log)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/admin/v1/environments`` (contract.md, section 13)."""
+"""``/admin/v1/environments`` (docs/http-api.md#environments)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""``/admin/v1/application-api-keys``: keys that act for one user, safe in clients (contract.md, sections 1 and
-13)."""
+"""``/admin/v1/application-api-keys``: keys that act for one user, safe in clients
+(docs/http-api.md#application-keys)."""
 
 from __future__ import annotations
 

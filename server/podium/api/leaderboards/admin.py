@@ -1,4 +1,4 @@
-"""``/admin/v1/leaderboards`` (contract.md, sections 9 and 17)."""
+"""``/admin/v1/leaderboards`` (docs/http-api.md#leaderboard-fields)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from podium.storage.postgres.pool import PoolConnection, acquired
 BUCKETS = 10
 """Steps of the distribution, equally wide from the least score to the greatest."""
 SPAN_MAX_DAYS = 400
-"""Days of one answer, as in summaries (contract.md, section 5)."""
+"""Days of one answer, as in summaries (docs/http-api.md#summaries)."""
 
 
 class DayCount(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Leaderboards over the application API: lists, rankings, a user's places (contract.md, sections 9, 16 and 17)."""
+"""Leaderboards over the application API: lists, rankings, a user's places (docs/http-api.md#leaderboards)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from podium.http.users import named_snapshot, named_user
 LIMIT_MAX = 1_000
 """Rows of one answer: Redis serves nobody else while it reads them."""
 HISTORY_MAX = 100
-"""Days of one answer (contract.md, section 9)."""
+"""Days of one answer (docs/http-api.md#leaderboards)."""
 
 
 _SCORE = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?\Z", re.ASCII)

@@ -1,4 +1,4 @@
-"""What ``/admin/v1/leaderboards`` takes and gives (contract.md, sections 9 and 17)."""
+"""What ``/admin/v1/leaderboards`` takes and gives (docs/http-api.md#leaderboard-fields)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RUN_INTERVAL_MAX = 1_000
 ATTRIBUTES_MAX = 10
 """Attributes in a filter or a breakdown."""
 DISPLAYED_MAX = 5
-"""Attributes shown on a row (contract.md, section 17)."""
+"""Attributes shown on a row (docs/http-api.md#leaderboard-fields)."""
 REWARDS_MAX = 20
 """Ranges of places that are rewarded."""
 REWARDED_MAX = 100_000
 """Last place that may be rewarded."""
 AGGREGATE_TOP_MAX = 100
-"""Members of a group that its mean may take (contract.md, section 17)."""
+"""Members of a group that its mean may take (docs/http-api.md#leaderboard-fields)."""
 
 Participants = Annotated[int, Meta(ge=1, le=MAX_PARTICIPANTS, description="Ranks that are shown; null: all.")]
 RunInterval = Annotated[int, Meta(ge=1, le=RUN_INTERVAL_MAX)]

@@ -1,4 +1,4 @@
-"""Lists for people: around a user, among friends, groups and their members (contract.md, section 17)."""
+"""Lists for people: around a user, among friends, groups and their members (docs/http-api.md#lists)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from podium.storage.postgres.pool import acquired
 AROUND_DEFAULT, AROUND_MAX = 5, 50
 """Rows to either side of a user."""
 FRIENDS_MAX = 1_000
-"""Users of one request (contract.md, section 17)."""
+"""Users of one request (docs/http-api.md#lists)."""
 
 
 async def get_around(request: Request) -> Response:

@@ -74,7 +74,7 @@ def today(request: Request, state: UserState | None = None) -> date:
 
 
 def asked_run(request: Request, found: Found, state: UserState | None = None) -> Run:
-    """The run of the query's ``run``, by default the current one (contract.md, section 16: current run)."""
+    """The run of the query's ``run``, by default the current one (docs/http-api.md#current-run)."""
     return select_run(found.board, params.day(request, "run"), today(request, state))
 
 

@@ -1,4 +1,5 @@
-"""Putting boards right: users taken off, events undone, why a score is what it is (contract.md, section 17)."""
+"""Putting boards right: users taken off, events undone, why a score is what it is
+(docs/http-api.md#moderation)."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ USERS_MAX = 100
 EVENTS_MAX = 1_000
 """Events of one answer."""
 PATIENCE_S, LOOK_S = 5.0, 0.1
-"""An event that was just posted is waited for: as long, and looked for so often (contract.md, section 17)."""
+"""An event that was just posted is waited for: as long, and looked for so often (docs/http-api.md#moderation)."""
 TRIES = 5
 """Corrections that other events of the user may overtake before it is given up."""
 

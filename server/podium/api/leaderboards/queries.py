@@ -162,7 +162,7 @@ async def _standing(
 
 
 async def read_cold(redis: RedisClient, space: Space, users: Sequence[str]) -> list[bool]:
-    """Which of the users are cold (design decision 7)."""
+    """Which of the users are cold (docs/decisions/0007-record-and-working-set.md)."""
     try:
         return [token is not None for token in await redis.raw.hmget(space.keys.cold, list(users))]
     except AWAY as error:

@@ -1,4 +1,4 @@
-"""``/admin/v1/metrics`` (contract.md, section 5)."""
+"""``/admin/v1/metrics`` (docs/http-api.md#metrics)."""
 
 from __future__ import annotations
 

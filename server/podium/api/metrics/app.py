@@ -1,4 +1,4 @@
-"""A user's metrics over the application API (contract.md, section 5)."""
+"""A user's metrics over the application API (docs/http-api.md#metrics)."""
 
 from __future__ import annotations
 

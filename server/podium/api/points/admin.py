@@ -1,4 +1,4 @@
-"""``/admin/v1/points``: points systems (contract.md, section 8)."""
+"""``/admin/v1/points``: points systems (docs/http-api.md#points)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points over the application API (contract.md, section 8)."""
+"""Points over the application API (docs/http-api.md#points)."""
 
 from __future__ import annotations
 

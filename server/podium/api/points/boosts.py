@@ -1,4 +1,4 @@
-"""``/admin/v1/points/{systemId}/boosts`` and its preview (contract.md, section 8)."""
+"""``/admin/v1/points/{systemId}/boosts`` and its preview (docs/http-api.md#boosts)."""
 
 from __future__ import annotations
 

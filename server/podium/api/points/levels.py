@@ -1,4 +1,4 @@
-"""``/admin/v1/points/{systemId}/levels`` (contract.md, section 8)."""
+"""``/admin/v1/points/{systemId}/levels`` (docs/http-api.md#levels)."""
 
 from __future__ import annotations
 

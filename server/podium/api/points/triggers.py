@@ -1,4 +1,4 @@
-"""``/admin/v1/points/{systemId}/triggers``: what gives points, and takes them (contract.md, section 8)."""
+"""``/admin/v1/points/{systemId}/triggers``: what gives points, and takes them (docs/http-api.md#triggers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/admin/v1/settings`` (contract.md, section 13)."""
+"""``/admin/v1/settings`` (docs/http-api.md#settings)."""
 
 from __future__ import annotations
 

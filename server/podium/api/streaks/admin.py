@@ -1,4 +1,5 @@
-"""``/admin/v1/streaks``: freezes, pauses, restore and reset (contract.md, section 7)."""
+"""``/admin/v1/streaks``: freezes, pauses, restore and reset
+(docs/http-api.md#freezes-pauses-restore-and-reset)."""
 
 from __future__ import annotations
 

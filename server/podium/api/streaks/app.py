@@ -1,4 +1,4 @@
-"""Streaks over the application API (contract.md, section 7)."""
+"""Streaks over the application API (docs/http-api.md#streaks)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from podium.http.users import named_snapshot, state_of
 from podium.storage.postgres.pool import acquired
 
 HISTORY_MAX = 400
-"""Periods of one answer (contract.md, section 16)."""
+"""Periods of one answer (docs/http-api.md#streaks)."""
 USERS_MAX = 100
 """Users of one answer."""
 RANKED_MAX = 100

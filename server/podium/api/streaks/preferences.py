@@ -1,4 +1,5 @@
-"""``/v1/users/{id}/preferences``: of the streak, and which notifications a user wants (contract.md, section 4)."""
+"""``/v1/users/{id}/preferences``: of the streak, and which notifications a user wants
+(docs/http-api.md#preferences)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/admin/v1/streaks/settings``: what the streak asks for (contract.md, section 7)."""
+"""``/admin/v1/streaks/settings``: what the streak asks for (docs/http-api.md#streak-settings)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from podium.http.endpoints import Endpoint
 from podium.spaces.item_kinds import METRIC, STREAKS
 
 FREEZES_MAX = 100
-"""Most freezes that a user may have (contract.md, section 7)."""
+"""Most freezes that a user may have (docs/http-api.md#streak-settings)."""
 
 Threshold = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Some = Annotated[int, Meta(ge=0, le=FREEZES_MAX)]

@@ -1,4 +1,4 @@
-"""``/admin/v1/tenants`` (contract.md, sections 1 and 13)."""
+"""``/admin/v1/tenants`` (docs/http-api.md#tenants)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/admin/v1/users``: users found, and all that is kept of one (contract.md, section 17)."""
+"""``/admin/v1/users``: users found, and all that is kept of one (docs/http-api.md#user-administration)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users over the application API (contract.md, section 4)."""
+"""Users over the application API (docs/http-api.md#users)."""
 
 from __future__ import annotations
 

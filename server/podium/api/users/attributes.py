@@ -1,4 +1,4 @@
-"""``/admin/v1/attributes`` (contract.md, section 13)."""
+"""``/admin/v1/attributes`` (docs/http-api.md#attributes)."""
 
 from __future__ import annotations
 

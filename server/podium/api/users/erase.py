@@ -1,4 +1,4 @@
-"""``DELETE /admin/v1/users``: users erased, everywhere (contract.md, section 17)."""
+"""``DELETE /admin/v1/users``: users erased, everywhere (docs/http-api.md#erasing-users)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``GET /v1/users/{id}/wrapped``: the year in review (contract.md, section 10)."""
+"""``GET /v1/users/{id}/wrapped``: the year in review (docs/http-api.md#year-in-review)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Lines of CSV or NDJSON as batch items with their line numbers. Pure: lines in, values out.
 
 A flat line names its fields as the columns of a CSV file are named (``COLUMNS``); a line of NDJSON may also be
-a batch item of the contract, whose ``user`` is an object (contract.md, section 5).
+a batch item of the contract, whose ``user`` is an object (docs/http-api.md#batches-of-events).
 """
 
 from __future__ import annotations

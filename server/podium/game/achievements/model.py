@@ -1,4 +1,4 @@
-"""What an achievement is (contract.md, section 6)."""
+"""What an achievement is (docs/http-api.md#achievements)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an achievement is completed (contract.md, sections 6 and 16)."""
+"""When an achievement is completed (docs/http-api.md#achievements)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Achievements as the application API shows them (contract.md, section 6)."""
+"""Achievements as the application API shows them (docs/http-api.md#achievements)."""
 
 from __future__ import annotations
 

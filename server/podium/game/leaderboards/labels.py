@@ -9,7 +9,7 @@ import msgspec
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, str]).decode
 _BETWEEN = "\0"
-"""Refused in every text that comes from outside (contract.md, section 16: strings)."""
+"""Refused in every text that comes from outside (docs/http-api.md#strings)."""
 
 
 class Label(NamedTuple):

@@ -20,7 +20,7 @@ Scoring = Literal["sum", "best", "last", "current"]
 Aggregate = Literal["sum", "average", "max", "top"]
 
 MAX_PARTICIPANTS = 10_000_000
-"""What a leaderboard without a limit shows as ``maxParticipants`` (contract.md, section 16)."""
+"""What a leaderboard without a limit shows as ``maxParticipants`` (docs/http-api.md#places-shown)."""
 
 
 class Reward(msgspec.Struct, frozen=True, rename="camel"):

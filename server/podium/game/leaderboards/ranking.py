@@ -1,4 +1,5 @@
-"""The names and the order of boards: score, then who reached it first, then user id (design decision 8)."""
+"""The names and the order of boards: score, then who reached it first, then user id
+(docs/decisions/0008-ranks.md)."""
 
 from __future__ import annotations
 
@@ -98,7 +99,8 @@ def shown_rank(rank: int, most: int) -> int | None:
 
 
 def successive(scores: Sequence[float], tie_rule: TieRule, place: int, rank: int) -> Sequence[int]:
-    """The ranks of successive scores, of which the first has this place and rank (design decision 8)."""
+    """The ranks of successive scores, of which the first has this place and rank
+    (docs/decisions/0008-ranks.md)."""
     if tie_rule == "ordinal":
         return range(place, place + len(scores))
     found: list[int] = []

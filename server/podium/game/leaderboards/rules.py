@@ -14,7 +14,7 @@ from podium.game.leaderboards.runs import is_final, named_run, run_name, run_on
 from podium.game.numbers import UNITS_MAX
 
 LATE_DAYS = 7
-"""An event up to this much older than the user's newest counts in every run (contract.md, section 16)."""
+"""An event up to this much older than the user's newest counts in every run (docs/http-api.md#event-time)."""
 KEPT_DAYS = LATE_DAYS + 2
 """A state keeps a run's standing this long after the run: the late days, and a move across the date line."""
 

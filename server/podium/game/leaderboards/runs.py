@@ -1,4 +1,4 @@
-"""Which run of a leaderboard a local day belongs to (contract.md, section 9; design decision 10)."""
+"""Which run of a leaderboard a local day belongs to (docs/http-api.md#runs; docs/decisions/0010-local-time.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaderboards as the application API and the live protocol show them (contract.md, sections 5, 9 and 17)."""
+"""Leaderboards as the application API and the live protocol show them (docs/http-api.md#leaderboards)."""
 
 from __future__ import annotations
 

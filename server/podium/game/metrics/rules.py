@@ -1,4 +1,4 @@
-"""How a metric counts: values become whole units, units add up (contract.md, section 16: precision)."""
+"""How a metric counts: values become whole units, units add up (docs/http-api.md#precision)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEPT_DAYS = 9
 """Days whose gains a state keeps where a metric has a most for a day: those that events may be late, and a move
 across the date line."""
 VALUE_MAX = 1e15
-"""Largest size of one event's value (contract.md, section 16: sizes)."""
+"""Largest size of one event's value (docs/http-api.md#sizes)."""
 
 
 def to_units(metric: Metric, value: float) -> int:

@@ -1,4 +1,4 @@
-"""Boosts: when they hold, for whom, and what they make of an award (contract.md, sections 8 and 16)."""
+"""Boosts: when they hold, for whom, and what they make of an award (docs/http-api.md#boosts)."""
 
 from __future__ import annotations
 

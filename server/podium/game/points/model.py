@@ -1,4 +1,4 @@
-"""What a points system, its triggers, its levels and its boosts are (contract.md, section 8)."""
+"""What a points system, its triggers, its levels and its boosts are (docs/http-api.md#points)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is awarded for what, and which level a total is (contract.md, sections 8 and 16)."""
+"""What is awarded for what, and which level a total is (docs/http-api.md#triggers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points as the application API shows them (contract.md, section 8)."""
+"""Points as the application API shows them (docs/http-api.md#points)."""
 
 from __future__ import annotations
 

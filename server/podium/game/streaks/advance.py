@@ -1,4 +1,4 @@
-"""What time alone brings to a streak: freezes earned and used, its loss (design decision 11).
+"""What time alone brings to a streak: freezes earned and used, its loss (docs/decisions/0011-time-is-input.md).
 
 A streak is kept as of the user's newest event; what the days since brought follows from the calendar, and is told
 when they have passed.

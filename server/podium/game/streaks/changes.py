@@ -1,4 +1,5 @@
-"""What support does to a streak, and how that is taken back (contract.md, section 7). Pure."""
+"""What support does to a streak, and how that is taken back
+(docs/http-api.md#freezes-pauses-restore-and-reset). Pure."""
 
 from __future__ import annotations
 

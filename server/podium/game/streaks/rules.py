@@ -1,4 +1,5 @@
-"""How a streak grows, waits and ends (contract.md, sections 7 and 16; design decisions 10 and 11).
+"""How a streak grows, waits and ends
+(docs/http-api.md#streaks; docs/decisions/0010-local-time.md, docs/decisions/0011-time-is-input.md).
 
 A streak is kept as of the user's newest event, as stretches of periods that were met. Where it stands today
 follows from the calendar alone, so that a read is true without anything having happened: the periods that went by
@@ -26,14 +27,14 @@ from podium.game.streaks.model import (
 )
 
 LATE_DAYS = 7
-"""An event up to this much older than the user's newest counts (contract.md, section 16: event time)."""
+"""An event up to this much older than the user's newest counts (docs/http-api.md#event-time)."""
 KEPT_DAYS = LATE_DAYS + 2
 """What is kept of the past: the late days, and a move across the date line."""
 PAUSES_DAYS = 430
 """Pauses are kept for the history that may be asked for: 400 periods."""
 RESTORE_DAYS = 90
-"""A daily streak that was lost may be restored for so long (contract.md, section 7); weekly ones from the week of
-1 January of this year on, monthly ones from January of last year."""
+"""A daily streak that was lost may be restored for so long; weekly ones from the week of 1 January of this year,
+monthly ones from January of last year (docs/http-api.md#freezes-pauses-restore-and-reset)."""
 
 _replace = msgspec.structs.replace
 _Gains = dict[int, tuple[dict[int, int], dict[int, int], dict[int, int]]]

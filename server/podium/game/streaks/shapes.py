@@ -1,4 +1,4 @@
-"""Streaks as answers show them (contract.md, section 7)."""
+"""Streaks as answers show them (docs/http-api.md#streaks)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request does to a user's profile (contract.md, sections 4 and 16)."""
+"""What a request does to a user's profile (docs/http-api.md#users)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users as answers show them (contract.md, section 4)."""
+"""Users as answers show them (docs/http-api.md#users)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A year of one user: which day, week and month stood out (contract.md, section 10; Podium's own formula)."""
+"""A year of one user: which day, week and month stood out
+(docs/http-api.md#year-in-review; Podium's own formula)."""
 
 from __future__ import annotations
 

@@ -152,7 +152,8 @@ class RedisClient:
     """One connection pool to one Redis. Every method raises ``Unavailable`` where Redis is away."""
 
     def __init__(self, url: str) -> None:
-        # redis-py repeats a lost call by itself and would count it twice (design decision 5).
+        # redis-py repeats a lost call by itself and would count it twice
+        # (docs/decisions/0005-stored-when-answered.md).
         # Any: redis-py types one class for both of its worlds, and every reply as their union.
         pool: Any = aioredis.BlockingConnectionPool.from_url(
             url,

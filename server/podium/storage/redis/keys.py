@@ -1,4 +1,4 @@
-"""The Redis keys of one space (design.md, "Redis keys"). All share the hash tag ``{space}``."""
+"""The Redis keys of one space (docs/storage.md#redis). All share the hash tag ``{space}``."""
 
 from __future__ import annotations
 

@@ -891,7 +891,7 @@ local function catalog(keys, args)
 end
 
 --[[
-trim: forgets the log up to a flushed position, whose own entry stays (design decision 6).
+trim: forgets the log up to a flushed position, whose own entry stays (docs/decisions/0006-exactly-once.md).
 ARGV 1 epoch  2 position (log id)  3 instant of the flush (ms)
 Reply: 1, or 0 where the epoch is other or the entry is missing: Redis went back in time
 ]]
