@@ -2,6 +2,7 @@
 
 ``python -m loadtest.compare REV`` keeps all sides running on stores filled alike and loads one at a time, in turn,
 for at least three rounds. Each figure of a round is divided by the same figure of the other side in that round.
+At the end each Podium compares what was sent with what Redis and Postgres hold.
 """
 
 from __future__ import annotations
@@ -11,23 +12,25 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import click
 import httpx
 import redis
+from click.core import ParameterSource
 from prometheus_client.parser import text_string_to_metric_families
 from tqdm import tqdm
 
 from loadtest import generators
 from loadtest.generators import HOST, Load, Result
 from loadtest.histogram import Histogram
-from loadtest.probes import histogram
+from loadtest.probes import OPERATOR, histogram
 from loadtest.stack import cpu_s
 from podium.demo.catalog import METRIC
 
@@ -38,7 +41,12 @@ DAY_RATE = 1_157.0
 """Events a second of 100 million a day."""
 FLUSHED_S = 120.0
 """Longest wait for the write-behind of a side before another one is loaded."""
-ROWS = ("singles", "keyed", "day", "batches")
+LAG_S = 0.25
+"""Pause between two looks at the flush lag."""
+ROWS = ("singles", "keyed", "day", "batches", "game")
+"""``game`` is ``singles`` with the whole demo: it comes last, because its catalog stays."""
+QUICK = {"users": 20_000, "seconds": 4.0, "rounds": 3}
+"""A quick look: some minutes, and ratios that spread more."""
 US = 1e6
 
 Figures = dict[str, float]
@@ -52,6 +60,14 @@ class Side(NamedTuple):
     key: str
     store: Any
     pids: dict[str, int]
+    process: subprocess.Popen[bytes]
+
+    def ask(self, what: str) -> Any:
+        """Have the side do something (side.py); its answer."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(what.encode() + b"\n")
+        self.process.stdin.flush()
+        return _answer(self.name, self.process)
 
     def load(self, users: int, pool: int, seconds: float, **more: Any) -> Load:
         """Single events of ``pool`` out of ``users`` users, as many as are answered."""
@@ -71,9 +87,20 @@ class Side(NamedTuple):
         """From request parsed to rank known, in seconds; None where the side does not say."""
         if not self.key:
             return None
-        answer = httpx.get(f"http://{HOST}:{self.port}/metrics", headers={"X-API-KEY": self.key}, timeout=10)
+        answer = httpx.get(
+            f"http://{HOST}:{self.port}/metrics", headers={**OPERATOR, "X-API-KEY": self.key}, timeout=10
+        )
         families = {f.name: f for f in text_string_to_metric_families(answer.raise_for_status().text)}
         return histogram(families["podium_rank_update_seconds"].samples)
+
+    def flush_lag_s(self) -> float:
+        """Return the age of the oldest log entry that Postgres doesn't hold. The log keeps one that it does."""
+        oldest_ms = [
+            int(entries[1][0].partition(b"-")[0])
+            for key in self.store.scan_iter("{*}:log")
+            if len(entries := self.store.xrange(key, count=2)) > 1
+        ]
+        return max(0.0, time.time() - min(oldest_ms) / 1e3) if oldest_ms else 0.0
 
     def settle(self) -> None:
         """Wait until the worker has written all to Postgres, so that it takes nothing from the next side."""
@@ -99,29 +126,55 @@ def worktree(revision: str) -> Iterator[Path]:
 
 
 @contextmanager
-def running(name: str, kind: str, tree: Path, users: int) -> Iterator[Side]:
+def running(name: str, kind: str, tree: Path, users: int, log: IO[bytes] | None = None) -> Iterator[Side]:
     """Start and fill a side (side.py); it ends with the block."""
-    environment = {"PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
+    # A release before the package was named ``podium`` has it as ``server``, in the root of its tree. The folder
+    # ``server`` of such a tree must not be on the path: it has modules with names of the standard library's.
+    roots = [tree, tree / "server"] if (tree / "server" / "podium").is_dir() else [tree]
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, roots)), "PYTHONSAFEPATH": "1"}
     with subprocess.Popen(
         [sys.executable, str(ROOT / "loadtest" / "side.py"), kind, str(users)],
         cwd=tree,
         env={**_environment(), **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if log is None else log,
     ) as process:
         assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            line = next((line for line in process.stdout if line.startswith(b"{")), None)
-            if line is None:
-                raise click.ClickException(f"{name} did not start")
-            found = json.loads(line)
+            found = _answer(name, process)
             store = redis.Redis.from_url(found["redis"])
-            yield Side(name, found["port"], found["key"], store, found["pids"])
+            yield Side(name, found["port"], found["key"], store, found["pids"], process)
         finally:
             process.stdin.close()
             process.wait()
+
+
+def _answer(name: str, process: subprocess.Popen[bytes]) -> Any:
+    assert process.stdout is not None
+    line = next((line for line in process.stdout if line.startswith(b"{")), None)
+    if line is None:
+        raise click.ClickException(f"{name} did not start, or ended; with --log FILE it says why")
+    return json.loads(line)
+
+
+@contextmanager
+def sampled(side: Side) -> Iterator[list[float]]:
+    """Note the flush lag of a side, in seconds, while the block runs."""
+    found: list[float] = []
+    over = threading.Event()
+
+    def sample() -> None:
+        while not over.wait(LAG_S):
+            found.append(side.flush_lag_s())
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
 
 
 def _environment() -> dict[str, str]:
@@ -142,7 +195,8 @@ def measure(side: Side, row: str, users: int, pool: int, seconds: float) -> Figu
     play(load._replace(seconds=WARM_UP_S))
     side.store.config_resetstat()
     cpu, ranks = side.cpu_us(), side.rank_update()
-    result: Result = play(load)
+    with sampled(side) as lags_s:
+        result: Result = play(load)
     side.settle()
     function, after = side.function_us(), side.cpu_us()
     if result.refused or not result.accepted:
@@ -155,11 +209,21 @@ def measure(side: Side, row: str, users: int, pool: int, seconds: float) -> Figu
         "CPU µs/event": sum(after[name] - cpu[name] for name in cpu) / result.accepted,
     }
     figures |= {f"CPU {name}": (after[name] - cpu[name]) / result.accepted for name in cpu}
+    if side.key and lags_s:
+        figures["flush lag ms, at most"] = max(lags_s) * 1e3
     now = side.rank_update()
     if ranks is not None and now is not None:
         spread = now.since(ranks)
         figures |= {"rank p50 µs": spread.quantile(0.5) * US, "rank p99 µs": spread.quantile(0.99) * US}
     return figures
+
+
+def add_batches_by_singles(results: dict[str, list[dict[str, Figures]]]) -> None:
+    """Add to each round of batches how many events they are to one of the same side's single events."""
+    for batches, singles in zip(results.get("batches", ()), results.get("singles", ()), strict=False):
+        for name, figures in batches.items():
+            if "events/s" in figures and "events/s" in singles.get(name, {}):
+                figures["% of singles"] = 100 * figures["events/s"] / singles[name]["events/s"]
 
 
 def ratios(rounds: list[dict[str, Figures]], name: str, other: str, figure: str) -> list[float]:
@@ -204,39 +268,54 @@ def table(results: dict[str, list[dict[str, Figures]]], names: list[str]) -> str
 @click.option("--pool", type=int, help="Users that events are drawn from; default: all.")
 @click.option("--seconds", default=10.0, show_default=True, help="Of one load.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Turns of each side.")
+@click.option("--quick", is_flag=True, help="A look: " + ", ".join(f"--{k} {v:g}" for k, v in QUICK.items()) + ".")
 @click.option("--only", multiple=True, type=click.Choice(ROWS), default=ROWS, help="Some rows; may be repeated.")
 @click.option(
     "--twenty/--no-twenty", default=True, show_default=True, help="With the twenty lines as a third side."
 )
 @click.option("--json", "target", type=click.Path(path_type=Path, dir_okay=False), help="Raw results.")
+@click.option("--log", type=click.File("ab"), help="What the sides say.")
+@click.pass_context
 def main(
+    context: click.Context,
     revision: str,
     users: int,
     pool: int | None,
     seconds: float,
     rounds: int,
+    quick: bool,
     only: tuple[str, ...],
     twenty: bool,
     target: Path | None,
+    log: IO[bytes] | None,
 ) -> None:
-    """Measure this tree against REVISION, alternately."""
+    """Measure this tree against REVISION, alternately. Exit code 1 if something was lost."""
+    if quick:
+        users, seconds, rounds = (
+            QUICK[name] if context.get_parameter_source(name) is ParameterSource.DEFAULT else given
+            for name, given in (("users", users), ("seconds", seconds), ("rounds", rounds))
+        )
     results: dict[str, list[dict[str, Figures]]] = {}
+    wrong: dict[str, list[str]] = {}
     with ExitStack() as exits:
         tree = exits.enter_context(worktree(revision))
         sides = [
-            exits.enter_context(running("this tree", "podium", ROOT, users)),
-            exits.enter_context(running(revision, "podium", tree, users)),
+            exits.enter_context(running("this tree", "podium", ROOT, users, log)),
+            exits.enter_context(running(revision, "podium", tree, users, log)),
         ]
         if twenty:
-            sides.append(exits.enter_context(running("twenty lines", "twenty", ROOT, users)))
-        plan = [(row, number) for row in only for number in range(rounds)]
+            sides.append(exits.enter_context(running("twenty lines", "twenty", ROOT, users, log)))
+        plan = [(row, number) for row in sorted(only, key=ROWS.index) for number in range(rounds)]
         with tqdm(total=len(plan) * len(sides)) as bar:
             for row, number in plan:
                 found: dict[str, Figures] = {}
+                if row == "game" and not number:
+                    for side in sides:
+                        side.ask("game")
                 # The order rotates, so that no side always meets the same neighbour.
                 for i in range(len(sides)):
                     side = sides[(i + number) % len(sides)]
-                    if row == "keyed" and not side.key:
+                    if row in ("keyed", "game") and not side.key:
                         bar.update()
                         continue
                     bar.set_description(f"{row}: {side.name}")
@@ -244,6 +323,11 @@ def main(
                     bar.update()
                 results.setdefault(row, []).append(found)
         names = [side.name for side in sides]
+        for side in sides:
+            side.settle()
+            if differences := side.ask("verify")["wrong"]:
+                wrong[side.name] = differences
+    add_batches_by_singles(results)
     for found_rounds in results.values():
         for found in found_rounds:
             for name in names:
@@ -252,6 +336,10 @@ def main(
     click.echo("\nRatios are medians over the rounds (least to most). They hold for this machine and hour.")
     if target is not None:
         target.write_text(json.dumps(results, indent=1))
+    for name in names:
+        said = "; ".join(wrong[name]) if name in wrong else "Redis and Postgres hold the same, place by place"
+        click.echo(f"{name}: {said}", err=name in wrong)
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 ``python side.py podium|twenty USERS``, with the tree to be measured first on ``PYTHONPATH``: only modules of that
 tree are imported, so each side fills its own stores in its own way. Prints one line of JSON: port, key, Redis URL
-and process ids by name.
+and process ids by name. Then it answers each line of its input with one of JSON: ``game`` adds the rest of the
+demo's catalog, ``verify`` compares Redis with Postgres.
 """
 
 from __future__ import annotations
@@ -11,17 +12,25 @@ import asyncio
 import json
 import os
 import sys
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import redis.asyncio as aioredis
 
-from loadtest import bench, probes, stack
+from loadtest import bench, probes, stack, verify
 from loadtest.generators import HOST, user_id
 from loadtest.seed import seed
 
+setup = sys.modules[stack.make_catalog.__module__]
+"""The tree's own, whatever its package is called."""
 FILL = 20_000
 """Members of one ZADD."""
+QUIET_S = 5.0
+"""Reconciliation is over once nothing was committed for so long."""
+RECONCILED_S = 1_800.0
 
 
 async def podium(folder: Any, users: int) -> None:
@@ -30,7 +39,37 @@ async def podium(folder: Any, users: int) -> None:
         await seed(opened.services, opened.services.directory.production, users)
         await probes.settle_redis(opened.services.redis.raw)
         async with opened.serving():
-            await _serve(opened.port, opened.key, opened.services.settings.redis_url, opened.pids)
+
+            async def obey(what: str) -> dict[str, Any]:
+                if what == "verify":
+                    return {"wrong": await _differences(opened)}
+                await _add_game(opened)
+                return {}
+
+            await _serve(opened.port, opened.key, opened.services.settings.redis_url, opened.pids, obey)
+
+
+async def _add_game(opened: stack.Stack) -> None:
+    """Add streak, points, achievements and three more boards; wait until all users are reconciled with them."""
+    services = opened.services
+    await setup.make_game(opened.url, opened.key, datetime.now(UTC).date())
+    await services.directory.refresh()
+    commits, quiet_since_s = -1, time.monotonic()
+    async with asyncio.timeout(RECONCILED_S):
+        while time.monotonic() < quiet_since_s + QUIET_S:
+            await asyncio.sleep(1)
+            found = await services.redis.raw.info("commandstats")
+            if (now := found.get("cmdstat_xadd", {}).get("calls", 0)) != commits:
+                commits, quiet_since_s = now, time.monotonic()
+    await probes.until_flushed(services, services.directory.production)
+
+
+async def _differences(opened: stack.Stack) -> list[str]:
+    """Return how Redis and Postgres differ, once all is flushed."""
+    services = opened.services
+    await services.directory.refresh()
+    await probes.until_flushed(services, services.directory.production)
+    return await verify.differences(services, services.directory.production)
 
 
 async def twenty(folder: Any, users: int) -> None:
@@ -53,10 +92,23 @@ async def twenty(folder: Any, users: int) -> None:
         await client.aclose()
 
 
-async def _serve(port: int, key: str, redis_url: str, pids: dict[str, int]) -> None:
-    line = json.dumps({"port": port, "key": key, "redis": redis_url, "pids": pids})
-    await asyncio.to_thread(os.write, 1, line.encode() + b"\n")
-    await asyncio.to_thread(sys.stdin.read)
+Obey = Callable[[str], Awaitable[dict[str, Any]]]
+
+
+async def _nothing(_: str) -> dict[str, Any]:
+    """The twenty lines have no game, and nothing to compare."""
+    return {"wrong": []}
+
+
+async def _serve(port: int, key: str, redis_url: str, pids: dict[str, int], obey: Obey = _nothing) -> None:
+    """Say where the side is; then do as each line of the input says, until it ends."""
+    await _say({"port": port, "key": key, "redis": redis_url, "pids": pids})
+    while what := (await asyncio.to_thread(sys.stdin.readline)).strip():
+        await _say(await obey(what))
+
+
+async def _say(found: dict[str, Any]) -> None:
+    await asyncio.to_thread(os.write, 1, json.dumps(found).encode() + b"\n")
 
 
 if __name__ == "__main__":
