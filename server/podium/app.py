@@ -158,6 +158,7 @@ def create_app(settings: Settings) -> Starlette:
                 services.standings,
                 speculative_max=settings.live_speculative,
             )
+            hub.has_newer_catalog = services.catalogs.has_newer
             hub.start()
             door = Door(
                 Limits(
@@ -168,7 +169,7 @@ def create_app(settings: Settings) -> Starlette:
                     settings.live_channel_bytes,
                 )
             )
-            rpc = EventRpc(services.intake, services.clock)
+            rpc = EventRpc(services.intake, services.catalogs, services.clock)
             socket = LiveSocket(
                 hub,
                 services.directory,

@@ -24,6 +24,7 @@ from podium.intake.user_limits import UserLimit
 from podium.jobs.replay import Replaying
 from podium.live.window import Row
 from podium.settings import Settings
+from podium.spaces.catalog_check import CatalogCheck
 from podium.spaces.directory import Directory
 from podium.spaces.reads import Reads
 from podium.spaces.space import Space
@@ -44,6 +45,7 @@ class Services:
     pool: Pool
     directory: Directory
     reads: Reads
+    catalogs: CatalogCheck
     clock_agrees: asyncio.Event
     """Set while Redis' clock bears out this process's. Without it nobody decides anything by time alone."""
     unchecked_clock: Clock
@@ -153,7 +155,10 @@ async def open_services(
         background.append(asyncio.create_task(watching, name="clock"))
     background.append(asyncio.create_task(directory.watch(), name="directory"))
     reads = Reads(pool, redis, directory.refresh_space)
-    services = Services(settings, clock or checked, redis, pool, directory, reads, checked.agrees, unchecked)
+    catalogs = CatalogCheck(redis, directory.refresh_space)
+    services = Services(
+        settings, clock or checked, redis, pool, directory, reads, catalogs, checked.agrees, unchecked
+    )
     try:
         yield services
     finally:

@@ -223,7 +223,7 @@ async def test_completing_an_achievement_needs_more_than_writing_events(
 async def test_a_users_token_is_held_to_the_same(services: Services, clock: SettableClock, game: None) -> None:
     """The rpcs: ``only_user`` is the user of a token or of an application key."""
     space = services.directory.production
-    rpc = EventRpc(services.intake, services.clock)
+    rpc = EventRpc(services.intake, services.catalogs, services.clock)
     old = {"key": "words", "user": "ada", "value": 1, "timestamp": now_and(clock, -6)}
     moved = {"key": "words", "user": {"id": "ada", "tz": "Asia/Tokyo"}, "value": 1}
     for event, said in ((old, "timestamp "), (moved, "user.tz ")):

@@ -111,7 +111,7 @@ async def test_events_of_one_user_are_limited_by_every_way(
     refused = await batch("bob", "ann", "ann", "ann")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
     event = b'{"key": "words", "user": {"id": "ann"}, "value": 1}'
-    rpc = EventRpc(services.intake, services.clock)
+    rpc = EventRpc(services.intake, services.catalogs, services.clock)
     for post_rpc, data in ((rpc.post_event, event), (rpc.post_events, b"[" + event + b"]")):
         with pytest.raises(TooManyRequests):
             await post_rpc(space, data, "ann")

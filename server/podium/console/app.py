@@ -86,15 +86,20 @@ def _signed_in(one: Page) -> Callable[[Request], Awaitable[Response]]:
         if not session.may(one.role):
             return _refused(request, one.role)
         if one.method == "GET":
-            return await one.handler(request)
+            return await _handled(request, one)
         form = await form_of(request)
         if not session.made(form.get("csrf", "")):
             return page(request, "problem.html", 403, title="Not sent", message=_FORGED)
         request.state.form = form
         once = one.once and form.get("step", "") not in one.looks
-        return await (_once(request, one) if once else one.handler(request))
+        return await (_once(request, one) if once else _handled(request, one))
 
     return _guarded(handle)
+
+
+async def _handled(request: Request, one: Page) -> Response:
+    """Have a page answer, once more where it refused what a newer catalog may allow."""
+    return await services(request).catalogs.retried(request.state.space, lambda: one.handler(request))
 
 
 _FORGED = "The form was not one of this session. Go back, reload the page and try again."
@@ -117,7 +122,7 @@ async def _once(request: Request, one: Page) -> Response:
         done = await of_redis(raw.get(key)) == b"done"
         return page(request, "problem.html", 409, title="Sent already", message=_TWICE if done else _SENT_UNSURE)
     try:
-        response = await one.handler(request)
+        response = await _handled(request, one)
     except Exception as error:
         if isinstance(error, RequestError | HTTPException) or not begun(request):
             await _note(raw.delete(key))

@@ -36,6 +36,8 @@ _JSON_TYPES = {
 }
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BODY = "body_read"
+"""Attribute of a request whose body was read."""
 KEY_SHOWN = 100
 """Characters of a key in the place of what is wrong."""
 
@@ -55,8 +57,17 @@ async def receive_body(receive: Receive, limit: int) -> bytes:
 
 
 async def read_body(request: Request, limit: int | None = None) -> bytes:
-    """The whole body; ``TooLarge`` beyond ``limit`` bytes (default: the setting ``body_limit``)."""
-    return await receive_body(request.receive, services(request).settings.body_limit if limit is None else limit)
+    """Return the whole body, which may be read again: where a newer catalog is found, a handler is called twice.
+
+    Raises:
+        TooLarge: It has more than ``limit`` bytes (default: the setting ``body_limit``).
+    """
+    body: bytes | None = getattr(request, _BODY, None)
+    if body is None:
+        most = services(request).settings.body_limit if limit is None else limit
+        body = await receive_body(request.receive, most)
+        setattr(request, _BODY, body)  # not in the scope: the console asks endpoints with bodies of its own
+    return body
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -70,16 +70,20 @@ def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
             check_utf8(request.scope)
             who = authorize(request, endpoint.needs)
             if who.user is not None and endpoint.body is not None:
-                request = await own.checked(request)
-            if endpoint.shows == "space":
-                return await _dated(request, handler)
-            return await handler(request)
+                await own.check(request)
+            # A handler that refuses has stored nothing, so it may be called again.
+            answered = _dated if endpoint.shows == "space" else _plain
+            return await services(request).catalogs.retried(who.space, lambda: answered(request, handler))
         except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
             return answer_error(error, request.method, request.scope["path"])
         finally:
             observe(endpoint.method, endpoint.path, stopwatch_s() - began_s)
 
     return guard
+
+
+async def _plain(request: Request, handler: Handler) -> Response:
+    return await handler(request)
 
 
 async def _dated(request: Request, handler: Handler) -> Response:

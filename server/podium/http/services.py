@@ -11,6 +11,7 @@ from podium.game.inputs import Input
 from podium.game.records import LogRecord
 from podium.game.state import UserState
 from podium.http.stale_cache import Memo
+from podium.spaces.catalog_check import CatalogCheck
 from podium.spaces.directory import Directory
 from podium.spaces.reads import Reads
 from podium.spaces.space import Space
@@ -49,6 +50,8 @@ class Services(Protocol):
     def memo(self) -> Memo: ...
     @property
     def reads(self) -> Reads: ...
+    @property
+    def catalogs(self) -> CatalogCheck: ...
 
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""

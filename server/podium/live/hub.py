@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -31,6 +31,7 @@ from podium.live.subscriber import Listener
 from podium.live.user_channels import Describe, UserEvents
 from podium.live.view import Later, Stats, View, Viewer, Watched
 from podium.live.window import Message, Window
+from podium.spaces.catalog_check import REFUSALS
 from podium.spaces.space import Space
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
 
@@ -115,6 +116,13 @@ class Channel:
         return [*self.views.values(), *self.followers]
 
 
+T = TypeVar("T")
+HasNewer = Callable[[Space, int], Awaitable[bool]]
+"""Whether a space has a newer catalog than of this version, which is then held (spaces/catalog_check.py)."""
+_OF_CATALOG = frozenset({ErrorCode.UNKNOWN_CHANNEL, ErrorCode.PERMISSION_DENIED})
+"""Errors that a newer catalog may change."""
+
+
 class Watch(NamedTuple):
     """One viewer's subscription. ``end`` ends it; ``public`` says whether everybody may see the channel."""
 
@@ -139,6 +147,8 @@ class Hub:
         """``speculative_max``: 0 for any number."""
         self.stats = Stats()
         self.on_tick: list[Callable[[], None]] = []
+        self.has_newer_catalog: HasNewer = _nothing_newer
+        """Asked before somebody is told that there is no such channel, or that they may not see it."""
         self._redis = redis
         self._clock = clock
         self._thaw = thaw
@@ -182,6 +192,18 @@ class Hub:
         await self._feeds.stop()
         for channel in self._channels.values():
             channel.stop()
+
+    async def retried(self, space: Space, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what an attempt to subscribe returns; one that the catalog refuses is made once more with a newer
+        one, if there is."""
+        version = space.index.version
+        try:
+            return await attempt()
+        except (CommandError, *REFUSALS) as error:
+            of_catalog = not isinstance(error, CommandError) or error.code in _OF_CATALOG
+            if not of_catalog or not await self.has_newer_catalog(space, version):
+                raise
+        return await attempt()
 
     def resolve(self, space: Space, name: LeaderboardChannel) -> Target:
         """What a channel shows now; error 102 where there is no such leaderboard or run.
@@ -414,6 +436,10 @@ class Hub:
         for viewer, ticks in self._slow.items():
             if ticks > SLOW_TICKS:
                 viewer.close_slow()
+
+
+async def _nothing_newer(_: Space, __: int) -> bool:
+    return False
 
 
 def _is_canonical(space: Space, name: LeaderboardChannel, target: Target) -> bool:

@@ -374,7 +374,7 @@ class Connection:
         name = request.channel
         self._session.subscribe(name)
         try:
-            watch = await self._watch(request, grant)
+            watch = await self._server.hub.retried(grant.space, lambda: self._watch(request, grant))
         except BaseException:
             self._session.unsubscribe(name)
             raise

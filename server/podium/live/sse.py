@@ -235,8 +235,7 @@ class LiveStreams:
         grant = self._grant(request)
         if not access.origin_allowed(grant.space, request.headers.get("origin"), request.headers.get("host")):
             raise Forbidden("Origin is not on the space's list")
-        if not grant.may_watch(str(channel), self._hub.resolve(grant.space, channel).config.public):
-            raise Forbidden("This leaderboard is not public: a key or a token is needed that may watch it")
+        await self._hub.retried(grant.space, lambda: self._check(grant, channel))
         if grant.is_server:
             visit.is_server()
         elif grant.user is not None and not visit.is_user(grant.space.public_id, grant.user):
@@ -246,6 +245,10 @@ class LiveStreams:
         view = cast(View, watch.view)  # of a leaderboard it is one, and its frames are numbered
         stream.begin(watch, lambda: view.seq)
         return stream
+
+    async def _check(self, grant: Grant, channel: LeaderboardChannel) -> None:
+        if not grant.may_watch(str(channel), self._hub.resolve(grant.space, channel).config.public):
+            raise Forbidden("This leaderboard is not public: a key or a token is needed that may watch it")
 
     def _grant(self, request: Request) -> Grant:
         token = request.headers.get("x-api-key", "")

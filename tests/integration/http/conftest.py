@@ -29,6 +29,7 @@ from podium.http.endpoints import Endpoint
 from podium.http.errors import EXCEPTION_HANDLERS
 from podium.http.openapi import openapi_route
 from podium.http.routes import routes
+from podium.spaces.catalog_check import CatalogCheck
 from podium.spaces.directory import Directory
 from podium.storage.postgres.pool import Pool
 from podium.storage.redis.client import RedisClient
@@ -92,6 +93,7 @@ async def base_url(
         directory=directory,
         pool=pool,
         redis=redis_client,
+        catalogs=CatalogCheck(redis_client, directory.refresh_space),
         clock=clock,
         settings=SimpleNamespace(body_limit=BODY_LIMIT, batch_limit=BODY_LIMIT),
     )

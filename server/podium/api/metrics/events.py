@@ -19,6 +19,7 @@ from podium.http.errors import answer_error
 from podium.intake.answers import EventResponse, encode_answer
 from podium.intake.requests import BatchItem, EventRequest, check_own, from_batch, from_request
 from podium.intake.service import BatchResponse
+from podium.spaces.catalog_check import REFUSALS
 
 if TYPE_CHECKING:
     from podium.services import Services
@@ -62,7 +63,13 @@ class PostEvent:
         space = who.space
         if who.user is not None:
             who.check_user(request.user.id)
-        event = from_request(space.index, scope["path_params"]["key"], request, idempotency_key, services.clock())
+        metric, version = scope["path_params"]["key"], space.index.version
+        try:
+            event = from_request(space.index, metric, request, idempotency_key, services.clock())
+        except REFUSALS:
+            if not await services.catalogs.has_newer(space, version):
+                raise
+            event = from_request(space.index, metric, request, idempotency_key, services.clock())
         if who.user is not None:
             check_own(event)
         response = await services.intake(space).event(event)
