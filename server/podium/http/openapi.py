@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from podium.http import as_of
+from podium.http import as_of, examples
 from podium.http.answers import encode
+from podium.http.compressed import Compressed
 from podium.http.descriptions import FIELDS, parameter
 from podium.http.endpoints import Endpoint, Query
 
@@ -39,7 +40,7 @@ _TENANT = Query(
     "The tenant, by its customer id: required where tenants are on, but for their own keys; else ignored.",
 )
 _OF_ENVIRONMENTS = ("/admin/v1/tenants", "/admin/v1/environments")
-_LIMITS = {
+_HEADERS = {
     name: {"schema": {"type": "integer"}, "description": f"{meaning} Only where rate limits are on."}
     for name, meaning in {
         "X-RateLimit-Limit": "Requests that may come at once.",
@@ -47,6 +48,8 @@ _LIMITS = {
         "X-RateLimit-Reset": "When all are back: unix seconds.",
     }.items()
 }
+_HEADERS["Retry-After"] = {"schema": {"type": "integer"}, "description": "Seconds"}
+_LIMITS = [name for name in _HEADERS if name.startswith("X-RateLimit")]
 _AS_OF = (
     "All that was acknowledged before this instant is in the answer: as a rule 0.2 s ago, longer in a large "
     "space. Left out while Redis is away."
@@ -66,6 +69,7 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     for endpoint in endpoints:
         types += [type_ for type_ in (endpoint.body, endpoint.answer) if type_ is not None]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schemas, components = _without_modules(schemas), _without_modules(components)
     for component in components.values():
         _describe(component)
     remaining = iter(schemas[1:])
@@ -74,7 +78,9 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         body = next(remaining) if endpoint.body is not None else None
         answer = next(remaining) if endpoint.answer is not None else None
         path = _CONVERTER.sub(r"{\1}", endpoint.path)
-        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint, body, answer, schemas[0])
+        operation = _operation(endpoint, body, answer, schemas[0])
+        _add_examples(operation, endpoint.method, path, answer, components)
+        paths.setdefault(path, {})[endpoint.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -84,7 +90,7 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         },
         "servers": [{"url": "/", "description": "Where this document comes from"}],
         "paths": paths,
-        "components": {"schemas": components, "securitySchemes": _SCHEMES},
+        "components": {"schemas": components, "headers": _HEADERS, "securitySchemes": _SCHEMES},
     }
 
 
@@ -93,13 +99,36 @@ def openapi_route(endpoints: Sequence[Endpoint]) -> Route:
     which neither a start nor the requests of others should wait for."""
 
     @cache
-    def body() -> bytes:
-        return encode(document(endpoints))
+    def file() -> Compressed:
+        return Compressed(encode(document(endpoints)), "application/json")
 
-    async def openapi(_: Request) -> Response:
-        return Response(await asyncio.to_thread(body), media_type="application/json")
+    async def openapi(request: Request) -> Response:
+        return await (await asyncio.to_thread(file)).answer(request)
 
     return Route(PATH, openapi, include_in_schema=False)
+
+
+_DOTTED = re.compile(r"(\w+\.)+(?P<subject>\w+)\.\w+\.(?P<name>\w+)\Z")
+"""How msgspec calls a type of which there is another with its name: by its module."""
+
+
+def _without_modules(value: Any) -> Any:
+    """Return schemas whose types are called by their subject where msgspec called them by their module.
+
+    ``podium.api.streaks.settings.ShownSettings`` becomes ``StreaksShownSettings``.
+    """
+    if isinstance(value, dict):
+        return {_without_module(name): _without_modules(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_modules(inner) for inner in value]
+    return _without_module(value) if isinstance(value, str) and value.startswith("#/") else value
+
+
+def _without_module(name: str) -> str:
+    head, slash, last = name.rpartition("/")
+    if not (found := _DOTTED.match(last)):
+        return name
+    return f"{head}{slash}{found['subject'].title()}{found['name']}"
 
 
 def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[str, Any]:
@@ -137,6 +166,24 @@ def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[s
     return operation
 
 
+def _add_examples(
+    operation: dict[str, Any], method: str, path: str, answer: Any, components: dict[str, Any]
+) -> None:
+    """Give the body, the good answers, and the parameters that are required an example each."""
+    if (body := operation.get("requestBody")) is not None and (method, path) in examples.BODIES:
+        body["content"]["application/json"]["example"] = examples.BODIES[method, path]
+    for shown in operation["parameters"]:
+        if shown["in"] == "path":
+            shown["example"] = examples.path_parameter(path, shown["name"])
+        elif shown["required"]:
+            shown["example"] = examples.query_parameter(path, shown["name"])
+    if answer is not None:
+        example = examples.answer(method, path, answer, components)
+        for status, response in operation["responses"].items():
+            if int(status) < 400:
+                response["content"]["application/json"]["example"] = example
+
+
 def _operation_id(endpoint: Endpoint) -> str:
     path = _CONVERTER.sub(r"by \1", endpoint.path)
     return "_".join(re.findall(r"\w+", f"{endpoint.method} {path}")).lower()
@@ -158,9 +205,8 @@ def _response(status: int, answer: Any, error: Any) -> dict[str, Any]:
     schema = answer if good else error
     if schema is not None:
         response["content"] = {"application/json": {"schema": schema}}
-    response["headers"] = dict(_LIMITS)
-    if status in _WAITING:
-        response["headers"]["Retry-After"] = {"schema": {"type": "integer"}, "description": "Seconds"}
+    names = [*_LIMITS, "Retry-After"] if status in _WAITING else _LIMITS
+    response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return response
 
 

@@ -6,13 +6,10 @@ come with one request, and whoever serves the widget from elsewhere copies one f
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import re
 from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import Response
+from podium.http.compressed import Compressed
 
 PARTS = (
     "shared/live.js",
@@ -42,23 +39,8 @@ def join(web: Path) -> bytes:
     return _COMMENT.sub("", script + "\n").encode()
 
 
-class Widget:
-    """Answers ``GET /widget/podium-leaderboard.js``, compressed for all who take that."""
+class Widget(Compressed):
+    """Answers ``GET /widget/podium-leaderboard.js``."""
 
     def __init__(self, web: Path, headers: dict[str, str]) -> None:
-        self._plain = join(web)
-        self._packed = gzip.compress(self._plain, mtime=0)
-        self._headers = headers | {
-            "Content-Type": "text/javascript; charset=utf-8",
-            "Vary": "Accept-Encoding",
-            "ETag": f'W/"{hashlib.sha256(self._plain).hexdigest()[:32]}"',
-        }
-
-    async def answer(self, request: Request) -> Response:
-        """The script; 304 where the browser has it."""
-        headers = dict(self._headers)
-        if headers["ETag"] in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(self._plain, headers=headers)
-        return Response(self._packed, headers=headers | {"Content-Encoding": "gzip"})
+        super().__init__(join(web), "text/javascript; charset=utf-8", headers)
