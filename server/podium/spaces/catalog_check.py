@@ -1,4 +1,4 @@
-"""A second look at a refusal: whether it was drawn from an old catalog (design decision 20)."""
+"""Check again whether a refusal was concluded from an old catalog (docs/decisions/0020-fresh-refusals.md)."""
 
 from __future__ import annotations
 
