@@ -286,16 +286,22 @@ def _heading(live: bool) -> str:
     return f"## {TITLES[live]}\n\n"
 
 
+PREAMBLE = """\
+# Performance
+
+[loadtest/README.md](../loadtest/README.md) explains each row. Each section with targets is one run,
+written by the command that it names, never by hand. **no** marks a target that was missed.
+
+"""
+
+
 def page(r: Results, name: str, before: str) -> str:
     """docs/performance.md: this run's section is new, the other stays as the page had it ``before``."""
     found = {is_live(r): section(r, name)}
     _, found_, rest = before.partition(_heading(not is_live(r)))
     if found_:
         found[not is_live(r)] = found_ + rest.partition(_heading(is_live(r)))[0].strip() + "\n"
-    return (
-        "# Performance\n\nWhat each row means stands in loadtest/README.md. Each section is one run, written"
-        " by the command that it names, never by hand.\n\n" + "\n".join(found[live] for live in sorted(found))
-    )
+    return PREAMBLE + "\n".join(found[live] for live in sorted(found))
 
 
 def write(r: Results, path: Path) -> None:
