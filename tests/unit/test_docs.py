@@ -53,14 +53,15 @@ def test_every_dependency_has_its_reason() -> None:
     assert names == set(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE))
 
 
-def test_no_dependency_may_be_as_old_as_a_known_hole() -> None:
+def test_no_dependency_may_be_older_than_the_page_says() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     oldest = dict(
         re.findall(r"^([a-z0-9-]+)\S*?>=([0-9.]+)", requirement)[0]
         for requirement in project["project"]["dependencies"]
     )
     page = (ROOT / "docs" / "dependencies.md").read_text()
-    rows = re.findall(r"^\| ([a-z0-9-]+) ([0-9.]+) \| .*CVE-", page, re.MULTILINE)
+    section = page.partition("\n## Oldest versions\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([a-z0-9-]+) ([0-9.]+) \| ", section, re.MULTILINE)
     assert len(rows) >= 5
     for name, version in rows:
         assert [*map(int, oldest[name].split("."))] >= [*map(int, version.split("."))], name
