@@ -160,6 +160,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Seconds after which the worker moves the state of an idle user out of Redis; 0: never.",
         ),
     ] = 30 * 86_400
+    catalog_versions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Newest versions of each space's catalog that are kept in Postgres. Those that the log or "
+            "rejected items were computed with stay as well.",
+        ),
+    ] = 100
     socket_limit: Annotated[
         int, Meta(ge=1_000, le=16_000_000, description="Largest WebSocket message from a client, in bytes.")
     ] = 4_000_000

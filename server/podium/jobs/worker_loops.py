@@ -15,6 +15,7 @@ from podium.clock import Clock, stopwatch_s
 from podium.game.errors import Unavailable
 from podium.intake.service import Intake
 from podium.jobs.backfill import Filling
+from podium.jobs.catalog_versions import prune_versions
 from podium.jobs.finals import Finals
 from podium.jobs.partitions import create_partitions
 from podium.jobs.quarantine import SPACE, Quarantine
@@ -47,7 +48,7 @@ BACKOFF_S = 5.0
 LISTEN_S = 1.0
 """Longest wait for one announcement, below the client's own limit; and the pause after a failure."""
 JOBS_S = 3_600.0
-"""Pause between two rounds of eviction and of partitions."""
+"""Pause between two rounds of eviction, of partitions and of old catalogs."""
 FILLING_S = 0.5
 """Pause between two looks for leaderboards that are new."""
 FINALS_S = 5.0
@@ -266,12 +267,17 @@ def _space_jobs(services: Services) -> list[SpaceJob]:
 
     return [
         job("eviction", JOBS_S, lambda space: partial(_evict, services, space)),
+        job("catalog_versions", JOBS_S, lambda space: partial(_prune, services, space)),
         job("filling", FILLING_S, lambda space: Filling(pool, redis, services.intake(space), clock).round),
         job("finals", FINALS_S, lambda space: Finals(pool, redis, directory, space, clock).round),
         job("ticks", TICKS_S, lambda space: Ticks(pool, redis, services.intake(space), clock).round),
         job("sweeps", SWEEPS_S, lambda space: Sweeps(pool, redis, services.intake(space), clock).round),
         job("rewards", FINALS_S, lambda space: Rewards(pool, redis, services.intake(space), clock).round),
     ]
+
+
+async def _prune(services: Services, space: Space) -> None:
+    await prune_versions(services.pool, services.redis, space, services.settings.catalog_versions)
 
 
 async def _evict(services: Services, space: Space) -> None:
