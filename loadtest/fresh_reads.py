@@ -5,11 +5,18 @@ python -m loadtest.fresh_reads --users 40 --others 100
 Each user posts before each read, so that the read has something to wait for; then, once all of it is in Postgres,
 the same reads are done without. ``--others`` events/s of other users keep the log from ever being empty. The exit
 code is 1 if a read was stale or failed.
+
+``--compare N`` measures instead what the check costs a user who has nothing unflushed: N pairs of each read, one
+with the check and one without, in random order, through the endpoints in this process. So whatever else the
+machine does affects both alike.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import math
+import random
 import statistics
 import sys
 import time
@@ -21,14 +28,25 @@ from typing import Any, NamedTuple
 
 import click
 import httpx
+import uvloop
+from starlette.applications import Starlette
 
 from loadtest.stack import Stack, open_stack
+from podium.app import ENDPOINTS
 from podium.demo.catalog import METRIC
 from podium.demo.setup import make_game
+from podium.http.errors import EXCEPTION_HANDLERS
+from podium.http.routes import routes
+from podium.services import Services
+from podium.spaces.reads import Reads, UserSnapshot
+from podium.spaces.space import Space
 from podium.storage.embedded.temporary import temporary_folder
+from podium.storage.postgres.pool import acquired
 
 WORDS = 100
 """Of an event: it meets the day of the streak and brings points."""
+WARM_UP = 20
+"""Pairs of each read that are not counted."""
 
 
 class Posted(NamedTuple):
@@ -107,6 +125,116 @@ def reads(board: str) -> dict[str, Read]:
         "console: debug": Read("/console/users/{u}/debug", lambda a, p: p.event in a.split("Newest events in")[1]),
         "console: export": Read("/console/users/{u}/export.json", lambda a, p: p.event in str(a)),
     }
+
+
+class UncheckedReads(Reads):
+    """Reads without the check: a connection and the user's state, no transaction, no token."""
+
+    @asynccontextmanager
+    async def snapshot(self, space: Space, user: str) -> AsyncIterator[UserSnapshot]:
+        """Give what Redis and Postgres hold, of whatever instants."""
+        loading = asyncio.create_task(self._load(space, user))
+        async with acquired(self._pool) as connection:
+            yield UserSnapshot(connection, (await loading).state())
+
+
+COMPARED = (
+    "metric summary",
+    "points",
+    "points summary",
+    "streak",
+    "achievements",
+    "place",
+    "year in review",
+    "timeline",
+)
+"""Reads that are made from a snapshot."""
+
+
+async def compare(users: int, others: int, pairs: int) -> None:
+    """Print what the check costs each read of users who have nothing unflushed."""
+    with temporary_folder() as folder:
+        async with open_stack(folder, 1) as stack, stack.serving():
+            await make_game(stack.url, stack.key, date.today().replace(day=1))  # noqa: DTZ011 # a day long past
+            services = stack.services
+            await services.directory.refresh()
+            plain = UncheckedReads(services.pool, services.redis, services.directory.refresh_space)
+            async with (
+                _client(stack, stack.url) as posts,
+                _inside(services, stack.key) as checked,
+                _inside(dataclasses.replace(services, reads=plain), stack.key) as unchecked,
+            ):
+                names = [f"settled-{number}" for number in range(users)]
+                for name in names:
+                    body = {"user": {"id": name}, "value": WORDS}
+                    (await posts.post(f"/v1/metrics/{METRIC}/event", json=body)).raise_for_status()
+                await _until_flushed(stack)
+                going = asyncio.create_task(_others(posts, others))
+                try:
+                    found = await _pairs(names, checked, unchecked, pairs)
+                finally:
+                    going.cancel()
+    _report_pairs(found)
+
+
+async def _pairs(
+    names: list[str], checked: httpx.AsyncClient, unchecked: httpx.AsyncClient, pairs: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Return milliseconds with and without the check, by read."""
+    asked, draw = reads(""), random.Random(1)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in COMPARED}
+    for number in range(pairs + WARM_UP):
+        posted = Posted(names[number % len(names)], "", "", 0, 0, 0)
+        for name in COMPARED:
+            took_ms = {}
+            for client in draw.sample((checked, unchecked), 2):
+                status, _, took_ms[client] = await _get(client, asked[name], posted)
+                await _until_given_back()
+                if status != 200:
+                    raise click.ClickException(f"{name}: {status}")
+            if number >= WARM_UP:
+                found[name].append((took_ms[checked], took_ms[unchecked]))
+    return found
+
+
+async def _until_given_back() -> None:
+    """Wait for the end of the read's transaction, which comes after the answer: it must not slow the next read."""
+    ending = {task for task in asyncio.all_tasks() if task.get_name() == "snapshot-end"}
+    if ending:
+        await asyncio.wait(ending)
+
+
+@asynccontextmanager
+async def _inside(services: Services, key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the endpoints in this process."""
+    app = Starlette(routes=routes(ENDPOINTS), exception_handlers=EXCEPTION_HANDLERS)
+    app.state.services = services
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://here", headers={"X-API-KEY": key}
+    ) as client:
+        yield client
+
+
+def _report_pairs(found: dict[str, list[tuple[float, float]]]) -> None:
+    click.echo("\n| read | p50 ms without the check | with it | ratio | median difference, ms (95 %) |")
+    click.echo("|---|---|---|---|---|")
+    together = [pair for pairs in found.values() for pair in pairs]
+    for name, pairs in [*found.items(), ("all", together)]:
+        with_ms, without_ms = (statistics.median(values) for values in zip(*pairs, strict=True))
+        differences = [one - other for one, other in pairs]
+        low, high = _interval(differences)
+        click.echo(
+            f"| {name} | {without_ms:.2f} | {with_ms:.2f} | {with_ms / without_ms:.2f}"
+            f" | {statistics.median(differences):+.2f} ({low:+.2f} to {high:+.2f}) |"
+        )
+
+
+def _interval(values: list[float]) -> tuple[float, float]:
+    """Return the 95 % interval of the median: order statistics, whatever the distribution."""
+    ordered, n = sorted(values), len(values)
+    half = 0.98 * math.sqrt(n)
+    return ordered[max(0, math.floor(n / 2 - half))], ordered[min(n - 1, math.ceil(n / 2 + half))]
 
 
 class Figures:
@@ -223,8 +351,13 @@ def _p95(values: list[float]) -> float:
 @click.command(help=__doc__)
 @click.option("--users", default=40, show_default=True, help="Users who post and read.")
 @click.option("--others", default=100, show_default=True, help="Events/s of other users meanwhile.")
-def main(users: int, others: int) -> None:
+@click.option("--compare", "pairs", default=0, help="Pairs of each read, with the check and without it.")
+def main(users: int, others: int, pairs: int) -> None:
     """The command."""
+    if pairs:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(compare(users, others, pairs))
+        return
     if not asyncio.run(measure(users, others)):
         sys.exit(1)
 
