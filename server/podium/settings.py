@@ -40,8 +40,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^($|postgres(ql)?://)",
-            description="Must be set where `PODIUM_DATABASE_URL` leads to a pooling proxy: the same database past "
-            "it, for LISTEN; prepared statements are then not kept. Empty: there is no proxy.",
+            description="The same database without the pooling proxy, for LISTEN. Must be set if "
+            "`PODIUM_DATABASE_URL` leads to a pooling proxy; prepared statements are then not kept. "
+            "Empty: there is no proxy.",
         ),
     ] = ""
     host: Annotated[str, Meta(description="Address that `podium web` listens on.")] = "127.0.0.1"
@@ -52,28 +53,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=3_600,
-            description="Seconds that a web process goes on serving after SIGTERM, while `/readyz` says 503, so "
-            "that load balancers send nobody any more when it closes. SIGINT (Ctrl-C) ends that time.",
+            description="Seconds that a web process continues to serve after SIGTERM, while `/readyz` answers "
+            "503, so that load balancers send no more requests when it closes. SIGINT (Ctrl-C) ends "
+            "that time.",
         ),
     ] = 0
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged.")
+        Literal["debug", "info", "warning", "error"], Meta(description="Lowest level that is logged.")
     ] = "info"
     log_format: Annotated[
         Literal["json", "console"], Meta(description="`json` for machines, `console` for people.")
     ] = "json"
     body_limit: Annotated[
-        int, Meta(ge=1_000, le=100_000_000, description="Largest request body in bytes; more is 413.")
+        int,
+        Meta(
+            ge=1_000,
+            le=100_000_000,
+            description="Largest request body in bytes; larger ones are answered with 413.",
+        ),
     ] = 1_000_000
     batch_limit: Annotated[
-        int, Meta(ge=1_000, le=100_000_000, description="Largest body of a batch of events in bytes.")
+        int,
+        Meta(
+            ge=1_000,
+            le=100_000_000,
+            description="Largest body of a batch of events, or of a catalog document, in bytes.",
+        ),
     ] = 4_000_000
     head_limit: Annotated[
         int,
         Meta(
             ge=32_768,
             le=1_000_000,
-            description="Largest head (request line and headers) of a request in bytes; more is 431.",
+            description="Largest head (request line and headers) of a request in bytes; larger ones are answered "
+            "with 431.",
         ),
     ] = 65_536
     head_timeout: Annotated[
@@ -82,7 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0,
             le=3_600,
             description="Seconds that a connection may be silent before its first request, and that a head may "
-            "take; then it is closed, with 408 if something came. 0: any time.",
+            "take to arrive. Then it is closed, with 408 if something had arrived. 0: no limit.",
         ),
     ] = 10
     body_timeout: Annotated[
@@ -90,22 +103,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=86_400,
-            description="Seconds that a request's body may take to arrive; then 408. 0: any time.",
+            description="Seconds that a request's body may take to arrive; then 408. 0: no limit.",
         ),
     ] = 60
     connections_per_address: Annotated[
         int,
         Meta(
             ge=0,
-            description="Connections of any kind that a web process holds open for one IPv4 address or IPv6 /64 "
-            "network; more are closed with 429. Those of `PODIUM_TRUSTED_PROXIES` are not counted. 0: any number.",
+            description="Connections of any kind that a web process accepts from one IPv4 address or IPv6 /64 "
+            "network; further ones are closed with 429. Those of `PODIUM_TRUSTED_PROXIES` are not "
+            "counted. 0: no limit.",
         ),
     ] = 12_000
     multi_tenancy: Annotated[
         bool,
         Meta(
-            description="Requests must name a tenant in `Tenant-ID` (see [tenants](tenants.md)); otherwise that "
-            "header is ignored."
+            description="`true`: requests must name a tenant in `Tenant-ID` ([tenants](tenants.md)). `false`: "
+            "that header is ignored."
         ),
     ] = False
     rate_limit_key: Annotated[
@@ -113,8 +127,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="Requests per second that a web process answers for one API key, ten seconds' worth at "
-            "once; more are answered with 429. 0: any number.",
+            description="Requests per second that a web process answers for one API key; ten seconds' worth may "
+            "come at once. Further ones are answered with 429. 0: no limit.",
         ),
     ] = 0
     rate_limit_address: Annotated[
@@ -131,23 +145,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="Events per second that a web process takes for one user, by HTTP, in batches and by "
-            "socket, ten seconds' worth at once; more are answered with 429 (error 111). 0: any number.",
+            description="Events per second that a web process accepts for one user, over HTTP, in batches and "
+            "over the socket; ten seconds' worth may come at once. Further ones are answered with 429 "
+            "(error 111). 0: no limit.",
         ),
     ] = 0
     intake_limit: Annotated[
         int,
-        Meta(ge=1, description="Events that may wait in a web process, per space; more are answered with 429."),
+        Meta(
+            ge=1,
+            description="Events that may wait in a web process, per space; further ones are answered with 429.",
+        ),
     ] = 10_000
     state_cache: Annotated[
-        int, Meta(ge=0, description="User states that a web process keeps, per space (about 2 KB each).")
+        int, Meta(ge=0, description="User states that a web process caches, per space (about 2 KB each).")
     ] = 50_000
     log_limit: Annotated[
         int,
         Meta(
             ge=1_000_000,
-            description="Bytes of log that a space may hold in Redis while Postgres is away; then 503. An event "
-            "takes about 500 bytes, so the default lasts 36 minutes at 1,000 events/s.",
+            description="Bytes of log that a space may hold in Redis while Postgres is away; beyond it events are "
+            "answered with 503. An event takes about 500 bytes, so the default lasts 36 minutes at "
+            "1,000 events/s.",
         ),
     ] = 1_000_000_000
     flush_interval: Annotated[
@@ -157,7 +176,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(
             ge=0,
-            description="Seconds after which the worker moves the state of an idle user out of Redis; 0: never.",
+            description="Seconds without an event after which the worker moves a user's state out of Redis; 0: "
+            "never.",
         ),
     ] = 30 * 86_400
     catalog_versions: Annotated[
@@ -177,56 +197,58 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=1_000,
             le=16_000_000,
-            description="The same of a connection before `connect`, and of one without a key or token that may "
-            "write events.",
+            description="The same before `connect`, and for connections without a key or token that may write "
+            "events.",
         ),
     ] = 65_536
     live_per_address: Annotated[
         int,
         Meta(
             ge=0,
-            description="Live connections (sockets, event streams) of one IPv4 address or IPv6 /64 network that a "
-            "web process takes; 0: any number. Behind a proxy that `PODIUM_TRUSTED_PROXIES` does not name, all "
-            "viewers have the proxy's address. Connections with an API key are never counted.",
+            description="Live connections (sockets, event streams) that a web process accepts from one IPv4 "
+            "address or IPv6 /64 network; 0: no limit. Behind a proxy that `PODIUM_TRUSTED_PROXIES` "
+            "does not name, all viewers have the proxy's address. Connections with an API key are not "
+            "counted.",
         ),
     ] = 10_000
     live_per_user: Annotated[
-        int, Meta(ge=0, description="Live connections of one user that a web process takes; 0: any number.")
+        int, Meta(ge=0, description="Live connections of one user that a web process accepts; 0: no limit.")
     ] = 100
-    live_channels: Annotated[int, Meta(ge=0, description="Channels of one live connection; 0: any number.")] = 128
+    live_channels: Annotated[int, Meta(ge=0, description="Channels of one live connection; 0: no limit.")] = 128
     live_commands: Annotated[
         int,
         Meta(
             ge=0,
-            description="Commands that a live connection may send in a second, two seconds' worth at once; 0: any "
-            "number. One with an API key may always send any number.",
+            description="Commands per second of a live connection; two seconds' worth may come at once. 0: no "
+            "limit. Connections with an API key have no limit.",
         ),
     ] = 200
-    live_channel_bytes: Annotated[int, Meta(ge=256, le=65_536, description="Bytes of the name of a channel.")] = (
-        1_024
-    )
+    live_channel_bytes: Annotated[
+        int, Meta(ge=256, le=65_536, description="Largest name of a channel in bytes.")
+    ] = 1_024
     live_speculative: Annotated[
         int,
         Meta(
             ge=0,
-            description="Channels of groups and runs in which nobody is, and unusual spellings of others, that a "
-            "web process opens for viewers without a token, and as many for those with one; 0: any number. An API "
-            "key opens any number.",
+            description="Channels of groups and runs without participants, and unusual spellings of other "
+            "channels, that a web process opens for viewers without a token, and as many for those "
+            "with one; 0: no limit. Connections with an API key have no limit.",
         ),
     ] = 1_000
     metrics_token: Annotated[
         str,
         Meta(
-            description="Who shows it (`Authorization: Bearer …`) reads `/metrics` and the details of `/readyz`, "
-            "as does an admin key that is no tenant's in `X-API-KEY`. Empty: only such a key."
+            description="A request with this token (`Authorization: Bearer …`) may read `/metrics` and the "
+            "details of `/readyz`. So may an admin key in `X-API-KEY` that is not a tenant's. Empty: "
+            "only such a key."
         ),
     ] = ""
     trusted_proxies: Annotated[
         str,
         Meta(
             description="Addresses and networks of reverse proxies, separated by commas: "
-            "`10.0.0.5,192.168.0.0/16`. Only their `X-Forwarded-For` and `X-Forwarded-Proto` "
-            "are believed. Default: nobody's."
+            "`10.0.0.5,192.168.0.0/16`. `X-Forwarded-For` and `X-Forwarded-Proto` are used only from "
+            "these. Empty: from none."
         ),
     ] = ""
     clock_offset: Annotated[
@@ -234,7 +256,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=-1e9,
             le=1e9,
-            description="For tests: seconds that are added to the machine's clock. Never set it elsewhere.",
+            description="For tests only: seconds that are added to the machine's clock.",
         ),
     ] = 0
     demo: Annotated[
@@ -244,8 +266,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     console_plain_http: Annotated[
         bool,
         Meta(
-            description="The console's cookie goes over plain HTTP, not only to `localhost`. Only for "
-            "a network that nobody else reads."
+            description="Send the console's cookie over plain HTTP, not only to `localhost`. Only for a network "
+            "that nobody else can read."
         ),
     ] = False
     console_one_click: Annotated[

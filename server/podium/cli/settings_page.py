@@ -12,14 +12,13 @@ from podium.settings import PREFIX, Settings
 _HEAD = """\
 # Settings
 
-Made from [server/podium/settings.py](../server/podium/settings.py):
+Generated from [server/podium/settings.py](../server/podium/settings.py):
 `uv run python -m podium.cli.settings_page > docs/settings.md`.
 
-`podium web`, `podium worker`, `podium migrate`, `podium check`, `podium keys` and `podium rebuild` read
-environment variables at start. A wrong or missing one, and an unknown `PODIUM_*` one, is refused with a sentence
-that names it.
-`podium dev` sets the addresses, host, port, workers and demo itself and passes the others on.
-`podium import` is a client: it reads `PODIUM_API_KEY` and no setting.
+All `podium` commands that use the stores read these environment variables at their start. A wrong or missing
+variable, and an unknown one that begins with `PODIUM_`, is refused with a sentence that names it.
+`podium dev` sets the addresses, host, port, workers and demo itself, and passes all others on.
+`podium import` and `podium catalog` are clients: they read `PODIUM_API_KEY` and no setting.
 
 | variable | value | default | meaning |
 |---|---|---|---|
