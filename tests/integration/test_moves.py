@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from podium.game import board_limits
+from podium.game import board_limits, rule_limits
 from tests.integration.test_boards import make
 
 
@@ -85,3 +85,28 @@ async def test_a_trigger_that_links_too_many_is_refused(http: httpx.AsyncClient,
     answer = await http.post(f"/admin/v1/points/{system['id']}/triggers", json=[trigger])
     assert "would move 4 boards" in answer.text
     assert answer.json()["created"] == []
+
+
+async def test_a_rule_that_is_one_too_many(
+    http: httpx.AsyncClient, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_limits, "TRIGGERS_MAX", 2)
+    monkeypatch.setattr(rule_limits, "ACHIEVEMENTS_MAX", 2)
+    monkeypatch.setattr(rule_limits, "COMPOSITES_MAX", 2)
+    trigger = {"type": "metric", "metricId": metric, "metricThreshold": 1, "points": 1, "status": "active"}
+    [system] = await make(http, "points", {"name": "XP", "key": "xp"})
+    made = await http.post(f"/admin/v1/points/{system['id']}/triggers", json=[trigger] * 3)
+    assert len(made.json()["created"]) == 2
+    [issue] = made.json()["issues"]
+    assert issue["message"] == "the metric words would have 3 active triggers: 2 is the most"
+    one = {"trigger": "metric", "metricId": metric, "status": "active"}
+    made = await http.post(
+        "/admin/v1/achievements", json=[{**one, "name": f"A{n}", "metricValue": n} for n in (1, 2, 3)]
+    )
+    assert [row["name"] for row in made.json()["created"]] == ["A1", "A2"]
+    [issue] = made.json()["issues"]
+    assert issue["message"] == "the metric words would have 3 active achievements: 2 is the most"
+    document = (await http.get("/admin/v1/catalog")).json()
+    document["points"][0]["triggers"].append({**document["points"][0]["triggers"][0], "points": 7})
+    refused = await http.put("/admin/v1/catalog", json=document)
+    assert (refused.status_code, "3 active triggers" in refused.json()["error"]) == (422, True), refused.text

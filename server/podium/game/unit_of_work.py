@@ -215,7 +215,9 @@ class Turn:
 
     def _add(self, number: int, units: int) -> tuple[int, int]:
         before = self.counts.get(number, 0)
-        self.counts = {**self.counts, number: before + units}
+        if self.counts is self.old.counts:  # copied once: an event may reach hundreds of rules
+            self.counts = dict(self.counts)
+        self.counts[number] = before + units
         return before, before + units
 
     def extend(self, metric: Metric, units: int, newest_day: int) -> bool:
@@ -259,10 +261,12 @@ class Turn:
         # Whole seconds since the user was created, and not before that: a state of many achievements stays small.
         created_ms = self.profile.created_ms
         since_s = (self.at_ms - created_ms) // 1000
-        self.achieved = {**self.achieved, goal.number: since_s}
+        if self.achieved is self.old.achieved:  # copied once: hundreds may come together
+            self.achieved = dict(self.achieved)
+        self.achieved[goal.number] = since_s
         self.completions.append(CompletionRecord(goal.number, created_ms + since_s * 1000, silent))
         self._pending += [(rule, 1) for rule in self.index.points.on_achievement.get(goal.number, ())]
-        for whole in self.index.achievements.composed(self.achieved, self.profile.attributes):
+        for whole in self.index.achievements.composed(goal.number, self.achieved, self.profile.attributes):
             if whole.number not in self.achieved:
                 self.complete(whole, silent=silent)
 

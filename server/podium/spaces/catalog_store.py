@@ -12,10 +12,11 @@ import msgspec
 
 from podium.game.board_limits import check_moves
 from podium.game.catalog import Catalog
+from podium.game.rule_limits import check_achievements, check_triggers
 from podium.spaces import audit, store
 from podium.spaces.audit import Entry
 from podium.spaces.directory import Directory
-from podium.spaces.item_kinds import LEADERBOARD, SETTINGS, STREAKS, TRIGGER, Item, Kind, T, scope
+from podium.spaces.item_kinds import ACHIEVEMENT, LEADERBOARD, SETTINGS, STREAKS, TRIGGER, Item, Kind, T, scope
 from podium.spaces.space import Principal, Space
 from podium.storage.postgres.pool import PoolConnection, acquired
 
@@ -48,7 +49,8 @@ class Editor:
         self.next_number = next_number
         self.changes: list[Change] = []
         self.checks_moves = True
-        """Whether each change is refused under which events would move too many boards (game/board_limits.py)."""
+        """Whether each change is refused under which events would move too many boards (game/board_limits.py),
+        or look at too many rules (game/rule_limits.py)."""
 
     def take_number(self) -> int:
         """The small number of a new item."""
@@ -60,7 +62,7 @@ class Editor:
         return next((item for item in kind.of(self.catalog) if item.id == id_), None)
 
     def insert(self, kind: Kind[T], item: T) -> None:
-        """Add a new item. 422 where events would move too many boards."""
+        """Add a new item. 422 where events would move too many boards, or look at too many rules."""
         self._set(kind, (*kind.of(self.catalog), item))
         self.changes.append(Change("create", kind.name, item, None, item))
 
@@ -101,6 +103,10 @@ class Editor:
         catalog = msgspec.structs.replace(self.catalog, **changed)
         if self.checks_moves and kind.name in _MOVING:
             check_moves(self.catalog, catalog)
+        if self.checks_moves and kind.name == TRIGGER.name:
+            check_triggers(self.catalog, catalog)
+        if self.checks_moves and kind.name == ACHIEVEMENT.name:
+            check_achievements(self.catalog, catalog)
         self.catalog = catalog
 
 

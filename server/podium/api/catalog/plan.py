@@ -25,6 +25,7 @@ from podium.game.board_limits import check_moves
 from podium.game.catalog import Catalog
 from podium.game.errors import RequestError, Unprocessable
 from podium.game.ids import printable
+from podium.game.rule_limits import check_achievements, check_triggers
 from podium.http import bodies
 from podium.http.catalog_resource import Context
 
@@ -109,10 +110,12 @@ class Planner:
         if self.prune:
             for section, unnamed in reversed(rest):
                 self._archive(section, section.name, unnamed)
-        try:
-            check_moves(before, self._catalog)
-        except RequestError as error:
-            self.issues.append(PlanIssue("leaderboards", "", error.message))
+        checks = ((check_moves, "leaderboards"), (check_triggers, "points"), (check_achievements, "achievements"))
+        for check, section_name in checks:
+            try:
+                check(before, self._catalog)
+            except RequestError as error:
+                self.issues.append(PlanIssue(section_name, "", error.message))
         return Plan(self.changes, self.issues)
 
     @property

@@ -48,7 +48,8 @@ class AchievementRules:
         self.on_metric: dict[int, list[Goal]] = defaultdict(list)
         """By the metric's number."""
         self.on_streak: list[Goal] = []
-        self.composite: list[Goal] = []
+        self.composite: dict[int, list[Goal]] = defaultdict(list)
+        """By the number of each of its parts."""
         self.anniversaries: list[Goal] = []
         self.goals: dict[int, Goal] = {}
         """The active ones, by number."""
@@ -70,15 +71,16 @@ class AchievementRules:
         elif one.trigger == "streak":
             self.on_streak.append(goal)
         elif one.trigger == "achievement":
-            self.composite.append(goal)
+            for part in parts:
+                self.composite[part].append(goal)
         elif one.trigger == "anniversary":
             self.anniversaries.append(goal)
         self.goals[one.number] = goal
 
-    def composed(self, achieved: Mapping[int, int], attributes: Mapping[str, str]) -> Iterator[Goal]:
-        """Composites all of whose parts are completed, and which are not."""
-        for goal in self.composite:
-            reached = goal.parts and all(part in achieved for part in goal.parts)
+    def composed(self, part: int, achieved: Mapping[int, int], attributes: Mapping[str, str]) -> Iterator[Goal]:
+        """Composites of a part that was just completed, all of whose parts are completed, and which are not."""
+        for goal in self.composite.get(part, ()):
+            reached = all(one in achieved for one in goal.parts)
             if reached and goal.number not in achieved and goal.is_for(attributes):
                 yield goal
 
