@@ -372,7 +372,9 @@ _SITE: dict[str, list[Call]] = {
     "GET /healthz": [Call("/healthz")],
     "GET /readyz": [Call("/readyz")],
     "GET /metrics": [Call("/metrics", headers=(("Authorization", "Bearer loadtest"),))],
-    "GET /docs": [Call("/docs")],
+    "GET /docs": [Call("/docs"), Call("/docs")],
+    "GET /docs/docs.css": [Call("/docs/docs.css")],
+    "GET /docs/docs.js": [Call("/docs/docs.js")],
     "GET /openapi.json": [Call("/openapi.json"), Call("/openapi.json")],
     "GET /catalog.schema.json": [Call("/catalog.schema.json"), Call("/catalog.schema.json")],
     "GET /widget/podium-leaderboard.js": [Call("/widget/podium-leaderboard.js")],
@@ -385,7 +387,7 @@ CASES: dict[str, list[Call]] = {**_api(), **_admin(), **_pages(), **_SITE}
 """By method and path of the routing table, in this order: what takes something away comes after what shows it."""
 SOCKET_METHODS = ("connect", "subscribe", "rpc event", "rpc events", "refresh", "ping", "unsubscribe")
 """The requests of ``loadtest.loop`` to a socket: all methods that are supported, and each rpc."""
-STATIC = ("/docs/swagger", "/docs/page", "/shared", "/gallery", "/console/static")
+STATIC = ("/shared", "/gallery", "/console/static")
 """Folders of files, which Starlette reads in a thread."""
 
 

@@ -211,7 +211,7 @@ def create_app(settings: Settings) -> Starlette:
         *routes(ENDPOINTS, metrics.answered),
         WebSocketRoute(SOCKET_PATH, Raw(live)),
         *monitoring_routes(),
-        *docs_routes(),
+        *docs_routes(ENDPOINTS),
         openapi_route(ENDPOINTS),
         *console_routes(web, metrics.answered),
         Route(catalog_api.SCHEMA_PATH, catalog_api.get_schema),

@@ -1,28 +1,38 @@
-"""The page that shows the OpenAPI document: Swagger UI, served from here so that it works offline."""
+"""``/docs``: the API reference, which needs nothing from elsewhere."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+from collections.abc import Sequence
+from functools import cache
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped] # the package has no types
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
-_ASSETS = Path(__file__).parent / "assets"
-_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
-"""No script but our own. Swagger UI sets styles on its elements and carries its icons as data."""
+from podium.http.compressed import REVALIDATE, Compressed
+from podium.http.endpoints import Endpoint
+from podium.http.openapi import document
+from podium.http.reference import ASSETS, render
+
+_POLICY = "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Scripts and styles of our own alone, none of them in the page."""
+_FILES = (("docs.css", "text/css; charset=utf-8"), ("docs.js", "text/javascript; charset=utf-8"))
 
 
-def docs_routes() -> list[BaseRoute]:
-    """``/docs`` and what it needs, for everybody."""
+def docs_routes(endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
+    """``/docs`` and what it needs, for everybody. The page is made when it is first asked for, in a thread."""
 
-    async def page(_: Request) -> Response:
-        return FileResponse(_ASSETS / "docs.html", headers={"Content-Security-Policy": _POLICY})
+    @cache
+    def file() -> Compressed:
+        headers = {**REVALIDATE, "Content-Security-Policy": _POLICY}
+        return Compressed(render(document(endpoints)), "text/html; charset=utf-8", headers)
 
-    return [
-        Route("/docs", page, include_in_schema=False),
-        Mount("/docs/swagger", StaticFiles(directory=swagger_ui_path)),
-        Mount("/docs/page", StaticFiles(directory=_ASSETS)),
+    async def page(request: Request) -> Response:
+        return await (await asyncio.to_thread(file)).answer(request)
+
+    assets = [
+        Route(f"/docs/{name}", Compressed((ASSETS / name).read_bytes(), media_type).answer)
+        for name, media_type in _FILES
     ]
+    return [Route("/docs", page, include_in_schema=False), *assets]

@@ -14,10 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from podium.http import as_of, examples
+from podium.http import as_of, descriptions, examples
 from podium.http.answers import encode
 from podium.http.compressed import Compressed
-from podium.http.descriptions import FIELDS, parameter
 from podium.http.endpoints import Endpoint, Query
 
 PATH = "/openapi.json"
@@ -70,8 +69,8 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         types += [type_ for type_ in (endpoint.body, endpoint.answer) if type_ is not None]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schemas, components = _without_modules(schemas), _without_modules(components)
-    for component in components.values():
-        _describe(component)
+    for name, component in components.items():
+        _describe(name, component)
     remaining = iter(schemas[1:])
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -133,7 +132,7 @@ def _without_module(name: str) -> str:
 
 def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[str, Any]:
     parameters = [
-        _parameter(Query(name, parameter(endpoint.path, name), required=True), "path")
+        _parameter(Query(name, descriptions.parameter(endpoint.path, name), required=True), "path")
         for name in _CONVERTER.findall(endpoint.path)
     ]
     parameters += [_parameter(query, "query") for query in endpoint.query]
@@ -160,7 +159,7 @@ def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[s
     if endpoint.description:
         operation["description"] = endpoint.description
     if endpoint.needs:
-        operation["security"] = [{"apiKey": []}]
+        operation["security"] = [{"apiKey": [endpoint.needs]}]
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
@@ -210,8 +209,8 @@ def _response(status: int, answer: Any, error: Any) -> dict[str, Any]:
     return response
 
 
-def _describe(component: dict[str, Any]) -> None:
+def _describe(type_: str, component: dict[str, Any]) -> None:
     """Say of the fields what they mean, where their type doesn't."""
     for name, schema in component.get("properties", {}).items():
-        if "description" not in schema and name in FIELDS:
-            schema["description"] = FIELDS[name]
+        if "description" not in schema and (meaning := descriptions.field(type_, name)):
+            schema["description"] = meaning

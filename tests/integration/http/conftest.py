@@ -77,7 +77,7 @@ ENDPOINTS = [
 ]
 
 
-ROUTES = [*routes(ENDPOINTS), openapi_route(ENDPOINTS), *docs_routes()]
+ROUTES = [*routes(ENDPOINTS), openapi_route(ENDPOINTS), *docs_routes(ENDPOINTS)]
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def whole() -> dict[str, Any]:
 def test_operation(whole: dict[str, Any]) -> None:
     operation = whole["paths"]["/things"]["post"]
     assert sorted(operation["responses"]) == ["201", "202", "401", "403", "413", "422", "429"]
-    assert operation["security"] == [{"apiKey": []}]
+    assert operation["security"] == [{"apiKey": ["read"]}]
     thing = {"$ref": "#/components/schemas/Thing"}
     assert operation["requestBody"]["content"]["application/json"]["schema"] == thing
     assert operation["responses"]["202"]["content"]["application/json"]["schema"] == thing
