@@ -15,7 +15,7 @@ from podium.cli import settings_page
 from podium.settings import PREFIX, Settings
 from podium.telemetry import metrics
 from podium.telemetry.store_metrics import FAMILIES
-from tests import architecture
+from tests import architecture, endpoints
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]
@@ -24,6 +24,10 @@ LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\s\"]+)")
 
 def test_picture_of_the_rooms_is_drawn_from_the_imports() -> None:
     assert architecture.PAGE.read_text() == architecture.page(), "uv run python -m tests.architecture"
+
+
+def test_api_page_lists_every_endpoint() -> None:
+    assert endpoints.PAGE.read_text() == endpoints.page(), "uv run python -m tests.endpoints"
 
 
 def test_settings_page_is_made_from_the_settings() -> None:

@@ -11,8 +11,6 @@ from podium.spaces.space import Principal
 
 _OF_ENVIRONMENTS = ("/admin/v1/tenants", "/admin/v1/environments")
 """Paths that no tenant has for itself."""
-_COMPLETING = "/v1/achievements/"
-"""Who posts there completes an achievement, which needs more than writing events: a capability of its own."""
 _BOARDS = "/v1/leaderboards/"
 """Whose rows are everybody's, whomever they are of."""
 _AUDIT_LOG = "/admin/v1/audit-log"
@@ -30,8 +28,6 @@ def authorize(request: Request, capability: str) -> Principal:
         found = directory.enter_environment(key)
     else:
         found = directory.enter(key, tenant(request), own=path == _AUDIT_LOG)
-    if request.method == "POST" and path.startswith(_COMPLETING):
-        capability = "achievements:complete"
     if capability and not found.may(capability):
         raise Forbidden(f"This key may not do this: it lacks the capability {capability}")
     if found.user is not None:

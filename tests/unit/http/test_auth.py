@@ -65,7 +65,7 @@ def request(method: str, path: str, host: str, directory: Directory, **params: s
         ("POST", "/v1/users/other/realtime-token", {"id": "other"}, "read"),
         ("PATCH", "/v1/users/other", {"id": "other"}, "events:write"),
         ("GET", "/admin/v1/users", {}, "read"),
-        ("POST", "/v1/achievements/first/complete", {"key": "first"}, "events:write"),
+        ("POST", "/v1/achievements/first/complete", {"key": "first"}, "achievements:complete"),
         ("GET", "/admin/v1/keys", {}, ""),
     ],
 )
