@@ -268,7 +268,7 @@ _OF_KINDS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("Deleted", {"id": METRIC}),
     ("Key", {"id": ANY_ID, "key": "4f1d20c3.kEyThatIsShownOnce", "name": "ann's key"}),
 )
-"""What the fields are of types whose names have these words in them; the first that fits."""
+"""Values of fields in types whose names hold a word; the first word that a name holds counts."""
 _FIELDS: Mapping[str, Any] = {
     "achievementId": ACHIEVEMENT,
     "achievementIds": [],
@@ -410,8 +410,8 @@ _FIELDS: Mapping[str, Any] = {
     "exactValue": 1_340,
     "year": 2026,
 }
-"""What fields are, by their names, where the type is one that the value has. None: null where it may be, else left
-out; likewise ``[]``."""
+"""Values of fields by their names, where they are of the field's type. A field with None or ``[]`` is left out
+where it may be."""
 _MAPS = {"points": "xp", "leaderboards": "weekly-words", "metrics": "words", "byAttribute": "city"}
 """A key of a map, by its field."""
 _BY_TYPE = {"string": "…", "integer": 1, "number": 1, "boolean": False, "null": None}

@@ -79,7 +79,7 @@ class Operation:
 
 
 class Reference:
-    """What the page shows of a document."""
+    """The subjects, operations and types of a document, as the page shows them."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
@@ -140,7 +140,7 @@ class Reference:
         )
 
     def _fields(self, schema: Mapping[str, Any], prefix: str, depth: int) -> Iterator[Field]:
-        """The fields of an object, or of the objects of a list; ``depth`` levels of them."""
+        """Yield the fields of an object, or of the objects of an array; ``depth`` levels of them."""
         inside = self._inside(schema)
         for name, field in inside.get("properties", {}).items():
             inner = next((one for one in field.get("anyOf", ()) if one.get("type") != "null"), field)
@@ -151,7 +151,7 @@ class Reference:
                 yield from self._fields(inner, below, depth - 1)
 
     def _inside(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The object that a reference leads to, or that a list has."""
+        """Return the object that a reference leads to, or that an array has."""
         if schema.get("type") == "array":
             return self._inside(schema.get("items", {}))
         if reference := schema.get("$ref"):
@@ -160,7 +160,7 @@ class Reference:
         return schema
 
     def _type(self, schema: Mapping[str, Any]) -> Markup:
-        """A type in words, with links to those that have fields."""
+        """Return a type in words, with links to those that have fields."""
         if reference := schema.get("$ref"):
             name = _last(reference)
             linked = Markup('<a href="#type-{0}">{0}</a>').format(name)
@@ -232,7 +232,7 @@ def _last(reference: str) -> str:
 
 
 def _limits(schema: Mapping[str, Any]) -> str:
-    """What a value must be beyond its type, in words."""
+    """Return the limits of a value of this type, and its default, in words."""
     said = [words.format(_number(schema[name])) for name, words in _LIMITS if name in schema]
     if schema.get("default") not in (None, [], {}, ""):
         said.append(f"default {json.dumps(schema['default'])}")
