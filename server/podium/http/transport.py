@@ -135,6 +135,10 @@ class JoinedProtocol(HttpToolsProtocol):
             cycle.message_event.set()
         self._earlier.clear()
         super().connection_lost(exc)
+        # They lead back here, so that only the garbage collector would free them, and with them up to 64 KB of
+        # headers each. It comes seldom (app.py).
+        self.pipeline.clear()
+        self.cycle = None  # type: ignore[assignment] # as before the first request
 
     def pause_writing(self) -> None:
         """The client is behind."""
@@ -221,6 +225,8 @@ class JoinedProtocol(HttpToolsProtocol):
         self._deaf = True
         self._stop_waiting()
         self._unset_keepalive_if_required()
+        # They are answered no more, and their heads would be kept while the connection lingers.
+        self.pipeline.clear()
         answering = self._earlier or (self.cycle is not None and not self.cycle.response_complete)
         own = self._in_body and not self._earlier and not self.cycle.response_started
         if self.cycle is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import struct
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
@@ -237,6 +239,43 @@ async def test_requests_in_a_pipeline_are_bounded(serve: Serve, app: App) -> Non
         app.open.set()
         assert await is_answered(url)
     assert app.asked == ["/first", "/"]
+
+
+async def test_a_connection_that_is_gone_leaves_nothing_behind(
+    serve: Serve, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads of 30 KB that only the garbage collector frees are 200 MB before it comes."""
+    made: list[weakref.ref[JoinedProtocol]] = []
+    enter = JoinedProtocol.connection_made
+
+    def noted(self: JoinedProtocol, transport: Any) -> None:
+        made.append(weakref.ref(self))
+        enter(self, transport)
+
+    monkeypatch.setattr(JoinedProtocol, "connection_made", noted)
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 30_000 + b"\r\n\r\n"
+    gc.disable()
+    try:
+        async with serve() as (url, connections):
+            async with raw(url) as attacker:  # who is answered, and leaves
+                await attacker.send(head)
+                async with asyncio.timeout(PATIENCE_S):
+                    await attacker.reader.readuntil(b"ok")
+            app.open.clear()
+            async with raw(url) as attacker:  # who leaves with requests that wait
+                await attacker.send(head * 5)
+                await until(lambda: len(app.asked) == 2)
+            async with raw(url) as attacker:  # who is refused
+                await attacker.send(head)
+                await until(lambda: len(app.asked) == 3)
+                await attacker.send(b"GET / HTTP/1.1\r\n\r\n" * (PIPELINED_MAX + 1))
+                await attacker.answer()
+            app.open.set()
+            await until(lambda: connections.count == 0)
+            assert len(made) == 3
+            await until(lambda: all(one() is None for one in made))
+    finally:
+        gc.enable()
 
 
 async def test_a_stream_with_a_request_behind_it_ends_with_its_connection(serve: Serve, app: App) -> None:
