@@ -154,6 +154,30 @@ async def test_a_replay_names_whom_it_could_not_bring(
     assert answer.status_code == 422
 
 
+async def test_whom_support_removed_stays_off(
+    http: httpx.AsyncClient, services: Services, game: dict[str, str]
+) -> None:
+    history = events("dan", 5)
+    for start in range(0, len(history), 10):
+        await post(http, history[start : start + 10])
+    before = await said(http, "dan")
+    rows = {row["key"]: row["id"] for row in (await http.get("/admin/v1/leaderboards?limit=100")).json()}
+    run = TODAY - timedelta(days=14)
+    for key, query in (("sum", {"run": str(run)}), ("best", {})):
+        gone = await http.delete(f"/admin/v1/leaderboards/{rows[key]}/users", params={"ids": "dan", **query})
+        assert gone.status_code == 200, gone.text
+    await flush(services)
+    replayed, issues = await replay(http, "dan")
+    assert replayed == ["dan"]
+    assert "removed the user from runs of best, sum" in issues["dan"]
+    await flush(services)
+    after = await said(http, "dan")
+    assert after[f"sum {run}"] == []
+    assert not any(rows for key, rows in after.items() if key.startswith("best "))
+    others = [key for key in after if key.startswith("sum ") and key != f"sum {run}"]
+    assert any(after[key] != before[key] for key in others)
+
+
 async def test_what_an_import_would_leave_out_can_be_asked_for(
     http: httpx.AsyncClient, services: Services, game: dict[str, str]
 ) -> None:

@@ -9,9 +9,9 @@ cut off and repeated. At the end the events are marked as counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
 import structlog
@@ -22,6 +22,7 @@ from podium.game.errors import Conflict, InputFailed, NotFound, Unavailable
 from podium.game.inputs import Fill, Recount
 from podium.game.leaderboards.backfill import RunScores
 from podium.game.leaderboards.model import Leaderboard, Standing
+from podium.game.leaderboards.ranking import split_board
 from podium.game.leaderboards.rules import open_boards
 from podium.game.periods import local_day, local_time, zone
 from podium.game.state import UserState, decode_state
@@ -64,6 +65,18 @@ class _History:
     pauses: list[Pause] = field(default_factory=list)
     by_hand: bool = False
     """Whether support, or a reward, changed the streak: events alone don't say what it is."""
+
+
+@dataclass(slots=True)
+class _Removal:
+    """What support removed a user from: runs of a leaderboard by name, and all that had begun before a day."""
+
+    runs: set[str] = field(default_factory=set)
+    until: date = date.min
+
+    def holds(self, run: str) -> bool:
+        """Return whether the user was removed from a run, whose name is its first day (leaderboards/runs.py)."""
+        return run in self.runs or run < self.until.strftime("%Y%m%d")
 
 
 class Replaying(Filling):
@@ -110,7 +123,8 @@ class Replaying(Filling):
             if not events:
                 return None
             fold = await self._streak(connection, index, user, history)
-            plan = await self._plan(connection, index, user, history, fold)
+            removals = await self._removals(connection, user)
+            plan, left = await self._plan(connection, index, user, history, fold, removals)
         token = history.token
         if fold is not None:
             recount = Recount(user, fold.streaks, _changed(history, fold), self._clock(), token)
@@ -129,9 +143,13 @@ class Replaying(Filling):
                 [event.id for event in events],
             )
         log.info("user_replayed", space=self._space.public_id, events=len(events), pieces=len(plan.pieces))
+        problems = []
         if history.by_hand:
-            return "Support or a reward changed the user's streak: it stays as it is"
-        return None
+            problems.append("Support or a reward changed the user's streak: it stays as it is")
+        if left:
+            boards = ", ".join(sorted(left))
+            problems.append(f"Support removed the user from runs of {boards}: they stay as they are")
+        return "; ".join(problems) or None
 
     async def _read(self, connection: PoolConnection, user: str) -> _History:
         row = await connection.fetchrow(
@@ -217,6 +235,23 @@ class Replaying(Filling):
             )
         )
 
+    async def _removals(self, connection: PoolConnection, user: str) -> dict[str, _Removal]:
+        """Return what support removed the user from, by the leaderboard's key."""
+        rows = await connection.fetch(
+            "SELECT after ->> 'leaderboard', after ->> 'run', at FROM audit_log"
+            " WHERE space_id = $1 AND item = $2 AND kind = 'standing' AND action = 'remove'",
+            self._space.id,
+            user,
+        )
+        found: dict[str, _Removal] = {}
+        for key, run, at in rows:
+            removal = found.setdefault(key, _Removal())
+            if run is None:
+                removal.until = max(removal.until, at.date() + timedelta(days=1))  # whatever the zone
+            else:
+                removal.runs.add(run)
+        return found
+
     async def _plan(
         self,
         connection: PoolConnection,
@@ -224,10 +259,13 @@ class Replaying(Filling):
         user: str,
         history: _History,
         fold: StreakFold | None,
-    ) -> Plan:
-        """The standings in runs that events were left out of, in pieces."""
+        removals: Mapping[str, _Removal],
+    ) -> tuple[Plan, set[str]]:
+        """Return the standings in runs that events were left out of, in pieces; and the keys of leaderboards some
+        of whose runs stay as they are, because the user was removed from them."""
         boards = [board for board in index.catalog.leaderboards if board.status == "active" and board.run_unit]
         wanted: dict[int, dict[str, Standing]] = {}
+        left: set[str] = set()
         for board in boards:
             source = index.source_of(board)
             days: set[date] | None
@@ -244,12 +282,18 @@ class Replaying(Filling):
                 ]
                 days = {score.day for score in scores if score.day is not None}
             standings = await self._runs(board, history.state, scores, days)
+            removal = removals.get(board.key)
+            if removal is not None:
+                kept = {name: one for name, one in standings.items() if not removal.holds(split_board(name).run)}
+                if len(kept) < len(standings):
+                    left.add(board.key)
+                standings = kept
             if standings:
                 wanted[board.number] = standings
         found = {user: wanted}
         states = {user: (history.token, history.state)}
         held = (await self._held(connection, boards, states, found, Tail())).get(user, {})
-        return Plan(user, history.token, pieces_of(boards, history.state, wanted, held), held)
+        return Plan(user, history.token, pieces_of(boards, history.state, wanted, held), held), left
 
     async def _runs(
         self, board: Leaderboard, state: UserState, scores: Sequence[Score], days: set[date]
