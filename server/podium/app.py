@@ -74,7 +74,7 @@ from podium.http.routes import routes
 from podium.http.widget import Widget
 from podium.intake.answers import logged_answers
 from podium.live.hub import Hub
-from podium.live.limits import Door, Limits
+from podium.live.limits import ConnectionLimiter, Limits
 from podium.live.rpc import EventRpc
 from podium.live.socket import PATH as SOCKET_PATH
 from podium.live.socket import LiveSocket
@@ -160,7 +160,7 @@ def create_app(settings: Settings) -> Starlette:
             )
             hub.has_newer_catalog = services.catalogs.has_newer
             hub.start()
-            door = Door(
+            limiter = ConnectionLimiter(
                 Limits(
                     settings.live_per_address,
                     settings.live_per_user,
@@ -176,9 +176,9 @@ def create_app(settings: Settings) -> Starlette:
                 services.unchecked_clock,
                 rpc.post_event,
                 rpc.post_events,
-                door,
+                limiter,
             )
-            streams = LiveStreams(hub, services.directory, services.unchecked_clock, door)
+            streams = LiveStreams(hub, services.directory, services.unchecked_clock, limiter)
             app.state.services, app.state.hub = services, hub
             app.state.socket, app.state.streams = socket, streams
             app.state.stopping = asyncio.Event()

@@ -103,12 +103,12 @@ async def test_over_the_socket(http: httpx.AsyncClient, deaf: Services) -> None:
         return hub.resolve(space, channel)
 
     with pytest.raises(CommandError):
-        await hub.retried(space, resolved)
+        await hub.retry_with_newer_catalog(space, resolved)
     hub.has_newer_catalog = deaf.catalogs.has_newer
-    assert (await hub.retried(space, resolved)).config.key == "all"
+    assert (await hub.retry_with_newer_catalog(space, resolved)).config.key == "all"
     channel = LeaderboardChannel("nothing")
     with pytest.raises(CommandError):
-        await hub.retried(space, resolved)
+        await hub.retry_with_newer_catalog(space, resolved)
 
 
 async def test_what_nobody_knows_costs_postgres_nothing(

@@ -15,7 +15,7 @@ from podium.game.periods import iso
 from podium.http.endpoints import Raw
 from podium.intake.answers import logged_answers
 from podium.live.hub import Hub
-from podium.live.limits import Door
+from podium.live.limits import ConnectionLimiter
 from podium.live.rpc import EventRpc
 from podium.live.sse import LiveStreams
 from podium.services import Services
@@ -110,7 +110,7 @@ async def test_a_live_stream_needs_the_tenant_as_any_request_does(
 ) -> None:
     """404 is the leaderboard that nobody made: the tenant was found. test_revoked.py has streams that open."""
     hub = Hub(services.redis, services.clock, services.thaw, logged_answers, services.standings)
-    streams = LiveStreams(hub, services.directory, services.clock, Door())
+    streams = LiveStreams(hub, services.directory, services.clock, ConnectionLimiter())
     app = Starlette(routes=[Route("/v1/leaderboards/{key}/live", Raw(streams))])
     space = next(one for one in services.directory.spaces.values() if one.tenant == "acme")
     own, bound = {"X-API-KEY": admin_key}, await key_of_tenant(services, "acme")

@@ -1,4 +1,4 @@
-"""Who a connection is and what it may do. Pure, but for the look-up of keys."""
+"""Authorization of live connections: from a key or a token to a ``Grant``. Pure, but for the look-up of keys."""
 
 from __future__ import annotations
 
@@ -18,38 +18,41 @@ from podium.spaces.space import NO_TENANT, Principal, Space
 WRITE_EVENTS = "events:write"
 """The capability of keys and tokens to post events."""
 ALGORITHM = "HS256"
-"""The only one that tokens are signed with."""
+"""The only algorithm that tokens are signed with; accepting others would let a forger choose ``none``."""
 ARCHIVED = "the tenant is archived"
 REVOKED = "the key was revoked"
-"""Why a connection ends whose grant has lapsed."""
+"""Reasons for closing a connection whose grant no longer holds."""
 
 
 class Spaces(Protocol):
-    """Where spaces and keys are known (spaces/directory.py)."""
+    """The directory of spaces and keys (spaces/directory.py)."""
 
     spaces: dict[str, Space]
     """By public id."""
 
     @property
     def production(self) -> Space:
-        """The default space; ``Unavailable`` while there is none."""
+        """The default space. Raises ``Unavailable`` while there is none."""
 
     def authenticate(self, key: str | None) -> Principal:
-        """Whose key this is; ``Unauthorized`` if it is none."""
+        """Return the principal of a key. Raises ``Unauthorized`` for an unknown one."""
 
     def enter(self, key: str | None, tenant: str | None) -> Principal:
-        """The same, where tenants are on in the space of the one that is named by its customer id."""
+        """Return the principal of a key in the space of a tenant, named by its customer id.
+
+        Where multi-tenancy is off this is ``authenticate``. Raises ``Unauthorized`` and ``Forbidden``.
+        """
 
     def knows_key(self, id_: str) -> bool:
-        """Whether a key of this id is still good."""
+        """Return whether the key with this id is still valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a connection may do. ``user`` is None for servers and for anonymous viewers.
+    """The rights of a connection.
 
-    ``patterns`` limit the channels, None does not. Instants in ms; ``expires_ms`` None means never. ``key`` is the
-    id of the key that was shown, None without one.
+    ``user`` is None for servers and for anonymous viewers. ``patterns`` restrict the channels that it may watch;
+    None does not. ``expires_ms`` None means never. ``key`` is the id of the API key that was shown, if any.
     """
 
     space: Space
@@ -61,8 +64,11 @@ class Grant:
     expires_ms: int | None = None
     key: str | None = None
 
-    def lapsed(self, spaces: Spaces) -> str | None:
-        """Why the connection may not go on, None while it may: who came in may have lost the right since."""
+    def revocation(self, spaces: Spaces) -> str | None:
+        """Return why the grant no longer holds, None while it does.
+
+        Keys are revoked and tenants archived while connections are open, so this is asked again and again.
+        """
         if self.space.archived:
             return ARCHIVED
         if self.key is not None and not spaces.knows_key(self.key):
@@ -71,24 +77,25 @@ class Grant:
 
     @property
     def is_server(self) -> bool:
-        """Whether it showed an API key: the app's own server."""
+        """True if the connection has shown an API key: it belongs to the app's own server."""
         return self.user is None and not self.anonymous
 
     @property
     def quota(self) -> str | None:
-        """Whose share of speculative channels (live/hub.py) the connection's count against; None for nobody's."""
+        """The quota of speculative channels (live/speculation.py) that the connection uses; None is unlimited."""
         if self.is_server:
             return None
         return "anonymous" if self.anonymous else "users"
 
     def may_watch(self, channel: str, public: bool) -> bool:
-        """Whether the connection may subscribe to this leaderboard channel."""
+        """Return whether the connection may subscribe to a leaderboard channel; ``public`` as in its
+        configuration."""
         if self.anonymous or not self.reads:
             return public
         return self.patterns is None or allows(self.patterns, channel)
 
     def may_watch_user(self, channel: str, user: str) -> bool:
-        """Whether the connection may subscribe to a channel that is one user's own."""
+        """Return whether the connection may subscribe to a channel about this user."""
         return self.user in (None, user) and self.may_watch(channel, public=False)
 
 
@@ -102,15 +109,18 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 def is_key(token: str) -> bool:
-    """Whether this is an API key, and no user's token."""
+    """Return whether this is an API key rather than a JWT, which has two dots."""
     return token.count(".") != 2
 
 
-def grant(spaces: Spaces, token: str, space_id: str | None, now_ms: int, tenant: str | None = None) -> Grant:
-    """What a connection with this token, or with none, may do; ``space_id`` is the one that its URL names,
-    ``tenant`` the customer id that it names.
+def authorize(spaces: Spaces, token: str, space_id: str | None, now_ms: int, tenant: str | None = None) -> Grant:
+    """Return the grant of a connection that shows this key or token, or none ("").
 
-    A token that is expired is error 109, any other bad one ends the connection with 3500.
+    ``space_id`` is the public id of the space that its URL names, ``tenant`` the customer id.
+
+    Raises:
+        CommandError: 109 for an expired token, 107 for an unknown space.
+        Close: 3500 for any other bad token or key, and for an archived tenant.
     """
     if not token:
         space = spaces.production if space_id is None else spaces.spaces.get(space_id)
@@ -120,48 +130,59 @@ def grant(spaces: Spaces, token: str, space_id: str | None, now_ms: int, tenant:
             raise Close(CloseCode.INVALID_TOKEN, ARCHIVED)
         return Grant(space, anonymous=True)
     if not is_key(token):
-        return _user(spaces.spaces, token, now_ms)
+        return _grant_of_token(spaces.spaces, token, now_ms)
     try:
-        return _of_named_space(spaces, token, space_id) or of_key(spaces, token, tenant)
+        return _grant_in_named_space(spaces, token, space_id) or authorize_key(spaces, token, tenant)
     except Unauthorized:
         raise Close(CloseCode.INVALID_TOKEN, "invalid token") from None
     except Forbidden as error:
         raise Close(CloseCode.INVALID_TOKEN, error.message) from None
 
 
-def of_key(spaces: Spaces, key: str, tenant: str | None) -> Grant:
-    """What a connection with an API key may do; raises what HTTP answers (``enter``)."""
-    return _granted(spaces.enter(key, tenant))
+def authorize_key(spaces: Spaces, key: str, tenant: str | None) -> Grant:
+    """Return the grant of an API key.
+
+    Raises:
+        Unauthorized: the key is unknown.
+        Forbidden: the key may not act for this tenant.
+    """
+    return _grant_of(spaces.enter(key, tenant))
 
 
-def _of_named_space(spaces: Spaces, key: str, space_id: str | None) -> Grant | None:
-    """What a key of an environment may do in the space of a tenant that the URL names by its public id."""
+def _grant_in_named_space(spaces: Spaces, key: str, space_id: str | None) -> Grant | None:
+    """Return the grant of an environment's key in a tenant's space that the URL names; None if it names no
+    such."""
     named = spaces.spaces.get(space_id) if space_id is not None else None
     principal = spaces.authenticate(key)
-    own = principal.space
-    if named is None or principal.user is not None or own.tenant != NO_TENANT:
+    home = principal.space
+    if named is None or principal.user is not None or home.tenant != NO_TENANT:
         return None
-    if named.environment != own.environment or named.tenant == NO_TENANT:
+    if named.environment != home.environment or named.tenant == NO_TENANT:
         return None
     if named.archived:
         raise Forbidden(ARCHIVED)
-    return _granted(replace(principal, space=named))
+    return _grant_of(replace(principal, space=named))
 
 
-def _granted(who: Principal) -> Grant:
-    may = who.may
-    return Grant(who.space, who.user, reads=may("read"), writes=may(WRITE_EVENTS), key=who.key_id)
+def _grant_of(principal: Principal) -> Grant:
+    return Grant(
+        principal.space,
+        principal.user,
+        reads=principal.may("read"),
+        writes=principal.may(WRITE_EVENTS),
+        key=principal.key_id,
+    )
 
 
-def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:
+def _grant_of_token(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:
     invalid = Close(CloseCode.INVALID_TOKEN, "invalid token")
     try:
-        # Only says whose secret to check it with.
+        # Not trusted: it only selects the secret that the token is verified with below.
         named = jwt.decode(token, options={"verify_signature": False}).get("aud")
         space = spaces.get(named) if isinstance(named, str) else None
         if space is None or space.archived:
             raise invalid
-        # The times are checked below, against our clock.
+        # PyJWT would compare with the system clock; the times are checked below, against ours.
         unchecked: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
         decoded = jwt.decode(
             token, space.realtime_secret, algorithms=[ALGORITHM], audience=space.public_id, options=unchecked
@@ -184,9 +205,9 @@ def _user(spaces: Mapping[str, Space], token: str, now_ms: int) -> Grant:
 
 
 def origin_allowed(space: Space, origin: str | None, host: str | None) -> bool:
-    """Whether a page of this origin may connect: one of the server's own, or of the space's allow list.
+    """Return whether a page of this origin may connect: a page of the server itself, or of the space's allow list.
 
-    Without an origin it is no browser; an empty list allows every page.
+    Everything is allowed where the list is empty, and without an origin: then the client is no browser.
     """
     if origin is None or not space.allowed_origins or origin in space.allowed_origins:
         return True

@@ -1,4 +1,4 @@
-"""Names of channels and what a subscriber may ask of them. Pure."""
+"""Names of channels, and the options of subscriptions. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from podium.game.ids import KEY_MAX
 
 LIMITS = (10, 25, 50, 100, 250, 500)
-"""Rows of a view. Few steps, so that viewers share views."""
+"""Rows of a view. There are few steps, so that viewers share views."""
 INTERVALS_MS = (0, 50, 100, 250, 500, 1_000, 2_000, 5_000)
 """Least time between two frames of a view."""
 
@@ -23,7 +23,7 @@ AROUND_MAX = 50
 """Rows to either side of a user."""
 
 STARS_MAX = 4
-"""``*`` in a pattern of a token. Each star is one more search through the channel's name."""
+"""Most ``*`` in a token's pattern: each is one more search through the channel's name."""
 
 _NAME = re.compile(
     rf"(?P<kind>leaderboard|groups):(?P<key>[A-Za-z0-9_-]{{1,{KEY_MAX}}})(?:@(?P<day>\d{{4}}-\d\d-\d\d))?"
@@ -34,9 +34,12 @@ _NAME = re.compile(
 
 
 class LeaderboardChannel(NamedTuple):
-    """``leaderboard:{key}``, the current run, or ``leaderboard:{key}@{day}``, the run that holds a day; with
-    ``?city=London&team=red`` behind (``query``, as the client wrote it) one group of a leaderboard that is broken
-    down. ``groups:{key}`` is the ranking of groups."""
+    """A channel of a leaderboard.
+
+    ``leaderboard:{key}`` is its current run, ``leaderboard:{key}@{day}`` the run that contains a day. With a
+    suffix like ``?city=London&team=red`` it is one group of a leaderboard with a breakdown; ``query`` is the
+    suffix as the client wrote it. ``groups:{key}`` is the ranking of the groups themselves.
+    """
 
     key: str
     day: date | None = None
@@ -45,7 +48,7 @@ class LeaderboardChannel(NamedTuple):
 
     @property
     def attributes(self) -> dict[str, str]:
-        """The group's values by attribute."""
+        """The values of the group, by attribute."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
     def __str__(self) -> str:
@@ -54,7 +57,10 @@ class LeaderboardChannel(NamedTuple):
 
 
 class PersonalChannel(NamedTuple):
-    """``{leaderboard channel}#{user}``: one user's own place. ``quoted`` is the user id as the client wrote it."""
+    """``{leaderboard channel}#{user}``: one user's own place.
+
+    ``quoted`` is the id as the client percent-encoded it.
+    """
 
     board: LeaderboardChannel
     quoted: str
@@ -69,7 +75,7 @@ class PersonalChannel(NamedTuple):
 
 
 class UserChannel(NamedTuple):
-    """``user#{user}``: all that happens to one user. ``quoted`` is the user id as the client wrote it."""
+    """``user#{user}``: the events of one user. ``quoted`` is the id as the client percent-encoded it."""
 
     quoted: str
 
@@ -83,10 +89,11 @@ class UserChannel(NamedTuple):
 
 
 def is_canonical(name: LeaderboardChannel, start: date, attributes: tuple[str, ...]) -> bool:
-    """Return whether this is one of the few names that clients make for a board.
+    """Return whether this is one of the few names that clients usually make for a board.
 
-    ``start`` is the first day of the run that it shows, ``attributes`` those that the leaderboard is broken down
-    by. Each board has names without number: other days of the run, other ways to encode the same values.
+    ``start`` is the first day of the run that it shows, ``attributes`` those of the leaderboard's breakdown. A
+    board has countless names (other days of the run, other ways to encode the same values), and each open channel
+    takes memory; so a name that is not canonical always counts against the quota of speculative channels.
     """
     if name.day not in (None, start):
         return False
@@ -103,19 +110,19 @@ _ENCODERS: tuple[Callable[[str], str], ...] = (
     partial(quote, safe="/"),  # Python's quote
     partial(quote_plus, safe="*"),  # JavaScript's URLSearchParams, but for "~"
 )
-"""How clients write a value."""
+"""The encodings that common clients use for a value."""
 
 AnyChannel = LeaderboardChannel | PersonalChannel | UserChannel
 
 
 class PlaceOptions(msgspec.Struct, frozen=True):
-    """What a follower of the own place asks for."""
+    """The options of a subscription to an own place: rows to either side of the user."""
 
     around: Annotated[int, msgspec.Meta(ge=0, le=AROUND_MAX)] = 2
 
 
 class ViewOptions(msgspec.Struct, frozen=True):
-    """What a subscriber asks for; other numbers are rounded up to the next step."""
+    """The options of a subscription to a board; other numbers are rounded up to the next step."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=LIMITS[-1])] = 100
     interval: Annotated[int, msgspec.Meta(ge=0, le=INTERVALS_MS[-1])] = 50
@@ -127,12 +134,12 @@ class ViewOptions(msgspec.Struct, frozen=True):
 
     @property
     def interval_ms(self) -> int:
-        """Least time between two frames."""
+        """Least time between two frames, in ms."""
         return INTERVALS_MS[bisect_left(INTERVALS_MS, self.interval)]
 
 
 def parse_channel(name: str) -> AnyChannel | None:
-    """The channel of a name, None where there is none of that form."""
+    """Parse the name of a channel; None where no channel has this form."""
     found = _NAME.fullmatch(name)
     if found is None:
         return None

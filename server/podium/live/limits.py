@@ -1,6 +1,7 @@
-"""How much one address, one user and one connection may take of a process. Pure: instants are passed in.
+"""Limits on live connections: per address, per user and per connection, for one process.
 
-Every limit is 0 for none. A connection with an API key is the app's own server, and counts against none of them.
+Pure: instants are passed in, in ms. A limit of 0 means "no limit". A connection that shows an API key belongs to
+the app's own server and is subject to none of them.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from podium.http.addresses import neighbourhood
 T = TypeVar("T", bound=Hashable)
 
 BURST_S = 2
-"""Seconds' worth of commands that may come at once: a page that subscribes to all it shows does so in one go."""
+"""Seconds' worth of commands that may arrive at once: a page subscribes to everything it shows in one go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits from the settings: connections of one address and of one user, channels of a connection, commands/s,
-    bytes of a channel's name."""
+    """The limits, from the settings.
+
+    ``per_address`` and ``per_user`` count open connections, ``channels`` the subscriptions of one connection,
+    ``commands`` its commands per second, and ``channel_bytes`` the bytes of a channel's name.
+    """
 
     per_address: int = 10_000
     per_user: int = 100
@@ -31,85 +35,94 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Door:
-    """Counts the connections of a process, sockets and streams alike."""
+class ConnectionLimiter:
+    """Counts the open connections of a process, WebSockets and event streams together."""
 
     limits: Limits = Limits()
     _addresses: Counter[str] = field(default_factory=Counter)
     _users: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def enter(self, address: str | None) -> Visit | None:
-        """A connection has come from here; None, and it isn't counted, where the address has too many."""
-        place = neighbourhood(address) if address and self.limits.per_address else None
-        if place is not None:
-            if self._addresses[place] >= self.limits.per_address:
+    def acquire(self, address: str | None) -> ConnectionSlot | None:
+        """Count a new connection and return its slot, or None where the address has too many.
+
+        An address of None (a Unix socket) is not counted. IPv6 addresses are counted by /64, which is what one
+        customer of a provider gets.
+        """
+        network = neighbourhood(address) if address and self.limits.per_address else None
+        if network is not None:
+            if self._addresses[network] >= self.limits.per_address:
                 return None
-            self._addresses[place] += 1
-        return Visit(self, place)
+            self._addresses[network] += 1
+        return ConnectionSlot(self, network)
 
 
-class Visit:
-    """One connection as the door counts it. ``leave`` must come in the end."""
+class ConnectionSlot:
+    """One connection's share of the counts. Its owner must call ``release`` when the connection ends."""
 
-    __slots__ = ("_door", "_place", "_user")
+    __slots__ = ("_limiter", "_network", "_user")
 
-    def __init__(self, door: Door, place: str | None) -> None:
-        self._door = door
-        self._place = place
+    def __init__(self, limiter: ConnectionLimiter, network: str | None) -> None:
+        self._limiter = limiter
+        self._network = network
         self._user: tuple[str, str] | None = None
 
-    def is_server(self) -> None:
-        """It has shown an API key: count it no longer."""
-        _less(self._door._addresses, self._place)
-        self._place = None
+    def exempt(self) -> None:
+        """Stop counting the connection: it has shown an API key."""
+        _decrement(self._limiter._addresses, self._network)
+        self._network = None
 
-    def is_user(self, space: str, user: str) -> bool:
-        """It is this user's; False, and it isn't counted, where the user has too many."""
-        if self._user is not None or not self._door.limits.per_user:
+    def assign_user(self, space: str, user: str) -> bool:
+        """Count the connection for this user, once; False, uncounted, where the user has too many."""
+        if self._user is not None or not self._limiter.limits.per_user:
             return True
         key = space, user
-        if self._door._users[key] >= self._door.limits.per_user:
+        if self._limiter._users[key] >= self._limiter.limits.per_user:
             return False
-        self._door._users[key] += 1
+        self._limiter._users[key] += 1
         self._user = key
         return True
 
-    def leave(self) -> None:
-        """The connection has ended; may be said twice."""
-        _less(self._door._addresses, self._place)
-        _less(self._door._users, self._user)
-        self._place = self._user = None
+    def release(self) -> None:
+        """Give the slot back. Idempotent."""
+        _decrement(self._limiter._addresses, self._network)
+        _decrement(self._limiter._users, self._user)
+        self._network = self._user = None
 
 
-class Allowance:
-    """Commands that a connection may still send: ``rate`` more each second, at most ``BURST_S`` seconds' worth."""
+class CommandBucket:
+    """A token bucket for the commands of one connection.
 
-    __slots__ = ("_at_ms", "_left", "_most", "_rate")
+    It holds up to ``BURST_S`` seconds' worth of commands and refills at ``rate`` per second.
+    """
+
+    __slots__ = ("_at_ms", "_capacity", "_left", "_rate")
 
     def __init__(self, rate: int, now_ms: int) -> None:
         self._rate = rate
-        self._most = float(rate * BURST_S)
-        self._left = self._most
+        self._capacity = float(rate * BURST_S)
+        self._left = self._capacity
         self._at_ms = now_ms
 
     def take(self, now_ms: int) -> bool | None:
-        """Whether a command may be carried out; None once as many were refused as may come at once.
+        """Take one command: True to execute it, False to refuse it, None to close the connection.
 
-        A refused command costs as much as any: one who sends on without a pause is not heard again before it.
+        A refused command costs as much as any other, so a client that goes on sending without a pause is refused
+        until it pauses. None is returned once a whole burst was refused.
         """
         if not self._rate:
             return True
         passed_ms = max(0, now_ms - self._at_ms)  # a clock that is set back takes nothing away
         self._at_ms = now_ms
-        self._left = min(self._most, self._left + passed_ms * self._rate / 1000) - 1
+        self._left = min(self._capacity, self._left + passed_ms * self._rate / 1000) - 1
         if self._left >= 0:
             return True
-        return False if self._left >= -self._most else None
+        return False if self._left >= -self._capacity else None
 
 
-def _less(counts: Counter[T], key: T | None) -> None:
+def _decrement(counts: Counter[T], key: T | None) -> None:
     if key is None:
         return
     counts[key] -= 1
+    # Counters keep zeros; without this every address ever seen would stay.
     if not counts[key]:
         del counts[key]

@@ -1,8 +1,8 @@
-"""Those who follow their own place on a board: ``leaderboard:{key}#{userId}``.
+"""The channels ``leaderboard:{key}#{userId}``: users' own places on a board.
 
-The board's messages say whose rows may have changed; the rows themselves are read from Redis, many users in one
-call. A reading carries the board's number, and is shown once the messages up to it have come, so that rank, rows
-and "who passed whom" belong to one instant.
+The board's messages say whose rows may have changed; the rows themselves are read from Redis, for many users in
+one call. A reading carries the board's change number. It is shown once the messages up to that number have
+arrived, so that rank, rows and "who passed whom" belong to one instant.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from redis.exceptions import RedisError
 from podium.clock import stopwatch_s
 from podium.game.errors import Unavailable
 from podium.game.leaderboards.ranking import TIES
-from podium.live import protocol
+from podium.live.base_view import BaseView, Stats, Viewer
 from podium.live.channels import PersonalChannel
-from podium.live.rank_tracker import Course, Field, Place, Story, standing
+from podium.live.rank_tracker import BoardTracker, Place, RankChange, RankTracker, standing
 from podium.live.shapes import Target
-from podium.live.view import Stats, Viewer
 from podium.live.window import Message, Row, units_of
 from podium.spaces.space import Space
 from podium.storage.redis.client import RedisClient, unavailable
 
 READ_USERS = 32
-"""Users of one reading: some 0.5 ms of Redis, as a commit."""
+"""Users of one reading. It takes Redis some 0.5 ms, as long as a commit."""
 PAUSE_LEAST_S, PAUSE_MOST_S = 0.05, 0.2
-"""Least and longest pause between two rounds. A round that took long is followed by a longer pause, so that
-thousands of followers leave the process to those who post; with the round itself, all hear within 300 ms."""
-PAUSE_SHARE = 5
-"""A pause lasts as many times the round before it."""
-PATIENCE_S = 1.0
-"""A reading waits no longer for the messages before it; then it is shown without who passed whom."""
+"""Bounds of the pause between two rounds of readings. A round that took long is followed by a longer pause, so
+that thousands of viewers leave most of the process to event requests. With the round itself, everybody is up to
+date within 300 ms."""
+PAUSE_FACTOR = 5
+"""A pause lasts this many times as long as the round before it."""
+MESSAGE_WAIT_S = 1.0
+"""Longest wait of a reading for the messages before it; after that it is shown without who passed whom."""
 
 Thaw = Callable[[Space, list[str]], Awaitable[None]]
-"""Puts the states of cold users back into Redis; ``Unavailable`` where Postgres is away."""
+"""Put the states of cold users back into Redis. Raises ``Unavailable`` where Postgres is away."""
 
 log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -51,74 +51,55 @@ class _Reading(NamedTuple):
     places: list[Place]
 
 
-class Follower:
-    """One user's place on one channel, for all of the user's viewers. Has what a viewer's ``Watch`` needs."""
+class OwnPlaceView(BaseView):
+    """The viewers of one user's own place on one channel."""
 
     def __init__(self, name: PersonalChannel, around: int, stats: Stats) -> None:
+        super().__init__(str(name), stats)
         self.name = name
-        self.course = Course(name.user, around)
-        self.viewers: dict[Viewer, None] = {}
-        self.behind: set[Viewer] = set()
+        self.tracker = RankTracker(name.user, around)
         self.joining = 0
-        """Viewers whose first reading is under way."""
-        self._stats = stats
-        self._head = protocol.publication_head(str(name))
+        """Viewers whose first reading is under way. They keep the view alive."""
         self._seq = 0
         self._previous: int | None = None
         self._shown: tuple[Target, Place] | None = None
         self._data = ""
 
     @property
-    def known(self) -> bool:
-        """Whether there is something to show."""
+    def has_data(self) -> bool:
+        """True once a reading has been shown."""
         return self._shown is not None
 
     def snapshot(self) -> str:
-        """The newest frame's data."""
+        """Return the data of the newest frame."""
         return self._data
 
-    def catch_up(self, viewer: Viewer) -> None:
-        """The viewer has room again: gets the newest frame if it skipped any."""
-        if viewer in self.behind:
-            self.behind.discard(viewer)
-            self._send(viewer, self._frame())
+    def show(self, target: Target, place: Place, participants: int, change: RankChange | None) -> None:
+        """Send the user's place, unless it is what was sent last.
 
-    def leave(self, viewer: Viewer) -> None:
-        """The viewer watches no longer."""
-        self.viewers.pop(viewer, None)
-        self.behind.discard(viewer)
-
-    def show(self, target: Target, place: Place, participants: int, story: Story | None) -> None:
-        """Tell the viewers where the user stands, if that is something new."""
+        ``participants`` does not count as a change: it changes with every newcomer, far below the user.
+        """
         shown = target, place
         if shown == self._shown:
             return
         first = self._shown is None
         self._shown = shown
         self._seq += not first
-        data = standing(target, self._seq, self.course, place, participants, self._previous, story)
+        data = standing(target, self._seq, self.tracker, place, participants, self._previous, change)
         self._previous = data.rank
         self._data = _encode(data).decode()
         if not first:
-            frame = self._frame()
-            for viewer in self.viewers:
-                if viewer not in self.behind:
-                    self._send(viewer, frame)
+            self._send_all(self._frame(self._data))
 
-    def _frame(self) -> str:
-        return self._head + self._data + protocol.PUBLICATION_TAIL
-
-    def _send(self, viewer: Viewer, frame: str) -> None:
-        if viewer.offer(frame):
-            self._stats.frames_sent += 1
-        else:
-            self.behind.add(viewer)
+    def _catch_up_frame(self) -> str:
+        return self._frame(self._data)
 
 
-class Followers:
-    """All who follow their own place on one channel of a leaderboard.
+class OwnPlaces:
+    """The views of users' own places on one channel of a leaderboard.
 
-    ``heard`` is given each message after the board's window took it, ``lost`` says that some are missing.
+    The owner calls ``advance`` with each message that the board's window has taken, and ``invalidate`` where some
+    are missing. Readings then run in rounds, in one task, while something has changed.
     """
 
     def __init__(
@@ -130,155 +111,163 @@ class Followers:
         number: Callable[[], int],
         thaw: Thaw,
     ) -> None:
-        """``number`` is that of the last message heard; ``thaw`` brings back cold users."""
+        """``number`` returns the number of the last message received."""
         self._space = space
         self._redis = redis
         self._stats = stats
         self._target = target
         self._number = number
         self._thaw = thaw
-        self._of: dict[tuple[str, int], Follower] = {}
-        self._field = Field(number())
-        self._heard = asyncio.Event()
-        self._due = False
+        self._views: dict[tuple[str, int], OwnPlaceView] = {}
+        self._board_tracker = BoardTracker(number())
+        self._advanced = asyncio.Event()
+        self._round_due = False
         self._round: asyncio.Task[None] | None = None
         self._failed = False
 
     def __bool__(self) -> bool:
-        return bool(self._of)
+        return bool(self._views)
 
     def __iter__(self) -> Any:
-        return iter(self._of.values())
+        return iter(self._views.values())
 
-    async def join(self, name: PersonalChannel, around: int, viewer: Viewer) -> Follower:
-        """Follow; ``snapshot()``, taken before the next await, is where the frames begin.
+    async def join(self, name: PersonalChannel, around: int, viewer: Viewer) -> OwnPlaceView:
+        """Subscribe a viewer; the frames continue from ``snapshot()``, taken before the next await.
 
-        ``Unavailable`` where Redis is away.
+        Raises:
+            Unavailable: Redis is away, or Postgres where the user is cold.
         """
         key = name.quoted, around
-        follower = self._of.get(key)
-        if follower is None:
-            follower = self._of[key] = Follower(name, around, self._stats)
-        follower.joining += 1
+        view = self._views.get(key)
+        if view is None:
+            view = self._views[key] = OwnPlaceView(name, around, self._stats)
+        view.joining += 1
         try:
-            # Read also for a second viewer: what the first was shown may be a round old.
-            await self._read([follower])
-            follower.viewers[viewer] = None
+            # Read for a second viewer too: what the first was shown may be a round old.
+            await self._read([view])
+            view.viewers[viewer] = None
         except RedisError as error:
             raise unavailable(error) from error
         finally:
-            follower.joining -= 1
-            self._drop_if_alone(follower)
-        return follower
+            view.joining -= 1
+            self._drop_if_unused(view)
+        return view
 
-    def leave(self, follower: Follower, viewer: Viewer) -> None:
-        """The viewer follows no longer."""
-        follower.leave(viewer)
-        self._drop_if_alone(follower)
+    def leave(self, view: OwnPlaceView, viewer: Viewer) -> None:
+        """Remove a viewer, and its view if it was the last."""
+        view.leave(viewer)
+        self._drop_if_unused(view)
 
-    def _drop_if_alone(self, follower: Follower) -> None:
-        key = follower.name.quoted, follower.course.around
-        if not follower.viewers and not follower.joining and self._of.get(key) is follower:
-            del self._of[key]
-            self._field.remove(follower.course)
+    def _drop_if_unused(self, view: OwnPlaceView) -> None:
+        key = view.name.quoted, view.tracker.around
+        if not view.viewers and not view.joining and self._views.get(key) is view:
+            del self._views[key]
+            self._board_tracker.remove(view.tracker)
 
-    def heard(self, message: Message) -> None:
-        """The board changed."""
-        self._field.heard(message)
-        if self._of:
-            self._heard.set()
-            self._begin()
+    def advance(self, message: Message) -> None:
+        """Take the board's next message."""
+        self._board_tracker.apply_delta(message)
+        self._wake()
 
-    def lost(self, target: Target | None = None, number: Callable[[], int] | None = None) -> None:
-        """Messages are missing, or the channel shows another run, whose number is given: all are read anew."""
-        if target is not None and number is not None:
-            self._target, self._number = target, number
-        self._field.lost(self._number())
-        for follower in self:
-            follower.course.sure = False
-        if self._of:
-            self._heard.set()
-            self._begin()
+    def invalidate(self) -> None:
+        """Read all places anew, because messages are missing."""
+        self._board_tracker.invalidate(self._number())
+        for view in self:
+            view.tracker.synced = False
+        self._wake()
+
+    def show_board(self, target: Target, number: Callable[[], int]) -> None:
+        """Show another run, or the same in another state; ``number`` is that of its board."""
+        self._target, self._number = target, number
+        self.invalidate()
 
     def retry(self) -> None:
-        """Try again what failed."""
+        """Begin a round if the last one failed."""
         if self._failed:
-            self._begin()
+            self._begin_rounds()
 
     def stop(self) -> None:
-        """Tell nobody any more."""
+        """Send no more frames."""
         if self._round is not None:
             self._round.cancel()
-        self._of.clear()
+        self._views.clear()
 
-    def _begin(self) -> None:
-        self._due = True
+    def _wake(self) -> None:
+        if self._views:
+            self._advanced.set()
+            self._begin_rounds()
+
+    def _begin_rounds(self) -> None:
+        self._round_due = True
         if self._round is None:
-            self._round = asyncio.create_task(self._rounds(), name="live-followers")
+            self._round = asyncio.create_task(self._run_rounds(), name="live-own-places")
 
-    async def _rounds(self) -> None:
+    async def _run_rounds(self) -> None:
         try:
-            while self._due:
-                self._due = False
+            while self._round_due:
+                self._round_due = False  # before the round: what changes during it needs another
                 began_s = stopwatch_s()
-                await self._one_round()
+                await self._read_dirty()
                 took_s = stopwatch_s() - began_s
-                await asyncio.sleep(min(max(PAUSE_LEAST_S, PAUSE_SHARE * took_s), PAUSE_MOST_S))
+                await asyncio.sleep(min(max(PAUSE_LEAST_S, PAUSE_FACTOR * took_s), PAUSE_MOST_S))
             self._failed = False
         except (Unavailable, RedisError) as error:
             if not self._failed:
-                log.warning("live_followers_failed", error=str(error))
+                log.warning("live_own_places_failed", error=str(error))
             self._failed = True
-        except Exception:  # the next round must come whatever this one met
-            log.exception("live_followers_failed")
+        except Exception:  # a bug must not end all updates; retry() begins the next round
+            log.exception("live_own_places_failed")
             self._failed = True
         finally:
             self._round = None
 
-    async def _one_round(self) -> None:
-        moved = [f for f in self if f.known and (f.course.moved or not f.course.sure)]
-        for i in range(0, len(moved), READ_USERS):
-            await self._read(moved[i : i + READ_USERS])
+    async def _read_dirty(self) -> None:
+        dirty = [view for view in self if view.has_data and (view.tracker.dirty or not view.tracker.synced)]
+        for i in range(0, len(dirty), READ_USERS):
+            await self._read(dirty[i : i + READ_USERS])
 
-    async def _read(self, followers: list[Follower]) -> None:
+    async def _read(self, views: list[OwnPlaceView]) -> None:
+        """Read the places of these views and show them."""
         target = self._target
-        reading = await self._reading(target.board, followers)
-        told = await self._until(reading.number)
+        reading = await self._query_thawed(target.board, views)
+        caught_up = await self._wait_for_messages(reading.number)
         if target is not self._target:
-            self._begin()  # a roll-over came between: what was read is of the run before
-        for follower, place in zip(followers, reading.places, strict=True):
-            course = follower.course
-            if course.sure and reading.number < course.told:
-                continue  # another reading was quicker
-            story = course.story(reading.number) if told and course.sure else None
-            if story is not None and story.rank != place.position:
-                story = None
+            self._begin_rounds()  # the run changed meanwhile: this reading is of the run before
+        for view, place in zip(views, reading.places, strict=True):
+            tracker = view.tracker
+            if tracker.synced and reading.number < tracker.sent_number:
+                continue  # a newer reading was shown meanwhile
+            change = tracker.change_until(reading.number) if caught_up and tracker.synced else None
+            if change is not None and change.rank != place.position:
+                change = None  # the tracker has drifted: start it anew, and name nobody
             if target is self._target:
-                follower.show(target, place, reading.participants, story)
-            if story is not None:
-                course.settle(reading.number, story.rank)
+                view.show(target, place, reading.participants, change)
+            if change is not None:
+                tracker.mark_sent(reading.number, change.rank)
             else:
-                self._field.place(course, reading.number, place.position)
+                self._board_tracker.track(tracker, reading.number, place.position)
 
-    async def _reading(self, board: str, followers: list[Follower]) -> _Reading:
-        reading = await self._ask(board, followers)
-        missing = [f.course.user for f, place in zip(followers, reading.places, strict=True) if not place.position]
+    async def _query_thawed(self, board: str, views: list[OwnPlaceView]) -> _Reading:
+        """Query the places, after thawing users who are cold."""
+        reading = await self._query(board, views)
+        missing = [
+            view.tracker.user for view, place in zip(views, reading.places, strict=True) if not place.position
+        ]
         if missing:
-            # Redis knows the member of a cold user no more.
+            # The member of a cold user in the sorted set left Redis with its state, so its place is not found.
             cold = await self._redis.raw.hmget(self._space.keys.cold, missing)
             users = [user for user, token in zip(missing, cold, strict=True) if token is not None]
             if users:
                 await self._thaw(self._space, users)
-                reading = await self._ask(board, followers)
+                reading = await self._query(board, views)
         return reading
 
-    async def _ask(self, board: str, followers: list[Follower]) -> _Reading:
-        asked: list[str | int] = []
-        for follower in followers:
-            course = follower.course
-            asked += course.user, *course.names
+    async def _query(self, board: str, views: list[OwnPlaceView]) -> _Reading:
+        users: list[str | int] = []
+        for view in views:
+            users += view.tracker.user, *view.tracker.rows_to_read
         tie_rule = TIES[self._target.config.tie_rule]
-        reply = await self._redis.call("around", self._space.keys.meta, board, tie_rule, *asked)
+        reply = await self._redis.call("around", self._space.keys.meta, board, tie_rule, *users)
         epoch, number, participants, places = reply
         if not epoch:
             raise Unavailable("the space is being rebuilt")
@@ -288,22 +277,22 @@ class Followers:
             participants,
             [
                 Place(
-                    place,
+                    position,
                     first,
                     [Row(user.decode(), text.decode(), units_of(score)) for user, text, score, _ in rows],
                     rank,
                 )
-                for place, first, rows, rank in places
+                for position, first, rows, rank in places
             ],
         )
 
-    async def _until(self, number: int) -> bool:
-        """Wait until the message of this number was heard; False if it takes too long."""
+    async def _wait_for_messages(self, number: int) -> bool:
+        """Wait until the message with this number has arrived; return False if it takes too long."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                while self._field.number < number:
-                    self._heard.clear()
-                    await self._heard.wait()
+            async with asyncio.timeout(MESSAGE_WAIT_S):
+                while self._board_tracker.number < number:
+                    self._advanced.clear()
+                    await self._advanced.wait()
         except TimeoutError:
             return False
         return True

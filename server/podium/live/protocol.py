@@ -1,4 +1,5 @@
-"""The Centrifuge JSON protocol as Podium speaks it: frames, errors, close codes, the order of commands. Pure.
+"""The Centrifuge JSON protocol as Podium speaks it: frames, error and close codes, and the order of commands.
+Pure.
 
 A frame is text: JSON objects separated by newlines. https://centrifugal.dev/docs/transports/client_protocol
 """
@@ -16,13 +17,13 @@ from podium.game import errors
 
 VERSION = "podium"
 PING_INTERVAL_S = 25
-"""Below the idle limits of common proxies (60 s); clients are told it on connect."""
+"""Below the idle limits of common proxies (60 s). Clients learn it from the reply to ``connect``."""
 
 PING = "{}"
 
 
 class ErrorCode(IntEnum):
-    """Why a command failed; the connection lives on."""
+    """Reasons for which a command fails; the connection stays open."""
 
     INTERNAL = 100
     UNAUTHORIZED = 101
@@ -51,11 +52,11 @@ _TEXTS = {
     ErrorCode.TOO_MANY_REQUESTS: "too many requests",
 }
 _TEMPORARY = {ErrorCode.INTERNAL, ErrorCode.TOO_MANY_REQUESTS}
-"""The same command may succeed later."""
+"""Errors after which the same command may succeed later."""
 
 
 class CloseCode(IntEnum):
-    """Why a connection ends. A client comes back, except after 3500–3999."""
+    """Reasons for which a connection ends. Clients reconnect, except after 3500–3999."""
 
     NORMAL = 3000
     SHUTDOWN = 3001
@@ -72,21 +73,21 @@ class CloseCode(IntEnum):
 
 
 class Unsubscribed(IntEnum):
-    """Why a subscription ends. A client subscribes again from 2500 on."""
+    """Reasons for which a subscription ends. Clients subscribe again after codes from 2500 on."""
 
     INSUFFICIENT = 2500
 
 
 class CommandError(Exception):
-    """A command that is answered with an error."""
+    """Raised to answer a command with an error."""
 
     def __init__(self, code: ErrorCode, message: str | None = None) -> None:
         super().__init__(message or _TEXTS[code])
         self.code = code
 
 
-class Close(Exception):  # it ends a connection, also when nothing is wrong
-    """The connection must end with this code; ``reason`` is for people."""
+class Close(Exception):  # not "…Error": a connection also ends when nothing is wrong
+    """Raised to end the connection with this code; ``reason`` is for people."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
@@ -95,7 +96,7 @@ class Close(Exception):  # it ends a connection, also when nothing is wrong
 
 
 def command_error(error: errors.PodiumError) -> CommandError:
-    """The answer to a command that failed with an error of ours."""
+    """Translate one of Podium's errors to the protocol's."""
     match error:
         case errors.Unauthorized():
             return CommandError(ErrorCode.UNAUTHORIZED, error.message)
@@ -110,33 +111,37 @@ def command_error(error: errors.PodiumError) -> CommandError:
 
 
 class ConnectRequest(msgspec.Struct, frozen=True):
-    """``connect`` and ``refresh``."""
+    """The body of ``connect`` and ``refresh``."""
 
     token: str = ""
 
 
 class SubscribeRequest(msgspec.Struct, frozen=True):
-    """``subscribe``; ``data`` is the channel's business."""
+    """The body of ``subscribe``; the meaning of ``data`` depends on the channel."""
 
     channel: str
     data: Raw = Raw()
 
 
 class ChannelRequest(msgspec.Struct, frozen=True):
-    """``unsubscribe``."""
+    """The body of ``unsubscribe``."""
 
     channel: str
 
 
 class RpcRequest(msgspec.Struct, frozen=True):
-    """``rpc``; ``data`` is the method's business."""
+    """The body of ``rpc``; the meaning of ``data`` depends on the method."""
 
     method: str = ""
     data: Raw = Raw()
 
 
 class ConnectResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Answers ``connect``. ``ttl`` is what the token has left, in s; without ``expires`` it never ends."""
+    """The result of ``connect`` and ``refresh``.
+
+    ``ttl`` is the rest of the token's life in seconds; a connection without ``expires`` has no end. ``ping`` is in
+    seconds.
+    """
 
     client: str
     version: str
@@ -147,7 +152,7 @@ class ConnectResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """A command, its body still unread; one of the methods is set."""
+    """A command whose body is not decoded yet; one of the methods is set."""
 
     id: int = 0
     connect: Raw | UnsetType = UNSET
@@ -168,7 +173,7 @@ _NOT_AVAILABLE = frozenset({"presence", "presence_stats", "history", "publish", 
 
 
 class Command(NamedTuple):
-    """A command whose order is right; ``method`` is empty where Podium has none of that name."""
+    """A command that came in order; ``method`` is empty where Podium has none of that name."""
 
     id: int
     method: str
@@ -177,47 +182,54 @@ class Command(NamedTuple):
 
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _encode = msgspec.json.Encoder().encode
-_NOTHING = (b"", b"null")
+_EMPTY = (b"", b"null")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
 def body(command: Command, type_: type[T]) -> T:
-    """The body of a command; error 107 if it is not of that shape."""
+    """Decode the body of a command. Raises ``CommandError`` 107 if it is not of that shape."""
     return decode(command.body, type_)
 
 
 def decode(raw: Raw, type_: type[T]) -> T:
-    """What a client sent, ``{}`` where it sent nothing; error 107 if it is not of that shape."""
+    """Decode a value, ``{}`` where the client sent none.
+
+    Raises ``CommandError`` 107 if it is not of that shape.
+    """
     try:
-        return msgspec.json.decode(raw if bytes(raw) not in _NOTHING else b"{}", type=type_)
+        return msgspec.json.decode(raw if bytes(raw) not in _EMPTY else b"{}", type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CommandError(ErrorCode.BAD_REQUEST, str(error)) from None
 
 
 BLANK_MAX = 100
-"""Blank lines of a frame: each costs a look, and brings nothing."""
+"""Blank lines that a frame may have: each costs time and means nothing."""
 
 
 class Session:
-    """What a connection has said so far: the order of its commands, and its channels."""
+    """The state of a connection in the protocol: the order of its commands, and its channels."""
 
     def __init__(self, channels_max: int = 0, name_bytes_max: int = 0) -> None:
         self.connected = False
         self.last_id = 0
         self.channels: set[str] = set()
         self.channels_max = channels_max
-        """How many; 0 for any number."""
+        """Most channels at a time; 0 for any number."""
         self.name_bytes_max = name_bytes_max
-        """Bytes of a channel's name; 0 for any number."""
+        """Most bytes of a channel's name; 0 for any number."""
 
     def check_name(self, channel: str) -> None:
-        """Raise error 107 for a name of a channel that is too long: several tables would hold it."""
+        """Raise ``CommandError`` 107 for the name of a channel that is too long: several tables would keep it."""
         most = self.name_bytes_max
         if most and (len(channel) > most or len(channel.encode()) > most):
             raise CommandError(ErrorCode.BAD_REQUEST, f"channel must have at most {most:,} bytes")
 
     def subscribe(self, channel: str) -> None:
-        """Note a subscription; error 105 where there is one, 106 where there are too many, 107 for a long name."""
+        """Add a subscription.
+
+        Raises:
+            CommandError: 105 where there is one already, 106 where there are too many, 107 for a long name.
+        """
         self.check_name(channel)
         if channel in self.channels:
             raise CommandError(ErrorCode.ALREADY_SUBSCRIBED)
@@ -226,11 +238,15 @@ class Session:
         self.channels.add(channel)
 
     def unsubscribe(self, channel: str) -> None:
-        """Note the end of a subscription, if there is one."""
+        """Remove a subscription, if there is one."""
         self.channels.discard(channel)
 
     def commands(self, frame: str | bytes) -> Iterator[Command | None]:
-        """The commands of a frame in order, None for a pong; ``Close`` where it breaks the protocol."""
+        """Yield the commands of a frame in order, None for a pong.
+
+        Raises:
+            Close: 3501 where the frame breaks the protocol.
+        """
         blank = 0
         for line in _lines(frame):
             if line and not line.isspace():
@@ -266,35 +282,35 @@ def _lines(frame: str | bytes) -> Iterator[str | bytes]:
 
 
 def refuse_unsupported(command: Command) -> None:
-    """Error 108 for methods that Podium leaves out, 104 for those that don't exist."""
+    """Raise ``CommandError``: 108 for a method that Podium leaves out, 104 for one that doesn't exist."""
     if command.method in _NOT_AVAILABLE:
         raise CommandError(ErrorCode.NOT_AVAILABLE)
     raise CommandError(ErrorCode.METHOD_NOT_FOUND)
 
 
 def reply(id_: int, method: str, result: msgspec.Struct | None = None) -> str:
-    """A good answer; ``{}`` where the method has nothing to say."""
+    """Return the reply of a command that succeeded, with ``{}`` where it has no result."""
     return f'{{"id":{id_},"{method}":{_encode(result).decode() if result is not None else "{}"}}}'
 
 
 def subscribe_reply(id_: int, snapshot: str) -> str:
-    """Answers ``subscribe`` with JSON that is encoded already."""
+    """Return the reply of ``subscribe``; the snapshot is JSON already."""
     return f'{{"id":{id_},"subscribe":{{"recoverable":false,"data":{snapshot}}}}}'
 
 
 def rpc_reply(id_: int, data: str) -> str:
-    """Answers ``rpc`` with JSON that is encoded already."""
+    """Return the reply of ``rpc``; the data are JSON already."""
     return f'{{"id":{id_},"rpc":{{"data":{data}}}}}'
 
 
 def error_reply(id_: int, error: CommandError) -> str:
-    """A bad answer."""
+    """Return the reply of a command that failed."""
     shown = {"code": error.code, "message": str(error), "temporary": error.code in _TEMPORARY}
     return _encode({"id": id_, "error": shown}).decode()
 
 
 def publication_head(channel: str) -> str:
-    """The beginning of every publication in a channel; its data follow, then ``PUBLICATION_TAIL``."""
+    """Return how every publication in a channel begins; its data follow, then ``PUBLICATION_TAIL``."""
     return f'{{"push":{{"channel":{_encode(channel).decode()},"pub":{{"data":'
 
 
@@ -302,6 +318,6 @@ PUBLICATION_TAIL = "}}}"
 
 
 def unsubscribe_push(channel: str, code: Unsubscribed, reason: str) -> str:
-    """Tells a client that its subscription has ended."""
+    """Return the push that ends a subscription."""
     push = {"channel": channel, "unsubscribe": {"code": code, "reason": reason}}
     return _encode({"push": push}).decode()

@@ -1,4 +1,8 @@
-"""One user's own place on a board: how moves shift it, who passed whom, and what the user is shown. Pure."""
+"""One user's own place on a board: how others' moves shift it, who passed whom, and what the user is shown. Pure.
+
+A tracker starts from a rank that was read from Redis, and follows the board's messages from there. Positions are
+1-based, 0 means "not on the board"; numbers are those of a board's changes, which rise by one.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +19,18 @@ from podium.live.shapes import AnyShown, Target, shown_row
 from podium.live.window import Message, Row, ranks
 
 NAMED_MAX = 10
-"""Users named in ``passed`` and ``passedBy``; the counts count all."""
-
+"""Users named in ``passed`` and ``passedBy``; the counts include everybody."""
 
 RECENT_MAX = 512
-"""Messages kept for a reading that comes late: a second of the busiest board."""
+"""Messages kept to bring a late reading up to date: about a second of the busiest board."""
 
 
 class Place(NamedTuple):
-    """Where a user stands, as read: ``position`` from 1, 0 where not on the board, ``first`` that of ``rows[0]``,
-    whose rank by the board's tie rule is ``rank``. Moves are followed by position; ranks are only shown."""
+    """A user's position as read from Redis, with the rows around it.
+
+    ``first`` is the position of ``rows[0]``, and ``rank`` its rank by the board's tie rule. Moves are followed by
+    position, which is unique; ranks, which ties share, are only shown.
+    """
 
     position: int
     first: int
@@ -32,224 +38,246 @@ class Place(NamedTuple):
     rank: int
 
 
-class Story(NamedTuple):
-    """What happened to a user between two frames.
+class RankChange(NamedTuple):
+    """The changes of a user's rank between two frames.
 
-    ``rank`` is the one at its end, ``own`` how many places the user rose by itself (fell, where negative), and
-    ``crossed`` who else went past: how often upwards, less how often down.
+    ``rank`` is the rank at the end, and ``climbed`` how many places the user rose by its own moves (negative where
+    it fell). ``crossings`` has the others who passed or were passed: for each how often it went above the user,
+    less how often it fell below.
     """
 
     rank: int
-    own: int
-    crossed: dict[str, int]
+    climbed: int
+    crossings: dict[str, int]
 
 
 class Step(NamedTuple):
-    """A change of one user's rank by message ``number``. ``user`` is who went past, None for an own move, empty
-    where somebody came onto the board or left it; ``delta`` is added to the rank."""
+    """A change of one user's rank by ``delta``, in message ``number``.
+
+    ``user`` is the one that went past. It is None for the user's own move, and empty where nobody is to be named:
+    somebody left the board, or the user itself came onto it or left it.
+    """
 
     number: int
     user: str | None
     delta: int
 
 
-class Course:
-    """One user's way across a board.
+class RankTracker:
+    """One user's rank on a board, and its changes since the last frame.
 
-    ``moved`` is set once something that is shown may have changed: the rank, the row above, or one of ``around``
-    rows to either side. Where ``sure`` is not set the rank must be read.
+    ``dirty`` is set once something that is shown may have changed: the rank, the row above, or one of the
+    ``around`` rows to either side. Where ``synced`` is not set, messages may be missing and the rank must be read.
     """
 
-    __slots__ = ("_base", "around", "moved", "rank", "reach", "steps", "sure", "told", "user")
+    __slots__ = ("_base", "around", "dirty", "rank", "reach", "sent_number", "steps", "synced", "user")
 
     def __init__(self, user: str, around: int) -> None:
         self.user = user
         self.around = around
-        self.reach = max(around, 1)
+        self.reach = max(around, 1)  # the row above is always needed, for ``toNext``
         self.rank = 0
-        self.sure = False
-        self.moved = False
+        self.synced = False
+        self.dirty = False
         self.steps: list[Step] = []
-        self.told = 0
-        """Number of the board's change up to which everything was told."""
+        self.sent_number = 0
+        """Number of the last change of the board that the sent frames include."""
         self._base = 0
 
     def start(self, number: int, rank: int) -> None:
-        """The rank as read with the board's ``number``; what was before is not told."""
+        """Begin at a rank that was read as of the board's ``number``; earlier changes are dropped."""
         self.rank = self._base = rank
-        self.told = number
-        self.sure = True
-        self.moved = False
+        self.sent_number = number
+        self.synced = True
+        self.dirty = False
         self.steps.clear()
 
     def step(self, number: int, user: str | None, delta: int) -> None:
-        """The rank has changed."""
+        """Add a change of the rank."""
         self.rank += delta
         self.steps.append(Step(number, user, delta))
-        self.moved = True
+        self.dirty = True
 
-    def story(self, number: int) -> Story:
-        """What happened since it was told last, up to the board's ``number``."""
-        rank, own = self._base, 0
-        crossed: dict[str, int] = {}
+    def change_until(self, number: int) -> RankChange:
+        """Return the changes since the last frame, up to the board's ``number``."""
+        rank, climbed = self._base, 0
+        crossings: dict[str, int] = {}
         for step in self.steps:
             if step.number > number:
                 break
             rank += step.delta
             if step.user is None:
-                own -= step.delta
+                climbed -= step.delta
             elif step.user:
-                crossed[step.user] = crossed.get(step.user, 0) + step.delta
-        return Story(rank, own, crossed)
+                crossings[step.user] = crossings.get(step.user, 0) + step.delta
+        return RankChange(rank, climbed, crossings)
 
-    def settle(self, number: int, rank: int) -> None:
-        """All up to ``number`` has been told, where the story's rank was this."""
+    def mark_sent(self, number: int, rank: int) -> None:
+        """Drop the changes up to ``number``: a frame with this rank has included them."""
         self._base = rank
         if self.steps and self.steps[-1].number <= number:
             self.steps.clear()
         else:
             self.steps = [step for step in self.steps if step.number > number]
-        self.told = number
-        self.moved = bool(self.steps)
+        self.sent_number = number
+        self.dirty = bool(self.steps)
 
     @property
-    def names(self) -> tuple[int, int]:
-        """Rows to read above and below the user, so that all can be shown and named."""
-        own = -sum(step.delta for step in self.steps if step.user is None)
-        return max(self.reach, min(NAMED_MAX, -own)), max(self.around, min(NAMED_MAX, own))
+    def rows_to_read(self) -> tuple[int, int]:
+        """The numbers of rows above and below the user that a frame needs.
+
+        These are the rows that are shown, and those that are named: users whom its own rise passed stand directly
+        below now, users whom its own fall let past directly above.
+        """
+        climbed = -sum(step.delta for step in self.steps if step.user is None)
+        return max(self.reach, min(NAMED_MAX, -climbed)), max(self.around, min(NAMED_MAX, climbed))
 
 
-def passed(story: Story, place: Place) -> tuple[list[str], int]:
-    """Whom the user has passed, and how many. Where the user rose, those directly below now are named."""
-    at, rose = place.position - place.first, max(story.own, 0)
-    return _named(story, [row.user for row in place.rows[at + 1 : at + 1 + rose]], rose, -1)
+def passed(change: RankChange, place: Place) -> tuple[list[str], int]:
+    """Return the users whom this user has passed (at most ``NAMED_MAX``), and how many there are.
+
+    Messages do not say whom the user's own rise passed; those directly below now are named for it.
+    """
+    at, rose = place.position - place.first, max(change.climbed, 0)
+    return _named(change, [row.user for row in place.rows[at + 1 : at + 1 + rose]], rose, -1)
 
 
-def passed_by(story: Story, place: Place) -> tuple[list[str], int]:
-    """Who has passed the user, and how many. Where the user fell, those directly above now are named."""
-    at, fell = place.position - place.first, max(-story.own, 0)
-    return _named(story, [row.user for row in reversed(place.rows[max(at - fell, 0) : at])], fell, 1)
+def passed_by(change: RankChange, place: Place) -> tuple[list[str], int]:
+    """Return the users who have passed this user (at most ``NAMED_MAX``), and how many there are.
+
+    For the user's own fall, those directly above now are named.
+    """
+    at, fell = place.position - place.first, max(-change.climbed, 0)
+    return _named(change, [row.user for row in reversed(place.rows[max(at - fell, 0) : at])], fell, 1)
 
 
-def _named(story: Story, mine: Sequence[str], own: int, sign: int) -> tuple[list[str], int]:
-    others = {user: net * sign for user, net in story.crossed.items() if net * sign > 0}
-    named = dict.fromkeys([*(user for user in mine if not story.crossed.get(user)), *others])
-    return list(named)[:NAMED_MAX], own + sum(others.values())
+def _named(change: RankChange, by_own_move: Sequence[str], count: int, sign: int) -> tuple[list[str], int]:
+    others = {user: net * sign for user, net in change.crossings.items() if net * sign > 0}
+    named = dict.fromkeys([*(user for user in by_own_move if not change.crossings.get(user)), *others])
+    return list(named)[:NAMED_MAX], count + sum(others.values())
 
 
-class Field:
-    """All courses on one board, kept from its messages: a move concerns only those whom it passes or comes near.
+class BoardTracker:
+    """The rank trackers of one board, which it advances by the board's messages.
 
-    ``number`` is that of the last message heard.
+    ``number`` is that of the last message received. Trackers are kept sorted by rank: a move changes only the
+    ranks between its two ends, so most of thousands of trackers are not touched.
     """
 
     def __init__(self, number: int) -> None:
         self.number = number
         self._recent: deque[Message] = deque(maxlen=RECENT_MAX)
-        self._of: dict[str, list[Course]] = {}
-        self._reach = 1
-        self._ranks: list[int] = []  # ascending; of _courses, one by one
-        self._courses: list[Course] = []
+        self._by_user: dict[str, list[RankTracker]] = {}
+        self._reach = 1  # the largest of all trackers
+        self._ranks: list[int] = []  # ascending, parallel to _trackers, for bisection
+        self._trackers: list[RankTracker] = []
 
-    def heard(self, message: Message) -> None:
-        """Follow the next message."""
+    def apply_delta(self, message: Message) -> None:
+        """Advance the trackers by the next message."""
         self.number = message.number
-        if not self._of:
+        if not self._by_user:
             return
         self._recent.append(message)
         for change in message.changes:
             self._move(message.number, change.user, change.before, change.after)
 
-    def lost(self, number: int) -> None:
-        """Messages are missing: no rank is sure. The next message is the one after ``number``."""
+    def invalidate(self, number: int) -> None:
+        """Drop all trackers because messages are missing; the next message is the one after ``number``."""
         self.number = number
         self._recent.clear()
-        for course in self._courses:
-            course.sure = False
-        self._of.clear()
+        for tracker in self._trackers:
+            tracker.synced = False
+        self._by_user.clear()
         self._ranks.clear()
-        self._courses.clear()
+        self._trackers.clear()
 
-    def place(self, course: Course, number: int, rank: int) -> None:
-        """Follow a course whose rank was read with the board's ``number``."""
-        self.remove(course)
-        course.start(number, rank)
+    def track(self, tracker: RankTracker, number: int, rank: int) -> None:
+        """Add a tracker whose rank was read as of the board's ``number``, or start it anew."""
+        self.remove(tracker)
+        tracker.start(number, rank)
         missed = [message for message in self._recent if message.number > number]
         if len(missed) != self.number - number:
-            course.sure = False  # too old, or newer than what was heard: it must be read again
-        self._of.setdefault(course.user, []).append(course)
-        self._reach = max(self._reach, course.reach)
+            # Older than what is kept, or newer than the last message received: it must be read again.
+            tracker.synced = False
+        self._by_user.setdefault(tracker.user, []).append(tracker)
+        self._reach = max(self._reach, tracker.reach)
         for message in missed:
             for change in message.changes:
-                _pass_one(course, message.number, change.user, change.before, change.after)
-        if course.rank > 0:
-            self._insert(course)
+                _apply_to(tracker, message.number, change.user, change.before, change.after)
+        if tracker.rank > 0:
+            self._insert(tracker)
 
-    def remove(self, course: Course) -> None:
-        """Follow a course no longer."""
-        courses = self._of.get(course.user, [])
-        if course in courses:
-            courses.remove(course)
-            if not courses:
-                del self._of[course.user]
-            self._take_out(course)
+    def remove(self, tracker: RankTracker) -> None:
+        """Remove a tracker, if it is there."""
+        trackers = self._by_user.get(tracker.user, [])
+        if tracker in trackers:
+            trackers.remove(tracker)
+            if not trackers:
+                del self._by_user[tracker.user]
+            self._delete(tracker)
 
     def _move(self, number: int, user: str, before: int, after: int) -> None:
-        own = self._of.get(user, ())
-        for course in own:
-            self._take_out(course)
-        ranks, courses = self._ranks, self._courses
+        """Apply one user's move from position ``before`` to ``after``."""
+        movers = self._by_user.get(user, ())
+        # Out of the sorted lists while the others shift; its own rank may jump anywhere.
+        for tracker in movers:
+            self._delete(tracker)
+        ranks, trackers = self._ranks, self._trackers
+        # Up: those from ``after`` on, above ``before``, fall by one. Down: those below ``before``, through
+        # ``after``, rise by one. All shift by the same amount, so the lists stay sorted.
         if after and (not before or before > after):
             delta, low, high = 1, bisect_left(ranks, after), bisect_left(ranks, before) if before else len(ranks)
         else:
             delta, low, high = -1, bisect_right(ranks, before), bisect_right(ranks, after) if after else len(ranks)
         for i in range(low, high):
             ranks[i] += delta
-            courses[i].step(number, user if after else "", delta)
+            trackers[i].step(number, user if after else "", delta)
+        # Near either end of the move the rows that are shown have changed, even where the rank has not.
         for end in (before or after, after or before):
             for i in range(bisect_left(ranks, end - self._reach - 1), bisect_right(ranks, end + self._reach + 1)):
-                if abs(ranks[i] - end) <= courses[i].reach + 1:
-                    courses[i].moved = True
-        for course in own:
-            _pass_one(course, number, user, before, after)
-            if course.rank > 0:
-                self._insert(course)
+                if abs(ranks[i] - end) <= trackers[i].reach + 1:
+                    trackers[i].dirty = True
+        for tracker in movers:
+            _apply_to(tracker, number, user, before, after)
+            if tracker.rank > 0:
+                self._insert(tracker)
 
-    def _insert(self, course: Course) -> None:
-        at = bisect_left(self._ranks, course.rank)
-        self._ranks.insert(at, course.rank)
-        self._courses.insert(at, course)
+    def _insert(self, tracker: RankTracker) -> None:
+        at = bisect_left(self._ranks, tracker.rank)
+        self._ranks.insert(at, tracker.rank)
+        self._trackers.insert(at, tracker)
 
-    def _take_out(self, course: Course) -> None:
-        at = bisect_left(self._ranks, course.rank)
-        while at < len(self._ranks) and self._ranks[at] == course.rank:
-            if self._courses[at] is course:
-                del self._ranks[at], self._courses[at]
+    def _delete(self, tracker: RankTracker) -> None:
+        at = bisect_left(self._ranks, tracker.rank)
+        while at < len(self._ranks) and self._ranks[at] == tracker.rank:
+            if self._trackers[at] is tracker:
+                del self._ranks[at], self._trackers[at]
                 return
             at += 1
 
 
-def _pass_one(course: Course, number: int, user: str, before: int, after: int) -> None:
-    """One change, as one course sees it."""
-    rank = course.rank
-    if user == course.user:
-        course.sure = course.sure and before == rank
-        course.step(number, None if before and after else "", after - rank)
+def _apply_to(tracker: RankTracker, number: int, user: str, before: int, after: int) -> None:
+    """Apply one user's move to one tracker."""
+    rank = tracker.rank
+    if user == tracker.user:
+        # A contradiction means that something was missed.
+        tracker.synced = tracker.synced and before == rank
+        tracker.step(number, None if before and after else "", after - rank)
     elif rank:
-        course.moved = True
+        tracker.dirty = True
         from_below = before > rank or not before
         to_below = after >= rank or not after
         if from_below and 0 < after <= rank:
-            course.step(number, user, 1)
+            tracker.step(number, user, 1)
         elif not from_below and to_below:
-            course.step(number, user if after else "", -1)
+            tracker.step(number, user if after else "", -1)
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a user is shown of their own place: always whole, so the newest replaces all before.
+    """A frame about a user's own place. Each is complete and replaces all before it.
 
     ``rank`` and ``value`` are None where the user is not on the board, ``rank`` also beyond the last place that
-    counts. ``toNext`` is how much the next better place is ahead (None at the top): more than that passes it.
+    counts. ``toNext`` is the lead of the next better score (None at the top); a user who gains more passes it.
     ``previousRank`` is the rank in the frame before.
     """
 
@@ -270,13 +298,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def standing(
     target: Target,
     seq: int,
-    course: Course,
+    tracker: RankTracker,
     place: Place,
     participants: int,
     previous: int | None,
-    story: Story | None,
+    change: RankChange | None,
 ) -> Standing:
-    """What to show; with a ``story`` also who passed whom."""
+    """Return the frame for a place that was read; with a ``change`` also who passed whom."""
     most = target.config.max_participants
     run = target.run
     if not place.position:
@@ -292,15 +320,15 @@ def standing(
         )
     at = place.position - place.first
     units = place.rows[at].units
-    first = max(at - course.around, 0)
-    shown = place.rows[first : at + course.around + 1]
+    first = max(at - tracker.around, 0)
+    shown = place.rows[first : at + tracker.around + 1]
     all_ranks = ranks(place.rows, target.config.tie_rule, place.first, place.rank)
     rows = [
         shown_row(target, rank, row)
-        for rank, row in zip(all_ranks[first : at + course.around + 1], shown, strict=True)
+        for rank, row in zip(all_ranks[first : at + tracker.around + 1], shown, strict=True)
         if rank <= most
     ]
-    over, by = (passed(story, place), passed_by(story, place)) if story is not None else (([], 0), ([], 0))
+    over, by = (passed(change, place), passed_by(change, place)) if change is not None else (([], 0), ([], 0))
     return Standing(
         seq=seq,
         rank=shown_rank(all_ranks[at], most),
@@ -318,6 +346,6 @@ def standing(
 
 
 def _ahead(rows: Sequence[Row]) -> float:
-    """By how much the last row is behind the next better one; 0 where all that are known share its score."""
-    own = rows[-1].units
-    return next((row.units - own for row in reversed(rows) if row.units != own), 0.0)
+    """Return how many units the last row is behind the next better score; 0 where all rows that are known tie."""
+    last = rows[-1].units
+    return next((row.units - last for row in reversed(rows) if row.units != last), 0.0)

@@ -1,4 +1,4 @@
-"""The rpcs ``event`` and ``events`` of the WebSocket: JSON in, the JSON of the HTTP answer out."""
+"""The rpcs ``event`` and ``events`` of the WebSocket: they take JSON and return the JSON of the HTTP answer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ _events = msgspec.json.Decoder(list[BatchItem])
 
 
 class EventRpc:
-    """Commits the events that arrive over sockets.
+    """Commits events that arrive over WebSockets.
 
-    ``only_user`` is the one user that a connection may write for (that of its token or key); None: any user.
-    The methods raise ``RequestError`` for what the client got wrong, ``Unavailable`` while a store is away.
+    ``only_user`` is the only user that the connection may write for (that of its token or key), None for any.
+
+    Raises:
+        RequestError: by both methods, for an invalid request.
+        Unavailable: by both methods, while a store is away.
     """
 
     def __init__(self, intake: Callable[[Space], Intake], catalogs: CatalogCheck, clock: Clock) -> None:
@@ -32,11 +35,12 @@ class EventRpc:
         self._clock = clock
 
     async def post_event(self, space: Space, data: bytes, only_user: str | None) -> bytes:
-        """The rpc ``event``: JSON in, JSON of the HTTP answer out."""
+        """Commit one event; return its answer as JSON."""
         request, version = decode(_event, data), space.index.version
         try:
             event = from_item(space.index, request, self._clock())
         except REFUSALS:
+            # This process may not know of the newest catalog yet, and a metric that was just added must work.
             if not await self._catalogs.has_newer(space, version):
                 raise
             event = from_item(space.index, request, self._clock())
@@ -47,7 +51,7 @@ class EventRpc:
         return encode_answer(await self._intake(space).event(event))
 
     async def post_events(self, space: Space, data: bytes, only_user: str | None) -> bytes:
-        """The rpc ``events``: JSON in, ``{accepted, replayed?, refused?}`` out."""
+        """Commit a batch of events; return ``{accepted, replayed?, refused?}`` as JSON."""
         items, version = decode(_events, data), space.index.version
         try:
             events = from_batch(space.index, items, self._clock())

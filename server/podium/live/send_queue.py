@@ -1,4 +1,4 @@
-"""What waits to be written to one WebSocket, and the task that writes it."""
+"""The frames that wait to be written to one WebSocket, and the task that writes them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from podium.http.websocket import text_frame
 from podium.live.protocol import CloseCode
 
-OUTBOX_MAX = 256 * 1024
-"""Characters that may wait for a client. Past them it skips frames, and its commands are not read."""
+QUEUE_MAX = 256 * 1024
+"""Characters that may wait for a client. Beyond this it skips publications, and its commands are not read."""
 
 Direct = Callable[[bytes], bool]
-"""Writes a WebSocket frame past ASGI; False where that isn't possible now (http/websocket.py)."""
+"""Write a WebSocket frame without ASGI; return False where that is not possible now (http/websocket.py)."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -21,15 +21,18 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class _SharedFrame:
-    """A frame on the wire, encoded once for all who get it one after another."""
+    """Caches the last encoded frame.
+
+    A publication is offered to all viewers of a view one after another, so one entry is enough to encode it once.
+    """
 
     def __init__(self) -> None:
         self._text = ""
         self._frame = b""
 
     def frame(self, text: str) -> bytes:
-        """The WebSocket frame of a text."""
-        if text is not self._text:
+        """Return the WebSocket frame of a text."""
+        if text is not self._text:  # identity: comparing 50 KB for each viewer would cost more than it saves
             self._text, self._frame = text, text_frame(text)
         return self._frame
 
@@ -37,9 +40,12 @@ class _SharedFrame:
 _shared = _SharedFrame()
 
 
-class Outbox:
-    """``room`` is set while more may be answered; ``catch_up`` is called once a client that skipped frames has
-    taken all that waited for it."""
+class SendQueue:
+    """Frames in the order in which they are sent, bounded by ``QUEUE_MAX`` characters.
+
+    ``room`` is set while the queue is below its bound. ``catch_up`` is called once a client that skipped
+    publications has taken everything that was queued.
+    """
 
     def __init__(self, direct: Direct | None, catch_up: Callable[[], None]) -> None:
         self.room = asyncio.Event()
@@ -47,40 +53,40 @@ class Outbox:
         self._direct = direct
         self._catch_up = catch_up
         self._frames: list[str] = []
-        self._waiting = 0  # characters in the outbox and in the frame being sent
-        self._idle: asyncio.Future[None] | None = None  # what the writer waits for
+        self._waiting = 0  # characters in the queue and in the frame being sent
+        self._idle: asyncio.Future[None] | None = None  # the writer waits for it while the queue is empty
         self._behind = False
         self._closing: tuple[CloseCode, str] | None = None
 
     def offer(self, frame: str) -> bool:
-        """Queue a publication; False where too much waits."""
-        if self._waiting > OUTBOX_MAX:
+        """Queue a publication; return False, and skip it, where too much waits."""
+        if self._waiting > QUEUE_MAX:
             self._behind = True
             return False
-        # Nothing waits and the writer is idle: the frame may go at once, as others got it.
+        # With an empty queue and an idle writer the order is kept: the shared frame may be written directly.
         idle = self._idle is not None and not self._idle.done()
         if not (idle and self._direct is not None and not self._frames and self._direct(_shared.frame(frame))):
             self.push(frame)
         return True
 
     def push(self, frame: str) -> None:
-        """Queue an answer, or any other frame that may not be skipped."""
+        """Queue an answer, or any other frame that must not be skipped."""
         self._frames.append(frame)
         self._waiting += len(frame)
-        if self._waiting > OUTBOX_MAX:
+        if self._waiting > QUEUE_MAX:
             self.room.clear()
         self._wake()
 
     def close(self, code: CloseCode, reason: str, *, drop: bool) -> None:
-        """Say goodbye after what waits, or at once."""
+        """Close the WebSocket after what is queued; with ``drop`` at once."""
         self._closing = code, reason
         if drop:
             self._frames.clear()
         self._wake()
-        self.room.set()
+        self.room.set()  # the reader may be waiting for room, and must see the end
 
     async def run(self, send: Send) -> None:
-        """Write until the goodbye is said."""
+        """Write frames until the close frame was sent, or the client is gone."""
         try:
             while True:
                 if self._frames:
@@ -88,7 +94,7 @@ class Outbox:
                     text = frames[0] if len(frames) == 1 else "\n".join(frames)
                     await send({"type": "websocket.send", "text": text})
                     self._waiting = sum(map(len, self._frames))
-                    if self._waiting <= OUTBOX_MAX:
+                    if self._waiting <= QUEUE_MAX:
                         self.room.set()
                     if self._behind and not self._frames:
                         self._behind = False
@@ -100,7 +106,7 @@ class Outbox:
                 else:
                     self._idle = asyncio.get_running_loop().create_future()
                     await self._idle
-        except OSError:  # ASGI: the client is gone; the reader hears of it too
+        except OSError:  # ASGI's signal that the client is gone; the reader gets a disconnect message
             return
 
     def _wake(self) -> None:

@@ -1,4 +1,4 @@
-"""What viewers of a board are sent (docs/live-protocol.md)."""
+"""The data of frames about a board (docs/live-protocol.md)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from podium.live.window import Row
 
 
 class Target(NamedTuple):
-    """What a channel shows: a leaderboard, and one board of it, of users or of ``groups``. Values are units
-    divided by ``scale`` (ranking.scale_of)."""
+    """The board that a channel shows: one of users, or of ``groups``.
+
+    Values are units divided by ``scale`` (ranking.scale_of).
+    """
 
     config: LeaderboardConfig
     scale: int
@@ -24,13 +26,13 @@ class Target(NamedTuple):
     groups: bool = False
 
     @property
-    def most(self) -> int:
-        """Places that are shown."""
+    def max_rows(self) -> int:
+        """The number of places that are shown."""
         return MAX_PARTICIPANTS if self.groups else self.config.max_participants
 
     def value(self, units: float) -> float:
-        """The value of a row; never a negative zero."""
-        return units / self.scale + 0.0
+        """Return the value of a row."""
+        return units / self.scale + 0.0  # turns -0.0 into 0.0
 
 
 class ShownRow(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -45,7 +47,7 @@ class ShownRow(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class MovedRow(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """A row of a publication; ``position`` from 0, ``previous_rank`` None for one who is new on the board."""
+    """A row of a publication; ``position`` from 0, ``previous_rank`` None for a newcomer to the board."""
 
     position: int
     rank: int
@@ -82,7 +84,7 @@ AnyMoved = MovedRow | MovedGroup
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Answers ``subscribe``."""
+    """The result of ``subscribe``."""
 
     seq: int
     leaderboard: LeaderboardConfig
@@ -92,7 +94,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """What changed since the frame before; ``left`` names users, or groups."""
+    """The changes since the frame before; ``left`` has ids of users, or names of groups."""
 
     seq: int
     participants: int
@@ -101,7 +103,7 @@ class Publication(msgspec.Struct, frozen=True):
 
 
 class Reset(msgspec.Struct, frozen=True):
-    """All rows anew, for one who missed frames, or for everyone when the run or its state changed."""
+    """All rows: for a viewer who missed frames, or for everybody when the run or its state changed."""
 
     seq: int
     reset: bool
@@ -111,7 +113,7 @@ class Reset(msgspec.Struct, frozen=True):
 
 
 def shown_row(target: Target, rank: int, row: Row) -> AnyShown:
-    """A row as it stands."""
+    """Return a row of a snapshot or a reset."""
     value = target.value(row.units)
     if target.groups:
         return ShownGroup(rank, row.user, value, int(row.label))
@@ -120,7 +122,7 @@ def shown_row(target: Target, rank: int, row: Row) -> AnyShown:
 
 
 def moved_row(target: Target, position: int, rank: int, row: Row, previous: int | None) -> AnyMoved:
-    """A row that moved or changed."""
+    """Return a row of a publication."""
     value = target.value(row.units)
     if target.groups:
         return MovedGroup(position, rank, row.user, value, int(row.label), previous)

@@ -1,4 +1,4 @@
-"""A leaderboard as Server-Sent Events: one response is one viewer, for whom sockets don't get through."""
+"""Leaderboards as Server-Sent Events, for clients whose network blocks WebSockets. One response is one viewer."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ from podium.http.errors import answer_error
 from podium.http.transport import ABORT
 from podium.live import access, protocol
 from podium.live.access import Grant, Spaces
+from podium.live.board_channel import Watch
 from podium.live.channels import INTERVALS_MS, LIMITS, LeaderboardChannel, ViewOptions, parse_channel
-from podium.live.hub import SLOW_TICKS, Hub, Watch
-from podium.live.limits import Door, Visit
+from podium.live.hub import SLOW_TICKS, Hub
+from podium.live.limits import ConnectionLimiter, ConnectionSlot
 from podium.live.protocol import Close, CommandError, ErrorCode
 from podium.live.view import View
 
 HEARTBEAT_TICKS = 15
-"""Seconds of silence after which a comment goes out: proxies cut what is silent for 60."""
+"""Seconds of silence after which a comment is sent: common proxies close a response that is silent for 60."""
 RETRY_MS = (1_000, 4_000)
-"""A client comes back after so long, drawn anew for each: after a restart they don't come together."""
+"""Bounds of the reconnection delay, drawn for each client, so that they don't all return at once after a
+restart."""
 LIMIT_RETRY_S = 30
-"""After so long one who has too many connections may try again: some may have ended by then."""
-OUTBOX_MAX = 256 * 1024
-"""Bytes that may wait for a client, as for sockets. Past them it skips frames."""
+"""``Retry-After`` for a client with too many connections: some may have ended by then."""
+QUEUE_MAX = 256 * 1024
+"""Bytes that may wait for a client, as for WebSockets. Beyond this it skips publications."""
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -50,14 +52,17 @@ _HEARTBEAT = b":\n\n"
 
 
 class _SharedEvent:
-    """A publication as an event, encoded once for all who get it one after another."""
+    """Caches the last encoded event.
+
+    A publication is offered to all viewers of a view one after another, so one entry is enough to encode it once.
+    """
 
     def __init__(self) -> None:
         self._frame = ""
         self._event = b""
 
     def event(self, frame: str, head: str, seq: int) -> bytes:
-        """The event of a frame of the socket protocol, which begins with ``head``."""
+        """Return the event for a frame of the WebSocket protocol, which begins with ``head``."""
         if frame is not self._frame:
             data = frame[len(head) : -len(protocol.PUBLICATION_TAIL)]
             self._frame, self._event = frame, _event("publication", seq, data)
@@ -72,15 +77,15 @@ def _event(name: str, seq: int, data: str) -> bytes:
 
 
 class Stream:
-    """One client."""
+    """One client. Implements ``Viewer`` for the hub."""
 
     def __init__(self, channel: str, grant: Grant, abort: Callable[[], None] | None) -> None:
         self.grant = grant
         self._head = protocol.publication_head(channel)
         self._expires_ms = grant.expires_ms
         self._abort = abort
-        self._outbox: list[bytes] = []
-        self._waiting = 0  # bytes in the outbox and in what is being sent
+        self._queue: list[bytes] = []
+        self._waiting = 0  # bytes in the queue and in the body being sent
         self._wake = asyncio.Event()
         self._watch: Watch | None = None
         self._seq: Callable[[], int] = int
@@ -90,45 +95,45 @@ class Stream:
         self._ticks = 0  # since the last send began, or ended
 
     def begin(self, watch: Watch, seq: Callable[[], int]) -> None:
-        """The subscription is made: its snapshot comes first."""
+        """Queue the snapshot of a new subscription; ``seq`` returns the number of its latest frame."""
         self._watch, self._seq = watch, seq
         retry_ms = random.randint(*RETRY_MS)  # noqa: S311  # no secret
         self._push(f"retry: {retry_ms}\n\n".encode() + _event("snapshot", seq(), watch.view.snapshot()))
 
     def offer(self, frame: str) -> bool:
-        """Queue a publication; False where the outbox is full."""
-        if self._waiting > OUTBOX_MAX:
+        """Queue a publication; return False, and skip it, where too much waits."""
+        if self._waiting > QUEUE_MAX:
             self._behind = True
             return False
         self._push(_shared.event(frame, self._head, self._seq()))
         return True
 
-    def unsubscribed(self, channel: str, reason: str) -> None:  # noqa: ARG002 - as every viewer has it
-        """The hub ended the subscription: the client comes back for the new configuration."""
+    def unsubscribed(self, channel: str, reason: str) -> None:  # noqa: ARG002 - Viewer's signature
+        """End the response because the hub ended the subscription; the client reconnects for the new state."""
         self.end()
 
     def close_slow(self) -> None:
-        """The client doesn't read: cut it off, as nothing more can be told to it."""
-        self._outbox.clear()
+        """Cut off a client that doesn't read: it would not see a proper end."""
+        self._queue.clear()
         self.end()
         if self._abort is not None:
             self._abort()
 
     def end(self) -> None:
-        """End the response after what waits."""
-        self._leave()
+        """End the response after what is queued."""
+        self._end_watch()
         self._ended = True
         self._wake.set()
 
     def stop(self) -> None:
-        """End because the server does: a client that holds a send up would hold it up too."""
+        """End because the server stops; a client that blocks a send is cut off, as it would block the stop too."""
         if self._sending:
             self.close_slow()
         else:
             self.end()
 
     def tick(self, now_ms: int) -> None:
-        """A second has passed."""
+        """Check what depends on time; called once a second."""
         self._ticks += 1
         if self._expires_ms is not None and self._expires_ms <= now_ms:
             self.end()
@@ -138,21 +143,21 @@ class Stream:
             self._push(_HEARTBEAT)
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Send until either side ends it."""
+        """Send until either side ends the response."""
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         gone = asyncio.create_task(self._until_gone(receive))
         try:
-            while not self._ended or self._outbox:
-                if self._outbox:
-                    body = b"".join(self._outbox)
-                    self._outbox.clear()
+            while not self._ended or self._queue:
+                if self._queue:
+                    body = b"".join(self._queue)
+                    self._queue.clear()
                     await self._send(send, body)
                 else:
                     self._wake.clear()
                     await self._wake.wait()
             await send({"type": "http.response.body", "body": b""})
         finally:
-            self._leave()
+            self._end_watch()
             gone.cancel()
             await asyncio.wait({gone})
 
@@ -160,34 +165,37 @@ class Stream:
         self._sending, self._ticks = True, 0
         await send({"type": "http.response.body", "body": body, "more_body": True})
         self._sending, self._ticks = False, 0
-        self._waiting = sum(map(len, self._outbox))
-        if self._behind and not self._outbox and self._watch is not None:
+        self._waiting = sum(map(len, self._queue))
+        if self._behind and not self._queue and self._watch is not None:
             self._behind = False
             self._watch.view.catch_up(self)
 
     async def _until_gone(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._outbox.clear()
+        self._queue.clear()
         self.end()
 
     def _push(self, event: bytes) -> None:
-        self._outbox.append(event)
+        self._queue.append(event)
         self._waiting += len(event)
         self._wake.set()
 
-    def _leave(self) -> None:
+    def _end_watch(self) -> None:
         if self._watch is not None:
             self._watch.end(self)
             self._watch = None
 
 
 class LiveStreams:
-    """The ASGI application of ``GET /v1/leaderboards/{key}/live``. ``close_all`` comes before the server stops."""
+    """The ASGI application of ``GET /v1/leaderboards/{key}/live``.
 
-    def __init__(self, hub: Hub, spaces: Spaces, clock: Clock, door: Door) -> None:
+    ``close_all`` must be called before the server stops: it waits for responses to end.
+    """
+
+    def __init__(self, hub: Hub, spaces: Spaces, clock: Clock, limiter: ConnectionLimiter) -> None:
         self._hub = hub
-        self._door = door
+        self._limiter = limiter
         self._spaces = spaces
         self._clock = clock
         self._streams: set[Stream] = set()
@@ -196,12 +204,12 @@ class LiveStreams:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        visit = self._door.enter((scope.get("client") or ("",))[0])
+        slot = self._limiter.acquire((scope.get("client") or ("",))[0])
         try:
-            stream = await self._open(Request(scope), visit)
-        except Exception as error:  # noqa: BLE001 - each becomes an answer; ours are logged there
-            if visit is not None:
-                visit.leave()
+            stream = await self._open(Request(scope), slot)
+        except Exception as error:  # noqa: BLE001 - answer_error logs what is not expected
+            if slot is not None:
+                slot.release()
             await answer_error(_http_error(error), scope["method"], scope["path"])(scope, receive, send)
             return
         self._streams.add(stream)
@@ -209,22 +217,22 @@ class LiveStreams:
         try:
             await stream.run(receive, send)
         finally:
-            if visit is not None:
-                visit.leave()
+            if slot is not None:
+                slot.release()
             self._hub.stats.sockets -= 1
             self._streams.discard(stream)
 
     def close_all(self) -> None:
-        """Have every stream end, and cut off who doesn't read."""
+        """End every stream; cut off clients that don't read."""
         self._stopping = True
         for stream in list(self._streams):
             stream.stop()
 
-    async def _open(self, request: Request, visit: Visit | None) -> Stream:
+    async def _open(self, request: Request, slot: ConnectionSlot | None) -> Stream:
         if self._stopping:
             raise Unavailable("the server is shutting down")
-        if visit is None:
-            raise self._too_many("this address")
+        if slot is None:
+            raise self._over_limit("this address")
         options = ViewOptions(
             params.integer(request, "limit", 100, 1, LIMITS[-1]),
             params.integer(request, "interval", 50, 0, INTERVALS_MS[-1]),
@@ -235,18 +243,18 @@ class LiveStreams:
         grant = self._grant(request)
         if not access.origin_allowed(grant.space, request.headers.get("origin"), request.headers.get("host")):
             raise Forbidden("Origin is not on the space's list")
-        await self._hub.retried(grant.space, lambda: self._check(grant, channel))
+        await self._hub.retry_with_newer_catalog(grant.space, lambda: self._check_rights(grant, channel))
         if grant.is_server:
-            visit.is_server()
-        elif grant.user is not None and not visit.is_user(grant.space.public_id, grant.user):
-            raise self._too_many("this user")
+            slot.exempt()
+        elif grant.user is not None and not slot.assign_user(grant.space.public_id, grant.user):
+            raise self._over_limit("this user")
         stream = Stream(str(channel), grant, request.scope.get(ABORT))
         watch = await self._hub.watch(grant.space, channel, options.rows, options.interval_ms, stream, grant.quota)
-        view = cast(View, watch.view)  # of a leaderboard it is one, and its frames are numbered
+        view = cast(View, watch.view)  # as the channel is a leaderboard's
         stream.begin(watch, lambda: view.seq)
         return stream
 
-    async def _check(self, grant: Grant, channel: LeaderboardChannel) -> None:
+    async def _check_rights(self, grant: Grant, channel: LeaderboardChannel) -> None:
         if not grant.may_watch(str(channel), self._hub.resolve(grant.space, channel).config.public):
             raise Forbidden("This leaderboard is not public: a key or a token is needed that may watch it")
 
@@ -255,29 +263,29 @@ class LiveStreams:
         if not token:
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             if scheme and scheme.lower() != "bearer":
-                raise Unauthorized("Authorization must be Bearer and a token")
+                raise Unauthorized('Authorization must have the form "Bearer <token>"')
         if not token:
             token = request.query_params.get("token", "")
-            if token and access.is_key(token):  # addresses end up in logs: no place for a key
+            if token and access.is_key(token):  # URLs end up in logs, where a key must not be
                 raise Unauthorized("token must be a realtime token")
         if token and access.is_key(token):
-            return access.of_key(self._spaces, token, tenant(request))
-        return access.grant(self._spaces, token, request.query_params.get("space"), self._clock())
+            return access.authorize_key(self._spaces, token, tenant(request))
+        return access.authorize(self._spaces, token, request.query_params.get("space"), self._clock())
 
-    def _too_many(self, whose: str) -> TooManyRequests:
+    def _over_limit(self, whose: str) -> TooManyRequests:
         self._hub.stats.refused += 1
         return TooManyRequests(f"Too many connections of {whose}", retry_after_s=LIMIT_RETRY_S)
 
     def _tick(self) -> None:
         now_ms = self._clock()
         for stream in list(self._streams):
-            if stream.grant.lapsed(self._spaces) is not None:
-                stream.end()  # the client comes back, and is told why it may not
+            if stream.grant.revocation(self._spaces) is not None:
+                stream.end()  # the client reconnects, and the answer tells it why it may not
             stream.tick(now_ms)
 
 
 def _http_error(error: Exception) -> Exception:
-    """What the socket protocol says, as HTTP says it."""
+    """Translate an error of the WebSocket protocol to HTTP; others are returned unchanged."""
     if isinstance(error, Close):
         if error.reason == access.ARCHIVED:
             return Forbidden("The tenant is archived")

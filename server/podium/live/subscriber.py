@@ -1,4 +1,4 @@
-"""One Redis pub/sub connection: subscribes to what is wanted, comes back by itself."""
+"""One Redis pub/sub connection for the process, which reconnects and subscribes again by itself."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from podium.game.errors import Unavailable
 from podium.storage.redis.client import AWAY, RedisClient
 
 CONFIRM_S = 5.0
-"""A subscription that Redis has not confirmed after this long counts as failed."""
+"""Longest wait for Redis to confirm a subscription."""
 SILENCE_S = 5.0
-"""After so long without a message the connection is tested, and given up after as long again."""
+"""A connection without a message for so long is pinged; after as long again it counts as lost."""
 RETRY_S = 0.2
-"""Pause before connecting again: a restart of Redis takes longer, a killed connection is hardly noticed."""
+"""Pause before reconnecting: short enough to hide a killed connection, while a restart of Redis takes longer."""
 
 log = structlog.get_logger(__name__)
 
 
 class Listener:
-    """Calls ``on_message(channel, data)`` for each message, ``on_lost()`` when some may have been missed."""
+    """Calls ``on_message(channel, data)`` for each message, and ``on_lost()`` when some may have been missed."""
 
     def __init__(
         self, redis: RedisClient, on_message: Callable[[str, bytes], None], on_lost: Callable[[], None]
@@ -37,27 +37,31 @@ class Listener:
         self._wanted = asyncio.Event()
 
     async def subscribe(self, channel: str) -> None:
-        """Return when Redis has confirmed the subscription; ``Unavailable`` if it doesn't."""
+        """Subscribe, and return once Redis has confirmed it.
+
+        Raises:
+            Unavailable: Redis did not confirm within ``CONFIRM_S``.
+        """
         confirmed = self._confirmed.get(channel)
         if confirmed is None:
             confirmed = self._confirmed[channel] = asyncio.get_running_loop().create_future()
             self._wanted.set()
-            await self._say("subscribe", channel)
+            await self._request("subscribe", channel)
         try:
             async with asyncio.timeout(CONFIRM_S):
-                await asyncio.shield(confirmed)
+                await asyncio.shield(confirmed)  # others may wait for the same confirmation
         except TimeoutError:
             raise Unavailable("Redis is away") from None
 
     async def unsubscribe(self, channel: str) -> None:
-        """Nobody wants this channel any more."""
+        """Unsubscribe; waiting subscribers of the channel are cancelled."""
         confirmed = self._confirmed.pop(channel, None)
         if confirmed is not None:
             confirmed.cancel()
-            await self._say("unsubscribe", channel)
+            await self._request("unsubscribe", channel)
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Receive messages until cancelled."""
         failing = False
         while True:
             while not self._confirmed:
@@ -70,7 +74,7 @@ class Listener:
                 if self._pubsub is not None or not failing:
                     log.warning("live_listener_lost", error=str(error))
                 failing = self._pubsub is None
-            except Exception:  # whatever a message did, the next ones must be heard
+            except Exception:  # a bug must not end the subscription of the whole process
                 log.exception("live_listener_failed")
             finally:
                 self._pubsub = None
@@ -84,6 +88,7 @@ class Listener:
         first = list(self._confirmed)
         await pubsub.subscribe(*first)
         self._pubsub = pubsub
+        # Channels that were added during the await above: _request did nothing for them without self._pubsub.
         if late := self._confirmed.keys() - set(first):
             await pubsub.subscribe(*late)
         tested = False
@@ -99,19 +104,19 @@ class Listener:
             if message["type"] == "message":
                 try:
                     self._on_message(message["channel"].decode(), message["data"])
-                except Exception:  # whatever a message did, those of other channels must be heard
+                except Exception:  # one bad message must not stop those of other channels
                     log.exception("live_message_failed")
             elif message["type"] == "subscribe":
                 confirmed = self._confirmed.get(message["channel"].decode())
                 if confirmed is not None and not confirmed.done():
                     confirmed.set_result(None)
 
-    async def _say(self, verb: str, channel: str) -> None:
+    async def _request(self, verb: str, channel: str) -> None:
         if self._pubsub is None:
-            return  # the next connection subscribes to all that is wanted
+            return  # the next connection subscribes to everything in _confirmed
         try:
             await getattr(self._pubsub, verb)(channel)
         except (*AWAY, RuntimeError):
-            # The reader meets the same fault, and connects again. Where it is at that already, two would read
-            # from the connection, which asyncio refuses with a RuntimeError.
+            # run() meets the same error and reconnects. If it is reconnecting already, both would read from the
+            # connection, which asyncio refuses with a RuntimeError.
             return

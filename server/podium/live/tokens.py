@@ -1,4 +1,4 @@
-"""Tokens of users for the live protocol: what may be asked for, and minting. Pure; access.py checks them."""
+"""Minting of users' tokens for the live protocol. Pure; access.py verifies them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from podium.live.channels import STARS_MAX
 from podium.spaces.space import Space
 
 TTL_S = 3_600
-"""A token that leaks is of use for so long; SDKs fetch the next one by themselves."""
+"""Default life of a token: a leaked one is of use for so long. SDKs fetch the next one by themselves."""
 TTL_MAX_S = 86_400
-"""A token can't be taken back: none lives longer than a day."""
+"""A token can't be revoked, so none lives longer than a day."""
 CHANNELS_MAX = 100
-"""Patterns of one token: it travels with every connect, and each is tried on every subscribe."""
+"""Patterns of one token. It travels with every connect, and every subscribe tries each pattern."""
 PATTERN_MAX = 512
-"""Characters of a pattern; a leaderboard's key and an encoded user id fit."""
+"""Characters of a pattern. A leaderboard's key with an encoded user id fits."""
 
 
 class TokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a token shall allow. ``ttl`` in s; ``channels`` are patterns with ``*``, null allows every channel."""
+    """A request for a token.
+
+    ``ttl`` is in seconds. ``channels`` are patterns with ``*``; null allows every channel. ``caps`` are
+    capabilities.
+    """
 
     ttl: int = TTL_S
     channels: tuple[str, ...] | None = None
@@ -30,9 +34,10 @@ class TokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def mint(space: Space, user: str, request: TokenRequest, now_ms: int) -> tuple[str, int]:
-    """A token of ``user``, who need not exist yet, and the instant in ms at which it ends.
+    """Return a token of ``user``, who need not exist yet, and the instant in ms at which it expires.
 
-    ``Unprocessable``, naming the field, for what may not be asked for.
+    Raises:
+        Unprocessable: a field of the request is out of range; the message names it.
     """
     check_id("id", user)
     if not 1 <= request.ttl <= TTL_MAX_S:

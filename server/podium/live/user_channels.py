@@ -1,7 +1,7 @@
-"""The channels ``user#{userId}``: one publication for each event of a user, wherever it was posted.
+"""The channels ``user#{userId}``: one publication for each event of a user, whichever process committed it.
 
-Redis publishes what every commit of a space wrote, once for all users; a process listens only while somebody here
-watches a user of that space, and opens only the items of those.
+Redis publishes each commit of a space once, for all users. A process subscribes only while somebody here watches a
+user of that space, and decodes only the items of those users.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from podium.live import protocol
+from podium.live.base_view import BaseView, Stats, Viewer
 from podium.live.channels import UserChannel
 from podium.live.subscriber import Listener
-from podium.live.view import Stats, Viewer
 from podium.spaces.space import Space
 
 RESET = '{"reset":true}'
-"""Published where events may have been missed: fetch what you show."""
+"""Published where events may have been missed: the client fetches what it shows."""
 
 log = structlog.get_logger(__name__)
 
 
 class _Item(NamedTuple):
-    """An item of a log entry, of which only the user is read."""
+    """An item of a log entry, of which only the user is decoded."""
 
     user: str
     token: msgspec.Raw
@@ -35,75 +34,66 @@ class _Item(NamedTuple):
     groups: msgspec.Raw = msgspec.Raw()
 
 
-_decode_users = msgspec.msgpack.Decoder(list[_Item]).decode
+_decode_items = msgspec.msgpack.Decoder(list[_Item]).decode
 
-Describe = Callable[[Space, bytes, list[int]], list[bytes | None]]
-"""The answers that the events of a commit were given, as JSON, of the items at these places; None for no event."""
+LoggedAnswers = Callable[[Space, bytes, list[int]], list[bytes | None]]
+"""Return the answers that events were given, as JSON, from a commit's log entry.
+
+Takes the indices of the items to answer for. The answer of an item that is no event is None.
+"""
 
 
-class UserView:
-    """The viewers of one user's events. Has what a viewer's ``Watch`` needs."""
+class UserView(BaseView):
+    """The viewers of one user's events."""
 
     def __init__(self, name: UserChannel, stats: Stats) -> None:
+        super().__init__(str(name), stats)
         self.name = name
-        self.viewers: dict[Viewer, None] = {}
-        self.behind: set[Viewer] = set()
-        self._stats = stats
-        self._head = protocol.publication_head(str(name))
 
     def snapshot(self) -> str:
-        """Events have no state of their own."""
+        """Return an empty object: events have no state of their own."""
         return "{}"
 
-    def catch_up(self, viewer: Viewer) -> None:
-        """The viewer has room again: is told that it missed events."""
-        if viewer in self.behind:
-            self.behind.discard(viewer)
-            self._send(viewer, self._head + RESET + protocol.PUBLICATION_TAIL)
-
-    def leave(self, viewer: Viewer) -> None:
-        """The viewer watches no longer."""
-        self.viewers.pop(viewer, None)
-        self.behind.discard(viewer)
-
     def publish(self, data: str) -> None:
-        """Tell all."""
-        frame = self._head + data + protocol.PUBLICATION_TAIL
-        for viewer in self.viewers:
-            if viewer not in self.behind:
-                self._send(viewer, frame)
+        """Send the JSON to every viewer."""
+        self._send_all(self._frame(data))
 
-    def _send(self, viewer: Viewer, frame: str) -> None:
-        if viewer.offer(frame):
-            self._stats.frames_sent += 1
-        else:
-            self.behind.add(viewer)
+    def _catch_up_frame(self) -> str:
+        return self._frame(RESET)
 
 
 class UserEvents:
-    """Who watches users of one space."""
+    """The views of the users of one space.
 
-    def __init__(self, space: Space, listener: Listener, stats: Stats, describe: Describe) -> None:
+    Views are by user id, then by the id as the client wrote it: publications carry the channel's name as
+    subscribed, and one id can be percent-encoded in many ways.
+    """
+
+    def __init__(self, space: Space, listener: Listener, stats: Stats, answers: LoggedAnswers) -> None:
         self.space = space
         self._listener = listener
         self._stats = stats
-        self._describe = describe
+        self._answers = answers
         self._views: dict[str, dict[str, UserView]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._views)
 
     def views(self) -> list[UserView]:
-        """All views."""
+        """Return all views."""
         return [view for views in self._views.values() for view in views.values()]
 
     async def join(self, name: UserChannel, viewer: Viewer) -> UserView:
-        """Watch: events that are posted from now on are told. ``Unavailable`` where Redis is away."""
+        """Subscribe a viewer to the events that are committed from now on.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
         views = self._views.setdefault(name.user, {})
         view = views.get(name.quoted)
         if view is None:
             view = views[name.quoted] = UserView(name, self._stats)
-        view.viewers[viewer] = None
+        view.viewers[viewer] = None  # before the await: what is published during it must reach the viewer
         try:
             await self._listener.subscribe(self.space.keys.events)
         except BaseException:
@@ -112,7 +102,7 @@ class UserEvents:
         return view
 
     def leave(self, view: UserView, viewer: Viewer) -> None:
-        """The viewer watches no longer."""
+        """Remove a viewer, and its view if it was the last."""
         view.leave(viewer)
         views = self._views.get(view.name.user)
         if not view.viewers and views is not None and views.get(view.name.quoted) is view:
@@ -120,22 +110,22 @@ class UserEvents:
             if not views:
                 del self._views[view.name.user]
 
-    def heard(self, data: bytes) -> None:
-        """A commit was done."""
+    def publish_commit(self, data: bytes) -> None:
+        """Publish the events of one commit to the users' views."""
         try:
-            users = _decode_users(data)
-            places = [i for i, item in enumerate(users) if item.user in self._views]
-            answers = self._describe(self.space, data, places) if places else []
+            items = _decode_items(data)
+            indices = [i for i, item in enumerate(items) if item.user in self._views]
+            answers = self._answers(self.space, data, indices) if indices else []
         except (msgspec.DecodeError, ValueError):
             log.exception("live_events_unreadable", space=self.space.public_id)
-            self.lost()
+            self.publish_reset()
             return
-        for i, answer in zip(places, answers, strict=True):
+        for i, answer in zip(indices, answers, strict=True):
             if answer is not None:
-                for view in self._views[users[i].user].values():
+                for view in self._views[items[i].user].values():
                     view.publish(answer.decode())
 
-    def lost(self) -> None:
-        """Some commits may not have been heard of."""
+    def publish_reset(self) -> None:
+        """Tell every viewer that events may have been missed."""
         for view in self.views():
             view.publish(RESET)

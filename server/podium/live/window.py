@@ -1,4 +1,4 @@
-"""The first rows of a board, kept from the changes that Redis publishes, and how two differ. Pure."""
+"""The first rows of a board, advanced by the changes that Redis publishes, and their differences. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from podium.game.leaderboards.model import TieRule
 from podium.game.leaderboards.ranking import successive, units
 
 MARGIN = 50
-"""Rows kept below the widest view: so many more may fall out than come in before the board is read again."""
+"""Rows kept below the widest view. The board is read again only once that many more rows left the window than
+entered it."""
 
 
 class Row(NamedTuple):
-    """One place of a board: a user with a label (features/leaderboards/labels.py), or a group with the number of
-    its members. ``units`` as in ranking.units; of a group they may be a fraction."""
+    """One place of a board: a user with a label (game/leaderboards/labels.py), or a group with its number of
+    members.
+
+    ``units`` are as in ranking.units; those of a group may be a fraction.
+    """
 
     user: str
     label: str
@@ -24,8 +28,11 @@ class Row(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One user's move, or one group's, with the 1-based places at that moment: ``before`` is 0 for a newcomer,
-    ``after`` for one who left. ``rank`` is the one before, by the board's tie rule."""
+    """The move of one user or group, with its 1-based places at that moment.
+
+    ``before`` is 0 for a newcomer, ``after`` for a user who left. ``rank`` is the rank before the move, by the
+    board's tie rule.
+    """
 
     user: str
     label: str
@@ -36,7 +43,7 @@ class Change(NamedTuple):
 
 
 class Message(NamedTuple):
-    """The message of a commit about one board (functions/podium.lua): changes in the order applied."""
+    """A commit's message about one board (functions/podium.lua); the changes are in the order applied."""
 
     epoch: str
     number: int
@@ -47,8 +54,8 @@ class Message(NamedTuple):
 class Window:
     """The first rows of a board, as of its change ``number``.
 
-    It serves ``limit`` rows. Once ``must_read`` is set the rows are those of the last sure number, no message
-    is taken any more, and only a fresh read helps.
+    It serves ``limit`` rows. Once ``must_read`` is set, the rows stay those of the last consistent number and
+    every message is refused; only a new read helps.
     """
 
     __slots__ = ("epoch", "limit", "must_read", "number", "participants", "rows")
@@ -62,7 +69,10 @@ class Window:
         self.must_read = False
 
     def apply(self, message: Message) -> int | None:
-        """Take a message; the best place it touched, or None where it told nothing new or can't be taken."""
+        """Apply a message and return the best place it touched; None where it is old or can't be applied.
+
+        Sets ``must_read`` where it can't: another epoch, a gap, a contradiction, or too few rows left.
+        """
         if self.must_read:
             return None
         if message.epoch != self.epoch:
@@ -73,7 +83,7 @@ class Window:
         if message.number != self.number + 1:
             self.must_read = True
             return None
-        rows = self.rows.copy()
+        rows = self.rows.copy()  # views still hold the old list, to compare with
         best = self._move(rows, message.changes)
         if best is None or not min(self.limit, message.participants) <= len(rows) <= message.participants:
             self.must_read = True
@@ -85,8 +95,8 @@ class Window:
         return best
 
     def _move(self, rows: list[Row], changes: list[Change]) -> int | None:
-        """Move ``rows``; None where a change contradicts them."""
-        best = 1 << 53
+        """Apply the changes to ``rows`` and return the best place touched; None where one contradicts them."""
+        best = 1 << 53  # beyond every place
         for user, label, before, after, score, _ in changes:
             if 0 < before <= len(rows):
                 if rows[before - 1].user != user:
@@ -107,14 +117,19 @@ class Placed(NamedTuple):
 
 
 class Delta(NamedTuple):
-    """Take out all named in ``left`` and in ``rows``, then put ``rows`` in at their positions, ascending."""
+    """A difference of two lists of rows.
+
+    To apply it, remove everybody named in ``left`` and in ``rows``, then insert ``rows`` at their positions, in
+    ascending order.
+    """
 
     left: list[str]
     rows: list[Placed]
 
 
 def diff(old: Sequence[Row], new: Sequence[Row]) -> Delta:
-    """The fewest rows that turn ``old`` into ``new``. Each user stands at most once in either."""
+    """Return the smallest difference that turns ``old`` into ``new``. Each user is at most once in either."""
+    # Most changes touch a few neighbours: what is equal at both ends needs no dictionary.
     first, shared = 0, min(len(old), len(new))
     while first < shared and old[first] == new[first]:
         first += 1
@@ -134,6 +149,7 @@ def diff(old: Sequence[Row], new: Sequence[Row]) -> Delta:
             was.append(previous)
         else:
             placed.append(Placed(position, row, previous))
+    # Rows that are unchanged but out of order must be inserted again; all others need not be sent.
     if not all(map(lt, was, was[1:])):
         placed += [Placed(stayed[i], new[stayed[i]], was[i]) for i in _out_of_order(was)]
         placed.sort()
@@ -141,8 +157,8 @@ def diff(old: Sequence[Row], new: Sequence[Row]) -> Delta:
 
 
 def _out_of_order(was: list[int]) -> list[int]:
-    """The fewest indices without which ``was`` rises: all but a longest rising subsequence."""
-    lasts: list[int] = []  # by length of a rising subsequence, the least number that ends one
+    """Return the fewest indices without which ``was`` rises: all but a longest increasing subsequence."""
+    lasts: list[int] = []  # by length of an increasing subsequence, the least number that ends one
     ends: list[int] = []  # and the index of that number
     before: list[int] = []  # by index, the index of the number before it in its subsequence
     for index, number in enumerate(was):
@@ -159,7 +175,7 @@ def _out_of_order(was: list[int]) -> list[int]:
 
 
 def ranks(rows: Sequence[Row], tie_rule: TieRule, place: int = 1, rank: int = 1) -> Sequence[int]:
-    """The rank of each of successive rows, the first of which has this place and rank
+    """Return the ranks of successive rows, the first of which has this place and rank
     (docs/decisions/0008-ranks.md)."""
     if tie_rule == "ordinal":
         return range(place, place + len(rows))
@@ -167,7 +183,7 @@ def ranks(rows: Sequence[Row], tie_rule: TieRule, place: int = 1, rank: int = 1)
 
 
 def units_of(score: str | bytes) -> float:
-    """The negated score (ranking.units), also of a group, which may be a fraction."""
+    """Return the negated score of a user (ranking.units) or of a group, which may be a fraction."""
     try:
         return units(score)
     except ValueError:

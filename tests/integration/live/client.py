@@ -25,7 +25,7 @@ from podium.http.transport import JoinedProtocol
 from podium.http.websocket import DirectWebSocket
 from podium.intake.answers import encode_answer, logged_response
 from podium.live.hub import Hub
-from podium.live.limits import Door, Limits
+from podium.live.limits import ConnectionLimiter, Limits
 from podium.live.socket import PATH, LiveSocket
 from podium.live.sse import LiveStreams
 from podium.live.window import Row
@@ -141,10 +141,12 @@ class Live:
         self.timers = Timers()
         self.hub = Hub(redis, clock, self.thaw, self.describe, self.standings, hub_later, speculative_max)
         self.proxies = proxies
-        door = Door(limits or Limits())
+        limiter = ConnectionLimiter(limits or Limits())
         self.spaces = spaces = OneSpace(space)
-        self.sockets = LiveSocket(self.hub, spaces, clock, self.posts.event, self.posts.events, door, self.timers)
-        self.streams = LiveStreams(self.hub, spaces, clock, door)
+        self.sockets = LiveSocket(
+            self.hub, spaces, clock, self.posts.event, self.posts.events, limiter, self.timers
+        )
+        self.streams = LiveStreams(self.hub, spaces, clock, limiter)
         self.url = ""
 
     async def thaw(self, space: Space, users: list[str]) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from podium.live import socket as live_socket
-from podium.live import subscriber
+from podium.live import connection, subscriber
 from podium.live.hub import GRACE_TICKS, SLOW_TICKS
 from podium.spaces.space import Space
 from podium.storage.redis.client import RedisClient
@@ -392,6 +391,6 @@ async def test_a_viewer_that_never_reads_again_is_cut_off(
         await _stop_reading(live, poster, clock, dead)
         for _ in range(SLOW_TICKS + 1):
             await live.hub.tick()
-        assert live.timers.fire(live_socket.CLOSE_S) == 1
+        assert live.timers.fire(connection.CLOSE_S) == 1
         await until(lambda: live.hub.stats.sockets == 0)
         dead.socket.transport.abort()

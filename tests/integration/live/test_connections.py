@@ -10,7 +10,7 @@ import websockets
 from centrifuge import Client, PublicationContext, SubscribedContext, SubscriptionEventHandler
 
 from podium.game import errors
-from podium.live.socket import CONNECT_S, PONG_S, REFRESH_MS
+from podium.live.connection import CONNECT_S, PONG_S, REFRESH_MS
 from podium.spaces.space import Space
 from tests.conftest import SettableClock
 from tests.integration.live.client import ADMIN_KEY, Live

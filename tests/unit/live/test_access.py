@@ -76,7 +76,7 @@ def unsigned(claims: dict[str, Any]) -> str:
 
 
 def test_a_user_may_watch_everything_and_write_nothing_unless_told() -> None:
-    grant = access.grant(Known(), token(CLAIMS), None, NOW_MS)
+    grant = access.authorize(Known(), token(CLAIMS), None, NOW_MS)
     assert (grant.user, grant.space.public_id, grant.expires_ms) == ("ada", "space-1", NOW_MS + 60_000)
     assert grant.may_watch("leaderboard:secret", public=False)
     assert not grant.writes
@@ -84,16 +84,16 @@ def test_a_user_may_watch_everything_and_write_nothing_unless_told() -> None:
 
 def test_capabilities_and_patterns_of_a_token() -> None:
     claims = {**CLAIMS, "caps": ["events:write"], "channels": ["leaderboard:w*"]}
-    grant = access.grant(Known(), token(claims), None, NOW_MS)
+    grant = access.authorize(Known(), token(claims), None, NOW_MS)
     assert grant.writes
     assert grant.may_watch("leaderboard:weekly", public=False)
     assert not grant.may_watch("leaderboard:daily", public=True)
 
 
 def test_a_token_with_too_many_stars_is_refused_wherever_it_was_signed() -> None:
-    access.grant(Known(), token({**CLAIMS, "channels": ["*a" * STARS_MAX]}), None, NOW_MS)
+    access.authorize(Known(), token({**CLAIMS, "channels": ["*a" * STARS_MAX]}), None, NOW_MS)
     with pytest.raises(Close) as close:
-        access.grant(Known(), token({**CLAIMS, "channels": ["*", "*a" * (STARS_MAX + 1)]}), None, NOW_MS)
+        access.authorize(Known(), token({**CLAIMS, "channels": ["*", "*a" * (STARS_MAX + 1)]}), None, NOW_MS)
     assert close.value.code == CloseCode.INVALID_TOKEN
 
 
@@ -101,13 +101,13 @@ def test_a_token_that_is_nested_without_end_is_refused_like_any_other() -> None:
     nested = base64.urlsafe_b64encode(b"[" * 30_000).decode()
     for bad in (f"{nested}.{nested}.", unsigned(CLAIMS).split(".")[0] + f".{nested}."):
         with pytest.raises(Close) as close:
-            access.grant(Known(), bad, None, NOW_MS)
+            access.authorize(Known(), bad, None, NOW_MS)
         assert close.value.code == CloseCode.INVALID_TOKEN
 
 
 def test_the_space_is_the_one_of_the_audience() -> None:
     second = token({**CLAIMS, "aud": "space-2"}, "b" * 32)
-    assert access.grant(Known(), second, "space-1", NOW_MS).space.public_id == "space-2"
+    assert access.authorize(Known(), second, "space-1", NOW_MS).space.public_id == "space-2"
 
 
 def test_a_key_enters_the_tenant_that_the_url_names() -> None:
@@ -118,37 +118,37 @@ def test_a_key_enters_the_tenant_that_the_url_names() -> None:
         ("nowhere", "space-1"),
         (None, "space-1"),
     ):
-        assert access.grant(known, "app.admin", named, NOW_MS).space.public_id == entered
+        assert access.authorize(known, "app.admin", named, NOW_MS).space.public_id == entered
     known.spaces["space-2"].archived = True
     for archived in ("app.admin", token({**CLAIMS, "aud": "space-2"}, "b" * 32)):
         with pytest.raises(Close):
-            access.grant(known, archived, "space-2", NOW_MS)
+            access.authorize(known, archived, "space-2", NOW_MS)
 
 
 def test_a_key_enters_the_tenant_that_the_handshake_names() -> None:
     known = with_tenants()
-    assert access.grant(known, "app.admin", None, NOW_MS, "acme").space.public_id == "space-2"
+    assert access.authorize(known, "app.admin", None, NOW_MS, "acme").space.public_id == "space-2"
     with pytest.raises(Unprocessable):
-        access.grant(known, "app.admin", None, NOW_MS, "nobody")
+        access.authorize(known, "app.admin", None, NOW_MS, "nobody")
     known.spaces["space-2"].archived = True
     with pytest.raises(Close):
-        access.grant(known, "app.admin", None, NOW_MS, "acme")
+        access.authorize(known, "app.admin", None, NOW_MS, "acme")
 
 
 def test_a_grant_lapses_with_its_key_and_with_its_tenant() -> None:
     known = with_tenants()
-    grants = [access.grant(known, shown, None, NOW_MS) for shown in ("app.admin", token(CLAIMS), "")]
-    assert [grant.lapsed(known) for grant in grants] == [None, None, None]
+    grants = [access.authorize(known, shown, None, NOW_MS) for shown in ("app.admin", token(CLAIMS), "")]
+    assert [grant.revocation(known) for grant in grants] == [None, None, None]
     gone = replace(grants[0], key="gone")
-    assert gone.lapsed(known) == access.REVOKED
+    assert gone.revocation(known) == access.REVOKED
     known.production.archived = True
-    assert [grant.lapsed(known) for grant in grants] == [access.ARCHIVED] * 3
+    assert [grant.revocation(known) for grant in grants] == [access.ARCHIVED] * 3
     with pytest.raises(Close):
-        access.grant(known, "", None, NOW_MS)
+        access.authorize(known, "", None, NOW_MS)
 
 
 def test_an_application_key_is_its_user() -> None:
-    grant = access.grant(with_tenants(), "app_ada.reads", "space-2", NOW_MS)
+    grant = access.authorize(with_tenants(), "app_ada.reads", "space-2", NOW_MS)
     assert (grant.user, grant.is_server, grant.space.public_id) == ("ada", False, "space-1")
     assert grant.may_watch_user("user#ada", "ada")
     assert not grant.may_watch_user("user#bob", "bob")
@@ -176,33 +176,33 @@ def test_an_application_key_is_its_user() -> None:
 )
 def test_bad_tokens_end_the_connection(bad: str) -> None:
     with pytest.raises(Close) as closed:
-        access.grant(Known(), bad, None, NOW_MS)
+        access.authorize(Known(), bad, None, NOW_MS)
     assert closed.value.code is CloseCode.INVALID_TOKEN
 
 
 def test_an_expired_token_is_an_error_to_recover_from() -> None:
-    assert access.grant(Known(), token(CLAIMS), None, NOW_MS + 59_999).user == "ada"
+    assert access.authorize(Known(), token(CLAIMS), None, NOW_MS + 59_999).user == "ada"
     with pytest.raises(CommandError) as expired:
-        access.grant(Known(), token(CLAIMS), None, NOW_MS + 60_000)
+        access.authorize(Known(), token(CLAIMS), None, NOW_MS + 60_000)
     assert expired.value.code is ErrorCode.TOKEN_EXPIRED
 
 
 def test_keys() -> None:
-    admin = access.grant(Known(), "app.admin", None, NOW_MS)
+    admin = access.authorize(Known(), "app.admin", None, NOW_MS)
     assert (admin.user, admin.writes, admin.may_watch("leaderboard:x", public=False)) == (None, True, True)
-    writer = access.grant(Known(), "app.writes", None, NOW_MS)
+    writer = access.authorize(Known(), "app.writes", None, NOW_MS)
     assert writer.writes
     assert not writer.may_watch("leaderboard:x", public=False)
 
 
 def test_without_a_token_only_what_is_public() -> None:
-    grant = access.grant(Known(), "", None, NOW_MS)
+    grant = access.authorize(Known(), "", None, NOW_MS)
     assert (grant.space.public_id, grant.writes) == ("space-1", False)
     assert grant.may_watch("leaderboard:x", public=True)
     assert not grant.may_watch("leaderboard:x", public=False)
-    assert access.grant(Known(), "", "space-2", NOW_MS).space.public_id == "space-2"
+    assert access.authorize(Known(), "", "space-2", NOW_MS).space.public_id == "space-2"
     with pytest.raises(CommandError) as unknown:
-        access.grant(Known(), "", "space-3", NOW_MS)
+        access.authorize(Known(), "", "space-3", NOW_MS)
     assert unknown.value.code is ErrorCode.BAD_REQUEST
 
 

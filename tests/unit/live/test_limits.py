@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podium.http.addresses import neighbourhood
-from podium.live.limits import Allowance, Door, Limits, Visit
+from podium.live.limits import CommandBucket, ConnectionLimiter, ConnectionSlot, Limits
 
 
 @pytest.mark.parametrize(
@@ -27,68 +27,70 @@ def test_what_is_counted_as_one_address(address: str, counted_as: str) -> None:
 
 
 def test_connections_of_an_address() -> None:
-    door = Door(Limits(per_address=2))
-    first, second = door.enter("2001:db8::1"), door.enter("2001:db8::2")
+    limiter = ConnectionLimiter(Limits(per_address=2))
+    first, second = limiter.acquire("2001:db8::1"), limiter.acquire("2001:db8::2")
     assert first is not None
     assert second is not None
-    assert door.enter("2001:db8::3") is None
-    assert door.enter("192.0.2.1") is not None
-    assert door.enter(None) is not None  # a Unix socket has no address
-    first.leave()
-    first.leave()
-    third = door.enter("2001:db8::3")
+    assert limiter.acquire("2001:db8::3") is None
+    assert limiter.acquire("192.0.2.1") is not None
+    assert limiter.acquire(None) is not None  # a Unix socket has no address
+    first.release()
+    first.release()
+    third = limiter.acquire("2001:db8::3")
     assert third is not None
-    assert door.enter("2001:db8::4") is None
-    third.is_server()
-    assert door.enter("2001:db8::4") is not None
+    assert limiter.acquire("2001:db8::4") is None
+    third.exempt()
+    assert limiter.acquire("2001:db8::4") is not None
 
 
 def test_connections_of_a_user() -> None:
-    door = Door(Limits(per_user=1))
-    first, second = door.enter("a"), door.enter("b")
+    limiter = ConnectionLimiter(Limits(per_user=1))
+    first, second = limiter.acquire("a"), limiter.acquire("b")
     assert first is not None
     assert second is not None
-    assert first.is_user("space", "ada")
-    assert first.is_user("space", "ada")  # a refreshed token: the same connection
-    assert not second.is_user("space", "ada")
-    assert second.is_user("other", "ada")
-    first.leave()
-    third = door.enter("c")
+    assert first.assign_user("space", "ada")
+    assert first.assign_user("space", "ada")  # a refreshed token: the same connection
+    assert not second.assign_user("space", "ada")
+    assert second.assign_user("other", "ada")
+    first.release()
+    third = limiter.acquire("c")
     assert third is not None
-    assert third.is_user("space", "ada")
+    assert third.assign_user("space", "ada")
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 9))), st.integers(0, 3))
-def test_the_door_counts_as_one_who_looks(steps: list[tuple[int, int, int]], most: int) -> None:
-    door = Door(Limits(per_address=most, per_user=most))
-    inside: list[tuple[str, str | None, Visit]] = []
+def test_the_limiter_counts_as_a_list_of_open_connections_does(
+    steps: list[tuple[int, int, int]], most: int
+) -> None:
+    limiter = ConnectionLimiter(Limits(per_address=most, per_user=most))
+    inside: list[tuple[str, str | None, ConnectionSlot]] = []
     for place, user, leaver in steps:
         address, name = f"192.0.2.{place}", f"u{user}" if user else None
         full = most > 0 and Counter(a for a, _, _ in inside)[address] >= most
-        visit = door.enter(address)
-        assert (visit is None) is full
-        if visit is not None:
+        slot = limiter.acquire(address)
+        assert (slot is None) is full
+        if slot is not None:
             full = name is not None and most > 0 and Counter(u for _, u, _ in inside)[name] >= most
-            if name is None or visit.is_user("s", name):
+            if name is None or slot.assign_user("s", name):
                 assert not full
-                inside.append((address, name, visit))
+                inside.append((address, name, slot))
             else:
                 assert full
-                visit.leave()
+                slot.release()
         if leaver < len(inside):
-            inside.pop(leaver)[2].leave()
-    for _, _, visit in inside:
-        visit.leave()
-    assert not door._addresses
-    assert not door._users
+            inside.pop(leaver)[2].release()
+    for _, _, slot in inside:
+        slot.release()
+    assert not limiter._addresses
+    assert not limiter._users
 
 
 def test_commands_a_second() -> None:
-    allowance = Allowance(3, 1_000)
-    assert [allowance.take(1_000) for _ in range(8)] == [True] * 6 + [False] * 2
-    assert [allowance.take(2_000) for _ in range(3)] == [True, False, False]  # 3 more, less the 2 refused
-    assert [allowance.take(500) for _ in range(5)] == [False] * 4 + [None]  # the clock went back: nothing is added
-    rested = Allowance(3, 0)
+    bucket = CommandBucket(3, 1_000)
+    assert [bucket.take(1_000) for _ in range(8)] == [True] * 6 + [False] * 2
+    assert [bucket.take(2_000) for _ in range(3)] == [True, False, False]  # 3 more, less the 2 refused
+    assert [bucket.take(500) for _ in range(5)] == [False] * 4 + [None]  # the clock went back: nothing is added
+    rested = CommandBucket(3, 0)
     assert [rested.take(3_600_000) for _ in range(7)] == [True] * 6 + [False]
-    boundless = Allowance(0, 0)
-    assert all(boundless.take(0) for _ in range(10_000))
+    unlimited = CommandBucket(0, 0)
+    assert all(unlimited.take(0) for _ in range(10_000))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from podium.game.leaderboards.model import Leaderboard, Source
 from podium.game.leaderboards.shapes import RunInfo, config
-from podium.live.rank_tracker import Course, Field, Place, Standing, passed, passed_by, standing
+from podium.live.rank_tracker import BoardTracker, Place, RankTracker, Standing, passed, passed_by, standing
 from podium.live.shapes import Target
 from podium.live.window import Change, Message, Row
 
@@ -67,11 +67,11 @@ changes = st.lists(
 )
 
 
-def follow(board: Board, user: str, around: int = 1) -> tuple[Field, Course]:
-    """A course of one user, as read now."""
-    field, course = Field(board.number), Course(user, around)
-    field.place(course, board.number, board.place(user, 0, 0).position)
-    return field, course
+def track(board: Board, user: str, around: int = 1) -> tuple[BoardTracker, RankTracker]:
+    """Return a tracker of one user, started at the present rank."""
+    board_tracker, tracker = BoardTracker(board.number), RankTracker(user, around)
+    board_tracker.track(tracker, board.number, board.place(user, 0, 0).position)
+    return board_tracker, tracker
 
 
 @given(changes, changes, st.integers(0, 3))
@@ -81,24 +81,24 @@ def test_ranks_and_crossings_equal_a_sorted_board(
     board = Board()
     for step in past:
         board.message(step)
-    field = Field(board.number)
-    courses = [Course(user, around) for user in (*USERS, "a")]
-    for course in courses:
-        field.place(course, board.number, board.place(course.user, 0, 0).position)
+    board_tracker = BoardTracker(board.number)
+    trackers = [RankTracker(user, around) for user in (*USERS, "a")]
+    for tracker in trackers:
+        board_tracker.track(tracker, board.number, board.place(tracker.user, 0, 0).position)
     before = board.order()
     for step in news:
-        field.heard(board.message(step))
+        board_tracker.apply_delta(board.message(step))
     after = board.order()
-    for course in courses:
-        user = course.user
-        story = course.story(board.number)
-        place = board.place(user, *course.names)
-        assert course.sure
-        assert course.rank == story.rank == place.position
-        if near(before, course) != near(after, course):
-            assert course.moved
+    for tracker in trackers:
+        user = tracker.user
+        change = tracker.change_until(board.number)
+        place = board.place(user, *tracker.rows_to_read)
+        assert tracker.synced
+        assert tracker.rank == change.rank == place.position
+        if near(before, tracker) != near(after, tracker):
+            assert tracker.dirty
         if user in before:
-            over, by = passed(story, place), passed_by(story, place)
+            over, by = passed(change, place), passed_by(change, place)
             assert place.position - (before.index(user) + 1) == by[1] - over[1]
             if all(user != other for step in news for other, _ in step):
                 was, now = set(before[: before.index(user)]), set(after[: after.index(user)])
@@ -106,111 +106,111 @@ def test_ranks_and_crossings_equal_a_sorted_board(
                 assert (set(over[0]), over[1]) == (was - now, len(was - now))
 
 
-def near(order: list[str], course: Course) -> list[str]:
-    if course.user not in order:
+def near(order: list[str], tracker: RankTracker) -> list[str]:
+    if tracker.user not in order:
         return []
-    at = order.index(course.user)
-    return [str(at), *order[max(at - course.reach, 0) : at + course.around + 1]]
+    at = order.index(tracker.user)
+    return [str(at), *order[max(at - tracker.reach, 0) : at + tracker.around + 1]]
 
 
 @given(changes, changes, changes)
-def test_a_reading_that_comes_late_or_in_the_middle_tells_all_once(
+def test_a_reading_that_comes_late_or_in_the_middle_reports_each_move_once(
     past: list[list[tuple[str, int]]], first: list[list[tuple[str, int]]], second: list[list[tuple[str, int]]]
 ) -> None:
     board = Board()
     for step in past:
         board.message(step)
-    field, course = follow(board, "a")
-    start = course.rank
-    late = Course("a", 1)
+    board_tracker, tracker = track(board, "a")
+    start = tracker.rank
+    late = RankTracker("a", 1)
     messages = [board.message(step) for step in first]
     middle, place = board.number, board.place("a", 1, 1)
     messages += [board.message(step) for step in second]
     for message in messages:
-        field.heard(message)
-    story = course.story(middle)
-    assert story.rank == place.position
-    course.settle(middle, story.rank)
-    rest = course.story(board.number)
+        board_tracker.apply_delta(message)
+    change = tracker.change_until(middle)
+    assert change.rank == place.position
+    tracker.mark_sent(middle, change.rank)
+    rest = tracker.change_until(board.number)
     end = board.place("a", 99, 99)
-    assert rest.rank == course.rank == end.position
+    assert rest.rank == tracker.rank == end.position
     if start:
-        told = passed_by(rest, end)[1] - passed(rest, end)[1]
-        assert told == end.position - place.position
-    field.place(late, middle, place.position)
-    assert late.sure
-    assert late.story(board.number) == rest
+        reported = passed_by(rest, end)[1] - passed(rest, end)[1]
+        assert reported == end.position - place.position
+    board_tracker.track(late, middle, place.position)
+    assert late.synced
+    assert late.change_until(board.number) == rest
 
 
 def test_own_rise_names_those_directly_below() -> None:
     board = Board()
     board.message([(user, 10 * i) for i, user in enumerate(USERS)])  # h first, a last
-    field, course = follow(board, "a")
-    field.heard(board.message([("a", 45)]))
-    place, story = board.place("a", *course.names), course.story(2)
-    assert passed(story, place) == (["e", "d", "c", "b"], 4)
-    assert passed_by(story, place) == ([], 0)
+    board_tracker, tracker = track(board, "a")
+    board_tracker.apply_delta(board.message([("a", 45)]))
+    place, change = board.place("a", *tracker.rows_to_read), tracker.change_until(2)
+    assert passed(change, place) == (["e", "d", "c", "b"], 4)
+    assert passed_by(change, place) == ([], 0)
 
 
 def test_own_fall_names_those_directly_above() -> None:
     board = Board()
     board.message([(user, 10 * i) for i, user in enumerate(USERS)])
-    field, course = follow(board, "h")
-    field.heard(board.message([("h", 45)]))
-    place, story = board.place("h", *course.names), course.story(2)
-    assert passed_by(story, place) == (["f", "g"], 2)
-    assert passed(story, place) == ([], 0)
+    board_tracker, tracker = track(board, "h")
+    board_tracker.apply_delta(board.message([("h", 45)]))
+    place, change = board.place("h", *tracker.rows_to_read), tracker.change_until(2)
+    assert passed_by(change, place) == (["f", "g"], 2)
+    assert passed(change, place) == ([], 0)
 
 
 def test_at_most_ten_are_named_and_all_are_counted() -> None:
-    field, course = Field(0), Course("me", 0)
-    field.place(course, 0, 1)
-    field.heard(Message("e", 1, 31, [Change(f"u{i}", "", 0, 1, "-9", 0) for i in range(30)]))
-    named, count = passed_by(course.story(1), Place(31, 31, [Row("me", "", 1)], 31))
+    board_tracker, tracker = BoardTracker(0), RankTracker("me", 0)
+    board_tracker.track(tracker, 0, 1)
+    board_tracker.apply_delta(Message("e", 1, 31, [Change(f"u{i}", "", 0, 1, "-9", 0) for i in range(30)]))
+    named, count = passed_by(tracker.change_until(1), Place(31, 31, [Row("me", "", 1)], 31))
     assert (len(named), count) == (10, 30)
 
 
-def test_one_who_passed_and_fell_back_is_not_told() -> None:
-    field, course = Field(0), Course("me", 0)
-    field.place(course, 0, 1)
-    field.heard(Message("e", 1, 2, [Change("u", "", 2, 1, "-9", 2), Change("u", "", 1, 2, "-1", 1)]))
+def test_one_who_passed_and_fell_back_is_not_named() -> None:
+    board_tracker, tracker = BoardTracker(0), RankTracker("me", 0)
+    board_tracker.track(tracker, 0, 1)
+    board_tracker.apply_delta(Message("e", 1, 2, [Change("u", "", 2, 1, "-9", 2), Change("u", "", 1, 2, "-1", 1)]))
     place = Place(1, 1, [Row("me", "", 1)], 1)
-    assert passed_by(course.story(1), place) == passed(course.story(1), place) == ([], 0)
+    assert passed_by(tracker.change_until(1), place) == passed(tracker.change_until(1), place) == ([], 0)
 
 
 @pytest.mark.parametrize(
     ("before", "after", "moved"), [(29, 18, False), (29, 11, True), (2, 1, False), (1, 8, True), (0, 7, True)]
 )
-def test_moved_only_where_something_shown_may_have_changed(before: int, after: int, moved: bool) -> None:
-    field, course = Field(0), Course("me", 2)
-    field.place(course, 0, 9)
-    field.heard(Message("e", 1, 30, [Change("u", "", before, after, "-1", before)]))
-    assert course.moved is moved
+def test_dirty_only_where_something_shown_may_have_changed(before: int, after: int, moved: bool) -> None:
+    board_tracker, tracker = BoardTracker(0), RankTracker("me", 2)
+    board_tracker.track(tracker, 0, 9)
+    board_tracker.apply_delta(Message("e", 1, 30, [Change("u", "", before, after, "-1", before)]))
+    assert tracker.dirty is moved
 
 
 def test_a_contradiction_and_a_loss_are_noticed() -> None:
-    field, course = Field(0), Course("me", 2)
-    field.place(course, 0, 5)
-    field.heard(Message("e", 1, 9, [Change("me", "", 7, 1, "-1", 7)]))
-    assert not course.sure
-    field.place(course, 1, 1)
-    assert course.sure
-    field.lost(9)
-    assert not course.sure
-    field.place(course, 8, 1)  # older than what is remembered
-    assert not course.sure
-    field.place(course, 10, 1)  # newer than what was heard
-    assert not course.sure
+    board_tracker, tracker = BoardTracker(0), RankTracker("me", 2)
+    board_tracker.track(tracker, 0, 5)
+    board_tracker.apply_delta(Message("e", 1, 9, [Change("me", "", 7, 1, "-1", 7)]))
+    assert not tracker.synced
+    board_tracker.track(tracker, 1, 1)
+    assert tracker.synced
+    board_tracker.invalidate(9)
+    assert not tracker.synced
+    board_tracker.track(tracker, 8, 1)  # older than what is remembered
+    assert not tracker.synced
+    board_tracker.track(tracker, 10, 1)  # newer than what was heard
+    assert not tracker.synced
 
 
-def shown(course: Course, place: Place, previous: int = 0) -> Standing:
-    return standing(TARGET, 3, course, place, 40, previous, None)
+def shown(tracker: RankTracker, place: Place, previous: int = 0) -> Standing:
+    return standing(TARGET, 3, tracker, place, 40, previous, None)
 
 
 def test_what_is_shown() -> None:
-    course = Course("me", 1)
+    tracker = RankTracker("me", 1)
     rows = [Row("x", "", 90), Row("ana", "Ana", 70), Row("me", "Me", 50), Row("bob", "", 20)]
-    found = shown(course, Place(31, 29, rows, 29), previous=34)
+    found = shown(tracker, Place(31, 29, rows, 29), previous=34)
     assert (found.rank, found.value, found.previous_rank, found.to_next, found.participants) == (
         31,
         50,
@@ -222,15 +222,15 @@ def test_what_is_shown() -> None:
 
 
 def test_the_first_has_nobody_to_reach_and_one_who_is_not_on_the_board_has_nothing() -> None:
-    course = Course("me", 1)
-    assert shown(course, Place(1, 1, [Row("me", "", 5)], 1)).to_next is None
-    found = shown(course, Place(0, 0, [], 0), previous=4)
+    tracker = RankTracker("me", 1)
+    assert shown(tracker, Place(1, 1, [Row("me", "", 5)], 1)).to_next is None
+    found = shown(tracker, Place(0, 0, [], 0), previous=4)
     assert (found.rank, found.value, found.previous_rank, found.around) == (None, None, 4, [])
 
 
 def test_a_rank_beyond_the_last_place_that_counts_is_none() -> None:
-    course = Course("me", 1)
+    tracker = RankTracker("me", 1)
     place = Place(41, 40, [Row("x", "", 9), Row("me", "", 5)], 40)
-    found = shown(course, place)
+    found = shown(tracker, place)
     assert (found.rank, found.value, found.to_next) == (None, 5, 4)
     assert [row.user_id for row in found.around] == ["x"]

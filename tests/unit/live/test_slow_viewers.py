@@ -1,4 +1,4 @@
-"""Viewers of personal channels who can't keep up: bounded, told later, never in each other's way."""
+"""Viewers of personal channels who can't keep up: bounded, brought up to date later, never in each other's way."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import msgspec
 
 from podium.game.leaderboards.model import Leaderboard, Source
 from podium.game.leaderboards.shapes import RunInfo, config
+from podium.live.base_view import Stats
 from podium.live.channels import LeaderboardChannel, PersonalChannel, UserChannel
-from podium.live.own_places import Follower
+from podium.live.own_places import OwnPlaceView
 from podium.live.rank_tracker import Place
 from podium.live.shapes import Target
 from podium.live.user_channels import UserView
-from podium.live.view import Stats
 from podium.live.window import Row
 
 BOARD = Leaderboard(
@@ -48,36 +48,36 @@ class Reader:
         return [json.loads(frame)["push"]["pub"]["data"] for frame in self.frames]
 
 
-def test_a_follower_who_fell_behind_gets_the_newest_place() -> None:
+def test_a_viewer_who_fell_behind_gets_the_newest_place() -> None:
     stats = Stats()
-    follower = Follower(PersonalChannel(LeaderboardChannel("all"), "me"), 1, stats)
+    view = OwnPlaceView(PersonalChannel(LeaderboardChannel("all"), "me"), 1, stats)
     slow, quick = Reader(1), Reader(9)
-    follower.show(TARGET, Place(1, 1, [Row("me", "", 1)], 1), 9, None)
-    follower.viewers = {slow: None, quick: None}
+    view.show(TARGET, Place(1, 1, [Row("me", "", 1)], 1), 9, None)
+    view.viewers = {slow: None, quick: None}
     for rank in (2, 3, 4):
-        follower.course.rank = rank
-        follower.show(TARGET, Place(rank, rank, [Row("me", "", 1)], rank), 9, None)
+        view.tracker.rank = rank
+        view.show(TARGET, Place(rank, rank, [Row("me", "", 1)], rank), 9, None)
     assert ([f["rank"] for f in slow.data], [f["rank"] for f in quick.data]) == ([2], [2, 3, 4])
-    assert slow in follower.behind
+    assert slow in view.behind
     slow.room = 9
-    follower.catch_up(slow)
-    follower.catch_up(quick)
+    view.catch_up(slow)
+    view.catch_up(quick)
     assert ([f["seq"] for f in slow.data], slow.data[-1]) == ([1, 3], quick.data[-1])
     assert stats.frames_sent == 5
 
 
 def test_nothing_is_sent_where_nothing_shown_has_changed() -> None:
-    follower = Follower(PersonalChannel(LeaderboardChannel("all"), "me"), 1, Stats())
+    view = OwnPlaceView(PersonalChannel(LeaderboardChannel("all"), "me"), 1, Stats())
     reader = Reader(9)
     place = Place(1, 1, [Row("me", "", 1)], 1)
-    follower.show(TARGET, place, 9, None)
-    follower.viewers = {reader: None}
-    follower.show(TARGET, place, 10, None)
+    view.show(TARGET, place, 9, None)
+    view.viewers = {reader: None}
+    view.show(TARGET, place, 10, None)
     assert reader.frames == []
-    assert msgspec.json.decode(follower.snapshot())["seq"] == 0
+    assert msgspec.json.decode(view.snapshot())["seq"] == 0
 
 
-def test_one_who_missed_events_is_told_to_fetch() -> None:
+def test_one_who_missed_events_gets_a_reset() -> None:
     view = UserView(UserChannel("me"), Stats())
     slow, quick = Reader(1), Reader(9)
     view.viewers = {slow: None, quick: None}

@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from podium.live.access import Grant
-from podium.live.hub import SLOW_TICKS, Watch
-from podium.live.sse import HEARTBEAT_TICKS, OUTBOX_MAX, Stream
+from podium.live.board_channel import Watch
+from podium.live.hub import SLOW_TICKS
+from podium.live.sse import HEARTBEAT_TICKS, QUEUE_MAX, Stream
 from podium.spaces.space import Space
 from tests.waiting import until
 
@@ -25,7 +26,7 @@ class Client:
     def __init__(self) -> None:
         self.reads = asyncio.Event()
         self.reads.set()
-        self.heard = b""
+        self.received = b""
         self.ended = False
         self.aborted = False
         self.left = 0
@@ -37,7 +38,7 @@ class Client:
 
     async def send(self, message: Any) -> None:
         await self.reads.wait()
-        self.heard += message.get("body", b"")
+        self.received += message.get("body", b"")
         self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     def abort(self) -> None:
@@ -59,12 +60,12 @@ async def client() -> Client:
 
 @pytest.fixture
 async def stream(client: Client) -> AsyncIterator[Stream]:
-    """Running, its snapshot heard."""
+    """Running, its snapshot received."""
     grant = Grant(cast(Space, None), user="ada", expires_ms=EXPIRES_MS)
     stream = Stream("leaderboard:x", grant, client.abort)
     stream.begin(client.watch(), lambda: 7)
     running = asyncio.create_task(stream.run(client.receive, client.send))
-    await until(lambda: b"event: snapshot\nid: 7\ndata: {}\n\n" in client.heard)
+    await until(lambda: b"event: snapshot\nid: 7\ndata: {}\n\n" in client.received)
     yield stream
     stream.end()
     client.reads.set()
@@ -73,15 +74,15 @@ async def stream(client: Client) -> AsyncIterator[Stream]:
 
 
 async def test_silence_is_broken_before_a_proxy_cuts_it_off(client: Client, stream: Stream) -> None:
-    before = client.heard
+    before = client.received
     for _ in range(HEARTBEAT_TICKS - 1):
         stream.tick(0)
     await asyncio.sleep(0)
-    assert client.heard == before
+    assert client.received == before
     stream.tick(0)
-    await until(lambda: client.heard == before + b":\n\n")
+    await until(lambda: client.received == before + b":\n\n")
     stream.offer(FRAME)
-    await until(lambda: b'event: publication\nid: 7\ndata: {"n":1}\n\n' in client.heard)
+    await until(lambda: b'event: publication\nid: 7\ndata: {"n":1}\n\n' in client.received)
 
 
 async def test_it_ends_with_its_token(client: Client, stream: Stream) -> None:
@@ -90,7 +91,7 @@ async def test_it_ends_with_its_token(client: Client, stream: Stream) -> None:
     stream.offer(FRAME)
     stream.tick(EXPIRES_MS)
     await until(lambda: client.ended)
-    assert b'{"n":1}' in client.heard  # what waited was sent first
+    assert b'{"n":1}' in client.received  # what waited was sent first
     assert not client.aborted
 
 
@@ -99,7 +100,7 @@ async def test_one_who_does_not_read_is_cut_off(client: Client, stream: Stream) 
     stream.offer(FRAME)
     await until(lambda: stream._sending)
     while stream.offer(FRAME):
-        assert stream._waiting <= OUTBOX_MAX + 1_000
+        assert stream._waiting <= QUEUE_MAX + 1_000
     for _ in range(SLOW_TICKS):
         stream.tick(0)
     assert not client.aborted

@@ -20,7 +20,7 @@ def granted(user: str, request: TokenRequest) -> access.Grant:
     """What a socket grants to a minted token."""
     token, expires_ms = mint(SPACE, user, request, NOW_MS)
     spaces: Any = SimpleNamespace(spaces={SPACE.public_id: SPACE})
-    grant = access.grant(spaces, token, None, NOW_MS)
+    grant = access.authorize(spaces, token, None, NOW_MS)
     assert grant.expires_ms == expires_ms
     return grant
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from podium.game.leaderboards import shapes
 from podium.game.leaderboards.model import Leaderboard, Source
 from podium.game.leaderboards.shapes import RunInfo
+from podium.live.base_view import Stats
 from podium.live.shapes import Target
-from podium.live.view import Stats, View
+from podium.live.view import View
 from podium.live.window import MARGIN, Change, Message, Row, Window
 
 WORDS = Source("metric", 1, "m", "words", "Words", 1)
@@ -115,7 +116,7 @@ class Board:
         message = Message("e", self.window.number + 1, len(self.rows), [change])
         best = self.window.apply(message)
         assert best is not None
-        view.changed(self.window, message.changes, best)
+        view.mark_dirty(self.window, message.changes, best)
 
 
 def make(
@@ -198,7 +199,7 @@ def test_what_nobody_sees_is_not_sent_but_a_new_participant_is() -> None:
 def test_a_change_that_is_taken_back_within_an_interval_sends_nothing() -> None:
     view, board, schedule = make(20)
     board.rows[0] = board.window.rows[0] = Row("u0", "N", 5)
-    view.reread(board.window)
+    view.replace_window(board.window)
     schedule.pass_time()
     screen = Screen(view)
     schedule.pass_time()
@@ -299,7 +300,7 @@ def test_a_snapshot_and_its_frames_equal_a_fresh_snapshot(
             schedule.pass_time()
         if board.window.must_read:
             board.window = Window("e", board.window.number, len(board.rows), board.rows[:], limit)
-            view.reread(board.window)
+            view.replace_window(board.window)
     schedule.pass_time()
     schedule.pass_time()
     fresh = Screen(view)

@@ -1,0 +1,102 @@
+"""The code's words: docstrings say what a thing is or does, and names are those of docs/glossary.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SERVER = Path(__file__).parents[2] / "server" / "podium"
+QUESTION = re.compile(r"(What|Who|Whom|Whose|Those|Whatever|Why|When|Where|How|Whether|Which)\b")
+"""Docstrings that begin so answer a question that nobody has asked yet."""
+
+UNREVIEWED = (
+    "api/",
+    "cli/",
+    "console/",
+    "demo/",
+    "game/",
+    "http/",
+    "intake/",
+    "jobs/",
+    "spaces/",
+    "storage/",
+    "telemetry/",
+    "writebehind/",
+    "*.py",
+)
+"""Folders of ``server/podium`` whose docstrings have not been reviewed yet; ``*.py`` is the folder itself."""
+
+OLD_NAMES = {
+    "Course": "RankTracker",
+    "Door": "ConnectionLimiter",
+    "Filling": "Backfill",
+    "Follower": "OwnPlaceView",
+    "Memo": "StaleWhileRevalidateCache",
+    "Story": "RankChange",
+    "Sweeps": "Reconciliation",
+    "Turn": "UnitOfWork",
+    "Visit": "ConnectionSlot",
+    "carry": "advance",
+    "doors": "endpoints",
+    "heard": "on_message, apply_delta, mark_dirty or publish",
+    "told": "commit_with_record",
+}
+OLD_MODULES = {"badges", "few", "kinds", "masks", "own", "times", "uses", "words"}
+
+
+def is_unreviewed(path: str) -> bool:
+    return any(path.startswith(folder) if folder.endswith("/") else "/" not in path for folder in UNREVIEWED)
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(SERVER.rglob("*.py")):
+        yield path.relative_to(SERVER).as_posix(), ast.parse(path.read_text())
+
+
+def questions(tree: ast.Module) -> list[tuple[int, str]]:
+    """Return line and first line of the docstrings that begin with a question word."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node) or ""
+            if QUESTION.match(text):
+                found.append((getattr(node, "lineno", 1), text.partition("\n")[0]))
+    return found
+
+
+def old_names(tree: ast.Module) -> list[str]:
+    """Return the old names that classes and functions are defined with."""
+    defined = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    names = [node.name for node in ast.walk(tree) if isinstance(node, defined)]
+    return [f"{name}: write {OLD_NAMES[name]}" for name in names if name in OLD_NAMES]
+
+
+def test_docstrings_begin_with_what_a_thing_is_or_does() -> None:
+    found = [
+        f"{path}:{line}: {text}"
+        for path, tree in _modules()
+        if not is_unreviewed(path)
+        for line, text in questions(tree)
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("folder", [folder for folder in UNREVIEWED if folder.endswith("/")])
+def test_only_folders_that_need_it_are_exempt(folder: str) -> None:
+    assert any(path.startswith(folder) and questions(tree) for path, tree in _modules())
+
+
+def test_no_old_name_comes_back() -> None:
+    reviewed = [(path, tree) for path, tree in _modules() if not is_unreviewed(path)]
+    assert not [f"{path}: {name}" for path, tree in reviewed for name in old_names(tree)]
+    assert not [path for path, _ in reviewed if Path(path).stem in OLD_MODULES]
+
+
+def test_what_is_found() -> None:
+    tree = ast.parse('"""Why it is."""\ndef told():\n    """Return it."""\nclass Door:\n    """Who is in."""')
+    assert questions(tree) == [(1, "Why it is."), (4, "Who is in.")]
+    assert sorted(old_names(tree)) == ["Door: write ConnectionLimiter", "told: write commit_with_record"]
