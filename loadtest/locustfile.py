@@ -3,7 +3,8 @@
 The key comes from PODIUM_KEY, or from the ``dev.json`` that ``--dev-file`` names. For saturation use bench.py: one
 locust process plays a few hundred people at most.
 
-Locust's own statistics show besides the requests: ``event → frame``, from sending an event to a viewer's frame
+Locust's own statistics show besides the requests: ``rank update (server)``, from the header ``Server-Timing`` of
+answers to events: from request parsed to rank known; ``event → frame``, from sending an event to a viewer's frame
 that shows its total, and ``rank update``, from sending it to the frame of the sender's own place. At the end
 ``--record`` notes who sent what and what viewers saw last, for ``python -m loadtest.verify --record``.
 """
@@ -23,6 +24,8 @@ import gevent
 import gevent.event
 import websocket
 from locust import HttpUser, between, constant, events, task
+
+from loadtest.timing import rank_ms
 
 METRIC = os.environ.get("PODIUM_METRIC", "words-written")
 BOARD = os.environ.get("PODIUM_BOARD", "all-time")
@@ -106,6 +109,29 @@ class Person(HttpUser):
         )
         answer.raise_for_status()
         return Socket(self, answer.json()["token"])
+
+    def post_event(self, value: int, **headers: str) -> bool:
+        """Send an event over HTTP; whether it was accepted. Two entries in the statistics: the request, and the
+        server's rank update, which is a part of it."""
+        ledger.sending(self.id, value)
+        answer = self.client.post(
+            f"/v1/metrics/{METRIC}/event",
+            json={"user": {"id": self.id}, "value": value},
+            headers=headers,
+            name="event over HTTP",
+        )
+        took_ms = rank_ms(answer.headers.get("server-timing"))
+        if took_ms is not None:
+            self.environment.events.request.fire(
+                request_type="POST",
+                name="rank update (server)",
+                response_time=took_ms,
+                response_length=0,
+                exception=None,
+            )
+        if answer.status_code == 201:
+            ledger.accepted(self.id, value)
+        return bool(answer.ok)
 
     @property
     def ending(self) -> bool:
@@ -219,16 +245,7 @@ class Writer(Person):
 
     @task(5)
     def write(self) -> None:
-        value = random.randint(1, 500)
-        ledger.sending(self.id, value)
-        answer = self.client.post(
-            f"/v1/metrics/{METRIC}/event",
-            json={"user": {"id": self.id}, "value": value},
-            headers={"Idempotency-Key": uuid.uuid4().hex},
-            name="event",
-        )
-        if answer.status_code == 201:
-            ledger.accepted(self.id, value)
+        self.post_event(random.randint(1, 500), **{"Idempotency-Key": uuid.uuid4().hex})
 
     @task(1)
     def look(self) -> None:
@@ -250,11 +267,7 @@ class SocketWriter(Person):
 
     def write_first(self) -> None:
         """Users exist from their first event on."""
-        ledger.sending(self.id, 1)
-        if self.client.post(
-            f"/v1/metrics/{METRIC}/event", json={"user": {"id": self.id}, "value": 1}, name="event"
-        ).ok:
-            ledger.accepted(self.id, 1)
+        self.post_event(1)
 
     def on_stop(self) -> None:
         ledger.posting -= 1

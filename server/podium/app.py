@@ -19,7 +19,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from podium import settings as settings_module
 from podium.api.achievements import admin as achievements_admin
@@ -239,10 +238,11 @@ def app_from_environment() -> CrossOrigin:
     settings = settings_module.load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
     app = create_app(settings)
-    inner: ASGIApp = HotPath(app)
+    hot = HotPath(app)
     if settings.rate_limit_key or settings.rate_limit_address:
-        inner = RateLimits(inner, settings.rate_limit_key, settings.rate_limit_address, system_clock)
-    return CrossOrigin(inner, lambda: app.state.services.directory)
+        limited = RateLimits(hot, settings.rate_limit_key, settings.rate_limit_address, system_clock)
+        return CrossOrigin(limited, lambda: app.state.services.directory)
+    return CrossOrigin(hot, lambda: app.state.services.directory, direct=hot.direct)
 
 
 def _say_goodbye_first(socket: LiveSocket, streams: LiveStreams, stopping: asyncio.Event, delay_s: float) -> None:

@@ -11,10 +11,13 @@ from starlette.applications import Starlette
 from trophy import AsyncTrophyApi
 from trophy.environment import TrophyApiEnvironment
 
+from podium.api.metrics.events import HotPath
 from podium.app import ENDPOINTS
+from podium.http.cors import CrossOrigin
 from podium.http.errors import EXCEPTION_HANDLERS
 from podium.http.routes import routes
 from podium.http.stale_cache import Memo
+from podium.http.transport import JoinedProtocol
 from podium.services import Services, open_services
 from podium.settings import Settings
 from podium.spaces.space import Space
@@ -62,7 +65,8 @@ async def serving_services(services: Services) -> AsyncIterator[str]:
     """A server with all endpoints over these services: where it listens."""
     app = Starlette(routes=ROUTES, exception_handlers=EXCEPTION_HANDLERS)
     app.state.services = services
-    async with serving(app, http="httptools") as url:
+    hot = HotPath(app)
+    async with serving(CrossOrigin(hot, lambda: services.directory, hot.direct), http=JoinedProtocol) as url:
         yield url
 
 

@@ -21,7 +21,7 @@ URL = "redis://127.0.0.1:1/0"
 CONNECTION: type = RedisClient(URL).raw.connection_pool.connection_class
 
 OURS: dict[type, set[str]] = {
-    JoinedProtocol: set(),
+    JoinedProtocol: {"write_answer"},
     DirectWebSocket: {"admit", "write"},
     serve._Processes: set(),
     CONNECTION: set(),
@@ -69,3 +69,13 @@ def test_websockets_has_the_limit_that_admit_raises() -> None:
     assert ServerProtocol(max_size=7).max_message_size == 7
     assert "self.max_message_size" in inspect.getsource(ServerProtocol.__mro__[1])
     assert hasattr(ServerProtocol(), "handshake_exc")
+
+
+def test_uvicorn_has_what_our_protocol_keeps_for_it() -> None:
+    base = JoinedProtocol.__mro__[1]
+    assert "self.timeout_keep_alive_task is not None" in inspect.getsource(base._unset_keepalive_if_required)  # type: ignore[attr-defined]
+    begins = inspect.getsource(base.on_message_begin)  # type: ignore[attr-defined]
+    assert all(f"self.{name} = " in begins for name in ("url", "headers", "expect_100_continue", "scope"))
+    assert '"headers": self.headers' in begins
+    completes = inspect.getsource(base.on_response_complete)  # type: ignore[attr-defined]
+    assert "server_state.total_requests += 1" in completes

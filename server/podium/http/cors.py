@@ -12,10 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from podium.game.errors import Unauthorized
 from podium.http.answers import answer
+from podium.http.transport import DirectEndpoint
 from podium.spaces.space import Principal, Space
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_EXPOSED = ("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+_EXPOSED = ("Retry-After", "Server-Timing", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 PREFLIGHT_S = 600
 """Browsers ask again after this. What a list no longer allows is refused at once: each answer is checked too."""
 
@@ -38,8 +39,10 @@ class CrossOrigin:
     key. Live streams: every origin, as they check it themselves by the rule of the sockets.
     """
 
-    def __init__(self, app: ASGIApp, spaces: Callable[[], Spaces]) -> None:
+    def __init__(self, app: ASGIApp, spaces: Callable[[], Spaces], direct: DirectEndpoint | None = None) -> None:
+        """``direct`` answers what needs no ASGI, and so has no Origin."""
         self._app = app
+        self.direct = direct
         self._api = _Api(app, spaces)
         self._streams = _Cors(app, ["*"], ("GET",), ["*"], expose_headers=_EXPOSED, max_age=PREFLIGHT_S)
 

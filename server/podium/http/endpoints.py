@@ -57,5 +57,7 @@ class Endpoint:
     answer: Any = None
     query: tuple[Query, ...] = ()
     headers: tuple[Query, ...] = ()
+    answer_headers: tuple[Query, ...] = ()
+    """Of the good answers."""
     description: str = ""
     shows: Literal["", "user", "space"] = ""

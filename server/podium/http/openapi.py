@@ -153,6 +153,10 @@ def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[s
         "parameters": parameters,
         "responses": {str(status): _response(status, answer, error) for status in sorted(statuses)},
     }
+    for header in endpoint.answer_headers:
+        found = {"schema": dict(header.schema), "description": header.description}
+        for status in (str(status) for status in endpoint.statuses if status < 300):
+            operation["responses"][status]["headers"][header.name] = found
     if endpoint.shows == "space":
         dated = operation["responses"][str(endpoint.statuses[0])]["headers"]
         dated[as_of.HEADER] = {"schema": {"type": "string", "format": "date-time"}, "description": _AS_OF}

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits, and answers in one write.
+"""uvicorn's HTTP protocol with limits, answers in one write, and a direct way for one endpoint.
 
 uvicorn writes head and body of an answer one after the other, and uvloop hands each to the kernel at once: two
 system calls, and often two wake-ups of the reader. Measured: 28 µs of CPU an answer with two writes, 19 µs joined.
@@ -11,9 +11,11 @@ bounded here.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any, Protocol, cast
 
 import msgspec
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from podium.http.connections import Connections
@@ -29,6 +31,38 @@ LINGER_S = 2.0
 client would often lose the refusal."""
 STALLED_S = 30.0
 """A client that takes no byte of its answer for so long is cut off."""
+
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Respond(Protocol):
+    """Sends the answer to a request, once."""
+
+    def __call__(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send it; ``headers`` without the length. Nothing happens where the client has gone."""
+
+
+class DirectEndpoint(Protocol):
+    """An endpoint whose requests need no ASGI: no scope, no task, no messages. Those cost as much as all that an
+    event asks of this process besides.
+
+    Requests are given to it that have a short body and nothing special: no ``Origin``, no ``Expect``, no escapes
+    and no query in the path, nobody pipelining. All others come to it by ASGI: it answers both ways alike.
+    """
+
+    method: bytes
+    before: bytes
+    """The path before the one part that varies …"""
+    after: bytes
+    """… and after it."""
+
+    @property
+    def body_max(self) -> int:
+        """Bytes that a body may have."""
+
+    def answer_direct(self, part: str, headers: Headers, body: bytes, respond: Respond) -> None:
+        """Answer a request, now or later; never raises."""
 
 
 class JoinedWrites:
@@ -50,6 +84,13 @@ class JoinedWrites:
         if not self._held:
             self._loop.call_soon(self.flush)
         self._held.append(data)
+
+    def write_now(self, data: bytes) -> None:
+        """Write what is whole, behind what is held."""
+        if self._held:
+            self.flush()
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def close(self) -> None:
         """Close when everything is written. asyncio would wait for a client that takes nothing without end."""
@@ -89,12 +130,66 @@ ABORT = "podium.abort"
 """Of a request's scope: cuts the connection off, for a client that takes nothing any more."""
 
 
+_NOT_DIRECT = frozenset({b"origin", b"expect", b"upgrade", b"transfer-encoding"})
+"""Headers of requests that take the way through ASGI."""
+
+
 class _Refused(Exception):
     """Stops the parser; ``JoinedProtocol.send_400_response`` says why."""
 
 
+class _NobodyWaits:
+    """Stands for the event that wakes an ASGI application."""
+
+    @staticmethod
+    def set() -> None:
+        """Wake nobody."""
+
+
+class _DirectCycle:
+    """A request on its way through a ``DirectEndpoint``: what uvicorn's protocol asks of its own cycles."""
+
+    __slots__ = (
+        *("_protocol", "body", "disconnected", "endpoint", "headers", "keep_alive", "more_body", "part"),
+        *("response_complete", "response_started"),
+    )
+    message_event = _NobodyWaits
+
+    def __init__(
+        self,
+        protocol: JoinedProtocol,
+        endpoint: DirectEndpoint,
+        part: str,
+        headers: list[tuple[bytes, bytes]],
+        *,
+        keep_alive: bool,
+    ) -> None:
+        self._protocol = protocol
+        self.endpoint = endpoint
+        self.part = part
+        self.headers = headers
+        self.body = b""
+        self.more_body = True
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_started = False
+        self.response_complete = False
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """See ``Respond``."""
+        if self.disconnected or self.response_complete:
+            return
+        self.response_started = self.response_complete = True
+        self._protocol.write_answer(status, headers, body, close=not self.keep_alive)
+        if not self.keep_alive:
+            self._protocol.transport.close()
+        self._protocol.on_response_complete()
+
+
 class JoinedProtocol(HttpToolsProtocol):
-    """For ``uvicorn.Config(http=...)``, as it is or as a ``functools.partial`` with ``connections``."""
+    """For ``uvicorn.Config(http=...)``, as it is or as a ``functools.partial`` with ``connections``.
+
+    The application may have a ``DirectEndpoint`` as its attribute ``direct``."""
 
     def __init__(self, *args: Any, connections: Connections | None = None, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -108,8 +203,14 @@ class JoinedProtocol(HttpToolsProtocol):
         self._deaf = False
         """Refused or upgraded: nothing that comes is read."""
         self._timer: asyncio.TimerHandle | None = None
-        self._earlier: list[RequestResponseCycle] = []
+        self._earlier: list[RequestResponseCycle | _DirectCycle] = []
         """Requests that others were sent behind, before their answers."""
+        app: Any = self.app
+        if isinstance(app, ProxyHeadersMiddleware):  # it changes the client's address, which no event asks for
+            app = app.app
+        self._direct: DirectEndpoint | None = getattr(app, "direct", None)
+        self._idle_since_s = 0.0
+        """When the connection fell idle (the loop's time); 0 while it is not."""
 
     # The connection
 
@@ -128,6 +229,9 @@ class JoinedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
         self._stop_waiting()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         self._leave()
         # uvicorn tells only the newest request; a stream with another request behind it would stay for ever.
         for cycle in self._earlier:
@@ -177,12 +281,27 @@ class JoinedProtocol(HttpToolsProtocol):
         if self._timer is None and (self._unread or self._in_body) and not self._deaf:
             self._wait(self._limits.body_s if self._in_body else self._limits.head_s)
 
+    def on_message_begin(self) -> None:
+        """A request begins. What ASGI is told of it is put together only where ASGI answers it."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
     def on_headers_complete(self) -> None:
         """A request's head has come."""
         if len(self.headers) > HEADERS_MAX:
             self._refusal = 431, f"A request must have at most {HEADERS_MAX} headers"
             raise _Refused
         before = self.cycle
+        if (direct := self._direct_cycle(before)) is not None:
+            self.cycle = cast(RequestResponseCycle, direct)
+            self._unread, self._in_body = 0, True
+            self._stop_waiting()
+            return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
         super().on_headers_complete()
         scope = cast(dict[str, Any], self.scope)
         scope[ABORT] = self.transport.abort
@@ -194,23 +313,92 @@ class JoinedProtocol(HttpToolsProtocol):
                 raise _Refused
             self._earlier.append(before)
 
+    def _direct_cycle(self, before: RequestResponseCycle | None) -> _DirectCycle | None:
+        """Return the cycle of a request whose head has come, if the direct endpoint is to answer it."""
+        direct, url = self._direct, self.url
+        if (
+            direct is None
+            or not url.startswith(direct.before)
+            or not url.endswith(direct.after)
+            or self.parser.get_method() != direct.method
+            or (before is not None and not before.response_complete)
+            or self.flow.write_paused  # an answer that the client doesn't take must not be followed by others
+        ):
+            return None
+        part = url[len(direct.before) : -len(direct.after)]
+        if not part.isascii() or not part or any(mark in part for mark in b"/%?#"):
+            return None
+        length = -1
+        for name, value in self.headers:
+            if name in _NOT_DIRECT:
+                return None
+            if name == b"content-length":
+                length = int(value) if value.isdigit() else -1
+        if not 0 <= length <= direct.body_max:
+            return None
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        return _DirectCycle(self, direct, part.decode("ascii"), self.headers, keep_alive=keep_alive)
+
     def on_body(self, body: bytes) -> None:
         """A part of a body has come. What it brings along may be as long as itself: chunks of a byte each cost
         much more than their bytes."""
         self._unread = max(0, self._unread - 2 * len(body))
-        super().on_body(body)
+        cycle: RequestResponseCycle | _DirectCycle = self.cycle
+        if isinstance(cycle, _DirectCycle):
+            cycle.body = cycle.body + body if cycle.body else body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request has come whole."""
         self._unread, self._in_body = 0, False
         self._stop_waiting()
-        super().on_message_complete()
+        cycle: RequestResponseCycle | _DirectCycle = self.cycle
+        if isinstance(cycle, _DirectCycle):
+            cycle.more_body = False
+            cycle.endpoint.answer_direct(cycle.part, cycle.headers, cycle.body, cycle.respond)
+        else:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """A request is answered."""
         if self._earlier and self._earlier[0].response_complete:
             del self._earlier[0]
-        super().on_response_complete()
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        """Close a connection that has been idle for long. One timer does for all requests of a connection: uvicorn
+        makes one for each answer and cancels it at the next request."""
+        self.timeout_keep_alive_task = None
+        if not self._idle_since_s or self.transport.is_closing():
+            return
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s <= 0:
+            self.timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self._end_if_idle)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Note that the connection is not idle."""
+        self._idle_since_s = 0.0
+
+    def write_answer(self, status: int, headers: Headers, body: bytes, *, close: bool) -> None:
+        """Write a whole answer; ``close``: and say that the connection ends with it."""
+        lines = [STATUS_LINE[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        if close:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        lines.append(body)
+        cast(JoinedWrites, self.transport).write_now(b"".join(lines))
 
     # Refusing
 

@@ -69,7 +69,8 @@ THAWS = 5
 
 class Outcome(NamedTuple):
     """An accepted input: what it concluded and where the user and the user's groups stand; or, where ``replayed``,
-    the state now. ``token`` is that of the state that was written, for what may only follow on just this one."""
+    the state now. ``token`` is that of the state that was written, for what may only follow on just this one.
+    ``waited_s`` seconds after it was submitted this was known."""
 
     applied: Applied | None
     state: UserState | None
@@ -77,6 +78,7 @@ class Outcome(NamedTuple):
     groups: Sequence[GroupMove] = ()
     replayed: bool = False
     token: str = ""
+    waited_s: float = 0.0
 
 
 _READ_BEFORE = Correction | Erase | Fill | MoveOlder | Recount | RemoveStanding | Tick
@@ -91,6 +93,13 @@ class Observer(Protocol):
 
     def refused(self, reason: str, inputs: int) -> None:
         """Inputs were refused because Redis takes no writes."""
+
+
+class Receiver(Protocol):
+    """Takes the outcome of an input, in a turn of the loop of its own. Must not raise."""
+
+    def put(self, position: int, result: Outcome | PodiumError, /) -> None:
+        """Take the outcome of the input at a position of the request."""
 
 
 class _Group:
@@ -118,7 +127,7 @@ class _Pending:
         *("position", "queue", "seen", "started_s", "thaws", "tries"),
     )
 
-    def __init__(self, input_: Input, group: _Group, position: int, queue: deque[_Pending]) -> None:
+    def __init__(self, input_: Input, group: Receiver, position: int, queue: deque[_Pending]) -> None:
         self.input = input_
         self.group = group
         self.queue = queue
@@ -199,6 +208,12 @@ class Batcher:
             return result
         raise result
 
+    def post(self, input_: Input, receiver: Receiver) -> None:
+        """Commit one input; ``receiver`` takes its outcome. Raises what refuses it at once."""
+        self._check_room(1)
+        self._single.append(_Pending(input_, receiver, 0, self._single))
+        self._wake()
+
     async def submit_many(self, inputs: Sequence[Input]) -> list[Outcome | PodiumError]:
         """Commit the inputs of one large request, in order; they take turns with single ones."""
         return await self._enqueue(self._bulk, inputs)
@@ -224,10 +239,7 @@ class Batcher:
     def _enqueue(
         self, queue: deque[_Pending], inputs: Sequence[Input]
     ) -> asyncio.Future[list[Outcome | PodiumError]]:
-        if self._away:
-            raise Unavailable("Redis is away")
-        if len(self._single) + len(self._bulk) + len(inputs) > self._queue_limit:
-            raise TooManyRequests("too many events are waiting, try again in a second")
+        self._check_room(len(inputs))
         future: asyncio.Future[list[Outcome | PodiumError]] = asyncio.get_running_loop().create_future()
         group = _Group(len(inputs), future)
         if not inputs:
@@ -235,6 +247,12 @@ class Batcher:
         queue.extend([_Pending(input_, group, i, queue) for i, input_ in enumerate(inputs)])
         self._wake()
         return future
+
+    def _check_room(self, inputs: int) -> None:
+        if self._away:
+            raise Unavailable("Redis is away")
+        if len(self._single) + len(self._bulk) + inputs > self._queue_limit:
+            raise TooManyRequests("too many events are waiting, try again in a second")
 
     def _wake(self) -> None:
         if self._running is None:
@@ -454,7 +472,8 @@ class Batcher:
             self._states.forget(user)  # the answer shows the state as it is now, whoever wrote it
         await self._states.fetch(users)
         for pending in seen:
-            pending.finish(Outcome(None, self._states.known(pending.input.user)[1], [], replayed=True))
+            state = self._states.known(pending.input.user)[1]
+            pending.finish(Outcome(None, state, [], replayed=True, waited_s=stopwatch_s() - pending.started_s))
 
     async def _call(
         self,
@@ -570,6 +589,7 @@ class Batcher:
     ) -> None:
         now_s = stopwatch_s()
         waits_s: list[float] = []
+        finished: list[tuple[_Pending, Outcome]] = []
         events = 0
         for (pending, applied, token), reply in zip(sent, replies, strict=True):
             user = pending.input.user
@@ -577,11 +597,13 @@ class Batcher:
             if status == commit.ACCEPTED:
                 self._states.put(user, token, applied.state)
                 pending.accepted = True
-                waits_s.append(now_s - pending.started_s)
+                waited_s = now_s - pending.started_s
+                waits_s.append(waited_s)
                 events += applied.record.event is not None
                 places = commit.placings(applied.changes, reply[1])
                 groups = [GroupMove(*group) for group in reply[2]] if reply[2] else ()
-                pending.finish(Outcome(applied, applied.state, places, groups, token=token))
+                outcome = Outcome(applied, applied.state, places, groups, False, token, waited_s)
+                finished.append((pending, outcome))
             elif status == commit.STALE:
                 if self._states.put_blob(user, reply[1], reply[2]):
                     again.add(pending)
@@ -601,6 +623,9 @@ class Batcher:
                 log.error("input_failed", space=self._space.public_id, user=user, error=reply[1])
                 self._states.forget(user)
                 pending.finish(InputFailed("the event could not be processed"))
+        if finished:
+            # In the loop's next turn: by then the next call is on its way, and Redis works meanwhile.
+            asyncio.get_running_loop().call_soon(_deliver, finished)
         self._observer.committed(inputs=len(sent), events=events, call_s=now_s - started_s, waits_s=waits_s)
 
     def _requeue(self, batch: list[_Pending]) -> None:
@@ -670,6 +695,11 @@ def _put_back(batch: list[_Pending]) -> None:
     """Leave inputs, in order, to the next call."""
     for pending in reversed(batch):
         pending.queue.appendleft(pending)
+
+
+def _deliver(finished: list[tuple[_Pending, Outcome]]) -> None:
+    for pending, outcome in finished:
+        pending.finish(outcome)
 
 
 def _fail(batch: Iterable[_Pending], error: PodiumError) -> None:

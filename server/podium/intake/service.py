@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, Protocol
 
 import msgspec
 
@@ -41,6 +43,16 @@ class BatchResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: list[Refusal] = []
 
 
+class Reply(Protocol):
+    """Hears what became of an event."""
+
+    def stored(self, answer: EventResponse, rank_s: float) -> None:
+        """It is stored, or was before; its rank was known ``rank_s`` seconds after it was posted."""
+
+    def refused(self, error: Exception) -> None:
+        """It was refused, or may be stored or not (``Unavailable``)."""
+
+
 class Intake:
     """The doors' way into one space."""
 
@@ -60,15 +72,34 @@ class Intake:
         self._user_limit = user_limit
         self.older = OlderStandings(space, batcher, redis, pool, clock)
         batcher.regroup = self.older.regroup
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what an answer waits for."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def event(self, event: Event) -> EventResponse:
         """Store one checked event; the answer, or what refused it."""
         if self._user_limit is not None:
             self._user_limit.take((event,), event.received_ms)
         outcome = await self.batcher.submit(event)
-        index = self.space.index
         if outcome.replayed:
-            return await self._replay(index, event, outcome)
+            return await self._replay(self.space.index, event, outcome)
+        return self._answer(event, outcome)
+
+    def post(self, event: Event, reply: Reply) -> None:
+        """Store one checked event; ``reply`` hears how it ended. Raises what refuses it at once.
+
+        As ``event``, without a task and a future for each.
+        """
+        if self._user_limit is not None:
+            self._user_limit.take((event,), event.received_ms)
+        self.batcher.post(event, _Posted(self, event, reply))
+
+    def _answer(self, event: Event, outcome: Outcome) -> EventResponse:
+        index = self.space.index
         return event_response(
             index,
             index.metric_by_key[event.metric],
@@ -159,6 +190,39 @@ class Intake:
             # Only one that another release committed, and that is not flushed yet.
             raise Unavailable("the first event with this idempotency key is on its way to Postgres")
         return str(found)
+
+
+class _Posted:
+    """Takes the outcome of one event, and answers it."""
+
+    __slots__ = ("_event", "_intake", "_reply")
+
+    def __init__(self, intake: Intake, event: Event, reply: Reply) -> None:
+        self._intake = intake
+        self._event = event
+        self._reply = reply
+
+    def put(self, _: int, result: Outcome | PodiumError) -> None:
+        """See ``intake.batcher.Receiver``."""
+        if not isinstance(result, Outcome):
+            self._reply.refused(result)
+        elif result.replayed:
+            self._intake.start(self._replay(result))
+        else:
+            try:
+                answer = self._intake._answer(self._event, result)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours: it is answered, and logged, like any other
+                self._reply.refused(error)
+            else:
+                self._reply.stored(answer, result.waited_s)
+
+    async def _replay(self, outcome: Outcome) -> None:
+        try:
+            answer = await self._intake._replay(self._intake.space.index, self._event, outcome)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._reply.refused(error)
+        else:
+            self._reply.stored(answer, outcome.waited_s)
 
 
 def _state(outcome: Outcome) -> UserState:
