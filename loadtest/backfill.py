@@ -39,6 +39,7 @@ from podium.demo.catalog import METRIC
 from podium.game.ids import new_uuid7
 from podium.game.metrics.model import Metric
 from podium.game.periods import MS_PER_DAY
+from podium.game.records import EventRecord
 from podium.game.state import UserState, encode_state
 from podium.game.users.model import Profile
 from podium.spaces.catalog_store import editing
@@ -46,7 +47,7 @@ from podium.spaces.item_kinds import METRIC as METRIC_KIND
 from podium.spaces.space import Principal
 from podium.storage.embedded import DataFolder
 from podium.storage.embedded.temporary import temporary_folder
-from podium.writebehind.batches import EVENT_COLUMNS
+from podium.writebehind.batches import EVENT_COLUMNS, event_row
 from podium.writebehind.rebuild import rebuild
 
 HISTORY = "history"
@@ -57,8 +58,21 @@ SLICE_S = 20.0
 """A p99 is taken of so long."""
 REACH = 2.0
 LOOK_S = 1.0
+SLOW_S = 0.01
+"""Calls that Redis takes longer for are noted."""
+TOO_SLOW_S = 0.02
 SHOWN = 6
 """Differences that the table names; the JSON has all."""
+
+
+class Calls(NamedTuple):
+    """Redis' calls while leaderboards were filled: function calls and the seconds they took inside Redis, and the
+    seconds of those over ``SLOW_S``, the longest first."""
+
+    count: int
+    total_s: float
+    p99_s: float
+    slow_s: list[float]
 
 
 class Made(NamedTuple):
@@ -75,6 +89,9 @@ class Made(NamedTuple):
     alone: Result
     during: list[Result]
     redis_bytes: int
+    cpu_s: dict[str, float]
+    """Seconds of CPU of each process while leaderboards were filled."""
+    calls: Calls
     finished: bool
     wrong: list[str]
 
@@ -106,12 +123,15 @@ async def measure(options: dict[str, Any], folder: DataFolder) -> Made:
                 await loop.run_in_executor(processes, generators.post, load._replace(seconds=WARM_UP_S))
                 alone = await loop.run_in_executor(processes, generators.post, load)
                 ids = await _make_boards(stack, metric, first, options["boards"])
-                filling_s = time.perf_counter()
+                await _watch_calls(services.redis.raw)
+                filling_s, cpu_s = time.perf_counter(), stack.cpu_s()
                 filling = asyncio.create_task(_filled(stack, ids, deadline_s))
                 during: list[Result] = []
                 while not filling.done():
                     during.append(await loop.run_in_executor(processes, generators.post, load))
                 ended_s = await filling
+                cpu_s = {name: spent - cpu_s[name] for name, spent in stack.cpu_s().items()}
+                calls = await _calls(services.redis.raw)
             await probes.until_flushed(services, space)
         after = (await services.redis.raw.info("memory"))["used_memory"]
         await services.directory.refresh()
@@ -128,9 +148,29 @@ async def measure(options: dict[str, Any], folder: DataFolder) -> Made:
             alone=alone,
             during=during,
             redis_bytes=after - before,
+            cpu_s=cpu_s,
+            calls=calls,
             finished=ended_s is not None,
             wrong=wrong,
         )
+
+
+async def _watch_calls(redis: Any) -> None:
+    await redis.config_set("slowlog-log-slower-than", int(SLOW_S * 1_000_000))
+    await redis.config_set("slowlog-max-len", 100_000)
+    await redis.slowlog_reset()
+    await redis.config_resetstat()
+
+
+async def _calls(redis: Any) -> Calls:
+    stats = (await redis.info("commandstats"))["cmdstat_fcall"]
+    slow = await redis.slowlog_get(100_000)
+    return Calls(
+        count=stats["calls"],
+        total_s=stats["usec"] / 1_000_000,
+        p99_s=(await probes.function_percentiles_us(redis))["p99"] / 1_000_000,
+        slow_s=sorted((entry["duration"] / 1_000_000 for entry in slow), reverse=True),
+    )
 
 
 async def _make_metric(stack: Stack) -> Metric:
@@ -160,7 +200,6 @@ async def _copy(stack: Stack, metric: Metric, first: date, options: dict[str, An
     """Copy users, events and days into Postgres, as a flusher would have left them; how many events."""
     services, space = stack.services, stack.services.directory.production
     now_ms, count = services.clock(), 0
-    received = datetime.fromtimestamp(now_ms / 1000, UTC)
     users: list[tuple[Any, ...]] = []
     events: list[tuple[Any, ...]] = []
     days: list[tuple[Any, ...]] = []
@@ -178,9 +217,8 @@ async def _copy(stack: Stack, metric: Metric, first: date, options: dict[str, An
         at_ms = 0
         for day, value in active:
             at_ms = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp() * 1000)
-            id_ = new_uuid7(now_ms)
-            row = (space.id, id_, user, metric.number, value, at_ms, received, None, None, day, False, None)
-            events.append(row)
+            event = EventRecord(new_uuid7(now_ms), metric.number, value, at_ms, now_ms, day.toordinal())
+            events.append(event_row(space.id, user, event))
             days.append((space.id, user, metric.number, day, value))
         joined_ms = now_ms - (options["days"] + 1) * MS_PER_DAY
         total = sum(value for _, value in active)
@@ -275,6 +313,9 @@ def table(made: Made) -> str:
     """The table."""
     times = made.p99_s / made.alone.p99_s if made.alone.p99_s else 0.0
     worst = max(one.p99_s for one in made.during)
+    calls = made.calls
+    mean_ms, longest_ms = calls.total_s / calls.count * 1000, max(calls.slow_s, default=0.0) * 1000
+    slow = sum(one > TOO_SLOW_S for one in calls.slow_s)
     p50_s = quantile([one.p50_s for one in made.during], 0.5)
     rows = [
         ("users, days, leaderboards", f"{made.users:,}, {made.days}, {made.boards}"),
@@ -282,6 +323,9 @@ def table(made: Made) -> str:
         ("copied, rebuilt in", f"{made.copy_s:.0f} s, {made.rebuild_s:.0f} s"),
         ("filled in", f"{made.took_s:.0f} s{'' if made.finished else ' (time was up before its end)'}"),
         ("places a second", f"{made.places / made.took_s:,.0f}"),
+        ("CPU seconds", ", ".join(f"{name} {spent:,.0f}" for name, spent in made.cpu_s.items())),
+        ("function calls, mean and p99", f"{calls.count:,}, {mean_ms:.2f} and {calls.p99_s * 1000:.1f} ms"),
+        (f"Redis calls over {TOO_SLOW_S * 1000:.0f} ms, the longest", f"{slow:,}, {longest_ms:.0f} ms"),
         ("Redis grew by", f"{made.redis_bytes / 2**20:,.0f} MiB"),
         ("others alone, p50 and p99", f"{made.alone.p50_s * 1000:.1f} and {made.alone.p99_s * 1000:.1f} ms"),
         ("others meanwhile, p50 and p99", f"{p50_s * 1000:.1f} and {made.p99_s * 1000:.1f} ms"),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from podium.game.leaderboards.ranking import GROUP_MAX, BoardName, split_board
-from podium.game.records import BoardRecord, GroupMove, LogItem, LogRecord, decode_record
+from podium.game.records import BoardRecord, EventRecord, GroupMove, LogItem, LogRecord, decode_record
 from podium.game.state import decode_state
 
 
@@ -151,24 +151,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         if event is None:
             continue
         metric, day = event.metric, event.day
-        received_at = _moment(event.received_ms)
-        events.append(
-            (
-                space_id,
-                event.id,
-                user,
-                metric,
-                event.units,
-                event.at_ms,
-                received_at,
-                event.key,
-                event.attributes,
-                _day(day),
-                event.late,
-                event.corrects,
-                event.late or event.behind,
-            )
-        )
+        events.append(event_row(space_id, user, event))
         if event.key is not None:
             keys.setdefault((user, metric, event.key), (event.id, event.received_ms))
         of_day = (user, metric, day)
@@ -192,6 +175,25 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         transposed([(system, user, total) for (user, system), total in gained.totals.items()], 3),
         transposed([(one, user, *when) for (one, user), when in gained.completions.items()], 4),
         transposed(gained.facts, 5),
+    )
+
+
+def event_row(space_id: int, user: str, event: EventRecord) -> tuple[Any, ...]:
+    """Return a row of the table events, in the order of ``EVENT_COLUMNS``."""
+    return (
+        space_id,
+        event.id,
+        user,
+        event.metric,
+        event.units,
+        event.at_ms,
+        _moment(event.received_ms),
+        event.key,
+        event.attributes,
+        _day(event.day),
+        event.late,
+        event.corrects,
+        event.late or event.behind,
     )
 
 
