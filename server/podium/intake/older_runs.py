@@ -20,7 +20,7 @@ from podium.game.errors import Conflict, Unavailable
 from podium.game.inputs import Correction, Erase, Input, MoveOlder, RemoveStanding
 from podium.game.leaderboards.model import Leaderboard, Standing
 from podium.game.leaderboards.ranking import board_name, split_board
-from podium.game.leaderboards.runs import is_final, named_run, run_name, run_on
+from podium.game.leaderboards.runs import is_named_final, run_name, run_on
 from podium.game.state import UserState, decode_state
 from podium.intake.batcher import Batcher, Outcome
 from podium.spaces.space import Space
@@ -269,7 +269,7 @@ class OlderStandings:
 def _is_open(by_number: Mapping[int, Leaderboard], board: str) -> bool:
     number, run, _ = split_board(board)
     leaderboard = by_number.get(number)
-    return leaderboard is not None and not is_final(leaderboard, named_run(leaderboard, run))
+    return leaderboard is not None and not is_named_final(leaderboard, run)
 
 
 def _pieces(held: Standings) -> Iterator[Standings]:

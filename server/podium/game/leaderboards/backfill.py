@@ -21,7 +21,7 @@ from podium.game.leaderboards.rules import (
     standing_places,
     takes_part,
 )
-from podium.game.leaderboards.runs import is_final, named_run
+from podium.game.leaderboards.runs import is_named_final
 
 PIECE_MOVES = 50
 """Board moves of one input of a backfill: half of what a call to Redis holds, some 2 ms of its time."""
@@ -80,7 +80,7 @@ def placed(
     changed: Changes = {}
     for name, new in wanted.items():
         # A run may have become final since the standings were read.
-        if is_blocked(blocked, name) or is_final(board, named_run(board, split_board(name).run)):
+        if is_blocked(blocked, name) or is_named_final(board, split_board(name).run):
             continue
         places = standing_places(board, name, attributes)
         kept = 0

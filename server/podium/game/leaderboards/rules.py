@@ -10,7 +10,7 @@ from podium.game.errors import Unprocessable
 from podium.game.filters import matches
 from podium.game.leaderboards.model import Leaderboard, Standing
 from podium.game.leaderboards.ranking import GROUP_MAX, WAITING, board_name, group_name, is_ranked, split_board
-from podium.game.leaderboards.runs import is_final, named_run, run_name, run_on
+from podium.game.leaderboards.runs import is_final, is_named_final, named_day, named_run, run_name, run_on
 from podium.game.numbers import UNITS_MAX
 
 LATE_DAYS = 7
@@ -208,7 +208,7 @@ def regroup(
         runs.setdefault((number, run), []).append(board)
     for (number, run), held in runs.items():
         leaderboard = by_number.get(number)
-        if leaderboard is None or _is_ungrouped(leaderboard) or is_final(leaderboard, named_run(leaderboard, run)):
+        if leaderboard is None or _is_ungrouped(leaderboard) or is_named_final(leaderboard, run):
             continue
         changed.update(_regroup_run(leaderboard, board_name(number, run), held, standings, attributes))
     return changed
@@ -304,8 +304,8 @@ def outdated(
         board = by_number.get(number)
         if not run or board is None:
             continue
-        held = run_on(board, date(int(run[:4]), int(run[4:6]), int(run[6:])))
-        final = is_final(board, held or named_run(board, run))
+        held = run_on(board, named_day(run))
+        final = board.final_until is not None and is_final(board, held or named_run(board, run))
         is_over = held is None or (
             held.end is not None and held.end < (newest if final else newest_of(board)) - kept
         )
@@ -323,7 +323,7 @@ def older_runs(
     found: dict[int, str] = {}
     for number, run in runs:
         board = by_number.get(number)
-        if board is not None and run > found.get(number, "") and not is_final(board, named_run(board, run)):
+        if board is not None and run > found.get(number, "") and not is_named_final(board, run):
             found[number] = run
     return found
 
@@ -332,7 +332,7 @@ def moves_in_older(by_number: Mapping[int, Leaderboard], older: Mapping[int, str
     """Whether other attributes may move a user in a run that the state has let go of."""
     for number, run in older.items():
         board = by_number.get(number)
-        if board is not None and not _is_ungrouped(board) and not is_final(board, named_run(board, run)):
+        if board is not None and not _is_ungrouped(board) and not is_named_final(board, run):
             return True
     return False
 
@@ -343,7 +343,7 @@ def live(by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing]
     for board, standing in standings.items():
         number, run, _ = split_board(board)
         leaderboard = by_number.get(number)
-        if leaderboard is None or not is_final(leaderboard, named_run(leaderboard, run)):
+        if leaderboard is None or not is_named_final(leaderboard, run):
             found[board] = standing
     return found
 

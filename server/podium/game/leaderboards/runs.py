@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from podium.game.errors import Unprocessable
@@ -30,13 +31,20 @@ def run_on(board: Leaderboard, day: date) -> Run | None:
         return None
     if board.run_unit is None or board.run_interval is None:
         return Run(board.start, board.end)
-    index = _index(board.start, board.run_unit, board.run_interval, day)
-    start = _nth_start(board.start, board.run_unit, board.run_interval, index)
-    try:
-        end = _nth_start(board.start, board.run_unit, board.run_interval, index + 1) - timedelta(days=1)
-    except (OverflowError, ValueError):
-        end = date.max  # the last run that the calendar can name
+    start, end = _run_on(board.start, board.run_unit, board.run_interval, day)
     return Run(start, end if board.end is None else min(end, board.end))
+
+
+@lru_cache(maxsize=10_000)
+def _run_on(first: date, unit: str, interval: int, day: date) -> tuple[date, date]:
+    """The first and the last day of the run that holds ``day``. Remembered: a backfill asks for the same some
+    hundred days for every user."""
+    index = _index(first, unit, interval, day)
+    start = _nth_start(first, unit, interval, index)
+    try:
+        return start, _nth_start(first, unit, interval, index + 1) - timedelta(days=1)
+    except (OverflowError, ValueError):
+        return start, date.max  # the last run that the calendar can name
 
 
 def is_final(board: Leaderboard, run: Run) -> bool:
@@ -90,11 +98,21 @@ def named_run(board: Leaderboard, name: str) -> Run:
         return Run(board.start, board.end)
     if board.run_unit is None or board.run_interval is None:
         raise ValueError(f"leaderboard {board.key} has no run {name}")
-    first = date(int(name[:4]), int(name[4:6]), int(name[6:]))
-    index = _index(board.start, board.run_unit, board.run_interval, first)
-    last = _nth_start(board.start, board.run_unit, board.run_interval, index + 1) - timedelta(days=1)
+    first = named_day(name)
+    _, last = _run_on(board.start, board.run_unit, board.run_interval, first)
     # An end that was set later may lie before runs that have scores already; those keep their dates.
     return Run(first, last if board.end is None or board.end < first else min(last, board.end))
+
+
+@lru_cache(maxsize=10_000)
+def named_day(name: str) -> date:
+    """The first day of a run, from its name."""
+    return date(int(name[:4]), int(name[4:6]), int(name[6:]))
+
+
+def is_named_final(board: Leaderboard, name: str) -> bool:
+    """Whether the run of a ``run_name`` takes no event any more."""
+    return board.final_until is not None and is_final(board, named_run(board, name))
 
 
 def _index(first: date, unit: str, interval: int, day: date) -> int:
