@@ -21,6 +21,7 @@ from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool
 from podium.storage.redis.client import RedisClient
 from podium.writebehind import batches, store
+from podium.writebehind import flusher as flusher_module
 from podium.writebehind.batches import Batch
 from podium.writebehind.flusher import PAGE_ENTRIES, Flushed, Flusher, WentBack
 from podium.writebehind.rebuild import rebuild
@@ -117,6 +118,18 @@ async def test_flush_adds_to_what_earlier_flushes_wrote(
     assert row is not None
     # The day began for ann when she came onto the board: no rank, no value before.
     assert tuple(row) == (1, None, 6000, None)
+
+
+async def test_an_item_of_many_boards_weighs_more(
+    poster: Poster, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await poster.post_all([poster.event(f"u{i}", 1) for i in range(6)])
+    monkeypatch.setattr(flusher_module, "PAGE_ENTRIES", 1)
+    monkeypatch.setattr(flusher_module, "BATCH_EVENTS", 4)
+    assert await make().flush() == Flushed(4, more=True)
+    # Each of two boards: as if that were many.
+    monkeypatch.setattr(flusher_module, "ITEM_RANKS", 6)
+    assert await make().flush() == Flushed(2, more=True)
 
 
 async def test_flush_trims_up_to_the_position_and_keeps_its_entry(

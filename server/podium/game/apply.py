@@ -431,6 +431,8 @@ def _fill(turn: Turn, command: Fill) -> Applied:
         changes.update(backfill.placed(board, turn.boards, attributes, standings, turn.old.blocked))
         if number in command.done and number not in filled:
             filled = (*filled, number)
+    if not command.again:
+        turn.filled = tuple(command.standings)
     turn.move(changes)
     turn.dropped = turn.outdated({**command.held, **changes})
     return _end(turn, filled=filled)

@@ -112,7 +112,11 @@ class FactRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One accepted input. ``event`` is None where there was none."""
+    """One accepted input. ``event`` is None where there was none.
+
+    ``filled`` are the numbers of leaderboards that a backfill brings the user onto. The ranks of those who come
+    onto a board so say nothing (others are still missing), and are kept for no day.
+    """
 
     event: EventRecord | None
     boards: list[BoardRecord]
@@ -120,6 +124,7 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     awards: list[AwardRecord] = []
     completions: list[CompletionRecord] = []
     facts: list[FactRecord] = []
+    filled: tuple[int, ...] = ()
 
 
 class GroupMove(NamedTuple):

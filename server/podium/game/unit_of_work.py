@@ -84,6 +84,8 @@ class Turn:
         self.facts: list[FactRecord] = []
         self.periods: list[StreakRecord] = []
         self.pauses: list[PauseRecord] = []
+        self.filled: tuple[int, ...] = ()
+        """The numbers of leaderboards that a backfill brings the user onto."""
         self.lost: bool | None = None
         """After a command whether the streak stands at 0."""
         self.due_moved = is_new
@@ -474,6 +476,15 @@ class Turn:
         newest = local_day(newest_ms, self.tz)
         return max(event.day, (newest if end is None else min(newest, end)).toordinal())
 
+    def _filled_day(self, board: str, new: Standing) -> int:
+        """The day on which a user came onto a board that a backfill brings the user onto now: when the standing
+        was reached, within the dates of the run."""
+        number, run, _ = split_board(board)
+        leaderboard = self.index.leaderboard_by_number[number]
+        first, last = named_run(leaderboard, run)
+        day = max(local_day(new.reached_ms, self.tz), first)
+        return (day if last is None else min(day, last)).toordinal()
+
     def record(self, event: EventRecord | None, shown: dict[str, Standing | None]) -> LogRecord:
         """What the log keeps."""
         old = self.old.boards
@@ -488,8 +499,17 @@ class Turn:
             )
             for board, new in shown.items()
         ]
+        if self.filled:
+            boards = [
+                one
+                if (new := shown[one.board]) is None
+                or one.previous is not None
+                or split_board(one.board).leaderboard not in self.filled
+                else _replace(one, day=self._filled_day(one.board, new))
+                for one in boards
+            ]
         change = StreakChange(self.periods, self.pauses, self.lost) if self.periods or self.pauses else None
-        return LogRecord(event, boards, change, self.awards, self.completions, self.facts)
+        return LogRecord(event, boards, change, self.awards, self.completions, self.facts, self.filled)
 
 
 _ORDER = {"user_creation": 0, "metric": 1, "streak": 2, "achievement": 3, "time": 4}

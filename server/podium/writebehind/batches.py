@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
     - ``rank_days``: leaderboard, run, user, day, rank, previous rank, value, previous value; the last
       rank and value of the day, and what preceded its first change in this batch
     - ``left``: leaderboard, run, group, user; boards that a user left and has not come back to
-    - ``board_days``: leaderboard, run, day, rank changes
+    - ``board_days``: leaderboard, run, day, rank changes, users of a backfill who came onto it
     - ``group_days``: leaderboard, run, group, day, rank, score (as in Redis), members; the last of the day
     - ``streak_periods``: user, frequency's index, period, length, frozen, restored; the last of each period
     - ``gone_periods``: user, frequency's index, period; those that are none any more
@@ -134,7 +134,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         event = record.event
         if record.boards:
             day = event.day if event is not None else _log_day(log_id)
-            boards.add(user, day, record.boards, item.ranks, item.groups)
+            boards.add(user, day, record.boards, item.ranks, item.groups, record.filled)
         if record.streak is not None:
             for step in record.streak.periods:
                 periods[user, step.track, step.period] = step.length, step.frozen, step.restored
@@ -164,7 +164,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         transposed(boards.entries.values(), 7),
         transposed(boards.ranks.values(), 8),
         transposed(boards.left.values(), 4),
-        transposed([(*key, changes) for key, changes in boards.changes.items()], 4),
+        transposed([(*key, *counts) for key, counts in boards.changes.items()], 5),
         transposed(boards.groups.values(), 7),
         transposed([(*key, *lived) for key, lived in periods.items() if lived[0]], 6),
         transposed([key for key, lived in periods.items() if not lived[0]], 3),
@@ -241,24 +241,37 @@ class _Boards:
         self.entries: dict[tuple[str, str], tuple[Any, ...]] = {}
         self.left: dict[tuple[str, str], tuple[Any, ...]] = {}
         self.ranks: dict[tuple[int, str, str, int], tuple[Any, ...]] = {}
-        self.changes: dict[tuple[int, str, date], int] = {}
+        self.changes: dict[tuple[int, str, date], tuple[int, int]] = {}
         self.groups: dict[tuple[str, str, int], tuple[Any, ...]] = {}
 
     def add(
-        self, user: str, day: int, boards: list[BoardRecord], ranks: list[int | str], groups: list[GroupMove]
+        self,
+        user: str,
+        day: int,
+        boards: list[BoardRecord],
+        ranks: list[int | str],
+        groups: list[GroupMove],
+        filled: Collection[int] = (),
     ) -> None:
         """The boards of one item."""
         if len(ranks) != 3 * len(boards):
             raise msgspec.ValidationError(f"{len(ranks)} ranks for {len(boards)} boards")
         # Where groups are ranked, the place that is kept day by day is the one among all.
         in_groups = {f"{group.board}:{group.group}" for group in groups}
-        days = {board.board: board.day for board in boards if board.day}
+        days = {board.board: board.day for board in boards if board.day} if groups else {}
+        joined: set[tuple[int, str]] = set()
         for at, board in enumerate(boards):
             if board.value == board.previous:
                 continue  # named in the record only to show a new name
             before, after = int(ranks[3 * at]), int(ranks[3 * at + 1])
             self._entry(user, board, after)
-            if board.value is not None and board.board not in in_groups:
+            if board.value is None or board.board in in_groups:
+                continue
+            if filled and board.previous is None and (place := _split(board.board)).leaderboard in filled:
+                if place[:2] not in joined:
+                    joined.add(place[:2])
+                    self._count(place.leaderboard, place.run, _day(board.day or day), joined=1)
+            else:
                 self._rank(user, board.day or day, board.board, board.value, board.previous, before, after)
         for group in groups:
             if len(group.group) > GROUP_MAX:
@@ -288,8 +301,12 @@ class _Boards:
         earlier = (before or None, previous) if first is None else (first[5], first[7])
         self.ranks[key] = (leaderboard, run, user, _day(day), after, earlier[0], value, earlier[1])
         if before != after:
-            of_day = leaderboard, run, _day(day)
-            self.changes[of_day] = self.changes.get(of_day, 0) + 1
+            self._count(leaderboard, run, _day(day), changes=1)
+
+    def _count(self, leaderboard: int, run: str, day: date, *, changes: int = 0, joined: int = 0) -> None:
+        of_day = leaderboard, run, day
+        before = self.changes.get(of_day, (0, 0))
+        self.changes[of_day] = before[0] + changes, before[1] + joined
 
 
 def _log_day(log_id: str) -> int:

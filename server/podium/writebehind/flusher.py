@@ -22,6 +22,9 @@ from podium.writebehind.store import Rejected
 
 BATCH_EVENTS = 4_000
 """Enough that a transaction's fixed cost no longer shows, and few enough that it ends within about 0.2 s."""
+ITEM_RANKS = 12
+"""An item with so many ranks (three for each board) weighs as much as another event: a piece of a backfill has 50
+boards."""
 PAGE_ENTRIES = 128
 """Log entries read in one call: Redis serves nobody else meanwhile, and an entry holds at most a commit."""
 
@@ -75,19 +78,23 @@ class FlushStats:
 
 @dataclass(slots=True)
 class Read:
-    """Log entries from ``first`` to ``last`` (ids, empty without any); with ``more`` there may be more."""
+    """Log entries from ``first`` to ``last`` (ids, empty without any); with ``more`` there may be more. ``weight``
+    is about how many events of few boards would be as much to write."""
 
     first: str = ""
     last: str = ""
     items: list[Item] = field(default_factory=list)
     unreadable: list[Rejected] = field(default_factory=list)
     more: bool = False
+    weight: int = 0
 
     def add(self, entries: list[tuple[str, bytes]]) -> None:
         """Append entries: id and blob."""
         for log_id, blob in entries:
             try:
-                self.items += read_entry(log_id, blob)
+                items = read_entry(log_id, blob)
+                self.items += items
+                self.weight += sum(1 + len(item.item.ranks) // ITEM_RANKS for item in items)
             except msgspec.DecodeError as error:
                 self.unreadable.append(Rejected(log_id, -1, "", blob.hex(), "", f"unreadable entry: {error}"))
             self.first = self.first or log_id
@@ -192,7 +199,7 @@ class Flusher:
         """A batch from behind the position, or as much as there is."""
         read = Read()
         last = position.log_id
-        while len(read.items) < BATCH_EVENTS:
+        while read.weight < BATCH_EVENTS:
             page = await self._page(position, last)
             read.add(page)
             if len(page) < PAGE_ENTRIES:

@@ -111,7 +111,7 @@ async def _batch(connection: PoolConnection, redis: RedisClient, space: Space, e
         left=transposed(left, 4),
         user_points=transposed(dict.fromkeys(points), 3),
         rank_days=transposed((), 8),
-        board_days=transposed((), 4),
+        board_days=transposed((), 5),
     )
 
 

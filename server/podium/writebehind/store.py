@@ -70,8 +70,9 @@ WITH new_users AS (
 ), new_board_days AS (
     INSERT INTO board_days AS d (space_id, leaderboard, run, day, changes, active, joined)
     SELECT $1, leaderboard, run, day, sum(changes), sum(active), sum(joined) FROM (
-        SELECT *, 0, 0
-        FROM unnest($40::text::integer[], $41::text[], $42::text::date[], $43::text::bigint[])
+        SELECT leaderboard, run, day, changes, 0, joined
+        FROM unnest($40::text::integer[], $41::text[], $42::text::date[], $43::text::bigint[], $44::text::bigint[])
+             AS r (leaderboard, run, day, changes, joined)
         UNION ALL
         -- Whoever comes back to a board has days from before.
         SELECT leaderboard, run, day, 0, 1, CASE WHEN previous_rank IS NULL AND NOT EXISTS (
@@ -84,8 +85,8 @@ WITH new_users AS (
         active = d.active + excluded.active, joined = d.joined + excluded.joined
 )
 INSERT INTO group_days (space_id, leaderboard, run, grp, day, rank, score, members)
-SELECT $1, r.* FROM unnest($44::text::integer[], $45::text[], $46::text[], $47::text::date[], $48::text::integer[],
-                           $49::text::float8[], $50::text::integer[]) AS r
+SELECT $1, r.* FROM unnest($45::text::integer[], $46::text[], $47::text[], $48::text::date[], $49::text::integer[],
+                           $50::text::float8[], $51::text::integer[]) AS r
 ON CONFLICT (space_id, leaderboard, run, grp, day) DO UPDATE SET
     rank = excluded.rank, score = excluded.score, members = excluded.members
 """

@@ -120,9 +120,39 @@ def test_collect_keeps_what_came_late_with_the_day_that_the_record_names() -> No
         (2, "", "ann", DAY, 1, 3, 140, 40),
         (3, "20261103", "ann", long_ago, 1, None, 100, None),
     ]
-    assert rows(batch.board_days) == [(2, "", DAY, 1), (3, "20261103", long_ago, 1)]
+    assert rows(batch.board_days) == [(2, "", DAY, 1, 0), (3, "20261103", long_ago, 1, 0)]
     assert rows(batch.group_days) == [(2, "", "Oslo", DAY, 1, -140.0, 1)]
     assert rows(batch.metric_days) == [("ann", 1, long_ago, 1500)]
+
+
+def test_collect_keeps_no_rank_of_who_comes_onto_a_board_by_a_backfill() -> None:
+    # Of leaderboard 3 a run that the user comes into, with the board of a group, and one that the user was in.
+    reached = DAY.toordinal() - 20
+    boards = [
+        BoardRecord("3:20261103", 100, 9, None, reached),
+        BoardRecord("3:20261103:Oslo", 100, 9, None, reached),
+        BoardRecord("3:20261123", 140, 10, 40),
+        BoardRecord("2:", 5, 10),
+    ]
+    [one] = [item("ann", "t1", None, boards, [0, 1, "", 0, 1, "", 3, 1, "", 0, 2, ""])]
+    filled = encode_record(LogRecord(None, boards, filled=(3,)))
+    batch = collect(9, [one._replace(item=msgspec.structs.replace(one.item, record=filled))])
+    assert [row[:3] for row in rows(batch.board_entries)] == [
+        (3, "20261103", ""),
+        (3, "20261103", "Oslo"),
+        (3, "20261123", ""),
+        (2, "", ""),
+    ]
+    of_commit = rows(batch.rank_days)[0][3]
+    assert rows(batch.rank_days) == [
+        (3, "20261123", "ann", of_commit, 1, 3, 140, 40),
+        (2, "", "ann", of_commit, 2, None, 5, None),
+    ]
+    assert rows(batch.board_days) == [
+        (3, "20261103", date(2026, 11, 3), 0, 1),  # once, however many boards of the run
+        (3, "20261123", of_commit, 1, 0),
+        (2, "", of_commit, 1, 0),
+    ]
 
 
 def test_collect_profile_only_writes_users_only() -> None:
@@ -141,7 +171,7 @@ def test_collect_skips_boards_that_only_show_a_new_name() -> None:
 def test_collect_nothing_has_all_columns() -> None:
     batch = collect(9, [])
     widths = [len(columns) for columns in batch[1:]]
-    assert widths == [10, 5, 4, 7, 8, 4, 4, 7, 6, 3, 5, 4, 10, 4, 3, 4, 5]
+    assert widths == [10, 5, 4, 7, 8, 4, 5, 7, 6, 3, 5, 4, 10, 4, 3, 4, 5]
     assert all(column == () for columns in batch[1:] for column in columns)
 
 
