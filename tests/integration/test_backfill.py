@@ -18,6 +18,7 @@ from podium.game.leaderboards.backfill import PIECE_MOVES
 from podium.game.periods import MS_PER_DAY, local_day
 from podium.intake.batcher import Batcher
 from podium.jobs import backfill as filling_module
+from podium.jobs.backfill import Round
 from podium.jobs.finals import Finals
 from podium.services import Services
 from podium.spaces.space import Space
@@ -229,6 +230,104 @@ async def test_two_workers_at_once_count_nothing_twice(
         assert (counted <= 2, stuck) == (True, {})
     await flush(services)
     assert await wrong_boards(services) == []
+
+
+async def test_the_next_users_are_read_while_others_are_committed_and_read_again_if_they_posted(
+    http: httpx.AsyncClient,
+    services: Services,
+    clock: SettableClock,
+    metric: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    users = [f"u{i}" for i in range(6)]
+    for user in users:
+        await post(http, clock, user, [3, 2, 1])
+    await daily(http, clock, metric, "first")
+    await flush(services)
+    monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(filling_module, "AGAIN_S", 0)
+    filling = filling_of(services)
+    asked: list[tuple[str, ...]] = []
+    ahead = asyncio.Event()
+    plans, commit = filling._plans, filling._commit
+
+    async def planned(boards: Any, asked_for: Any, *, with_log: bool) -> Any:
+        asked.append((*asked_for, "and the log") if with_log else tuple(asked_for))
+        found = await plans(boards, asked_for, with_log=with_log)
+        if len(asked) == 2:
+            ahead.set()
+        return found
+
+    async def committed(made: Any) -> Any:
+        if made[0].user == "u0":
+            await ahead.wait()  # the next are read meanwhile; then one of them posts
+            await post(http, clock, "u3", [1])
+        return await commit(made)
+
+    monkeypatch.setattr(filling, "_plans", planned)
+    monkeypatch.setattr(filling, "_commit", committed)
+    assert (await filling.round()).counted == 6
+    assert asked == [("u0", "u1"), ("u2", "u3"), ("u4", "u5"), ("u3", "and the log")]
+    await flush(services)
+    assert await wrong_boards(services) == []
+
+
+async def test_who_cannot_be_read_ahead_is_found_out_in_turn(
+    http: httpx.AsyncClient,
+    services: Services,
+    clock: SettableClock,
+    metric: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    users = [f"u{i}" for i in range(6)]
+    for user in users:
+        await post(http, clock, user, [3, 2, 1])
+    await daily(http, clock, metric, "first")
+    await flush(services)
+    await services.pool.execute("UPDATE users SET state = '[]' WHERE id = 'u3'")
+    monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
+    assert (await filling_of(services).round()).counted == 5
+    assert await services.pool.fetchval("SELECT user_id FROM backfill_set_aside") == "u3"
+    await flush(services)
+
+
+async def test_a_round_ends_where_the_log_is_far_behind(
+    http: httpx.AsyncClient,
+    services: Services,
+    clock: SettableClock,
+    metric: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for i in range(6):
+        await post(http, clock, f"u{i}", [3, 2, 1])
+    await daily(http, clock, metric, "first")
+    await flush(services)
+    monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(filling_module, "LAG_S", 0.0)
+    filling = filling_of(services)
+    assert await filling.round() == Round(users=2, counted=2, more=True)
+    assert await backfill(services, filling) == 4
+    assert await wrong_boards(services) == []
+
+
+async def test_the_days_of_a_past_run_have_who_came_and_no_ranks_on_the_way(
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str
+) -> None:
+    for user in ("ann", "bob"):
+        await post(http, clock, user, [3, 2], value=2)
+    [board] = await daily(http, clock, metric, "first", runUnit="month")
+    await backfill(services)
+    path = f"/admin/v1/leaderboards/{board['id']}/analytics"
+    assert (await http.get(path)).json()["participants"] == 2
+    assert await services.pool.fetchval("SELECT count(*) FROM rank_days") == 0
+    joined = await services.pool.fetch("SELECT day, joined, active, changes FROM board_days")
+    assert [tuple(row) for row in joined] == [(day(clock, 2), 2, 0, 0)]
+    # The first change after it goes on from the place that the backfill gave.
+    await post(http, clock, "ann", [0], value=5)
+    await flush(services)
+    rows = await services.pool.fetch("SELECT user_id, rank, previous_rank, value, previous_value FROM rank_days")
+    assert [tuple(row) for row in rows] == [("ann", 1, 1, 9, 4)]
+    assert await services.pool.fetchval("SELECT sum(joined) FROM board_days") == 2
 
 
 async def test_history_that_is_imported_before_its_turn_counts_once(

@@ -142,6 +142,21 @@ async def test_an_event_is_ranked_on_every_board(make_batcher: MakeBatcher, cloc
     assert again.state.totals == {1: 801_000}
 
 
+async def test_the_waits_of_single_inputs_are_told_with_the_next_call(
+    make_batcher: MakeBatcher, clock: SettableClock, redis_client: RedisClient, space: Space
+) -> None:
+    one, other = make_batcher(), make_batcher()
+    inputs, waited_us, lag_ms = await redis_client.call("pace", space.keys.meta)
+    assert (inputs, waited_us, lag_ms) == (0, 0, 0)
+    for _ in range(3):
+        await one.submit(event("ana", 1, clock))
+        await other.submit_many([event("ben", 1, clock), event("cid", 1, clock)])  # a job, or a batch
+    inputs, waited_us, lag_ms = await redis_client.call("pace", space.keys.meta)
+    assert inputs == 2
+    assert 0 < waited_us < 2 * 100_000
+    assert lag_ms >= 0
+
+
 async def test_equal_scores_stand_in_the_order_they_were_reached(
     make_batcher: MakeBatcher, clock: SettableClock, redis_client: RedisClient, space: Space
 ) -> None:

@@ -60,6 +60,9 @@ PATIENCE_S = 2.0
 """An unanswered call is repeated until it is answered; those who wait for it hear 503 after this long."""
 REPEAT_DELAY_S = 0.1
 """Pause before a lost call is sent again."""
+WAITED_MOST_S = 0.1
+"""What one input adds at most to the waits that jobs make way for: one that waited for Postgres says nothing about
+them."""
 TRIES = 50
 """Rounds that an input may lose to other processes before it is given up; each is one round trip."""
 
@@ -198,6 +201,9 @@ class Batcher:
         self._away = False
         self._refused: WritesRefused | None = None
         """Why the last call was refused by a Redis that takes no writes."""
+        self._waited = 0, 0.0
+        """Single inputs that were settled since the last call, and the seconds that they waited: the next call
+        says so in Redis, for jobs that must not keep them waiting."""
         self._generation = generation(clock())
         """Of idempotency keys, as Redis has said; until then a guess, which it corrects."""
 
@@ -553,7 +559,10 @@ class Batcher:
         args = (
             *(epoch, str(version), self._process, str(self._calls), str(gen), str(self._log_limit), packed),
             self._space.log_id(epoch),
+            str(self._waited[0]),
+            str(int(self._waited[1] * 1_000_000)),
         )
+        self._waited = 0, 0.0
         give_up_s = stopwatch_s() + PATIENCE_S
         repeated = False
         while True:
@@ -590,6 +599,7 @@ class Batcher:
         now_s = stopwatch_s()
         waits_s: list[float] = []
         finished: list[tuple[_Pending, Outcome]] = []
+        singles, singles_s = self._waited
         events = 0
         for (pending, applied, token), reply in zip(sent, replies, strict=True):
             user = pending.input.user
@@ -599,6 +609,8 @@ class Batcher:
                 pending.accepted = True
                 waited_s = now_s - pending.started_s
                 waits_s.append(waited_s)
+                if pending.queue is self._single:
+                    singles, singles_s = singles + 1, singles_s + min(waited_s, WAITED_MOST_S)
                 events += applied.record.event is not None
                 places = commit.placings(applied.changes, reply[1])
                 groups = [GroupMove(*group) for group in reply[2]] if reply[2] else ()
@@ -626,6 +638,7 @@ class Batcher:
         if finished:
             # In the loop's next turn: by then the next call is on its way, and Redis works meanwhile.
             asyncio.get_running_loop().call_soon(_deliver, finished)
+        self._waited = singles, singles_s
         self._observer.committed(inputs=len(sent), events=events, call_s=now_s - started_s, waits_s=waits_s)
 
     def _requeue(self, batch: list[_Pending]) -> None:

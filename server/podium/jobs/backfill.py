@@ -36,6 +36,7 @@ from podium.intake.batcher import Outcome
 from podium.intake.older_runs import OLDER_FORMAT
 from podium.intake.service import Intake
 from podium.jobs.backfill_progress import Backfill, SetAside, Store
+from podium.jobs.pace import Pace
 from podium.jobs.watermark import Watermark
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, PoolConnection, acquired
@@ -45,12 +46,14 @@ from podium.writebehind.log_tail import Tail, read_tail
 
 USERS_AT_ONCE = 200
 """Users read from Postgres at a time."""
-SLICE_S = 4.0
+SLICE_S = 8.0
 """A round ends after about so long: other spaces have backfills, too, and somebody may look how far it is."""
 CALL_MOVES = 2 * PIECE_MOVES
 CALL_INPUTS = 32
-"""Board moves and inputs that are committed together, as one call to Redis takes them; then others have their turn
-for as long as that took."""
+"""Board moves and inputs that are committed together, as one call to Redis takes them: some 3 ms of its time. Then
+others have their turn (pace.py)."""
+LAG_S = 1.0
+"""A round ends where the log is so far behind: who reads what was just posted waits for the same flusher."""
 TRIES = 5
 """Rounds in which a user's own events may overtake the backfill before the user is set aside."""
 AGAIN_S = 0.3
@@ -109,6 +112,24 @@ class Plan(NamedTuple):
     held: dict[str, Standing]
 
 
+class _Next(NamedTuple):
+    """The next users in order of their ids, and what there is to commit for them; None where that could not be
+    read for all of them together."""
+
+    users: list[str]
+    plans: list[Plan] | None
+
+
+class _Place(NamedTuple):
+    """Where backfills stand: of which leaderboards, by their numbers, behind which user, and under which version
+    of the catalog. Users who posted nothing since ``since_ms`` are left out."""
+
+    boards: tuple[int, ...]
+    last_user: str
+    since_ms: int
+    version: int
+
+
 class Filling:
     """The backfills of one space."""
 
@@ -123,6 +144,10 @@ class Filling:
         self._finished: set[int] = set()
         self._logged: set[str] = set()
         self._turn = 0
+        self._pace = Pace(redis, self._space)
+        self._ahead: dict[_Place, asyncio.Task[_Next]] = {}
+        """The next users are read while those before them are committed. A plan may be old by its turn: its token
+        says so."""
 
     async def round(self) -> Round:
         """Go on with what has not been filled, for at most about ``SLICE_S``. ``Unavailable`` where a store is
@@ -138,17 +163,29 @@ class Filling:
             await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
                 return Round()  # another worker is at it
-            return await self._slice(holder, boards)
+            await self._pace.begin()
+            try:
+                done = await self._slice(holder, boards)
+                # Between two rounds nothing is under way: what others wait then is what they wait without this.
+                await asyncio.gather(*self._ahead.values(), return_exceptions=True)
+            except BaseException:
+                self._forget_ahead()
+                raise
+            await self._pace.end()
+            return done
 
     async def _slice(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> Round:
         until_s = stopwatch_s() + SLICE_S
         users = counted = 0
         rows = await self._rows(holder, boards)
-        while (moving := self._next(rows)) and stopwatch_s() < until_s:
-            visited = await self._visit(holder, [boards[number] for number in moving], moving)
+        while moving := self._next(rows):
+            visited, moved = await self._visit(holder, boards, moving)
             users += visited.users
             counted += visited.counted
-            rows = await self._rows(holder, boards)
+            rows |= moved
+            if stopwatch_s() >= until_s or self._pace.lag_s >= LAG_S:
+                break
+        rows = await self._rows(holder, boards)
         if any(row.waiting for row in rows.values()):
             counted += await self._retry(holder, boards)
             rows = await self._rows(holder, boards)
@@ -189,27 +226,52 @@ class Filling:
         return max(0, start_ms - MS_PER_DAY)
 
     async def _visit(
-        self, holder: PoolConnection, boards: list[Leaderboard], rows: Mapping[int, Backfill]
-    ) -> Round:
-        """Count the next users' history."""
+        self, holder: PoolConnection, boards: Mapping[int, Leaderboard], rows: Mapping[int, Backfill]
+    ) -> tuple[Round, dict[int, Backfill]]:
+        """Count the next users' history. What was done, and the rows as they stand then."""
         last = next(iter(rows.values())).last_user
         since_ms = min(row.since_ms for row in rows.values())
         most = self._intake.batcher.at_once(USERS_AT_ONCE)
+        place = _Place(tuple(rows), last, since_ms, self._space.index.version)
+        moving = [boards[number] for number in rows]
+        ahead = self._ahead.pop(place, None)
+        users, plans = await (ahead if ahead is not None else self._read_next(place, moving, most))
+        last, passed = users[-1] if users else last, len(users) < most
+        self._forget_ahead(place.boards)
+        if not passed:
+            following = place._replace(last_user=last)
+            self._ahead[following] = asyncio.create_task(self._read_next(following, moving, most))
+        counted, stuck = await self._fill(moving, users, plans)
+        if stuck:
+            await self._set_aside(holder, list(rows), stuck, tries=0)
+        await self._store.advance(holder, list(rows), last, len(users), passed=passed)
+        moved = {number: row._replace(last_user=last, passed=passed) for number, row in rows.items()}
+        return Round(len(users), counted), moved
+
+    async def _read_next(self, place: _Place, boards: Sequence[Leaderboard], most: int) -> _Next:
+        """Read what there is to commit for the next users, at most so many."""
         async with acquired(self._pool) as connection:
             found = await connection.fetch(
                 "SELECT id FROM users WHERE space_id = $1 AND id > $2 AND newest_ms >= $3 ORDER BY id LIMIT $4",
                 self._space.id,
-                last,
-                since_ms,
+                place.last_user,
+                place.since_ms,
                 most,
             )
         users = [row["id"] for row in found]
-        counted, stuck = await self._fill(boards, users)
-        if stuck:
-            await self._set_aside(holder, [board.number for board in boards], stuck, tries=0)
-        last = users[-1] if users else last
-        await self._store.advance(holder, list(rows), last, len(users), passed=len(users) < most)
-        return Round(len(users), counted)
+        if not users:
+            return _Next([], [])
+        try:
+            return _Next(users, await self._plans(boards, users, with_log=False))
+        except (Unavailable, TooManyRequests):
+            raise
+        except Exception:  # noqa: BLE001 # it is met again, and logged, with those with whom it goes wrong
+            return _Next(users, None)
+
+    def _forget_ahead(self, boards: tuple[int, ...] | None = None) -> None:
+        """Give up what was read ahead for these leaderboards, or for all."""
+        for place in [place for place in self._ahead if boards is None or place.boards == boards]:
+            self._ahead.pop(place).cancel()
 
     async def _retry(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> int:
         """Try again those whose pause is over, or for whom the catalog has changed."""
@@ -263,11 +325,15 @@ class Filling:
                 set_aside=row.waiting,
             )
 
-    async def _fill(self, boards: Sequence[Leaderboard], users: Sequence[str]) -> tuple[int, dict[str, str]]:
-        """Count users' history: how many had some, and why others could not be brought. ``Unavailable`` where a
-        store is away; whatever else goes wrong with everybody is raised, too, as then it is not the users."""
+    async def _fill(
+        self, boards: Sequence[Leaderboard], users: Sequence[str], plans: list[Plan] | None = None
+    ) -> tuple[int, dict[str, str]]:
+        """Count users' history, by ``plans`` where they were read already: how many had some, and why others could
+        not be brought. ``Unavailable`` where a store is away; whatever else goes wrong with everybody is raised,
+        too, as then it is not the users."""
         filled = _Filled()
-        await self._halve(boards, users, filled)
+        if users:
+            await self._halve(boards, users, filled, plans)
         for user, error in filled.failed.items():
             filled.refused[user] = reason = f"{type(error).__name__}: {error}"
             if reason not in self._logged:
@@ -275,10 +341,12 @@ class Filling:
                 log.error("backfill_failed", space=self._space.public_id, user=user, exc_info=error)
         return filled.counted, filled.refused
 
-    async def _halve(self, boards: Sequence[Leaderboard], users: Sequence[str], filled: _Filled) -> None:
+    async def _halve(
+        self, boards: Sequence[Leaderboard], users: Sequence[str], filled: _Filled, plans: list[Plan] | None = None
+    ) -> None:
         """Count users' history. What goes wrong with some is halved until those with whom it does stand alone."""
         try:
-            counted, refused = await self._fill_users(boards, users)
+            counted, refused = await self._fill_users(boards, users, plans)
         except (Unavailable, TooManyRequests):
             raise
         except Exception as error:
@@ -294,15 +362,19 @@ class Filling:
         filled.counted += counted
         filled.refused |= refused
 
-    async def _fill_users(self, boards: Sequence[Leaderboard], users: Sequence[str]) -> tuple[int, dict[str, str]]:
+    async def _fill_users(
+        self, boards: Sequence[Leaderboard], users: Sequence[str], plans: list[Plan] | None
+    ) -> tuple[int, dict[str, str]]:
         counted, pending = 0, list(users)
         refused: dict[str, str] = {}
         for attempt in range(TRIES):
             if attempt > 1:
                 await asyncio.sleep(AGAIN_S)
             # Whoever posts all the time is always ahead of Postgres: the log has what it lacks.
-            plans = await self._plans(boards, pending, with_log=attempt > 0)
+            if plans is None:
+                plans = await self._plans(boards, pending, with_log=attempt > 0)
             done, pending, failed = await self._commit(plans)
+            plans = None
             counted += done
             refused |= failed
             if not pending:
@@ -337,8 +409,7 @@ class Filling:
                         raise result
                     elif not isinstance(result, NotFound):  # who is gone has no history
                         refused[plan.user] = str(result)
-                # At most half of the time is taken from those who post.
-                await asyncio.sleep(stopwatch_s() - began_s)
+                await self._pace.pause(stopwatch_s() - began_s)
             under_way, at = following, at + 1
         return done, again, refused
 

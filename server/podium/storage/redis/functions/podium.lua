@@ -52,6 +52,10 @@ local function prefix_of(meta) return string.sub(meta, 1, -5) end
 -- promoted replica and in a restored copy, which is when nothing may be written before another comparison.
 local confirmed, rebuilding = {}, {}
 
+-- By the prefix of a space: {inputs, microseconds}, how long single inputs have waited for their commits since this
+-- server started, as the callers measured it. Of this server process alone, too: it is for jobs that make way.
+local waited = {}
+
 -- Whether log id a comes after log id b.
 local function is_after(a, b)
   if a == b then return false end
@@ -310,6 +314,8 @@ ARGV 1 epoch  2 catalog version  3 process  4 call number (rising per process)  
          or ''} and on the board of a group: {..., board of the run, group, aggregate, best members that count,
          least members, change of the group's sum}
      8 newest log id of this epoch that the caller knows of, or '': where the log ends before it, the space is closed
+     9 single inputs that the caller's calls before this one settled, and 10 the microseconds that they waited; may
+       be missing
 Reply: packed {DONE, log id or '', {{ACCEPTED, {before, after, threshold, ...}, {group move, ...}}
        | {STALE, token, blob}
        | {REPLAY} | {COLD} | {NOT_FINITE} | {GROUP_SUM} | {FAILED, problem}, ...}, problem or nothing}
@@ -341,6 +347,11 @@ local function commit(keys, args)
   if logged - tonumber(known[4] or '0') >= tonumber(args[6]) then return pack({FULL, ''}) end
   local generation = generation_now(meta, known[5])
   if generation ~= tonumber(args[5]) then return pack({GENERATION, generation}) end
+
+  if args[9] and args[9] ~= '0' then
+    local sum = waited[p] or {0, 0}
+    waited[p] = {sum[1] + tonumber(args[9]), sum[2] + tonumber(args[10])}
+  end
 
   local entries, replies, items, recalled = unpack_(args[7]), {}, {}, {}
   local boards, changes = {}, {}
@@ -374,13 +385,15 @@ local function commit(keys, args)
       replies[i] = {status}
     else
       local fields, left, ranks, moved = {'t', entry[3], 's', entry[4]}, entry[10], {}, {}
+      local dropped = {}  -- boards whose member the state does not keep: it is not even written
+      for _, board in ipairs(left) do dropped[board] = true end
       for j, m in ipairs(entry[9]) do
         at, summed = j, false
         local before, after, threshold, from, to = move(p, m)
         ranks[3 * j - 2], ranks[3 * j - 1], ranks[3 * j] = before, after, threshold
         if m[3] == '' then
           left[#left + 1] = m[1]
-        elseif m[2] ~= m[3] then
+        elseif m[2] ~= m[3] and not dropped[m[1]] then
           fields[#fields + 1] = m[1]
           fields[#fields + 1] = m[3]
         end
@@ -584,6 +597,25 @@ local function behind(keys, args)
   local position = call('HGET', keys[1], 'position')
   local first = call('XRANGE', prefix_of(keys[1]) .. 'log', position and '(' .. position or '-', '+', 'COUNT', 1)[1]
   return first and first[1] or ''
+end
+
+--[[
+pace: how those fare who post, for jobs that must not keep them waiting.
+Reply: {single inputs and the microseconds that they waited, both since this server started; age in milliseconds of
+  the oldest log entry that is not flushed, 0 before the first flush}
+]]
+local function pace(keys, args)
+  use_api()
+  local p = prefix_of(keys[1])
+  local sum = waited[p] or {0, 0}
+  local position = call('HGET', keys[1], 'position')
+  local first = position and call('XRANGE', p .. 'log', '(' .. position, '+', 'COUNT', 1)[1]
+  local age = 0
+  if first then
+    local now = call('TIME')
+    age = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(string.match(first[1], '^%d+'))
+  end
+  return {sum[1], sum[2], age}
 end
 
 --[[
@@ -936,6 +968,7 @@ redis.register_function{function_name = '@LIBRARY@_load', callback = load, flags
 redis.register_function{function_name = '@LIBRARY@_current', callback = current, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_newest', callback = newest, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_behind', callback = behind, flags = {'no-writes'}}
+redis.register_function{function_name = '@LIBRARY@_pace', callback = pace, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_page', callback = page, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_standing', callback = standing, flags = {'no-writes'}}
 redis.register_function{function_name = '@LIBRARY@_around', callback = around, flags = {'no-writes'}}
