@@ -42,9 +42,10 @@ from podium.game.periods import MS_PER_DAY
 from podium.game.records import EventRecord
 from podium.game.state import UserState, encode_state
 from podium.game.users.model import Profile
+from podium.services import Services
 from podium.spaces.catalog_store import editing
 from podium.spaces.item_kinds import METRIC as METRIC_KIND
-from podium.spaces.space import Principal
+from podium.spaces.space import Principal, Space
 from podium.storage.embedded import DataFolder
 from podium.storage.embedded.temporary import temporary_folder
 from podium.writebehind.batches import EVENT_COLUMNS, event_row
@@ -108,9 +109,9 @@ async def measure(options: dict[str, Any], folder: DataFolder) -> Made:
         services, space = stack.services, stack.services.directory.production
         today = datetime.fromtimestamp(services.clock() / 1000, UTC).date()
         first = today - timedelta(days=options["days"])
-        metric = await _make_metric(stack)
+        metric = await make_metric(services, space)
         began_s = time.perf_counter()
-        events = await _copy(stack, metric, first, options)
+        events = await copy_history(services, space, metric, first, options)
         copied_s = time.perf_counter()
         await rebuild(services.pool, services.redis, space, services.clock, force=True)
         rebuilt_s = time.perf_counter()
@@ -173,8 +174,8 @@ async def _calls(redis: Any) -> Calls:
     )
 
 
-async def _make_metric(stack: Stack) -> Metric:
-    services, space = stack.services, stack.services.directory.production
+async def make_metric(services: Services, space: Space) -> Metric:
+    """Make the metric of the history."""
     actor = Principal(space, "bench", "bench", frozenset())
     async with editing(services.directory, space, actor) as editor:
         number = editor.take_number()
@@ -196,9 +197,10 @@ def _history(options: dict[str, Any], first: date) -> Iterator[tuple[str, list[t
         yield f"h{number:08}", [(first + timedelta(days=at), dice.randint(1, 9)) for at in active]
 
 
-async def _copy(stack: Stack, metric: Metric, first: date, options: dict[str, Any]) -> int:
+async def copy_history(
+    services: Services, space: Space, metric: Metric, first: date, options: dict[str, Any]
+) -> int:
     """Copy users, events and days into Postgres, as a flusher would have left them; how many events."""
-    services, space = stack.services, stack.services.directory.production
     now_ms, count = services.clock(), 0
     users: list[tuple[Any, ...]] = []
     events: list[tuple[Any, ...]] = []

@@ -226,7 +226,7 @@ def _veteran(made: dict[str, list[Any]]) -> Any:
     return also
 
 
-_HISTORY = {
+HISTORY = {
     "metric_days": """
         INSERT INTO metric_days SELECT {space}, '{user}', m, current_date - d, 1
         FROM generate_series({metric}, {metric} + 49) m, generate_series(0, {days}) d ON CONFLICT DO NOTHING""",
@@ -309,7 +309,7 @@ async def _history(stack: Stack, made: dict[str, list[Any]]) -> None:
     connection = await connect(stack)
     try:
         await connection.execute("SET statement_timeout = 0")
-        for table, statement in tqdm(_HISTORY.items(), desc="history", unit="table"):
+        for table, statement in tqdm(HISTORY.items(), desc="history", unit="table"):
             await connection.execute(statement.format(**names), timeout=3_600)
             await connection.execute(f"ANALYZE {table}")
     finally:

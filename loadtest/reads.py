@@ -37,7 +37,7 @@ SLOW_READS = 20
 DAYS = 20
 VETERAN_DAYS = 3_650
 
-_HISTORY = {
+HISTORY = {
     "metric_days": """
         INSERT INTO metric_days SELECT u.space_id, u.id, {metric}, current_date - d, 1000 * (d + 1)
         FROM users u, generate_series(2, {days} + 1) d WHERE u.space_id = {space}""",
@@ -158,7 +158,7 @@ async def _history(stack: Stack) -> None:
     }
     async with stack.services.pool.acquire() as connection:
         await connection.execute("SET statement_timeout = 0")
-        for table, statement in tqdm(_HISTORY.items(), desc="history", unit="table"):
+        for table, statement in tqdm(HISTORY.items(), desc="history", unit="table"):
             await connection.execute(statement.format(**names), timeout=3_600)
             await connection.execute(f"VACUUM ANALYZE {table}", timeout=3_600)
         await connection.execute("VACUUM ANALYZE users, user_words", timeout=3_600)
