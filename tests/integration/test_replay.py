@@ -18,7 +18,7 @@ from tests.integration.test_older_runs import flushing
 
 TODAY = date(2026, 11, 23)
 DAYS = 60
-BOARDS = ("sum", "best", "last", "points", "streak", "teams")
+BOARDS = ("sum", "best", "last", "points", "gold", "streak", "teams")
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,11 @@ async def game(http: httpx.AsyncClient, services: Services) -> dict[str, str]:
         for id_ in ids.values()
     ]
     [system] = await make(http, "points", {"name": "XP", "key": "xp", "triggers": triggers})
+    gold = [
+        {"type": "metric", "points": 3, "metricId": ids["words"], "metricThreshold": 7, "status": "active"},
+        {"type": "metric", "points": 5, "metricId": ids["pages"], "metricThreshold": 40, "status": "active"},
+    ]
+    [coins] = await make(http, "points", {"name": "Gold", "key": "gold", "triggers": gold})
     [team] = await make(http, "attributes", {"name": "Team", "key": "team", "type": "user"})
     common = {"status": "active", "start": str(TODAY - timedelta(days=70)), "runUnit": "day", "runInterval": 7}
     by: dict[str, dict[str, Any]] = {
@@ -49,6 +54,7 @@ async def game(http: httpx.AsyncClient, services: Services) -> dict[str, str]:
         "best": {"rankBy": "metric", "metricId": ids["words"], "operator": "best"},
         "last": {"rankBy": "metric", "metricId": ids["words"], "operator": "last"},
         "points": {"rankBy": "points", "pointsSystemId": system["id"]},
+        "gold": {"rankBy": "points", "pointsSystemId": coins["id"]},
         "streak": {"rankBy": "streak"},
         "teams": {"rankBy": "metric", "metricId": ids["pages"], "groupBy": team["id"]},
     }
@@ -103,7 +109,14 @@ async def said(http: httpx.AsyncClient, user: str) -> dict[str, Any]:
     found["longest"] = [row["streakLength"] for row in found["longest"] if row["userId"] == user]
     for key in ("words", "pages"):
         found[key] = (await http.get(f"/v1/users/{user}/metrics/{key}")).json()["current"]
-    found["points"] = (await http.get(f"/v1/users/{user}/points/xp")).json()["total"]
+    days = {"aggregation": "daily", "startDate": str(TODAY - timedelta(days=DAYS)), "endDate": str(TODAY)}
+    for key in ("xp", "gold"):
+        found[key] = (await http.get(f"/v1/users/{user}/points/{key}", params={"awards": 100})).json()
+        found[key]["awards"] = [
+            {name: value for name, value in award.items() if name != "id"} for award in found[key]["awards"]
+        ]
+        path = f"/v1/users/{user}/points/{key}/event-summary"
+        found[f"{key} by day"] = (await http.get(path, params=days)).json()
     completed = (await http.get(f"/v1/users/{user}/achievements")).json()
     found["achievements"] = sorted(row["name"] for row in completed)
     late = (await http.get("/admin/v1/events", params={"userId": user, "limit": 100})).json()["events"]
@@ -176,6 +189,47 @@ async def test_whom_support_removed_stays_off(
     assert not any(rows for key, rows in after.items() if key.startswith("best "))
     others = [key for key in after if key.startswith("sum ") and key != f"sum {run}"]
     assert any(after[key] != before[key] for key in others)
+
+
+async def test_points_of_events_that_were_hardly_late_move_as_well(
+    http: httpx.AsyncClient, services: Services, game: dict[str, str]
+) -> None:
+    """Within days nothing else has to be counted anew, so no event is marked."""
+    start = TODAY - timedelta(days=5)
+    items = [
+        {"key": "words", "user": {"id": user}, "value": 5, "timestamp": f"{start + timedelta(days=day)}T06:00:00Z"}
+        for user in ("flo", "gus")
+        for day in range(5)
+    ]
+    await post(http, [*items[:5], *reversed(items[5:])])
+    wanted, found = await said(http, "flo"), await said(http, "gus")
+    assert found["gold by day"] != wanted["gold by day"]
+    assert await replay(http, "gus") == (["gus"], {})
+    await flush(services)
+    found = await said(http, "gus")
+    assert [name for name in found if name != "streak" and found[name] != wanted[name]] == []
+    # The streak was counted as the events arrived, its rank too: whoever got there first is first.
+    assert found["streak"]["streakHistory"] == wanted["streak"]["streakHistory"]
+
+
+async def test_points_that_a_boost_multiplied_stay_on_their_days(
+    http: httpx.AsyncClient, services: Services, game: dict[str, str]
+) -> None:
+    systems = (await http.get("/admin/v1/points?limit=10")).json()
+    gold = next(row["id"] for row in systems if row["key"] == "gold")
+    boost = {"name": "Twice", "start": str(TODAY - timedelta(days=DAYS)), "multiplier": 2}
+    made = await http.post(f"/admin/v1/points/{gold}/boosts", json=[boost])
+    assert made.status_code == 201, made.text
+    history = events("eve", 6)
+    for start in range(0, len(history), 10):
+        await post(http, history[start : start + 10])
+    before = await said(http, "eve")
+    replayed, issues = await replay(http, "eve")
+    assert (replayed, issues) == (["eve"], {"eve": "Points of Gold stay on the days on which they were given"})
+    await flush(services)
+    after = await said(http, "eve")
+    assert (after["gold"], after["gold by day"]) == (before["gold"], before["gold by day"])
+    assert after["streak"] != before["streak"]
 
 
 async def test_what_an_import_would_leave_out_can_be_asked_for(

@@ -116,8 +116,8 @@ class MoveOlder(msgspec.Struct, frozen=True):
 
 class Fill(msgspec.Struct, frozen=True):
     """A piece of a backfill: count what a user did before leaderboards were there. By their numbers the standings
-    that all of the user's stored events give in some of the runs, by the name of the board of all
-    (game/leaderboards/backfill.py). ``again``: also where that was done before.
+    that all of the user's stored events give in some of the runs, by the name of the board of all, None for no
+    standing (game/leaderboards/backfill.py). ``again``: also where that was done before.
 
     As of the state with the token ``read_at``: the state must still have it. ``held`` are the user's standings, by
     board, in those runs of which the state has let go. The leaderboards ``done`` are complete with this piece; a
@@ -125,7 +125,7 @@ class Fill(msgspec.Struct, frozen=True):
     """
 
     user: str
-    standings: dict[int, dict[str, Standing]]
+    standings: dict[int, dict[str, Standing | None]]
     received_ms: int
     read_at: str
     held: dict[str, Standing] = {}

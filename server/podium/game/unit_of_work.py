@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
-from hashlib import sha1
 from typing import Any
 
 import msgspec
@@ -353,7 +352,7 @@ class Turn:
         self.points = {**self.points, given.system: given.total}
         self.awards.append(
             AwardRecord(
-                _award_id(self.source, given.trigger, self.at_ms),
+                points.award_id(self.source, given.trigger, self.at_ms),
                 given.system,
                 given.trigger,
                 given.awarded,
@@ -518,10 +517,3 @@ _ORDER = {"user_creation": 0, "metric": 1, "streak": 2, "achievement": 3, "time"
 
 def _by_type(fired_: tuple[TriggerRule, int]) -> int:
     return _ORDER[fired_[0].trigger.type]
-
-
-def _award_id(source: str, cause: int, at_ms: int) -> str:
-    """The same for the same award, however often it is computed; otherwise its own."""
-    digest = sha1(f"{source} {cause} {at_ms}".encode(), usedforsecurity=False).hexdigest()
-    # The layout of a UUID of version 5; the class would take three times as long.
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"

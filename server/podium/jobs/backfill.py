@@ -487,7 +487,7 @@ class Filling:
         connection: PoolConnection,
         boards: Sequence[Leaderboard],
         states: Mapping[str, tuple[str, UserState]],
-        wanted: Mapping[str, Mapping[int, Mapping[str, Standing]]],
+        wanted: Mapping[str, Mapping[int, Mapping[str, Standing | None]]],
         tail: Tail,
     ) -> dict[str, dict[str, Standing]]:
         """By user the standings, by board, in runs of which the state has let go."""
@@ -516,7 +516,9 @@ class Filling:
             number, run, _ = split_board(board)
             new = wanted[user][number][board_name(number, run)]
             # Which event was the newest isn't kept there, but the events say it.
-            found.setdefault(user, {})[board] = Standing(value, reached_ms, new.latest_ms)
+            found.setdefault(user, {})[board] = Standing(
+                value, reached_ms, new.latest_ms if new is not None else 0
+            )
         return found
 
     async def _scores(
@@ -605,7 +607,7 @@ def run_of(board: str) -> str:
 def pieces_of(
     boards: Iterable[Leaderboard],
     state: UserState,
-    wanted: Mapping[int, Mapping[str, Standing]],
+    wanted: Mapping[int, Mapping[str, Standing | None]],
     held: Mapping[str, Standing],
 ) -> list[Piece]:
     """Return the changes of a user's backfill, in pieces; none where everything is as it shall be."""

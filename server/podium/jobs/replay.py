@@ -1,15 +1,16 @@
 """Replays: users' stored events counted anew in the order of their time, where they did not come in it.
 
 An event that is much older than its user's newest one moves no streak and no repeating leaderboard. A replay makes
-of the stored events what they would have given in order: the streak, and the standings in those runs, not final,
-that such events belong to. Like a backfill it states what shall be, as of the token of the user's state: it may be
-cut off and repeated. At the end the events are marked as counted.
+of the stored events what they would have given in order: the streak, the days of the points for metrics, and the
+standings in those runs, not final, that such events belong to. Like a backfill it states what shall be, as of the
+token of the user's state: it may be cut off and repeated. At the end the events are marked as counted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -22,15 +23,18 @@ from podium.game.errors import Conflict, InputFailed, NotFound, Unavailable
 from podium.game.inputs import Fill, Recount
 from podium.game.leaderboards.backfill import RunScores
 from podium.game.leaderboards.model import Leaderboard, Standing
-from podium.game.leaderboards.ranking import split_board
+from podium.game.leaderboards.ranking import board_name, split_board
 from podium.game.leaderboards.rules import open_boards
+from podium.game.leaderboards.runs import is_final, named_run
 from podium.game.periods import local_day, local_time, zone
+from podium.game.points.order import StoredAward, StoredEvent, in_order
 from podium.game.state import UserState, decode_state
 from podium.game.streaks.backfill import StreakFold
 from podium.game.streaks.model import Pause
 from podium.game.streaks.rules import Rules, Step
 from podium.jobs.backfill import ROWS, Filling, Plan, Score, pieces_of, run_of
 from podium.storage.postgres.pool import PoolConnection, acquired
+from podium.writebehind import store
 from podium.writebehind.log_tail import Tail
 
 PATIENCE_S = 10.0
@@ -113,6 +117,7 @@ class Replaying(Filling):
         """Count a user's events anew; what stays as it is. ``Conflict`` where Postgres did not have the user's
         newest state."""
         index = self._space.index
+        sorted_, unsorted = await self._sort_awards(user)
         async with (
             acquired(self._pool) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -120,11 +125,11 @@ class Replaying(Filling):
             history = await self._read(connection, user)
             await self._check(history, user)
             events = [event for event in history.events if event.behind]
-            if not events:
+            if not events and not sorted_:
                 return None
             fold = await self._streak(connection, index, user, history)
             removals = await self._removals(connection, user)
-            plan, left = await self._plan(connection, index, user, history, fold, removals)
+            plan, left = await self._plan(connection, index, user, history, fold, removals, sorted_)
         token = history.token
         if fold is not None:
             recount = Recount(user, fold.streaks, _changed(history, fold), self._clock(), token)
@@ -144,6 +149,9 @@ class Replaying(Filling):
             )
         log.info("user_replayed", space=self._space.public_id, events=len(events), pieces=len(plan.pieces))
         problems = []
+        if unsorted and events:
+            names = ", ".join(sorted(index.points.systems[system].name for system in unsorted))
+            problems.append(f"Points of {names} stay on the days on which they were given")
         if history.by_hand:
             problems.append("Support or a reward changed the user's streak: it stays as it is")
         if left:
@@ -170,6 +178,146 @@ class Replaying(Filling):
         while rows := await cursor.fetch(ROWS):
             history.events += [_Event(*row) for row in rows]
         return history
+
+    async def _sort_awards(self, user: str) -> tuple[set[int], set[int]]:
+        """Put the awards of metrics' triggers onto the days on which the events in order reach their thresholds.
+
+        Return the systems, by number, whose awards are in order now, and those whose awards have to stay as they
+        are (game/points/order.py).
+
+        Raises:
+            Conflict: Events of the user, or another replay, came between; nothing was written.
+        """
+        rules = self._space.index.points
+        done: dict[int, tuple[list[StoredAward], list[StoredAward]]] = {}
+        left: set[int] = set()
+        async with (
+            acquired(self._pool) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            if not rules.on_metric:
+                return set(), set()
+            events = await self._stored_events(connection, user)
+            token = await self._stored_token(connection, user)
+            if await self._token(user) not in ("", token):
+                raise Conflict("events of the user are on their way to Postgres")
+            counted = {rule.system for metric in events for rule in rules.on_metric.get(metric, ())}
+            for system in sorted(counted):
+                before = await self._stored_awards(connection, user, system)
+                after = in_order(rules, system, user, before, events)
+                if after is None:
+                    left.add(system)
+                else:
+                    done[system] = before, after
+        moved = {system: both for system, both in done.items() if both[0] != both[1]}
+        if moved:
+            async with acquired(self._pool) as connection, connection.transaction():
+                # As a flusher does first: none writes meanwhile.
+                await store.lock_position(connection, self._space.id)
+                if await self._stored_token(connection, user) != token:
+                    raise Conflict("events of the user came between")
+                for system, (before, after) in moved.items():
+                    if await self._stored_awards(connection, user, system) != before:
+                        raise Conflict("the user's awards were put in order meanwhile")
+                    await self._rewrite(connection, user, system, before, after)
+        return set(done), left
+
+    async def _stored_token(self, connection: PoolConnection, user: str) -> str | None:
+        token: str | None = await connection.fetchval(
+            "SELECT token FROM users WHERE space_id = $1 AND id = $2", self._space.id, user
+        )
+        return token
+
+    async def _stored_events(self, connection: PoolConnection, user: str) -> dict[int, list[StoredEvent]]:
+        """Return a user's events by metric, in order of time."""
+        found: dict[int, list[StoredEvent]] = {}
+        cursor = await connection.cursor(
+            "SELECT id, metric, units, at_ms, day, attributes, corrects FROM events"
+            " WHERE space_id = $1 AND user_id = $2 ORDER BY at_ms, id",
+            self._space.id,
+            user,
+        )
+        while rows := await cursor.fetch(ROWS):
+            for id_, metric, units, at_ms, day, attributes, corrects in rows:
+                event = StoredEvent(str(id_), units, at_ms, day, attributes, corrects is not None)
+                found.setdefault(metric, []).append(event)
+        return found
+
+    async def _stored_awards(self, connection: PoolConnection, user: str, system: int) -> list[StoredAward]:
+        rows = await connection.fetch(
+            "SELECT id, cause, awarded, total, at_ms, day, boosts, event_id FROM point_awards"
+            " WHERE space_id = $1 AND user_id = $2 AND system = $3 ORDER BY at_ms, seq",
+            self._space.id,
+            user,
+            system,
+        )
+        return [
+            StoredAward(
+                str(id_), cause, awarded, total, at_ms, day, tuple(boosts), None if event is None else str(event)
+            )
+            for id_, cause, awarded, total, at_ms, day, boosts, event in rows
+        ]
+
+    async def _rewrite(
+        self,
+        connection: PoolConnection,
+        user: str,
+        system: int,
+        before: Sequence[StoredAward],
+        after: Sequence[StoredAward],
+    ) -> None:
+        """Put awards in place of others, and the days' sums with them."""
+        await connection.execute(
+            "DELETE FROM point_awards WHERE space_id = $1 AND user_id = $2 AND system = $3",
+            self._space.id,
+            user,
+            system,
+        )
+        columns = zip(*after, strict=True) if after else ()
+        ids_, causes, awarded, totals, at_ms, days, boosts, events = map(list, columns or [()] * 8)
+        await connection.execute(
+            "INSERT INTO point_awards"
+            " (space_id, user_id, system, id, cause, awarded, total, at_ms, day, boosts, event_id)"
+            " SELECT $1, $2, $3, id, cause, awarded, total, at_ms, day, boosts::integer[], event_id"
+            " FROM unnest($4::uuid[], $5::integer[], $6::bigint[], $7::bigint[], $8::bigint[], $9::date[],"
+            " $10::text[], $11::uuid[]) WITH ORDINALITY"
+            " AS r (id, cause, awarded, total, at_ms, day, boosts, event_id, n) ORDER BY n",
+            self._space.id,
+            user,
+            system,
+            ids_,
+            causes,
+            awarded,
+            totals,
+            at_ms,
+            days,
+            ["{" + ",".join(map(str, one)) + "}" for one in boosts],
+            events,
+        )
+        changes: Counter[date] = Counter()
+        for one in after:
+            changes[one.day] += one.awarded
+        for one in before:
+            changes[one.day] -= one.awarded
+        moved = {day: change for day, change in changes.items() if change}
+        await connection.execute(
+            "INSERT INTO point_days AS d (space_id, user_id, system, day, change)"
+            " SELECT $1, $2, $3, r.day, r.change FROM unnest($4::date[], $5::bigint[]) AS r (day, change)"
+            " ON CONFLICT (space_id, user_id, system, day) DO UPDATE SET change = d.change + excluded.change",
+            self._space.id,
+            user,
+            system,
+            list(moved),
+            list(moved.values()),
+        )
+        await connection.execute(
+            "DELETE FROM point_days WHERE space_id = $1 AND user_id = $2 AND system = $3 AND change = 0"
+            " AND day = ANY ($4::date[])",
+            self._space.id,
+            user,
+            system,
+            list(moved),
+        )
 
     async def _token(self, user: str) -> str:
         """The token of the user's state as of the last commit; "" for nobody, or where Postgres has it alone."""
@@ -260,11 +408,12 @@ class Replaying(Filling):
         history: _History,
         fold: StreakFold | None,
         removals: Mapping[str, _Removal],
+        sorted_: Collection[int],
     ) -> tuple[Plan, set[str]]:
         """Return the standings in runs that events were left out of, in pieces; and the keys of leaderboards some
         of whose runs stay as they are, because the user was removed from them."""
         boards = [board for board in index.catalog.leaderboards if board.status == "active" and board.run_unit]
-        wanted: dict[int, dict[str, Standing]] = {}
+        wanted: dict[int, dict[str, Standing | None]] = {}
         left: set[str] = set()
         for board in boards:
             source = index.source_of(board)
@@ -274,14 +423,19 @@ class Replaying(Filling):
                 days = {event.day for event in history.events if event.metric == source.number and event.late}
             elif source.kind == "points":
                 days = {event.day for event in history.events if event.behind}
-                scores = await self._awards(connection, user, source.number) if days else []
+                moved = source.number in sorted_
+                scores = await self._awards(connection, user, source.number) if days or moved else []
+                if moved:  # from and to any day
+                    days |= {score.day for score in scores if score.day is not None}
             else:
                 scores = [
                     Score(one.at_ms, one.length, date.fromordinal(one.day), False)
                     for one in (fold.extensions if fold is not None else ())
                 ]
                 days = {score.day for score in scores if score.day is not None}
-            standings = await self._runs(board, history.state, scores, days)
+            standings: dict[str, Standing | None] = {**await self._runs(board, history.state, scores, days)}
+            if source.kind == "points" and source.number in sorted_:
+                standings |= await self._emptied(connection, user, board, history.state, standings)
             removal = removals.get(board.key)
             if removal is not None:
                 kept = {name: one for name, one in standings.items() if not removal.holds(split_board(name).run)}
@@ -294,6 +448,29 @@ class Replaying(Filling):
         states = {user: (history.token, history.state)}
         held = (await self._held(connection, boards, states, found, Tail())).get(user, {})
         return Plan(user, history.token, pieces_of(boards, history.state, wanted, held), held), left
+
+    async def _emptied(
+        self,
+        connection: PoolConnection,
+        user: str,
+        board: Leaderboard,
+        state: UserState,
+        standings: Collection[str],
+    ) -> dict[str, None]:
+        """The runs, not final, in which a user stands on a leaderboard and has no points any more."""
+        rows = await connection.fetch(
+            "SELECT DISTINCT run FROM board_entries WHERE space_id = $1 AND leaderboard = $2 AND user_id = $3",
+            self._space.id,
+            board.number,
+            user,
+        )
+        names = {board_name(board.number, row["run"]) for row in rows}
+        names |= {run_of(one) for one in state.boards if split_board(one).leaderboard == board.number}
+        return {
+            name: None
+            for name in sorted(names.difference(standings))
+            if not is_final(board, named_run(board, split_board(name).run))
+        }
 
     async def _runs(
         self, board: Leaderboard, state: UserState, scores: Sequence[Score], days: set[date]

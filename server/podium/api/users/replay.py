@@ -190,8 +190,9 @@ ENDPOINTS: list[Endpoint] = [
         answer=Replayed,
         description="1 to 100 users. For history that came out of order: streaks, and runs of leaderboards that "
         "are not final, become what they would be had all events come in order. Achievements that the streak "
-        "reaches are completed silently; none are taken away. Runs that support removed a user from, "
-        "with a block or without, stay as they are, and `issues` says so. Who has no such events stays as is.",
+        "reaches are completed silently; none are taken away. Points for a metric move to the days on which the "
+        "events in order reach the thresholds. Runs that support removed a user from, with a block or without, "
+        "stay as they are, and `issues` says so. Who has no such events stays as is.",
     ),
     Endpoint(
         method="POST",

@@ -65,11 +65,12 @@ def placed(
     board: Leaderboard,
     standings: Mapping[str, Standing],
     attributes: Mapping[str, str],
-    wanted: Mapping[str, Standing],
+    wanted: Mapping[str, Standing | None],
     blocked: Collection[str],
 ) -> Changes:
     """Return the changes that give the user the ``wanted`` standings, by the name of the board of all: on that
-    board, or on that of the user's group. ``standings`` are all that the user has in those runs.
+    board, or on that of the user's group; None takes the user off the run. ``standings`` are all that the user has
+    in those runs.
 
     A user stands in one group: another one is left, as after a change of attributes. With ``keepOnLeave`` it keeps
     what the user scored for it, and the rest of a sum counts for the group of now.
@@ -81,6 +82,9 @@ def placed(
     for name, new in wanted.items():
         # A run may have become final since the standings were read.
         if is_blocked(blocked, name) or is_named_final(board, split_board(name).run):
+            continue
+        if new is None:
+            changed.update(dict.fromkeys(held.get(name, ())))
             continue
         places = standing_places(board, name, attributes)
         kept = 0
@@ -114,15 +118,15 @@ class Piece(NamedTuple):
     """A part of a user's backfill: standings by the leaderboard's number and the name of the board of all, and the
     leaderboards that are complete with it."""
 
-    standings: dict[int, dict[str, Standing]]
+    standings: dict[int, dict[str, Standing | None]]
     done: tuple[int, ...]
     moves: int
 
 
-def cut(changes: Mapping[int, Changes], wanted: Mapping[int, Mapping[str, Standing]]) -> Iterator[Piece]:
+def cut(changes: Mapping[int, Changes], wanted: Mapping[int, Mapping[str, Standing | None]]) -> Iterator[Piece]:
     """Cut what a user's backfill changes, by the leaderboard's number, into pieces of about ``PIECE_MOVES`` board
     moves. A run is never divided: its boards change together."""
-    standings: dict[int, dict[str, Standing]] = {}
+    standings: dict[int, dict[str, Standing | None]] = {}
     done: list[int] = []
     moves = 0
     for number, of_board in changes.items():

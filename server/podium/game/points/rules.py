@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from hashlib import sha1
 from typing import NamedTuple
 
 from podium.game.filters import AttributeFilter, matches
@@ -205,3 +206,10 @@ def limited(system: PointsSystem, total: int, amount: int) -> int:
 def fired(step: int, before: int, after: int) -> int:
     """How often a multiple of ``step`` was passed between two totals, negative on the way down."""
     return after // step - before // step
+
+
+def award_id(source: str, cause: int, at_ms: int) -> str:
+    """The same for the same award, however often it is computed; otherwise its own."""
+    digest = sha1(f"{source} {cause} {at_ms}".encode(), usedforsecurity=False).hexdigest()
+    # The layout of a UUID of version 5; the class would take three times as long.
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
