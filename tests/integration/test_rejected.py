@@ -107,11 +107,11 @@ async def test_what_was_refused_is_seen_and_resent(
     assert (code, [one["user_id"] for one in listed]) == (0, ["bad-ann"] * 3)
     assert all("no such value" in one["error"] for one in listed)
     code, out, _ = await podium(environment, "rejected", "resend")
-    assert (code, out.splitlines()[-1]) == (1, "0 items were written, 3 are refused still.")
+    assert (code, out.splitlines()[-1]) == (1, "0 items were written, 3 are still refused.")
 
     await services.pool.execute("DROP FUNCTION refuse CASCADE")
     code, out, _ = await podium(environment, "rejected", "resend", "--space", space.public_id)
-    assert (code, out) == (0, "3 items were written, 0 are refused still.\n")
+    assert (code, out) == (0, "3 items were written, 0 are still refused.\n")
     ann, bob = await stored(services, "bad-ann"), await stored(services, "good-bob")
     assert len(ann["events"]) == 3
     for table, rows in bob.items():

@@ -73,7 +73,7 @@ async def test_a_postgres_that_is_away_ends_what_needs_it_now(
         for command in (("migrate",), *OF_POSTGRES, *OF_BOTH[2:]):
             assert "PODIUM_DATABASE_URL: Postgres is away" in await refused(away, *command)
         settings = Settings(redis_url=away["PODIUM_REDIS_URL"], database_url=away["PODIUM_DATABASE_URL"])
-        [warning] = await check_stores(settings, patient=True)
+        [warning] = await check_stores(settings, tolerate_outage=True)
         assert "Postgres is away" in warning
 
 
@@ -165,7 +165,7 @@ async def test_a_host_without_an_address(
 
     monkeypatch.setattr("redis.asyncio.connection.Connection.connect", connect)
     with pytest.raises(StartError, match="PODIUM_REDIS_URL: the host misspelt has no address"):
-        await check_stores(settings, patient=True)
+        await check_stores(settings, tolerate_outage=True)
     monkeypatch.setattr(asyncpg, "connect", unknown)
     with pytest.raises(StartError, match="PODIUM_DATABASE_URL: the host .* has no address"):
-        await check_stores(settings, patient=True)
+        await check_stores(settings, tolerate_outage=True)

@@ -1,4 +1,4 @@
-"""What the command line does to the stores: migrate, make keys, rebuild."""
+"""The commands' work on the stores: migrate, manage keys, accounts and environments, rebuild, resend."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from podium.writebehind.rebuild import Rebuilt
 
 _ACTOR = "podium, at the command line"
-"""Who that is in the audit log: whoever has the database's password."""
+"""The actor in the audit log: anyone who has the database's password."""
 
 
 async def migrate_and_prepare(database_url: str, report: Callable[[str], None] = lambda _: None) -> str:
-    """Migrate, and make the first space if there is none; return a sentence about it.
+    """Migrate, and create the first space if there is none. Return a sentence about the result.
 
     ``report`` gets the name of each migration before it runs.
 
@@ -66,7 +66,7 @@ async def migrate_and_prepare(database_url: str, report: Callable[[str], None] =
 
 
 async def create_key(database_url: str, name: str, space: str | None, capabilities: Sequence[str]) -> str:
-    """A new key of a space (by public id; None: production), shown once."""
+    """Create a key of a space (by public id; None: production) and return it. It is shown only once."""
     connection = await connect_migrated(database_url)
     try:
         space_id = await _space_id(connection, space)
@@ -80,7 +80,7 @@ async def create_key(database_url: str, name: str, space: str | None, capabiliti
 
 
 async def list_spaces(database_url: str) -> list[str]:
-    """The spaces of all environments, a line each."""
+    """Return the spaces of all environments, a line each."""
     connection = await connect_migrated(database_url)
     try:
         rows = await store.load_spaces(connection)
@@ -93,8 +93,11 @@ async def list_spaces(database_url: str) -> list[str]:
 
 
 async def create_environment(database_url: str, name: str) -> str:
-    """A new environment; its first admin key, shown once. ``StartError`` where it is there already, or one too
-    many."""
+    """Create an environment and return its first admin key.
+
+    Raises:
+        StartError: The name is malformed or taken, or there are too many environments.
+    """
     if not re.fullmatch(store.ENVIRONMENT_PATTERN, name):
         raise StartError("the name must be like staging: small letters, digits, hyphens")
     connection = await connect_migrated(database_url)
@@ -107,7 +110,11 @@ async def create_environment(database_url: str, name: str) -> str:
 
 
 async def create_account(database_url: str, email: str, name: str, role: str, space: str | None) -> str:
-    """A new console account; its password, shown once. ``StartError`` where the e-mail has one."""
+    """Create a console account and return its password.
+
+    Raises:
+        StartError: The e-mail address is malformed, or has an account already.
+    """
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise StartError("the e-mail must be like ana@example.com")
     if len(email) > EMAIL_MAX:
@@ -124,7 +131,7 @@ async def create_account(database_url: str, email: str, name: str, role: str, sp
 
 
 async def list_accounts(database_url: str) -> list[str]:
-    """The console accounts, a line each, the oldest first. The audit log says when somebody signed in last."""
+    """Return the console accounts, a line each, the oldest first. The last sign-in is read from the audit log."""
     connection = await connect_migrated(database_url)
     try:
         rows = await connection.fetch(
@@ -145,7 +152,11 @@ async def list_accounts(database_url: str) -> list[str]:
 
 
 async def set_account_role(database_url: str, email: str, role: str) -> str:
-    """Give a console account another role; the one before. ``StartError`` where there is no account."""
+    """Change the role of a console account and return the former one.
+
+    Raises:
+        StartError: There is no such account.
+    """
     async with _changing_accounts(database_url) as connection:
         done = _found(await accounts.set_role(connection, email, role), email)
         entry = Entry("set role", "console account", done.email, {"role": done.told}, {"role": role})
@@ -154,7 +165,11 @@ async def set_account_role(database_url: str, email: str, role: str) -> str:
 
 
 async def reset_account_password(database_url: str, email: str) -> str:
-    """A new password of a console account, shown once. ``StartError`` where there is no account."""
+    """Give a console account a new password and return it.
+
+    Raises:
+        StartError: There is no such account.
+    """
     async with _changing_accounts(database_url) as connection:
         done = _found(await accounts.reset_password(connection, email), email)
         await _record(connection, done.space_id, Entry("reset password", "console account", done.email))
@@ -162,7 +177,11 @@ async def reset_account_password(database_url: str, email: str) -> str:
 
 
 async def disable_account(database_url: str, email: str) -> None:
-    """Disable a console account; ``StartError`` where there is none."""
+    """Disable a console account.
+
+    Raises:
+        StartError: There is no such account.
+    """
     async with _changing_accounts(database_url) as connection:
         done = _found(await accounts.disable(connection, email), email)
         entry = Entry("disable", "console account", done.email, {"disabled": False}, {"disabled": True})
@@ -170,7 +189,11 @@ async def disable_account(database_url: str, email: str) -> None:
 
 
 async def enable_account(database_url: str, email: str) -> str:
-    """Enable a disabled console account; its new password, shown once. ``StartError`` where none is disabled."""
+    """Enable a disabled console account and return its new password.
+
+    Raises:
+        StartError: There is no disabled account with this e-mail address, or an enabled one too.
+    """
     try:
         async with _changing_accounts(database_url) as connection:
             done = _found(await accounts.enable(connection, email), email, "disabled account")
@@ -183,7 +206,7 @@ async def enable_account(database_url: str, email: str) -> str:
 
 @asynccontextmanager
 async def _changing_accounts(database_url: str) -> AsyncIterator[Connection]:
-    """A connection whose changes and audit rows are kept together, or not at all."""
+    """Open a connection with a transaction, so that changes and their audit rows are stored together."""
     connection = await connect_migrated(database_url)
     try:
         async with connection.transaction():
@@ -199,7 +222,7 @@ def _found(done: accounts.Changed | None, email: str, what: str = "account") -> 
 
 
 async def list_keys(database_url: str, space: str | None) -> list[str]:
-    """The keys of a space (by public id; None: production), a line each, the oldest first."""
+    """Return the keys of a space (by public id; None: production), a line each, the oldest first."""
     connection = await connect_migrated(database_url)
     try:
         space_id = await _space_id(connection, space)
@@ -220,12 +243,16 @@ async def list_keys(database_url: str, space: str | None) -> list[str]:
 
 
 async def revoke_key(database_url: str, prefix: str) -> None:
-    """Take a key back; ``StartError`` where there is none with this prefix, or no more."""
+    """Revoke a key.
+
+    Raises:
+        StartError: No key has this prefix, or it is revoked already.
+    """
     connection = await connect_migrated(database_url)
     try:
         async with connection.transaction():
             row = await _revoke(connection, prefix)
-            entry = Entry("revoke", "key", store.key_prefix(prefix), _told(row))
+            entry = Entry("revoke", "key", store.key_prefix(prefix), _audit_value(row))
             await _record(connection, row["space_id"], entry)
             await store.announce(connection)
     finally:
@@ -233,7 +260,11 @@ async def revoke_key(database_url: str, prefix: str) -> None:
 
 
 async def rotate_key(database_url: str, prefix: str) -> str:
-    """Put a new key in the place of one, shown once; ``StartError`` where there is none with this prefix."""
+    """Revoke a key and return a new one with the same name and capabilities.
+
+    Raises:
+        StartError: No key has this prefix, or it is revoked already.
+    """
     connection = await connect_migrated(database_url)
     try:
         async with connection.transaction():
@@ -243,8 +274,8 @@ async def rotate_key(database_url: str, prefix: str) -> str:
                 key = (await store.create_application_key(connection, space_id, row["user_id"], may)).key
             else:
                 key = await store.create_key(connection, space_id, row["name"], may)
-            after = {**_told(row), "prefix": store.key_prefix(key)}
-            entry = Entry("rotate", "key", store.key_prefix(prefix), _told(row), after)
+            after = {**_audit_value(row), "prefix": store.key_prefix(key)}
+            entry = Entry("rotate", "key", store.key_prefix(prefix), _audit_value(row), after)
             await _record(connection, space_id, entry)
             return key
     finally:
@@ -252,12 +283,12 @@ async def rotate_key(database_url: str, prefix: str) -> str:
 
 
 async def _record(connection: Connection, space_id: int, entry: Entry) -> None:
-    """A row of the audit log."""
+    """Write one row of the audit log."""
     await audit.write(connection, space_id, _ACTOR, [entry])
 
 
-def _told(key: Any) -> dict[str, object]:
-    """A key's row as the audit log has it. Of a user's key the user's id, by which the eraser finds it."""
+def _audit_value(key: Any) -> dict[str, object]:
+    """Return a key's row for the audit log. A user's key has ``userId``, by which erasing the user finds it."""
     what = {"prefix": key["prefix"], "capabilities": key["capabilities"]}
     return {**what, "name": key["name"]} if key["user_id"] is None else {**what, "userId": key["user_id"]}
 
@@ -276,7 +307,11 @@ async def _revoke(connection: Connection, prefix: str) -> Any:
 async def change_space_origins(
     database_url: str, space: str | None, add: Sequence[str], remove: Sequence[str]
 ) -> tuple[str, ...]:
-    """Add to and take from the origins of a space (by public id; None: production); the list as it is then."""
+    """Add and remove origins of a space (by public id; None: production), and return the new list.
+
+    Raises:
+        StartError: An origin is malformed, or there would be too many.
+    """
     connection = await connect_migrated(database_url)
     try:
         space_id = await _space_id(connection, space)
@@ -291,22 +326,23 @@ async def change_space_origins(
         await connection.close()
 
 
-async def rebuild_spaces(settings: Settings, space: str | None, say: Callable[[str], None]) -> None:
-    """Rebuild one space, or all, with a progress bar where stderr is a terminal; say what became of each.
+async def rebuild_spaces(settings: Settings, space: str | None, report: Callable[[str], None]) -> None:
+    """Rebuild one space, or all, and report the result of each. A progress bar is shown if stderr is a terminal.
 
     Raises:
-        StartError: A store is away, or another process is at it; the spaces before that one are rebuilt.
+        StartError: A store is unavailable, or another process rebuilds a space; the spaces before that one are
+            rebuilt.
     """
     from podium.services import open_services
     from podium.writebehind.eviction import idle_before
     from podium.writebehind.rebuild import rebuild
 
-    await check_stores(settings, patient=False)
+    await check_stores(settings, tolerate_outage=False)
     one: Space | None = None
     try:
         async with open_services(settings) as services:
             for one in await _chosen(services, space):
-                # Log lines go above the bar: between two of its states they would break it.
+                # Log lines are written above the bar; otherwise they would break its line.
                 with (
                     tqdm(unit="row", desc=f"rebuild {one.public_id}", unit_scale=True, disable=None) as bar,
                     logging_redirect_tqdm(),
@@ -325,8 +361,8 @@ async def rebuild_spaces(settings: Settings, space: str | None, say: Callable[[s
                         progress=advance,
                         force=True,
                     )
-                if done is not None:  # with ``force`` it always is
-                    say(_rebuilt(one, done))
+                if done is not None:  # always, with ``force``
+                    report(_rebuilt(one, done))
     except Unavailable as error:
         name = f"space {one.public_id}" if one is not None else "anything"
         raise StartError(f"cannot rebuild {name}: {error}") from error
@@ -334,54 +370,63 @@ async def rebuild_spaces(settings: Settings, space: str | None, say: Callable[[s
 
 def _rebuilt(space: Space, done: Rebuilt) -> str:
     saved = f"{done.flushed:,} events that Postgres did not have yet were saved first"
+    # Redis was restored from an older copy than Postgres has seen, so its log can't be applied after Postgres's.
     lost = (
         f"; {done.lost:,} entries of the log did not continue what Postgres has, and are lost" if done.lost else ""
     )
     return f"Space {space.public_id} is rebuilt, with {done.users:,} users; {saved}{lost}."
 
 
-async def list_rejected(settings: Settings, space: str | None, say: Callable[[str], None]) -> None:
-    """Say what Postgres refused, one item a line of JSON."""
+async def list_rejected(settings: Settings, space: str | None, report: Callable[[str], None]) -> None:
+    """Report the items that Postgres refused, one line of JSON each.
+
+    Raises:
+        StartError: A store is unavailable, or there is no such space.
+    """
     from podium.services import open_services
     from podium.writebehind.rejected import read_rejected
 
     try:
-        await check_stores(settings, patient=False)
+        await check_stores(settings, tolerate_outage=False)
         async with open_services(settings) as services:
             for one in await _chosen(services, space):
                 last = 0
                 while entries := await read_rejected(services.pool, one.id, last):
                     for entry in entries:
                         fields = {"space": one.public_id, **entry._asdict()}
-                        say(msgspec.json.encode(fields).decode())
+                        report(msgspec.json.encode(fields).decode())
                     last = entries[-1].id
     except Unavailable as error:
         raise StartError(f"cannot list: {error}") from error
 
 
-async def resend_rejected(settings: Settings, space: str | None, say: Callable[[str], None]) -> int:
-    """Write what Postgres refused, and say what became of it; how many items are refused still."""
+async def resend_rejected(settings: Settings, space: str | None, report: Callable[[str], None]) -> int:
+    """Write the rejected items to Postgres again and report the result. Return how many are still refused.
+
+    Raises:
+        StartError: A store is unavailable, or there is no such space.
+    """
     from podium.services import open_services
     from podium.writebehind.rejected import resend
 
     written = refused = 0
     try:
-        await check_stores(settings, patient=False)
+        await check_stores(settings, tolerate_outage=False)
         async with open_services(settings) as services:
             for one in await _chosen(services, space):
                 async for entry, problem in resend(services.pool, services.redis, one):
                     written += not problem
                     refused += bool(problem)
                     if problem:
-                        say(f"item {entry.id} of {entry.user_id}: {problem}")
+                        report(f"item {entry.id} of {entry.user_id}: {problem}")
     except Unavailable as error:
         raise StartError(f"cannot go on: {error}; {written:,} items were written") from error
-    say(f"{written:,} items were written, {refused:,} are refused still.")
+    report(f"{written:,} items were written, {refused:,} are still refused.")
     return refused
 
 
 async def _chosen(services: Services, space: str | None) -> list[Space]:
-    """The space of that public id, or all."""
+    """Return the space with that public id, or all spaces."""
     await services.directory.refresh()
     found = [one for one in services.directory.spaces.values() if space in (None, one.public_id)]
     if not found:

@@ -1,4 +1,4 @@
-"""The command ``podium catalog``: the catalog as a file."""
+"""The command ``podium catalog``: export, compare and apply the catalog as a YAML file."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from podium.game.errors import StartError
 
 TIMEOUT_S = 60.0
 CHANGED = 2
-"""Exit code of ``diff`` where something differs; 1 is for errors."""
+"""Exit code of ``diff`` if something differs; 1 is for errors."""
 SHOWN_MAX = 200
-"""Characters of a value in a plan."""
+"""Characters that are shown of a value in a plan."""
 _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "archive": ("-", "red")}
 
 
 class _Server(NamedTuple):
-    """Whom the commands ask: where it is, and the headers with the key and the tenant."""
+    """The server that a command calls: its URL, and the headers with key and tenant."""
 
     url: str
     headers: httpx.Headers
 
 
 def _at_server(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the options that say whom to ask."""
+    """Add the options ``--url``, ``--key`` and ``--tenant`` to a command, which gets a ``_Server`` instead."""
 
     @wraps(command)
     def run(*args: Any, url: str | None, key: str | None, tenant: str | None, **kwargs: Any) -> None:
@@ -50,23 +50,22 @@ def _at_server(command: Callable[..., None]) -> Callable[..., None]:
             "--key",
             envvar="PODIUM_API_KEY",
             show_envvar=True,
-            help="An admin key: its environment is meant. Without one, that of a running `podium dev` from "
-            f"{DEV_FILE}.",
+            help=f"Admin key of the environment.  [default: the key of a running `podium dev`, from {DEV_FILE}]",
         ),
-        click.option("--url", help=f"Where Podium is.  [default: {DEFAULT_URL}]"),
+        click.option("--url", help=f"URL of the server.  [default: {DEFAULT_URL}]"),
     ):
         run = option(run)
     return run
 
 
 _file = click.argument("file")
-_prune = click.option("--prune", is_flag=True, help="Archive what a section of the file doesn't name.")
+_prune = click.option("--prune", is_flag=True, help="Archive items that a section of the file doesn't name.")
 _yes = click.option("--yes", is_flag=True, help="Don't ask.")
 
 
 @click.group()
 def catalog() -> None:
-    """The catalog as a file: metrics, leaderboards, streak, points, achievements, settings."""
+    """Manage the catalog as a file: metrics, leaderboards, streak, points, achievements, settings."""
 
 
 @catalog.command("export")
@@ -83,7 +82,7 @@ def export_(server: _Server) -> None:
 @_prune
 @_at_server
 def diff(server: _Server, file: str, prune: bool) -> None:
-    """Say what `apply` would change. Exit code: 0 nothing, 2 something, 1 it can't be applied."""
+    """Show the changes that `apply` would make. Exit code: 0 none, 2 some, 1 the file can't be applied."""
     plan = _plan(server, _read(file), prune)
     _show(plan)
     sys.exit(1 if plan.issues else CHANGED if plan.changes else 0)
@@ -95,9 +94,9 @@ def diff(server: _Server, file: str, prune: bool) -> None:
 @_yes
 @_at_server
 def apply(server: _Server, file: str, prune: bool, yes: bool) -> None:
-    """Bring the catalog to FILE ("-": standard input), after showing what changes. All of it or nothing.
+    """Change the catalog to that of FILE ("-": standard input), after showing the changes. All or nothing.
 
-    A section that FILE leaves out stays as it is. Applied again it changes nothing.
+    Sections that FILE leaves out stay as they are. Applying a file twice changes nothing more.
     """
     document = _read(file)
     if _agreed(_plan(server, document, prune), yes):
@@ -111,9 +110,9 @@ def apply(server: _Server, file: str, prune: bool, yes: bool) -> None:
 @_yes
 @_at_server
 def copy(server: _Server, source: str, prune: bool, yes: bool) -> None:
-    """Copy another environment's catalog into that of the key, after showing what changes.
+    """Copy another environment's catalog into the key's environment, after showing the changes.
 
-    Users are not touched.
+    Users are not changed.
     """
     wanted = {"from": source, "prune": prune}
     if _agreed(msgspec.convert(_ask(server, "POST", "/copy", wanted), Plan), yes):
@@ -123,7 +122,7 @@ def copy(server: _Server, source: str, prune: bool, yes: bool) -> None:
 
 @catalog.command()
 def schema() -> None:
-    """Print the JSON Schema of the file, for editors; the server has it at /catalog.schema.json."""
+    """Print the JSON Schema of the file, for editors. The server has it at /catalog.schema.json."""
     click.echo(json.dumps(json_schema(), indent=2))
 
 
@@ -187,7 +186,7 @@ def _show_change(change: PlannedChange) -> None:
 
 
 def _differences(name: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
-    """What differs within a value, by where it is."""
+    """Yield the parts of a value that differ: path, before, after."""
     if before == after:
         return
     if isinstance(before, dict) and isinstance(after, dict):
@@ -209,8 +208,10 @@ def _items(number: int, noun: str = "item") -> str:
 
 
 def _say(line: str, color: str | None = None, *, err: bool = False) -> None:
-    """A line with others' words: what would steer a terminal is escaped. Colours on terminals only, and not where
-    NO_COLOR asks for none."""
+    """Print a line, in colour on terminals unless NO_COLOR is set.
+
+    Unprintable characters are escaped: names in the catalog could hold control sequences for the terminal.
+    """
     shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
     click.echo(click.style(shown, fg=color) if color and not os.environ.get("NO_COLOR") else shown, err=err)
 
@@ -223,7 +224,11 @@ def _short(value: Any) -> str:
 
 
 def _ask(server: _Server, method: str, path: str, body: Any = None, *, prune: bool = False) -> Any:
-    """The decoded answer of ``/admin/v1/catalog``; ``StartError`` with the server's sentence otherwise."""
+    """Call ``/admin/v1/catalog…`` and return the decoded answer.
+
+    Raises:
+        StartError: The server doesn't answer, or answers with an error, which the message repeats.
+    """
     try:
         reply = httpx.request(
             method,

@@ -1,7 +1,7 @@
-"""``podium dev``: everything on this machine, with one command; stopped whole by Ctrl-C.
+"""``podium dev``: run the stores, web, worker and the demo on this machine until Ctrl-C.
 
-The stores and the processes run in sessions of their own, so that Ctrl-C reaches only this one, which stops them
-in order: traffic, web (viewers are told), worker (flushes once more), stores.
+The child processes run in sessions of their own, so that Ctrl-C reaches this process only, which stops them in
+order: traffic, web (which notifies its viewers), worker (which flushes once more), stores.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from podium.storage.embedded import DataFolder, start_postgres, start_valkey
 from podium.storage.embedded.folder import port_problem
 
 READY_S = 60.0
-"""A rebuild of what was kept may take this long at start."""
+"""Limit of the start, seconds: long enough for a rebuild of kept data."""
 STOP_S = 2.5
-"""A process that has not stopped by then is killed; web takes up to 2 s for requests under way."""
+"""Seconds after which a process is killed. Web takes up to 2 s for requests under way."""
 HOST = "127.0.0.1"
 
 
 class DevFile(msgspec.Struct, frozen=True, rename="camel"):
-    """``DIR/dev.json``: how to reach what runs here."""
+    """The content of ``DIR/dev.json``: addresses, admin key and realtime secret of the running server."""
 
     url: str
     admin_key: str
@@ -50,7 +50,11 @@ class DevFile(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def run(*, port: int, data: Path, demo: bool, workers: int) -> int:
-    """Run until Ctrl-C or SIGTERM; the exit code. ``StartError`` with one sentence where it can't start."""
+    """Run until Ctrl-C or SIGTERM, and return the exit code.
+
+    Raises:
+        StartError: The port is taken, or a store or process didn't start or ended by itself.
+    """
     with suppress(Stopped), Stop() as stop, DataFolder(data) as folder:
         if problem := port_problem(port):
             raise StartError(f"port {port} {problem}; choose another with --port")
@@ -64,7 +68,7 @@ async def _run(folder: DataFolder, port: int, demo: bool, workers: int, redis_ur
     await admin_tasks.migrate_and_prepare(database_url)
     url = f"http://{HOST}:{port}"
     file = await _dev_file(folder, url, redis_url, database_url)
-    environment = {name: value for name, value in os.environ.items() if name not in _OURS}
+    environment = {name: value for name, value in os.environ.items() if name not in _OVERRIDDEN}
     environment |= {
         "PODIUM_REDIS_URL": redis_url,
         "PODIUM_DATABASE_URL": database_url,
@@ -86,11 +90,12 @@ async def _run(folder: DataFolder, port: int, demo: bool, workers: int, redis_ur
         await _watch(folder, [worker, web], traffic.play(url, file.admin_key) if demo else None)
 
 
-_OURS = {"PODIUM_REDIS_URL", "PODIUM_DATABASE_URL", "PODIUM_DATABASE_DIRECT_URL"}
+_OVERRIDDEN = {"PODIUM_REDIS_URL", "PODIUM_DATABASE_URL", "PODIUM_DATABASE_DIRECT_URL"}
+"""Variables of the caller's environment that must not reach the child processes."""
 
 
 async def _dev_file(folder: DataFolder, url: str, redis_url: str, database_url: str) -> DevFile:
-    """The file as it must be now; a key that still works is kept."""
+    """Write ``dev.json`` and return its content. The key of an earlier run is kept if it still works."""
     kept = folder.read("dev.json", DevFile)
     connection = await asyncpg.connect(database_url)
     try:

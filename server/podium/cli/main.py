@@ -23,17 +23,19 @@ log = structlog.get_logger(__name__)
 
 
 class _Commands(click.Group):
-    """Those that stand in files of their own are imported when they are asked for: they need half of the server,
-    and every process would wait for it at its start."""
+    """The command group, which imports ``catalog`` and ``import`` lazily.
 
-    _elsewhere = ("catalog", "import")
+    Both import half of the server, and every web and worker process would pay for that at its start.
+    """
+
+    _lazy = ("catalog", "import")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, sorted."""
-        return sorted([*super().list_commands(ctx), *self._elsewhere])
+        """Return the names of all commands, sorted."""
+        return sorted([*super().list_commands(ctx), *self._lazy])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name."""
+        """Return the command of that name, or None."""
         if cmd_name == "import":
             from podium.cli.importing.command import import_
 
@@ -45,7 +47,8 @@ class _Commands(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it; what stops a command is one sentence on stderr and exit code 1, never a stack trace."""
+        """Run the command. An expected error becomes one sentence on stderr and exit code 1, without a
+        traceback."""
         try:
             return super().invoke(ctx)
         except (StartError, Unavailable) as error:
@@ -72,12 +75,14 @@ def main() -> None:
     default=".podium",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="Folder that keeps everything between runs.",
+    help="Folder for all data; it is kept between runs.",
 )
-@click.option("--no-demo", is_flag=True, help="Empty catalog, no traffic, no demo page.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
+@click.option("--no-demo", is_flag=True, help="Start with an empty catalog, no traffic and no demo page.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Number of web processes."
+)
 def dev(port: int, data: Path, no_demo: bool, workers: int) -> None:
-    """Run everything here: Valkey, Postgres, web, worker, and a demo to look at."""
+    """Run Valkey, Postgres, web, worker and a demo on this machine."""
     from podium.cli.dev import run
 
     sys.exit(run(port=port, data=data, demo=not no_demo, workers=workers))
@@ -95,7 +100,7 @@ def web() -> None:
 
 @main.command()
 def worker() -> None:
-    """Write to Postgres what was accepted, rebuild Redis where it is needed, and do what is due."""
+    """Flush accepted events to Postgres, rebuild Redis where needed, and run the timed jobs."""
     from podium import worker as worker_process
 
     settings = _settings()
@@ -105,7 +110,7 @@ def worker() -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to this release, and make the first space if there is none."""
+    """Migrate the database to this release, and create the first space if there is none."""
     from podium.cli import admin_tasks
 
     def report(name: str) -> None:
@@ -116,21 +121,21 @@ def migrate() -> None:
 
 @main.command()
 def check() -> None:
-    """Look at the settings and both stores as a start does, and say what is wrong; ends with 1 if anything is."""
+    """Check the settings, Redis and Postgres as at start. Exits with 1 if something is wrong."""
     from podium.cli.start_checks import check_stores
 
-    for warning in _run(check_stores(_settings(), patient=False)):
+    for warning in _run(check_stores(_settings(), tolerate_outage=False)):
         click.echo(f"Warning: {warning}")
     click.echo("Podium can work with these stores.")
 
 
 @main.group()
 def keys() -> None:
-    """Keys of the API."""
+    """Manage API keys."""
 
 
 @keys.command("create")
-@click.option("--name", required=True, help="What the key is for; it shows in the audit log.")
+@click.option("--name", required=True, help="Purpose of the key; the audit log shows it.")
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
 @click.option(
     "--can",
@@ -139,10 +144,10 @@ def keys() -> None:
     type=click.Choice(["admin", "read", "events:write", "achievements:complete"]),
     default=["admin"],
     show_default=True,
-    help="What the key may do; can be given more than once.",
+    help="Capability of the key; can be given more than once.",
 )
 def create_key(name: str, space: str | None, capabilities: tuple[str, ...]) -> None:
-    """Make a key and print it, once: only its hash is kept."""
+    """Create a key and print it. It can't be shown again: only its hash is kept."""
     from podium.cli import admin_tasks
 
     click.echo(_run(admin_tasks.create_key(_settings().database_url, name, space, capabilities)))
@@ -151,9 +156,9 @@ def create_key(name: str, space: str | None, capabilities: tuple[str, ...]) -> N
 @keys.command("list")
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
 def list_keys(space: str | None) -> None:
-    """Print the keys of a space, one a line: prefix, what it may do, since when, last use (UTC), name.
+    """Print the keys of a space, one a line: prefix, capabilities, creation date, last use (UTC), name.
 
-    Revoked ones too. A use shows within a minute.
+    Revoked keys are listed too. A use shows within a minute.
     """
     from podium.cli import admin_tasks
 
@@ -164,7 +169,7 @@ def list_keys(space: str | None) -> None:
 @keys.command("revoke")
 @click.argument("prefix")
 def revoke_key(prefix: str) -> None:
-    """Take a key back, by its PREFIX (what stands before the dot); it is refused within a second."""
+    """Revoke the key with this PREFIX (the part before the dot). It is refused within a second."""
     from podium.cli import admin_tasks
 
     _run(admin_tasks.revoke_key(_settings().database_url, prefix))
@@ -174,8 +179,7 @@ def revoke_key(prefix: str) -> None:
 @keys.command("rotate")
 @click.argument("prefix")
 def rotate_key(prefix: str) -> None:
-    """Put a new key in the place of one, by its PREFIX, and print it, once. The old one is refused within a
-    second."""
+    """Replace the key with this PREFIX by a new one, and print that. The old key is refused within a second."""
     from podium.cli import admin_tasks
 
     click.echo(_run(admin_tasks.rotate_key(_settings().database_url, prefix)))
@@ -183,10 +187,15 @@ def rotate_key(prefix: str) -> None:
 
 @main.command()
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
-@click.option("--add", multiple=True, metavar="ORIGIN", help="Like https://app.example.com; more than once.")
-@click.option("--remove", multiple=True, metavar="ORIGIN", help="Can be given more than once.")
+@click.option(
+    "--add",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Origin to allow, like https://app.example.com; can be given more than once.",
+)
+@click.option("--remove", multiple=True, metavar="ORIGIN", help="Origin to remove; can be given more than once.")
 def origins(space: str | None, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
-    """Change which pages may talk to a space, and print the list, one origin a line."""
+    """Change the browser origins that may call a space, and print them, one a line."""
     from podium.cli import admin_tasks
 
     for origin in _run(admin_tasks.change_space_origins(_settings().database_url, space, add, remove)):
@@ -197,9 +206,9 @@ def origins(space: str | None, add: tuple[str, ...], remove: tuple[str, ...]) ->
 @click.option("--space", default=None, help="Public id of the space; default: every space.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def rebuild(space: str | None, yes: bool) -> None:
-    """Empty Redis and fill it again from Postgres, after saving there what was not flushed yet.
+    """Rebuild Redis from Postgres, after flushing to Postgres what was not flushed yet.
 
-    Events are refused with 503 meanwhile. Ends with 130 if it is stopped: a worker then begins anew.
+    Events are refused with 503 meanwhile. Exits with 130 if interrupted; a worker then rebuilds the space.
     """
     from podium.cli import admin_tasks
 
@@ -210,19 +219,19 @@ def rebuild(space: str | None, yes: bool) -> None:
     try:
         _run(admin_tasks.rebuild_spaces(settings, space, click.echo))
     except KeyboardInterrupt:
-        click.echo("podium: stopped; a worker fills the space that was begun, or run it again", err=True)
+        click.echo("podium: interrupted; a worker will rebuild the space, or run the command again", err=True)
         sys.exit(INTERRUPTED)
 
 
 @main.group()
 def rejected() -> None:
-    """Items that were accepted and that Postgres refused."""
+    """Manage items that Podium accepted and Postgres refused."""
 
 
 @rejected.command("list")
 @click.option("--space", default=None, help="Public id of the space; default: every space.")
 def list_rejected(space: str | None) -> None:
-    """Print the items, one a line of JSON: when, whose, what (game/records.py), and why it was refused."""
+    """Print the items, one line of JSON each: time, user, record (game/records.py) and reason."""
     from podium.cli import admin_tasks
 
     _run(admin_tasks.list_rejected(_settings(), space, click.echo))
@@ -231,9 +240,9 @@ def list_rejected(space: str | None) -> None:
 @rejected.command("resend")
 @click.option("--space", default=None, help="Public id of the space; default: every space.")
 def resend_rejected(space: str | None) -> None:
-    """Write the items to Postgres after all, once what was wrong is mended; those that are refused again stay.
+    """Write the items to Postgres again, once the cause is fixed.
 
-    Ends with 1 if there are such.
+    Items that are refused again stay in the list; the exit code is then 1.
     """
     from podium.cli import admin_tasks
 
@@ -241,21 +250,21 @@ def resend_rejected(space: str | None) -> None:
 
 
 ROLES = click.Choice(["viewer", "support", "admin"])
-ROLES_HELP = "viewer looks, support helps users, admin may do everything."
+ROLES_HELP = "viewer: read only; support: change users; admin: everything."
 
 
 @main.group()
 def users() -> None:
-    """People who sign in to the console."""
+    """Manage accounts of the console."""
 
 
 @users.command("create")
-@click.option("--email", required=True, help="What they sign in with.")
-@click.option("--name", default="", help="What the audit log calls them; default: the e-mail.")
+@click.option("--email", required=True, help="E-mail address to sign in with.")
+@click.option("--name", default="", help="Name in the audit log; default: the e-mail address.")
 @click.option("--role", type=ROLES, default="support", show_default=True, help=ROLES_HELP)
 @click.option("--space", default=None, help="Public id of the space; default: the production space.")
 def create_user(email: str, name: str, role: str, space: str | None) -> None:
-    """Make an account and print its password, once."""
+    """Create an account and print its password. It can't be shown again."""
     from podium.cli import admin_tasks
 
     click.echo(_run(admin_tasks.create_account(_settings().database_url, email, name or email, role, space)))
@@ -263,7 +272,7 @@ def create_user(email: str, name: str, role: str, space: str | None) -> None:
 
 @users.command("list")
 def list_users() -> None:
-    """Print the accounts, one a line: e-mail, role, environment, since when, last sign-in (UTC), name."""
+    """Print the accounts, one a line: e-mail, role, environment, creation date, last sign-in (UTC), name."""
     from podium.cli import admin_tasks
 
     for line in _run(admin_tasks.list_accounts(_settings().database_url)):
@@ -274,7 +283,7 @@ def list_users() -> None:
 @click.argument("email")
 @click.option("--role", required=True, type=ROLES, help=ROLES_HELP)
 def set_user_role(email: str, role: str) -> None:
-    """Give an account another role; it holds at once, where somebody is signed in too."""
+    """Change the role of an account, at once, also where it is signed in."""
     from podium.cli import admin_tasks
 
     before = _run(admin_tasks.set_account_role(_settings().database_url, email, role))
@@ -284,7 +293,7 @@ def set_user_role(email: str, role: str) -> None:
 @users.command("reset-password")
 @click.argument("email")
 def reset_user_password(email: str) -> None:
-    """Print a new password of an account, once, and sign it out everywhere."""
+    """Give an account a new password, print it, and sign the account out everywhere."""
     from podium.cli import admin_tasks
 
     click.echo(_run(admin_tasks.reset_account_password(_settings().database_url, email)))
@@ -293,7 +302,7 @@ def reset_user_password(email: str) -> None:
 @users.command("disable")
 @click.argument("email")
 def disable_user(email: str) -> None:
-    """Sign an account out everywhere and let it in no more."""
+    """Disable an account and sign it out everywhere."""
     from podium.cli import admin_tasks
 
     _run(admin_tasks.disable_account(_settings().database_url, email))
@@ -303,7 +312,7 @@ def disable_user(email: str) -> None:
 @users.command("enable")
 @click.argument("email")
 def enable_user(email: str) -> None:
-    """Let a disabled account in again and print its new password, once."""
+    """Enable a disabled account and print its new password."""
     from podium.cli import admin_tasks
 
     click.echo(_run(admin_tasks.enable_account(_settings().database_url, email)))
@@ -311,7 +320,7 @@ def enable_user(email: str) -> None:
 
 @main.group()
 def environments() -> None:
-    """Environments: production, staging, development, each behind its own keys."""
+    """Manage environments (production, staging, …). Each has its own keys."""
 
 
 @environments.command("list")
@@ -326,9 +335,9 @@ def list_environments() -> None:
 @environments.command("create")
 @click.argument("name")
 def create_environment(name: str) -> None:
-    """Make the environment NAME, like staging, and print its first admin key, once.
+    """Create the environment NAME, like staging, and print its first admin key.
 
-    It begins empty: podium catalog copy --from production --key KEY.
+    Its catalog is empty. To copy one: podium catalog copy --from production --key KEY.
     """
     from podium.cli import admin_tasks
 
@@ -336,10 +345,14 @@ def create_environment(name: str) -> None:
 
 
 def _check(settings: Settings) -> None:
-    """Log what is not as it should be about the stores; ``StartError`` where waiting won't mend it."""
+    """Check both stores before a server process starts, and log the warnings.
+
+    Raises:
+        StartError: A store can't be used, and waiting won't change that.
+    """
     from podium.cli.start_checks import check_stores
 
-    for warning in _run(check_stores(settings, patient=True)):
+    for warning in _run(check_stores(settings, tolerate_outage=True)):
         log.warning("start_warning", problem=warning)
 
 

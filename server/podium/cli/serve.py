@@ -1,4 +1,4 @@
-"""Runs the web process: uvicorn, one process or several behind one socket."""
+"""Run the web server: uvicorn, in one process or in several that share one socket."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ from podium.http.websocket import DirectWebSocket
 from podium.settings import Settings
 
 GRACE_S = 2
-"""What a stop waits for requests under way; viewers were told before (close code 3001)."""
+"""Seconds that a stop waits for requests under way. Viewers were sent close code 3001 before."""
 HEADERS = [("X-Content-Type-Options", "nosniff")]
-"""Of every answer."""
+"""Headers of every response."""
 BACKLOG = 4_096
-"""Connections that the kernel holds while 5,000 viewers connect at once."""
+"""Length of the kernel's accept queue, enough for 5,000 viewers that connect at once."""
 
 
 def serve(settings: Settings, app: str = "podium.app:app_from_environment", *, loop: str = "uvloop") -> int:
-    """Serve until SIGTERM or SIGINT; the exit code: 0, or 3 where it could not start. ``StartError`` if the port
-    is taken. Only in the main thread, whose signals it takes over.
+    """Serve until SIGTERM or SIGINT. Return the exit code: 0, or 3 if the server could not start.
 
-    ``app`` is a factory as ``module:function``, imported only where it runs: with several processes the first one
-    only minds the others. The benchmark compares with a smaller one on the same settings; ``loop`` is another
-    event loop, where one is to be looked into.
+    Call it in the main thread: it takes over the signal handlers. ``app`` is a factory as ``module:function``. It
+    is imported only in the processes that run it, since with several processes the first one only supervises.
+    ``app`` and ``loop`` are parameters for benchmarks, which compare other applications and event loops.
+
+    Raises:
+        StartError: The port is taken.
     """
     connections = Connections(
         ConnectionLimits(
@@ -55,12 +57,13 @@ def serve(settings: Settings, app: str = "podium.app:app_from_environment", *, l
         port=settings.port,
         workers=settings.web_workers,
         loop=loop,
-        # uvicorn calls these like the classes that it asks for; with several processes they are pickled.
+        # uvicorn only calls them, as it would a class. Partials rather than closures: several processes pickle
+        # them.
         http=cast(type[asyncio.Protocol], partial(JoinedProtocol, connections=connections)),
         ws=cast(type[asyncio.Protocol], partial(DirectWebSocket, connections=connections)),
         ws_max_size=settings.socket_limit,
-        # The protocol has its own ping
-        # (docs/live-protocol.md), and compressing small frames costs more than it saves.
+        # The live protocol has its own ping (docs/live-protocol.md), and compressing small frames costs more than
+        # it saves.
         ws_ping_interval=None,
         ws_per_message_deflate=False,
         access_log=False,
@@ -75,14 +78,14 @@ def serve(settings: Settings, app: str = "podium.app:app_from_environment", *, l
     )
     listener = _bind(settings)
     server = uvicorn.Server(config)
-    # Once it has closed everything, uvicorn sends itself again what it was stopped by, for the handlers of before:
-    # the default one would end the process as if it had been killed.
+    # After its shutdown uvicorn raises the signal again for the handlers that were set before it. The default one
+    # would end the process as if it had been killed, with a wrong exit code.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _has_stopped)
+        signal.signal(number, _ignore_signal)
     if settings.web_workers == 1:
         server.run(sockets=[listener])
         return 0 if server.started else STARTUP_FAILURE
-    # Each process keeps its counters in this folder, so that any of them can answer for all.
+    # Each process keeps its metrics in this folder, so that any of them can serve /metrics for all.
     with tempfile.TemporaryDirectory(prefix="podium-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         processes = _Processes(config, sockets=[listener])
@@ -91,25 +94,29 @@ def serve(settings: Settings, app: str = "podium.app:app_from_environment", *, l
 
 
 class _Processes(Multiprocess):
-    """uvicorn's supervisor, which replaces a process that dies; besides, it takes the dead one's sockets from the
-    metrics, and ``failed`` says whether one could not start at all."""
+    """uvicorn's supervisor, which replaces a process that dies.
+
+    It also removes a dead process's gauges (its open sockets) from the metrics. ``failed`` is True once a process
+    could not start.
+    """
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
-        self._lived: dict[int, Process] = {}
+        self._known: dict[int, Process] = {}
         self.failed = False
 
     def keep_subprocess_alive(self) -> None:
-        """Replace those that have died since the last call."""
-        self._lived |= {process.pid: process for process in self.processes if process.pid is not None}
+        """Replace the processes that have died since the last call."""
+        # The base class forgets a dead process when it replaces it, so they are remembered here.
+        self._known |= {process.pid: process for process in self.processes if process.pid is not None}
         super().keep_subprocess_alive()
-        for pid in [pid for pid, process in self._lived.items() if process.exitcode is not None]:
-            self.failed |= self._lived.pop(pid).exitcode == STARTUP_FAILURE
+        for pid in [pid for pid, process in self._known.items() if process.exitcode is not None]:
+            self.failed |= self._known.pop(pid).exitcode == STARTUP_FAILURE
             multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call] # the library's own omission
 
 
-def _has_stopped(_: int, __: FrameType | None) -> None:
-    """Do nothing: the server has stopped, and ends by itself."""
+def _ignore_signal(_: int, __: FrameType | None) -> None:
+    """Do nothing: the server has stopped already, and ``serve`` returns."""
 
 
 def _bind(settings: Settings) -> socket.socket:

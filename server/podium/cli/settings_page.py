@@ -1,4 +1,4 @@
-"""Make docs/settings.md from settings.py: ``uv run python -m podium.cli.settings_page > docs/settings.md``."""
+"""Generate docs/settings.md from settings.py: ``uv run python -m podium.cli.settings_page > docs/settings.md``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ variable, and an unknown one that begins with `PODIUM_`, is refused with a sente
 
 
 def page() -> str:
-    """The page, Markdown."""
+    """Return the page as Markdown."""
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]
     required = schema["required"]
     rows = [_row(name, field, name in required) for name, field in schema["properties"].items()]

@@ -1,7 +1,8 @@
-"""Looks at both stores before a command begins: what waiting doesn't mend is one sentence and the end.
+"""Check both stores before a command begins.
 
-Web and worker start while a store is away, and go on when it comes. A wrong password, a missing database, a server
-of another kind, an old version or an old schema stays until somebody does something, so the process ends.
+A problem is either an outage or permanent. Web and worker start during an outage and wait for the store. A wrong
+password, a missing database, a server of another kind, an old version or an old schema needs somebody to act, so
+the process ends with one sentence (``StartError``).
 """
 
 from __future__ import annotations
@@ -24,22 +25,23 @@ from podium.storage.redis.client import RedisClient
 from podium.storage.redis.client import unavailable as redis_unavailable
 from podium.telemetry.servers import postgres_problem, redis_problem
 
-_POSTGRES_LASTING = (
+_POSTGRES_PERMANENT = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
     asyncpg.ClientConfigurationError,
 )
-_REDIS_LASTING = (exceptions.AuthenticationError, exceptions.InvalidResponse, exceptions.ResponseError)
-_REDIS_PASSING = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.ClusterDownError)
+_REDIS_PERMANENT = (exceptions.AuthenticationError, exceptions.InvalidResponse, exceptions.ResponseError)
+# Subclasses of ResponseError that an operator's action or a failover ends while Podium runs.
+_REDIS_TEMPORARY = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.ClusterDownError)
 
 
-async def check_stores(settings: Settings, *, patient: bool) -> list[str]:
-    """Return warnings about both stores.
+async def check_stores(settings: Settings, *, tolerate_outage: bool) -> list[str]:
+    """Return warnings about both stores. With ``tolerate_outage`` an unavailable store is a warning.
 
     Raises:
-        StartError: Podium can't work with a store, and waiting won't change that; unless ``patient``, also where a
-            store is away.
+        StartError: A store can't be used, and waiting won't change that; without ``tolerate_outage`` also if a
+            store is unavailable.
     """
     warnings: list[str] = []
     for variable, url in (
@@ -49,24 +51,24 @@ async def check_stores(settings: Settings, *, patient: bool) -> list[str]:
         try:
             if url:
                 warnings += await _check_postgres(variable, url)
-        except _Passing as problem:
-            if not patient:
+        except _StoreUnavailable as problem:
+            if not tolerate_outage:
                 raise
             warnings.append(problem.message)
     try:
         await _check_redis(settings.redis_url)
-    except _Passing as problem:
-        if not patient:
+    except _StoreUnavailable as problem:
+        if not tolerate_outage:
             raise
         warnings.append(problem.message)
     return warnings
 
 
 async def connect(database_url: str, *, variable: str = "PODIUM_DATABASE_URL") -> Connection:
-    """Return a connection, with ``jsonb`` as Python values, whatever the schema; the caller closes it.
+    """Return a connection that decodes ``jsonb`` to Python values. The schema isn't checked; the caller closes it.
 
     Raises:
-        StartError: Postgres is away, refuses, or is too old.
+        StartError: Postgres is unavailable, refuses the connection, or is too old.
     """
     try:
         connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
@@ -101,7 +103,7 @@ async def connect_migrated(database_url: str) -> Connection:
 
 
 def lost_store(error: Exception) -> StartError | None:
-    """Return the sentence of a store that went away while a command was at work; None for any other error."""
+    """Return the error to show if a store went away while a command ran; None for any other error."""
     if isinstance(error, POSTGRES_AWAY) and not isinstance(error, OSError):
         return StartError(postgres_unavailable(error).message)
     if isinstance(error, TimeoutError | ConnectionResetError):
@@ -109,8 +111,8 @@ def lost_store(error: Exception) -> StartError | None:
     return None
 
 
-class _Passing(StartError):
-    """A store is away: it may come."""
+class _StoreUnavailable(StartError):
+    """A store is unavailable now, and may come back."""
 
 
 async def _check_postgres(variable: str, url: str) -> list[str]:
@@ -129,7 +131,7 @@ async def _check_postgres(variable: str, url: str) -> list[str]:
 async def _check_redis(url: str) -> None:
     try:
         client = RedisClient(url)
-    except ValueError:  # its words may hold a part of the address, and so the password
+    except ValueError:  # its message may hold a part of the URL, and so the password
         raise StartError("PODIUM_REDIS_URL is not usable as an address") from None
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -137,7 +139,7 @@ async def _check_redis(url: str) -> None:
             cluster = await client.raw.info("cluster")
             problem = redis_problem(info | cluster)
             if problem and info.get("role") == "slave":
-                raise _Passing(f"PODIUM_REDIS_URL: {problem}")  # it may be promoted
+                raise _StoreUnavailable(f"PODIUM_REDIS_URL: {problem}")  # it may be promoted
             if problem:
                 raise StartError(f"PODIUM_REDIS_URL: {problem}")
             await client.call("load", "{podium}:ready", "", "")
@@ -148,14 +150,14 @@ async def _check_redis(url: str) -> None:
 
 
 def _postgres_error(variable: str, url: str, error: BaseException) -> StartError:
-    """Return the sentence of a failed connection, without the address: it holds a password."""
+    """Return the error of a failed connection. It doesn't name the URL, which holds a password."""
     if _has_no_address(error):
         return StartError(f"{variable}: the host {_host(url)} has no address; is it misspelt?")
     if isinstance(error, ValueError) and not isinstance(error, asyncpg.InterfaceError):
         return StartError(f"{variable} is not usable as an address")
-    kind = StartError if isinstance(error, _POSTGRES_LASTING) else _Passing
-    words = postgres_unavailable(error).message
-    return kind(f"{variable}: {words} ({error or type(error).__name__})")
+    kind = StartError if isinstance(error, _POSTGRES_PERMANENT) else _StoreUnavailable
+    message = postgres_unavailable(error).message
+    return kind(f"{variable}: {message} ({error or type(error).__name__})")
 
 
 def _redis_error(url: str, error: BaseException) -> StartError:
@@ -164,14 +166,15 @@ def _redis_error(url: str, error: BaseException) -> StartError:
         return StartError(f"PODIUM_REDIS_URL: the host {_host(url)} has no address; is it misspelt?")
     if isinstance(cause, ValueError):
         return StartError("PODIUM_REDIS_URL is not usable as an address")
-    lasting = isinstance(cause, _REDIS_LASTING) and not isinstance(cause, _REDIS_PASSING)
+    permanent = isinstance(cause, _REDIS_PERMANENT) and not isinstance(cause, _REDIS_TEMPORARY)
     known = isinstance(cause, REDIS_AWAY)
-    words = redis_unavailable(cause).message if known else "Redis doesn't do what Podium asks for"
-    return (StartError if lasting else _Passing)(f"PODIUM_REDIS_URL: {words} ({cause or type(cause).__name__})")
+    message = redis_unavailable(cause).message if known else "Redis doesn't do what Podium asks for"
+    kind = StartError if permanent else _StoreUnavailable
+    return kind(f"PODIUM_REDIS_URL: {message} ({cause or type(cause).__name__})")
 
 
 def _has_no_address(error: BaseException | None) -> bool:
-    """Whether a name server knew that a host doesn't exist; one that doesn't answer is another matter."""
+    """Return whether DNS says that the host doesn't exist. A name server that doesn't answer is an outage."""
     return isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, for a command that has to clean up after itself."""
+"""Handling of Ctrl-C and SIGTERM, for commands that have to clean up."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _T = TypeVar("_T")
 
 
 INTERRUPTED = 130
-"""Exit code of a command that was stopped before it was done, as a shell has it after Ctrl-C: 128 + SIGINT."""
+"""Exit code of a command that was interrupted: 128 + SIGINT, as in a shell after Ctrl-C."""
 
 
 def interrupt_by_sigterm() -> None:
-    """Have SIGTERM do what Ctrl-C does, from now on. Only in the main thread; elsewhere nothing changes."""
+    """Make SIGTERM raise ``KeyboardInterrupt``, as Ctrl-C does. Outside the main thread this does nothing."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 class Stopped(Exception):
-    """Somebody pressed Ctrl-C, or sent SIGTERM."""
+    """Ctrl-C was pressed, or SIGTERM came, within a ``Stop`` block."""
 
 
 class Stop:
-    """Within the ``with`` block, the first signal ends what runs, with ``Stopped``.
+    """A context manager in which the first Ctrl-C or SIGTERM raises ``Stopped``.
 
-    More of them are ignored, so that nothing interrupts the clean-up. Only in the main thread. What needs an event
-    loop has to run by ``run``: an exception in the middle of a loop may come in a callback, where asyncio logs it
-    and goes on.
+    Further signals are ignored, so that nothing interrupts the clean-up. Use it in the main thread only.
+    Coroutines must be run with ``run``: a signal handler that raises inside an event loop may do so in a callback,
+    where asyncio logs the exception and goes on.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Stop:
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._came) for number in _NUMBERS}
+        self._before = {number: signal.signal(number, self._on_signal) for number in _NUMBERS}
         return self
 
     def __exit__(
@@ -51,7 +51,11 @@ class Stop:
             signal.signal(number, handler)
 
     def run(self, main: Coroutine[Any, Any, _T]) -> _T:
-        """``asyncio.run``; a signal cancels ``main``, and ``Stopped`` comes when that has cleaned up."""
+        """Run ``main`` as ``asyncio.run`` does. A signal cancels it.
+
+        Raises:
+            Stopped: A signal came; ``main`` has finished its clean-up.
+        """
         try:
             return asyncio.run(self._cancellable(main))
         except asyncio.CancelledError:
@@ -64,10 +68,11 @@ class Stop:
         finally:
             self._task = None
 
-    def _came(self, _: int, __: FrameType | None) -> None:
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
         for number in _NUMBERS:
             signal.signal(number, signal.SIG_IGN)
         if self._task is None:
             raise Stopped
-        # A handler runs between any two instructions, and only this call wakes a loop that waits.
+        # A handler runs between any two bytecodes; of asyncio's calls only this one is safe there, and it wakes a
+        # loop that waits in select.
         self._task.get_loop().call_soon_threadsafe(self._task.cancel)

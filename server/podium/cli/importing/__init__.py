@@ -1,4 +1,4 @@
-"""``podium import``: a file of events, checked whole, sorted by time and sent so that it counts once."""
+"""``podium import``: check a file of events as a whole, sort it by time, and send it so that it counts once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checked events as batches: sorted by time, each with its idempotency key, a user's always in one lane. Pure."""
+"""Turn checked events into batches: sorted by time, with idempotency keys, a user's always in one lane. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from podium.game.periods import iso
 from podium.intake.requests import BATCH_MAX, BatchItem
 
 BODY_MAX = 1_000_000
-"""Bytes after which a batch takes no further event: far below what a server accepts (4 MB)."""
+"""Bytes after which a batch takes no further event, far below what a server accepts (4 MB)."""
 
 Row = tuple[int, int, bytes]
-"""A checked event, packed because millions wait in memory: instant in ms, place, item in MessagePack."""
+"""A checked event: instant in ms, place, item in MessagePack. Packed because millions are held in memory."""
 _FILE_BITS = 40
-"""A place is a line's number, with that of its file above these bits."""
+"""Bits of a place that hold the line's number. The file's number is above them."""
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A body to send, and the place of each of its events."""
+    """The body of one request, and the place of each event in it."""
 
     lane: int
     places: list[int]
@@ -37,34 +37,38 @@ _unpack = msgspec.msgpack.Decoder(BatchItem).decode
 
 
 def place_of(file: int, line: int) -> int:
-    """Return where an event was read: the file's number, from 0, and the line's, as one number."""
+    """Return the place of an event: the number of its file, from 0, and of its line, as one number."""
     return file << _FILE_BITS | line
 
 
 def split_place(place: int) -> tuple[int, int]:
-    """Return the numbers of file and line of a ``place_of``."""
+    """Return the file's and the line's number of a place."""
     return place >> _FILE_BITS, place & (1 << _FILE_BITS) - 1
 
 
 def pack(timestamp_ms: int, place: int, item: BatchItem) -> Row:
-    """An item as a row."""
+    """Return an item as a row."""
     return timestamp_ms, place, _pack(item)
 
 
 def content_key(item: BatchItem, timestamp_ms: int, nth: int) -> str:
-    """The idempotency key of the ``nth`` event that has this user, metric, value and instant.
+    """Return the idempotency key of the ``nth`` event with this user, metric, value and instant.
 
-    Names and attributes are left out: who corrects them and imports again does not count the event again.
+    It doesn't depend on names and attributes, so that they can be corrected and imported again without counting
+    the event twice.
     """
     value = repr(item.value + 0.0)  # -0.0 becomes 0.0
-    # Ids hold no control characters, so the joint is unambiguous.
+    # Ids hold no control characters, so the separator is unambiguous.
     content = "\0".join((item.user.id, item.key, value, str(timestamp_ms), str(nth)))
     return f"import-{blake2b(content.encode(), digest_size=16).hexdigest()}"
 
 
 def keyed(rows: list[Row]) -> Iterator[tuple[int, BatchItem]]:
-    """The rows in time order (lines of the same instant as they came), each with its place and with an idempotency
-    key: its own, or one of its content, which counts once in each file that has it. Sorts ``rows`` in place."""
+    """Yield place and item of each row in the order of time, lines of the same instant in the order of the file.
+
+    An item without an idempotency key gets one from its content (``content_key``). Equal lines of one file get
+    different keys; lines of two files get the same. Sorts ``rows`` in place.
+    """
     rows.sort(key=itemgetter(0))
     for timestamp_ms, group in groupby(rows, itemgetter(0)):
         seen: Counter[tuple[int, str, str, float]] = Counter()
@@ -79,8 +83,11 @@ def keyed(rows: list[Row]) -> Iterator[tuple[int, BatchItem]]:
 
 
 def batches(items: Iterable[tuple[int, BatchItem]], lanes: int) -> Iterator[Batch]:
-    """The items cut into batches that the server takes. Batches of different lanes share no user, so that lanes
-    may be sent side by side and a user's events still arrive in order."""
+    """Cut items into batches within the server's limits.
+
+    Batches of different lanes share no user. So lanes can be sent in parallel, and each user's events still arrive
+    in order.
+    """
     waiting: list[list[tuple[int, bytes]]] = [[] for _ in range(lanes)]
     sizes = [0] * lanes
     for place, item in items:

@@ -1,4 +1,4 @@
-"""The server at the other end: its catalog, and batches sent until they are stored."""
+"""The client of the server: load its catalog, send batches until they are stored, ask for replays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from podium.cli.importing.batches import Batch
-from podium.cli.importing.late import Newest, Outlook, Server, older, tell
+from podium.cli.importing.late_events import LateEvents, NewestEvents, ServerHistory, late_events
 from podium.clock import stopwatch_s
 from podium.game.catalog import Catalog, CatalogIndex
 from podium.game.errors import StartError
@@ -23,13 +23,13 @@ from podium.game.users.model import Attribute, AttributeType
 from podium.intake.requests import BatchItem
 
 LANES = 2
-"""Batches under way at once: while one is being stored the next is on its way."""
+"""Batches sent in parallel: while the server stores one, the next is on its way."""
 PATIENCE_S = 300.0
-"""How long a batch is tried before the import gives up: a server that restarts or rebuilds is back by then."""
-ASKED = 1_000
-"""Users, or events, that the server is asked about at once."""
-REPLAYED = 10
-"""Users of one request to replay: each may have years of events."""
+"""Seconds of retries after which the import gives up. A server that restarts or rebuilds is back by then."""
+QUERY_MAX = 1_000
+"""Users or events in one question to the server."""
+REPLAY_MAX = 10
+"""Users in one request to replay. Each may have years of events."""
 _TIMEOUT_S = 60.0
 _PAGE = 100
 _BACKOFF_S = 0.5
@@ -41,14 +41,14 @@ T = TypeVar("T")
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """An event that the server left out of a batch."""
+    """An event of a batch that the server refused, by its index in the batch."""
 
     index: int
     error: str
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The answer to a batch."""
+    """The server's answer to a batch."""
 
     accepted: int
     replayed: int = 0
@@ -56,18 +56,19 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct):
-    """The tally of an import so far: events stored, those whose keys were known before (``replayed``), those
-    of batches that had to be sent again, which were stored by either sending or before (``unsure``), and place and
-    reason of those the server left out."""
+    """Counts of an import so far."""
 
     stored: int = 0
     replayed: int = 0
+    """Events whose idempotency keys the server knew."""
     unsure: int = 0
+    """Like ``replayed``, in batches that were sent twice: the first sending may have stored them."""
     refused: list[tuple[int, str]] = []
+    """Place and reason of each event that the server refused."""
 
 
 class SendingStopped(Exception):
-    """A batch can't be stored. The message is the reason; ``place`` is that of the event, if any."""
+    """A batch can't be stored. The message is the reason; ``place`` names the event that caused it, if known."""
 
     def __init__(self, reason: str, place: int | None = None) -> None:
         super().__init__(reason)
@@ -75,7 +76,7 @@ class SendingStopped(Exception):
 
 
 class NotOffered(SendingStopped):
-    """The server is of a release that doesn't have what it was asked for."""
+    """The server is of an earlier release, which doesn't have the endpoint."""
 
 
 class _MetricRow(msgspec.Struct, rename="camel"):
@@ -91,14 +92,18 @@ class _AttributeRow(msgspec.Struct):
 
 
 def batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
-    """Cut items into lists of at most so many."""
+    """Yield the items in lists of at most ``most``."""
     rest = iter(items)
     while some := list(islice(rest, most)):
         yield some
 
 
 def headers_of(key: str, tenant: str | None) -> httpx.Headers:
-    """What says whose request it is. ``StartError`` if a header can't carry it."""
+    """Return the headers with API key and tenant.
+
+    Raises:
+        StartError: The key or the tenant has characters that a header can't carry.
+    """
     if not key.isascii() or not key.isprintable():
         raise StartError("The key holds characters that no key has.")
     headers = {"X-API-KEY": key}
@@ -110,7 +115,11 @@ def headers_of(key: str, tenant: str | None) -> httpx.Headers:
 
 
 def open_client(url: str, key: str, tenant: str | None = None) -> httpx.AsyncClient:
-    """A client of the server at ``url`` with an admin key, for a tenant. ``StartError`` if one can't be that."""
+    """Return a client of the server at ``url``, with an admin key and a tenant; the caller closes it.
+
+    Raises:
+        StartError: The URL, the key or the tenant is malformed.
+    """
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
@@ -123,7 +132,11 @@ def open_client(url: str, key: str, tenant: str | None = None) -> httpx.AsyncCli
 
 
 async def load_catalog(client: httpx.AsyncClient) -> CatalogIndex:
-    """The metrics and attributes that the server knows. ``StartError`` if it can't be asked."""
+    """Return a catalog with the server's metrics and attributes, enough to check events.
+
+    Raises:
+        StartError: The server doesn't answer, or answers with an error.
+    """
     metrics = await _list(client, "/admin/v1/metrics", _MetricRow)
     attributes = await _list(client, "/admin/v1/attributes", _AttributeRow)
     return CatalogIndex(
@@ -164,43 +177,57 @@ class _ReplayAnswer(msgspec.Struct):
     issues: list[_Issue]
 
 
-async def load_newest(
+async def load_history(
     client: httpx.AsyncClient, users: Sequence[str], on_asked: Callable[[int], object]
-) -> Server:
-    """Return what the server has of users. Raises SendingStopped, NotOffered by a server of an earlier release."""
-    server = Server()
-    for some in batched(users, ASKED):
+) -> ServerHistory:
+    """Return the instants of the newest events that the server has of the users.
+
+    Raises:
+        SendingStopped: The server doesn't answer, or answers with an error.
+        NotOffered: The server is of an earlier release.
+    """
+    server = ServerHistory()
+    for some in batched(users, QUERY_MAX):
         found = await _ask(client, "/admin/v1/users/newest-events", {"users": some}, _NewestAnswer)
         server.streak_metrics, server.points_runs = frozenset(found.streak_metrics), found.points_runs
         for row in found.users:
             of_metrics = {key: parse_instant("metrics", at) for key, at in row.metrics.items()}
-            server.users[row.id] = Newest(parse_instant("newest", row.newest), of_metrics)
+            server.users[row.id] = NewestEvents(parse_instant("newest", row.newest), of_metrics)
         on_asked(len(some))
     return server
 
 
-async def load_outlook(
-    client: httpx.AsyncClient, server: Server, items: Iterable[tuple[int, BatchItem]]
-) -> Outlook:
-    """Return which of the events, in the order of time and with their keys, will not count everywhere. Raises
-    SendingStopped."""
-    outlook = Outlook()
-    for some in batched(older(server, items), ASKED):
+async def count_late_events(
+    client: httpx.AsyncClient, server: ServerHistory, items: Iterable[tuple[int, BatchItem]]
+) -> LateEvents:
+    """Count the events that are too old to count everywhere. Items come in the order of time, with their keys.
+
+    Raises:
+        SendingStopped: The server doesn't answer, or answers with an error.
+    """
+    counted = LateEvents()
+    for some in batched(late_events(server, items), QUERY_MAX):
         asked = [
             {"key": item.key, "userId": item.user.id, "idempotencyKey": item.idempotency_key} for item, _ in some
         ]
         known = set((await _ask(client, "/admin/v1/metrics/events/known", asked, _KnownAnswer)).known)
-        tell(outlook, ((one, place in known) for place, one in enumerate(some)))
-    return outlook
+        for place, (item, by_metric) in enumerate(some):
+            counted.add(item.user.id, by_metric=by_metric, known=place in known)
+    return counted
 
 
 async def replay(
     client: httpx.AsyncClient, users: Sequence[str], on_done: Callable[[int], object], patience_s: float
 ) -> tuple[int, list[tuple[str, str]]]:
-    """Have users' stored events counted anew in the order of their time; for how many it is done, and by user what
-    isn't, and why. Raises SendingStopped."""
+    """Ask the server to replay the users' stored events in the order of their time.
+
+    Return how many users were replayed, and user and reason of each that was not.
+
+    Raises:
+        SendingStopped: The server doesn't answer, or answers with an error.
+    """
     done, issues = 0, []
-    for some in batched(users, REPLAYED):
+    for some in batched(users, REPLAY_MAX):
         body = {"users": [{"id": user} for user in some]}
         found = await _ask(client, "/admin/v1/users/replay", body, _ReplayAnswer, patience_s)
         issues += [(issue.user_id, issue.message) for issue in found.issues]
@@ -218,7 +245,7 @@ async def _ask(client: httpx.AsyncClient, path: str, body: object, type_: type[T
     try:
         return msgspec.json.decode(response.content, type=type_)
     except msgspec.DecodeError:
-        raise SendingStopped(f"{response.url} answered something else than Podium does") from None
+        raise SendingStopped(f"{response.url} answers, but not like Podium") from None
 
 
 async def send(
@@ -230,11 +257,13 @@ async def send(
     on_wait: Callable[[str], None],
     patience_s: float = PATIENCE_S,
 ) -> None:
-    """Send all batches, those of a lane one after the other, and keep ``tally``. ``on_stored`` is told how many
-    events were dealt with, ``on_wait`` why a batch has to wait.
+    """Send all batches, those of a lane one after the other, and update ``tally``.
 
-    Raises SendingStopped when a batch is refused, or not stored within ``patience_s``; cancelling is safe.
-    What was on its way then may be stored without being counted in the tally.
+    ``on_stored`` gets the number of events of each batch that was answered, ``on_wait`` the reason of a wait.
+    Cancelling is safe. Batches under way may then be stored without being counted in the tally.
+
+    Raises:
+        SendingStopped: A batch was refused, or not stored within ``patience_s``.
     """
 
     async def drain(queue: asyncio.Queue[Batch | None]) -> None:
@@ -267,7 +296,7 @@ async def send(
 async def _send_batch(
     client: httpx.AsyncClient, batch: Batch, on_wait: Callable[[str], None], patience_s: float
 ) -> tuple[Accepted, bool]:
-    """The answer, and whether the batch may have been stored by an earlier sending already."""
+    """Return the answer, and whether an earlier sending, whose answer was lost, may have stored the batch."""
     lost = False
 
     def on_lost() -> None:
@@ -292,7 +321,7 @@ async def _send_batch(
     try:
         answer = msgspec.json.decode(response.content, type=Accepted)
     except msgspec.DecodeError:
-        raise SendingStopped(f"{response.url} answered something else than Podium does") from None
+        raise SendingStopped(f"{response.url} answers, but not like Podium") from None
     if any(not 0 <= r.index < len(batch.places) for r in answer.refused):
         raise SendingStopped(f"{response.url} refused an event that was not sent")
     return answer, lost
@@ -325,8 +354,13 @@ async def _request(
     on_lost: Callable[[], None] | None = None,
     patience_s: float = 0,
 ) -> httpx.Response:
-    """The answer to a request, which is repeated while the server is away or asks for it, for ``patience_s``.
-    ``on_lost`` is called where a request may have been served without its answer getting here."""
+    """Send a request, repeat it for up to ``patience_s`` while the server is unavailable, and return the answer.
+
+    ``on_lost`` is called after an attempt that the server may have carried out although no answer came.
+
+    Raises:
+        SendingStopped: The server was unavailable for ``patience_s``.
+    """
     began_s = stopwatch_s()
     backoff_s = _BACKOFF_S
     waited = False
@@ -336,6 +370,7 @@ async def _request(
             response = await client.request(method, path, content=body)
         except httpx.TransportError as error:
             reason = f"{client.base_url} can't be reached: {error or type(error).__name__}"
+            # Without a connection nothing was sent; after any other error the server may have stored the body.
             served = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         else:
             if response.status_code not in _TRY_AGAIN:

@@ -1,4 +1,4 @@
-"""The command ``podium import``: files of events, checked whole, sorted by time and sent."""
+"""The command ``podium import``: check files of events as a whole, sort the events by time, and send them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from podium.cli.importing.client import (
     NotOffered,
     SendingStopped,
     Tally,
+    count_late_events,
     load_catalog,
-    load_newest,
-    load_outlook,
+    load_history,
     open_client,
     replay,
     send,
 )
-from podium.cli.importing.late import Outlook
+from podium.cli.importing.late_events import LateEvents
 from podium.cli.importing.lines import Format, check_item, read_lines
-from podium.cli.importing.spellings import Spellings, Twin
+from podium.cli.importing.spellings import Lookalike, Spellings
 from podium.cli.stopping import INTERRUPTED, interrupt_by_sigterm
 from podium.clock import Clock, stopwatch_s, system_clock
 from podium.game.catalog import CatalogIndex
@@ -43,26 +43,28 @@ from podium.intake.requests import BatchItem
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEV_FILE = Path(".podium/dev.json")
-"""Where ``podium dev`` writes its URL and its admin key."""
-TENANT_HELP = "Customer id of the tenant that is meant, where the server has tenants."
+"""The file to which ``podium dev`` writes its URL and its admin key."""
+TENANT_HELP = "Customer id of the tenant, where the server has tenants."
 NAMED_MAX = 20
-"""Bad lines that are named; of the others only the number."""
+"""Bad lines that are listed; the others are only counted."""
 
 T = TypeVar("T")
 
 
 class Checked(msgspec.Struct):
-    """The events of the files that passed, their users, the lines that did not pass, and those whose idempotency
-    key an earlier line has, each with that line's place."""
+    """The result of checking the files."""
 
     files: list[str]
     rows: list[Row] = []
+    """The events that passed."""
     spellings: Spellings = msgspec.field(default_factory=Spellings)
     bad: list[tuple[int, str]] = []
+    """Place and reason of each line that did not pass."""
     repeated: list[tuple[int, int]] = []
+    """Place of each line with the idempotency key of an earlier one, and that one's place."""
 
     def name(self, place: int) -> str:
-        """Return a line as people name it."""
+        """Return the line of a place as text, with its file if there are several."""
         file, line = split_place(place)
         return f"line {line}" if len(self.files) == 1 else f"{self.files[file]}, line {line}"
 
@@ -80,31 +82,31 @@ class _DevFile(msgspec.Struct, rename="camel"):
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     metavar="FILE...",
 )
-@click.option("--url", help=f"Where Podium is.  [default: {DEFAULT_URL}]")
+@click.option("--url", help=f"URL of the server.  [default: {DEFAULT_URL}]")
 @click.option(
     "--key",
     envvar="PODIUM_API_KEY",
     show_envvar=True,
-    help=f"An admin key. Without one, that of a running `podium dev` is read from {DEV_FILE}.",
+    help=f"Admin key.  [default: the key of a running `podium dev`, from {DEV_FILE}]",
 )
 @click.option("--tenant", help=TENANT_HELP)
 @click.option(
     "--format", "format_", type=click.Choice(["auto", "csv", "ndjson"]), default="auto", show_default=True
 )
-@click.option("--metric", help="Key of the metric of lines that name none.")
-@click.option("--dry-run", is_flag=True, help="Check everything, send nothing.")
-@click.option("--skip-bad", is_flag=True, help="Leave bad lines out instead of sending nothing.")
+@click.option("--metric", help="Metric key for lines that name none.")
+@click.option("--dry-run", is_flag=True, help="Check everything and send nothing.")
+@click.option("--skip-bad", is_flag=True, help="Leave bad lines out. Without this option nothing is sent then.")
 @click.option(
     "--replay",
     is_flag=True,
-    help="Afterwards have the server count the events of users whose history came out of order anew: streaks and"
-    " runs are then as if all had come in order.",
+    help="Afterwards replay the users who had newer events already: streaks and runs become as if all events had"
+    " come in order.",
 )
-@click.option("--yes", is_flag=True, help="Don't ask whether events may be sent that will not count everywhere.")
+@click.option("--yes", is_flag=True, help="Don't ask before sending events that are too old to count everywhere.")
 @click.option(
     "--unique-keys",
     is_flag=True,
-    help="Send nothing where a line has the idempotencyKey of an earlier line of the same user and metric.",
+    help="Send nothing if a line has the idempotencyKey of an earlier line of the same user and metric.",
 )
 def import_(
     files: tuple[str, ...],
@@ -121,8 +123,8 @@ def import_(
 ) -> None:
     """Import events from files, or from standard input if FILE is "-".
 
-    Everything is checked before anything is sent. Events of all files are sent in the order of their time,
-    whatever the order of files and lines.
+    Everything is checked before anything is sent. Events are sent in the order of their time, regardless of the
+    order of files and lines.
 
     \b
     CSV begins with a line that names the columns:
@@ -135,16 +137,16 @@ def import_(
       attributes      of the event, as a JSON object
       attributes.KEY  one attribute of the event
       user.tz, user.email, user.attributes.KEY
-    Only user, value and timestamp have to be there; an empty cell says nothing.
+    Only user, value and timestamp are required; an empty cell sets nothing.
 
     \b
     NDJSON has an object on each line: with the same names as the columns,
-    or an item as POST /admin/v1/metrics/events takes it.
+    or an item of POST /admin/v1/metrics/events.
 
     Importing twice counts once: an event without an idempotencyKey gets one from its user, metric, value and
     time. Lines of one file that agree in all four count once each; lines of two files count once.
 
-    Exit code: 0 if every line is stored (or only --skip-bad left lines out), 1 if not, 130 if it was stopped
+    Exit code: 0 if every line is stored (or only --skip-bad left lines out), 1 if not, 130 if interrupted
     (Ctrl-C, SIGTERM).
     """
     interrupt_by_sigterm()
@@ -181,7 +183,7 @@ def import_command(
     clock: Clock = system_clock,
     patience_s: float = PATIENCE_S,
 ) -> int:
-    """Import ``files`` ("-": standard input) and say on the terminal what came of it; the exit code."""
+    """Import ``files`` ("-": standard input), report on the terminal, and return the exit code."""
     try:
         url, key = find_server(url, key)
         index = asyncio.run(_with_client(url, key, tenant, load_catalog))
@@ -193,7 +195,8 @@ def import_command(
         _say("Stopped; nothing was sent.")
         return INTERRUPTED
     good, bad = len(checked.rows), len(checked.bad)
-    _name_lines(checked, [_warning(checked, twin) for twin in checked.spellings.twins()], "Warnings")
+    warnings = [_warning(checked, found) for found in checked.spellings.lookalikes()]
+    _name_lines(checked, warnings, "Warnings")
     repeats = [
         (place, f"the idempotencyKey is that of {checked.name(first)}") for place, first in checked.repeated
     ]
@@ -214,56 +217,56 @@ def import_command(
     users = _count(len(checked.spellings.users), "user")
     what = f"{_count(good, 'event')} of {users}, {iso(first_ms)} to {iso(last_ms)}"
     try:
-        outlook = _look(url, key, tenant, checked)
+        late = _count_late(url, key, tenant, checked)
     except NotOffered:
         _say("The server can't say which events are too old to count everywhere: it is of an earlier release.")
-        outlook = Outlook()
+        late = LateEvents()
     except SendingStopped as stopped:
         _say(f"{stopped}. Nothing was sent.")
         return 1
     except KeyboardInterrupt:
         _say("Stopped; nothing was sent.")
         return INTERRUPTED
-    _tell(outlook)
+    _report_late(late)
     if dry_run:
         click.echo(f"Checked {what}. Nothing was sent.")
         return 0
-    if (outlook.late or outlook.behind) and not (yes or replays) and not _go_on():
+    if (late.by_metric or late.by_user) and not (yes or replays) and not _confirm_late():
         return 1
     code = _send(url, key, tenant, checked, what, skip_bad=skip_bad, patience_s=patience_s)
-    if replays and code != INTERRUPTED and outlook.affected:
-        return _replay(url, key, tenant, sorted(outlook.affected), patience_s) or code
+    if replays and code != INTERRUPTED and late.affected:
+        return _replay(url, key, tenant, sorted(late.affected), patience_s) or code
     return code
 
 
-def _look(url: str, key: str, tenant: str | None, checked: Checked) -> Outlook:
-    """Ask the server what of the events will not count everywhere."""
+def _count_late(url: str, key: str, tenant: str | None, checked: Checked) -> LateEvents:
+    """Count the events that are too old to count everywhere, asking the server for its users' newest ones."""
     users = list(checked.spellings.users)
     with _bar(len(users), " users", "Asking", leave=False) as bar:
 
-        async def ask(client: httpx.AsyncClient) -> Outlook:
-            server = await load_newest(client, users, bar.update)
-            return await load_outlook(client, server, keyed(checked.rows)) if server.users else Outlook()
+        async def ask(client: httpx.AsyncClient) -> LateEvents:
+            server = await load_history(client, users, bar.update)
+            return await count_late_events(client, server, keyed(checked.rows)) if server.users else LateEvents()
 
         return asyncio.run(_with_client(url, key, tenant, ask))
 
 
-def _tell(outlook: Outlook) -> None:
-    if outlook.late:
+def _report_late(late: LateEvents) -> None:
+    if late.by_metric:
         _say(
             f"More than {LATE_DAYS} days older than the user's newest event of the metric:"
-            f" {_count(outlook.late, 'event')} of {_count(len(outlook.late_users), 'user')}. They count for totals"
-            " and perpetual leaderboards, but for no streak and in no run of a repeating leaderboard."
+            f" {_count(late.by_metric, 'event')} of {_count(len(late.by_metric_users), 'user')}. They count for"
+            " totals and perpetual leaderboards, but for no streak and in no run of a repeating leaderboard."
         )
-    if outlook.behind:
+    if late.by_user:
         _say(
             f"More than {LATE_DAYS} days older than the user's newest event of another metric:"
-            f" {_count(outlook.behind, 'event')} of {_count(len(outlook.behind_users), 'user')}. They count for no"
+            f" {_count(late.by_user, 'event')} of {_count(len(late.by_user_users), 'user')}. They count for no"
             " streak and in no run of a leaderboard by points or by streak."
         )
 
 
-def _go_on() -> bool:
+def _confirm_late() -> bool:
     try:
         click.confirm("Go on? (With --replay they count everywhere.)", abort=True, err=True)
     except click.Abort:
@@ -273,7 +276,7 @@ def _go_on() -> bool:
 
 
 def _replay(url: str, key: str, tenant: str | None, users: list[str], patience_s: float) -> int:
-    """Have the users' events counted in the order of their time; the exit code."""
+    """Have the users' events replayed in the order of their time, and return the exit code."""
     with _bar(len(users), " users", "Replaying") as bar:
 
         async def run(client: httpx.AsyncClient) -> tuple[int, list[tuple[str, str]]]:
@@ -345,7 +348,8 @@ def _send(
 def _check_files(
     files: list[str], format_: Format, metric: str | None, index: CatalogIndex, now_ms: int
 ) -> Checked:
-    # Of events at the same instant the ones of the first file come first, in whatever order files are named.
+    # Sorted, so that events of the same instant are sent in the same order however the files were named: their
+    # content keys depend on it.
     checked = Checked(sorted(files))
     if twice := next((one for one, two in pairwise(checked.files) if one == two), None):
         raise StartError(f"{twice} is named twice.")
@@ -399,7 +403,7 @@ def _counted(stream: IO[bytes], seen: Callable[[int], object]) -> Iterator[bytes
 
 
 def _size(stream: IO[bytes]) -> int | None:
-    """Bytes in a regular file, None where the end is not known."""
+    """Return the size of a regular file in bytes, or None for a pipe or terminal."""
     try:
         found = os.fstat(stream.fileno())
     except OSError:
@@ -408,7 +412,11 @@ def _size(stream: IO[bytes]) -> int | None:
 
 
 def find_server(url: str | None, key: str | None) -> tuple[str, str]:
-    """URL and key to use. The key in DEV_FILE is for the server that is named there, and sent to no other."""
+    """Return the URL and the admin key to use. The key in DEV_FILE is sent only to the server named there.
+
+    Raises:
+        StartError: No key was given, and DEV_FILE has none for this server.
+    """
     if key and key.strip():
         return url or DEFAULT_URL, key.strip()
     try:
@@ -429,11 +437,14 @@ async def _with_client(
         return await use(client)
 
 
-def _warning(checked: Checked, twin: Twin) -> tuple[int, str]:
-    text = f"{twin.field} {twin.text!a}"
-    if twin.other is None:
-        return twin.place, f"{text} begins or ends with a blank, which is part of it"
-    return twin.place, f"{text} looks like {twin.other!a} of {checked.name(twin.other_place)}, but is another one"
+def _warning(checked: Checked, found: Lookalike) -> tuple[int, str]:
+    text = f"{found.field} {found.text!a}"
+    if found.other is None:
+        return found.place, f"{text} begins or ends with a blank, which is part of it"
+    return (
+        found.place,
+        f"{text} looks like {found.other!a} of {checked.name(found.other_place)}, but is another one",
+    )
 
 
 def _name_lines(checked: Checked, lines: list[tuple[int, str]], kind: str) -> None:

@@ -1,7 +1,7 @@
-"""Lines of CSV or NDJSON as batch items with their line numbers. Pure: lines in, values out.
+"""Parse lines of CSV or NDJSON into batch items with their line numbers. Pure: lines in, values out.
 
-A flat line names its fields as the columns of a CSV file are named (``COLUMNS``); a line of NDJSON may also be
-a batch item of the contract, whose ``user`` is an object (docs/http-api.md#batches-of-events).
+A line of NDJSON is either flat, with the names of the CSV columns (``COLUMNS``), or a batch item of the HTTP API,
+whose ``user`` is an object (docs/http-api.md#batches-of-events).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from podium.intake.requests import BatchItem, EventUser, from_item
 
 Format = Literal["auto", "csv", "ndjson"]
 Read = tuple[int, BatchItem | RequestError]
-"""A line's number, counted from 1, and the event in it, or what is wrong with it."""
+"""A line's number, from 1, and its event, or the error in it."""
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "user": ("user", "id"),
@@ -38,7 +38,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "user.tz": ("user", "tz"),
     "user.email": ("user", "email"),
 }
-"""Where each column belongs in a batch item. ``attributes.KEY`` and ``user.attributes.KEY`` exist besides."""
+"""The path of each column in a batch item. Further columns: ``attributes.KEY`` and ``user.attributes.KEY``."""
 _REQUIRED = ("user", "value", "timestamp")
 _ITEM_FIELDS = frozenset(BatchItem.__struct_encode_fields__)
 _USER_FIELDS = frozenset(EventUser.__struct_encode_fields__)
@@ -48,10 +48,12 @@ _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def read_lines(lines: Iterable[bytes], format_: Format = "auto", metric: str | None = None) -> Iterator[Read]:
-    """The events of a file, line by line; blank lines are passed over. ``metric`` is that of lines without one.
+    """Yield the events of a file, line by line, without blank lines. ``metric`` is for lines that name none.
 
-    ``auto`` takes a file that begins with ``{`` for NDJSON, any other for CSV. ``StartError`` if the file as a
-    whole can't be read.
+    With ``auto`` a file that begins with ``{`` is NDJSON, any other CSV.
+
+    Raises:
+        StartError: The file as a whole can't be read: empty, of another encoding or form, or with a bad header.
     """
     rest = iter(lines)
     head: list[bytes] = []
@@ -73,7 +75,11 @@ def read_lines(lines: Iterable[bytes], format_: Format = "auto", metric: str | N
 
 
 def check_item(index: CatalogIndex, item: BatchItem, now_ms: int) -> int:
-    """The instant in ms of an item that the server will take; 422 naming the field if it won't."""
+    """Check an item as the server will, and return its instant in ms.
+
+    Raises:
+        Unprocessable: The server would refuse it. The message names the field.
+    """
     if item.timestamp is None:
         raise Unprocessable("timestamp is missing")
     if _is_bare_date(item.timestamp):
@@ -157,7 +163,7 @@ def _cell(column: str, text: str) -> Any:
         raise BadRequest(f"{column} is not UTF-8")
     if column == "value":
         try:
-            # Python's float also takes the digit groups of its own source code.
+            # float() accepts digit groups (1_000), which a number in CSV doesn't have.
             return float(text.replace("_", "?"))
         except ValueError:
             raise BadRequest("value must be a number") from None

@@ -1,4 +1,4 @@
-"""Texts that look alike and are not the same, and idempotency keys that come twice. Pure."""
+"""Find texts that look alike but differ, and idempotency keys that come twice. Pure."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import msgspec
 from podium.intake.requests import BatchItem
 
 _KEY_BYTES = 8
-"""Of the hash of an idempotency key: among ten million the chance of a wrong alarm is one in 400,000."""
+"""Bytes of an idempotency key's hash. Among ten million keys the chance of a collision is one in 400,000."""
 
 
 class Spellings:
-    """The users of an import, and the places at which texts that may be taken for others came first."""
+    """The users, unusual texts and idempotency keys of an import, each with the place where it came first."""
 
     def __init__(self) -> None:
         self.users: dict[str, int] = {}
-        """Every user's id, and the place where it came first."""
+        """Each user's id, and the place where it came first."""
+        # Only texts that are not ASCII or have blanks at an end can be confused with others. By field and
+        # normalised text: each spelling, with its first place.
         self._odd: dict[tuple[str, str], dict[str, int]] = {}
         self._keys: dict[bytes, int] = {}
 
     def note(self, item: BatchItem, place: int) -> int | None:
-        """Take note of an event; the place at which its idempotency key was used before, if it was."""
+        """Record an event. Return the place of an earlier event with its idempotency key, if any."""
         user = item.user
         if user.id not in self.users:
             self.users[user.id] = place
@@ -37,7 +39,7 @@ class Spellings:
                     self._note(f"user.attributes.{key}", value, place)
         if item.idempotency_key is None:
             return None
-        # Ids hold no control characters, so the joint is unambiguous.
+        # Ids hold no control characters, so the separator is unambiguous.
         content = "\0".join((user.id, item.key, item.idempotency_key)).encode()
         digest = blake2b(content, digest_size=_KEY_BYTES).digest()
         first = self._keys.setdefault(digest, place)
@@ -47,22 +49,21 @@ class Spellings:
         if not text.isascii() or text != text.strip():
             self._odd.setdefault((field, _plain(text)), {}).setdefault(text, place)
 
-    def twins(self) -> Iterator[Twin]:
-        """Find the texts that begin or end with a blank, or that are written in two ways."""
+    def lookalikes(self) -> Iterator[Lookalike]:
+        """Yield the texts that look like another one, and user ids that begin or end with a blank."""
         for (field, plain), odd in self._odd.items():
             texts = dict(odd)
             if field == "user" and plain in self.users:
                 texts.setdefault(plain, self.users[plain])
             first, *others = sorted(texts, key=texts.__getitem__)
             if first != first.strip() and field == "user":
-                yield Twin(texts[first], field, first)
+                yield Lookalike(texts[first], field, first)
             for text in others:
-                yield Twin(texts[text], field, text, first, texts[first])
+                yield Lookalike(texts[text], field, text, first, texts[first])
 
 
-class Twin(msgspec.Struct, frozen=True):
-    """A text at a place that looks like ``other``, which came first at another place; without one it begins or
-    ends with a blank."""
+class Lookalike(msgspec.Struct, frozen=True):
+    """A text that looks like ``other``, which came earlier. Without ``other`` it begins or ends with a blank."""
 
     place: int
     field: str
