@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from podium.api.achievements.app import completions
-from podium.api.points.app import level_counts, spread
+from podium.api.points.app import distribution, level_counts
 from podium.api.wrapped.percentiles import gains
 from podium.console.pages.overview import active_users
 from podium.game.errors import Unavailable
@@ -54,6 +54,6 @@ async def _warm(services: Services, space: Space) -> None:
     if space.index.catalog.achievements:
         await completions(services, space)
     for system in space.index.catalog.points:
-        await spread(services, space, system, {})
+        await distribution(services, space, system, {})
         if space.index.points.levels[system.number]:
             await level_counts(services, space, system)

@@ -1,4 +1,4 @@
-"""The HTTP API, one folder a subject: ``app.py`` (``/v1``), ``admin.py`` (``/admin/v1``), ``queries.py`` (SQL).
+"""The HTTP API, one folder per subject: ``app.py`` (``/v1``), ``admin.py`` (``/admin/v1``), ``queries.py`` (SQL).
 
-Subjects don't import each other: what they share is a rule of the game or a helper of ``podium.http``.
+Subjects don't import each other. Shared code is a rule of ``podium.game`` or a helper of ``podium.http``.
 """

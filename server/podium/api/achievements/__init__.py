@@ -1,1 +1,1 @@
-"""Achievements: what a user completes once."""
+"""Endpoints of achievements."""

@@ -20,9 +20,9 @@ from podium.http.references import check_unused, of_achievement
 from podium.spaces.item_kinds import ACHIEVEMENT, METRIC
 
 DESCRIPTION_MAX = 1_000
-"""Characters in a description."""
+"""Most characters in a description."""
 PARTS_MAX = 100
-"""Achievements that one is made of."""
+"""Most achievements that one with the trigger ``achievement`` is made of."""
 
 Value = Annotated[float, Meta(ge=1, le=1e15)]
 Length = Annotated[int, Meta(ge=1, le=100_000)]
@@ -36,13 +36,13 @@ _OF_TRIGGER: dict[Kind, tuple[str, ...]] = {
     "achievement": ("achievement_ids",),
     "anniversary": ("anniversary_years",),
 }
-"""What each trigger needs."""
+"""The fields that each trigger requires."""
 
 
 class CreateAchievement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """An achievement to create, with what its trigger needs: ``metric`` a metricId and a metricValue, ``streak`` a
-    streakLength, ``api`` a key, ``achievement`` the achievementIds that it is made of, ``anniversary`` the
-    anniversaryYears."""
+    """An achievement to create, with the fields that its trigger requires: ``metric`` a metricId and a
+    metricValue, ``streak`` a streakLength, ``api`` a key, ``achievement`` the achievementIds that it is made of,
+    ``anniversary`` the anniversaryYears."""
 
     name: str
     trigger: Kind
@@ -60,8 +60,8 @@ class CreateAchievement(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class UpdateAchievement(Update, frozen=True, rename="camel"):
-    """A change of an achievement; null clears ``description``, ``badge`` and the filters. Another ``trigger``
-    needs what it needs."""
+    """A change of an achievement; null clears ``description``, ``badge`` and the filters. A change of ``trigger``
+    must come with the fields that it requires."""
 
     name: str | UnsetType = UNSET
     trigger: Kind | UnsetType = UNSET
@@ -79,7 +79,7 @@ class UpdateAchievement(Update, frozen=True, rename="camel"):
 
 
 class AchievementRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An achievement; what its trigger doesn't need is absent."""
+    """An achievement. Fields of other triggers are absent."""
 
     id: str
     name: str
@@ -107,7 +107,7 @@ def _create(context: Context, item: CreateAchievement) -> Achievement:
 
 
 def _update(context: Context, before: Achievement, change: UpdateAchievement) -> Achievement:
-    # The key that stands for none is not the achievement's own.
+    # An achievement without a key of its own has its id in ``key`` (``_checked``); that is not to be kept as one.
     bare = before if before.own_key is not None else msgspec.structs.replace(before, key="")
     fields = _converted(context, given(change))
     if "key" in fields and before.own_key is not None and fields["key"] not in (before.key, None):

@@ -30,19 +30,19 @@ from podium.storage.postgres.pool import acquired
 
 
 class CompletingUser(Upsert, frozen=True, rename="camel", kw_only=True, gc=False):
-    """Who completes it: created if new, changed where fields are given."""
+    """The user who completes the achievement: created if new, changed by the fields that are given."""
 
     id: str
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """Who completes an achievement."""
+    """The body of a completion."""
 
     user: CompletingUser
 
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An achievement that is completed, and the points that it brought by this call."""
+    """A completed achievement, and the points that this call awarded for it."""
 
     completion_id: str
     achievement: UserAchievement
@@ -53,7 +53,7 @@ _completion = msgspec.json.Decoder(Completion)
 
 
 async def user_count(parts: Services, space: Space) -> int:
-    """How many users there are; of a large space as it was a while ago."""
+    """Return the number of users. In a large space it may be some seconds old (``parts.memo``)."""
 
     async def number() -> int:
         async with acquired(parts.pool) as connection:
@@ -63,7 +63,7 @@ async def user_count(parts: Services, space: Space) -> int:
 
 
 async def completions(parts: Services, space: Space) -> tuple[dict[int, int], int]:
-    """How many users completed each achievement, by its number, and how many users there are."""
+    """Return how many users completed each achievement, by its number, and the number of all users."""
     users = await user_count(parts, space)
     async with acquired(parts.pool) as connection:
         return await queries.completions(connection, space.id), users
@@ -91,7 +91,8 @@ async def get_user_achievements(request: Request) -> Response:
     """``GET /v1/users/{id}/achievements``."""
     parts, space = services(request), principal(request).space
     incomplete = params.boolean(request, "includeIncomplete")
-    # Counted with the user's own, and before all users are, so that no share exceeds the whole.
+    # Completions are read in the snapshot of the user's state, so that the user's own are among them, and before
+    # the users are counted, so that no rarity exceeds 100 %.
     async with named_snapshot(request) as (connection, state):
         counts = await queries.completions(connection, space.id)
     index = space.index
@@ -132,18 +133,21 @@ async def post_complete(request: Request) -> Response:
 
 
 def _may_earn(one: Achievement, attributes: dict[str, str]) -> bool:
-    """Whether a user with these attributes could; without any, whoever has none and whoever has."""
+    """Return whether a user with these attributes could complete it. Without attributes every achievement
+    passes."""
     return not attributes or matches(one.user_attributes, attributes)
 
 
 def _completion_id(one: Achievement, user: str) -> str:
-    """The same for every call: an achievement is completed once."""
+    """Return the id of a completion: the same at each call, since a user completes an achievement once."""
     return str(uuid5(UUID(one.id), user))
 
 
 _TAG = "Achievements"
 _ATTRIBUTES = Query(
-    "userAttributes", "Those that a user with these could earn: `key:value`, joined by commas. " + params.COMMAS
+    "userAttributes",
+    "Only achievements that a user with these attributes could complete: `key:value`, joined by commas. "
+    + params.COMMAS,
 )
 
 ENDPOINTS: list[Endpoint] = [
@@ -158,7 +162,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_achievements,
         answer=list[AchievementWithStats],
         query=(_ATTRIBUTES,),
-        description="The active ones, with the number of users who completed them.",
+        description="Active achievements, with the number of users who completed each.",
     ),
     Endpoint(
         method="POST",
@@ -170,8 +174,9 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_complete,
         body=Completion,
         answer=Completed,
-        description="One with the trigger `api`. A second call answers as the first one did, and brings no "
-        "points.",
+        description="Only for achievements with the trigger `api`. A second call has the same answer as the "
+        "first, "
+        "without points.",
     ),
     Endpoint(
         method="GET",
@@ -186,7 +191,7 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             Query(
                 "includeIncomplete",
-                "true also lists those that the user may still complete.",
+                "true also lists achievements that the user has not completed yet.",
                 {"type": "boolean", "default": False},
             ),
         ),

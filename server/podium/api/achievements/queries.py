@@ -1,4 +1,4 @@
-"""What Postgres holds of achievements: how often each was completed."""
+"""Queries of achievements: how often each was completed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from podium.storage.postgres.pool import PoolConnection
 
 
 async def completions(connection: PoolConnection, space_id: int) -> dict[int, int]:
-    """How many users completed each achievement, by its number."""
+    """Return how many users completed each achievement, by its number."""
     rows = await connection.fetch(
         "SELECT achievement, completions FROM achievement_counts WHERE space_id = $1", space_id
     )
@@ -14,6 +14,6 @@ async def completions(connection: PoolConnection, space_id: int) -> dict[int, in
 
 
 async def users(connection: PoolConnection, space_id: int) -> int:
-    """How many users there are: a scan of an index, 0.1 s for a million."""
+    """Return the number of users. It scans an index: 0.1 s for a million users."""
     found: int = await connection.fetchval("SELECT count(*) FROM users WHERE space_id = $1", space_id)
     return found

@@ -1,1 +1,1 @@
-"""Endpoint of the audit log."""
+"""The endpoint of the audit log."""

@@ -18,12 +18,12 @@ from podium.http.services import services
 from podium.storage.postgres.pool import acquired
 
 ROWS_MAX = 100
-"""Rows of a page of the audit log."""
+"""Most rows of a page."""
 AUDIT_FILTERS = ("item", "kind", "action", "actor")
 
 
 class AuditRow(msgspec.Struct, frozen=True, rename="camel"):
-    """A change: who, when, what it was before and after; null where there was nothing."""
+    """A change: its time, its actor, and the values before and after it. They are null where there was nothing."""
 
     id: int
     at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -36,7 +36,7 @@ class AuditRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class AuditPage(msgspec.Struct, frozen=True, rename="camel"):
-    """Rows, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
+    """Rows, the newest first. ``nextCursor`` begins the next page; the last page has none."""
 
     rows: list[AuditRow]
     next_cursor: str | UnsetType = UNSET
@@ -49,7 +49,8 @@ _NARROWED = """
 ($5::text IS NULL OR kind = $5) AND ($6::text IS NULL OR action = $6)
 AND ($7::text IS NULL OR starts_with(actor, $7)) ORDER BY id DESC LIMIT $3"""
 _ALL = f" WHERE space_id = $1 AND id < $2 AND $4::text IS NULL AND {_NARROWED}"
-# Each half along its own index (audit_log_item, audit_log_user): a user may have few rows among very many.
+# A UNION of two selects, each along its own index (audit_log_item, audit_log_user). With OR, Postgres could walk
+# the whole log by id to find a user's few rows.
 _OF_ITEM = f"""
 WHERE id IN (
     (SELECT id FROM audit_log WHERE space_id = $1 AND id < $2 AND item = $4 AND {_NARROWED})
@@ -87,23 +88,28 @@ ENDPOINTS: list[Endpoint] = [
         method="GET",
         path="/admin/v1/audit-log",
         shows="user",
-        summary="Who changed what",
+        summary="List changes",
         tag=_TAG,
         needs="admin",
         statuses=(200, 400, 422, 503),
         handler=get_audit_log,
         answer=AuditPage,
         query=(
-            Query("limit", "Rows.", {"type": "integer", "minimum": 1, "maximum": ROWS_MAX, "default": ROWS_MAX}),
-            Query("cursor", "`nextCursor` of the page before.", {"type": "integer"}),
+            Query(
+                "limit",
+                "Rows of the page.",
+                {"type": "integer", "minimum": 1, "maximum": ROWS_MAX, "default": ROWS_MAX},
+            ),
+            Query("cursor", "`nextCursor` of the previous page.", {"type": "integer"}),
             Query(
                 "item",
-                "What was changed: the id of an item; of a user, with what is the user's: events, boosts, pauses.",
+                "Id of the changed item. A user's id also finds changes of the user's events, boosts and pauses.",
             ),
-            Query("kind", "Rows of this kind, like `leaderboard`, `streak` or `user`."),
-            Query("action", "Rows of this action, like `create`, `restore` or `erase`."),
-            Query("actor", "What the actor begins with: the name of a key, of an account."),
+            Query("kind", "Kind of the item, like `leaderboard`, `streak` or `user`."),
+            Query("action", "Action, like `create`, `restore` or `erase`."),
+            Query("actor", "Beginning of the actor: the name of a key or of a console account."),
         ),
-        description="Every change by the admin API: of the catalog, keys, tenants, and what was done to users.",
+        description="Every change by the admin API, the console and the command line: of the catalog, of keys, of "
+        "tenants and of users.",
     ),
 ]

@@ -1,1 +1,1 @@
-"""The catalog as one document: exported, compared, applied, copied between environments."""
+"""The catalog as one document: export, compare, apply, and copy between environments."""

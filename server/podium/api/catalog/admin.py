@@ -28,12 +28,12 @@ from podium.storage.postgres.pool import acquired
 
 SCHEMA_PATH = "/catalog.schema.json"
 _NEVER = 2**31 - 1
-"""Number of an item that is made in a preview."""
+"""Number of items that are created in a preview, which is thrown away."""
 
 
 class CopyCatalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Copy from the environment ``from`` into that of the key. Without ``apply`` nothing is changed; with
-    ``prune`` what the other doesn't have is archived."""
+    """A copy from the environment ``from`` into that of the key. Without ``apply`` it is only a preview; with
+    ``prune`` items that the source doesn't have are archived."""
 
     from_: str = msgspec.field(name="from")
     apply: bool = False
@@ -69,14 +69,18 @@ async def post_copy(request: Request) -> Response:
     async with acquired(services(request).pool) as connection:
         catalog = await store.load_catalog(connection, source.id)
     document = await asyncio.to_thread(export, catalog)
-    # Pictures of settings and the like are values: what an export shows can be given back as it is.
+    # An export holds everything by value, pictures too, so it can be applied as it is.
     if wanted.apply:
         return answer(await _applied(request, document, wanted.prune))
     return answer(await _planned(request, document, wanted.prune))
 
 
 def _source(request: Request, environment: str) -> Space:
-    """The space of the same tenant in another environment."""
+    """Return the space of the key's tenant in another environment.
+
+    Raises:
+        Unprocessable: It is the key's own environment, or the tenant has no space in it.
+    """
     own = principal(request).space
     if environment == own.environment:
         raise Unprocessable("from must name another environment than the key's own")
@@ -92,13 +96,18 @@ async def _planned(request: Request, document: Fields, prune: bool) -> Plan:
 
 
 async def _run(context: Context, document: Fields, prune: bool) -> Plan:
-    """In a thread: events and live go on while a large catalog is compared."""
+    """Run the planner in a thread, so that a large catalog doesn't block events and live connections."""
     return await asyncio.to_thread(Planner(context, document, prune).run)
 
 
 async def _applied(request: Request, document: Fields, prune: bool) -> Plan:
-    """All of it, or, with 422, nothing."""
-    # What can't be, or changes nothing, keeps nobody from the catalog.
+    """Apply a document as a whole.
+
+    Raises:
+        Unprocessable: An item can't be as the document wants it. Nothing was changed.
+    """
+    # Plan without the catalog's lock first: a document that fails or changes nothing shouldn't block other
+    # editors.
     plan = await _planned(request, document, prune)
     _check(plan)
     if plan.changes:
@@ -109,7 +118,11 @@ async def _applied(request: Request, document: Fields, prune: bool) -> Plan:
 
 
 def _check(plan: Plan) -> None:
-    """422 where a plan can't be applied."""
+    """Check that a plan can be applied.
+
+    Raises:
+        Unprocessable: It has issues. The message is the first one.
+    """
     if plan.issues:
         first, more = plan.issues[0], len(plan.issues) - 1
         where = f"{first.section} {first.item}".strip()
@@ -117,14 +130,14 @@ def _check(plan: Plan) -> None:
 
 
 async def get_schema(_: Request) -> Response:
-    """``GET /catalog.schema.json``, for everybody."""
+    """``GET /catalog.schema.json``, without a key."""
     return answer(json_schema())
 
 
 _TAG = "Admin: catalog"
 _PRUNE = Query(
     "prune",
-    "true archives what a section of the document doesn't name.",
+    "true archives the items that a section of the document doesn't name.",
     {"type": "boolean", "default": False},
 )
 
@@ -132,18 +145,18 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/catalog",
-        summary="Get the whole catalog as a document",
+        summary="Export the catalog as a document",
         tag=_TAG,
         needs="admin",
         statuses=(200, 503),
         handler=get_catalog,
         answer=CatalogDocument,
-        description="Keys and names stand in the place of ids. Boosts of single users are no part of it.",
+        description="Items are named by key or name instead of id. Boosts of single users are not included.",
     ),
     Endpoint(
         method="PUT",
         path="/admin/v1/catalog",
-        summary="Bring the catalog to a document",
+        summary="Apply a document to the catalog",
         tag=_TAG,
         needs="admin",
         statuses=(200, 400, 413, 422, 503),
@@ -151,13 +164,14 @@ ENDPOINTS: list[Endpoint] = [
         body=CatalogDocument,
         answer=Plan,
         query=(_PRUNE,),
-        description="All of it, or, with 422, nothing. Sent again it changes nothing. A section that is left out "
-        "stays as it is.",
+        description="All of it is applied, or, with 422, nothing. Applying it again changes nothing. Sections "
+        "that "
+        "are left out stay as they are.",
     ),
     Endpoint(
         method="POST",
         path="/admin/v1/catalog/plan",
-        summary="What would bring the catalog to a document",
+        summary="Preview the changes of a document",
         tag=_TAG,
         needs="admin",
         statuses=(200, 400, 413, 422, 503),
@@ -176,7 +190,8 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_copy,
         body=CopyCatalog,
         answer=Plan,
-        description="Into the environment of the key, of the same tenant. Users, events and what they earned are "
-        "never touched, nor are boosts of single users.",
+        description="The target is the key's environment, the tenant the same. Users, events, awards and boosts "
+        "of "
+        "single users are never changed.",
     ),
 ]

@@ -1,6 +1,6 @@
-"""The catalog as a document: the bodies of the admin API, with keys and names in the place of ids.
+"""The catalog as a document: the bodies of the admin API, with keys and names instead of ids.
 
-Its types are made from those bodies, so that a field which is added there is here too.
+Its types are derived from those bodies, so that a new field of the API is part of the document at once.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from podium.spaces.item_kinds import ACHIEVEMENT, ATTRIBUTE, METRIC, POINTS
 Fields = dict[str, Any]
 """An item of the document, or a body of the admin API, by wire names."""
 _ANY_DAY = at(0).date()
-"""What depends on the day (a status by dates) is not in a document."""
+"""An arbitrary date. Values that depend on the day (a status by dates) are not in a document."""
 
 
 class Reference(NamedTuple):
-    """A field with ids: its name in the document, what the ids are of, whether there are several."""
+    """A field that holds ids: its name in the document, the kind of the items, and True if it is a list."""
 
     name: str
     to: str
@@ -53,16 +53,16 @@ _REFERENCES = {
     "groupBy": Reference("groupBy", "user attribute"),
 }
 _FILTERS = {"userAttributes": "user attribute", "eventAttributes": "event attribute"}
-"""Lists of an attribute's id and a value; in the document key and value."""
+"""Fields that hold attribute ids with values. The document has the attributes' keys."""
 _OF_ONE_USER = "userId"
-"""Marks boosts of single users, which are no part of a document: it never touches users."""
+"""The field of boosts of single users. They are not part of a document, which never changes users."""
 _IDS = {reference.name: id_ for id_, reference in _REFERENCES.items()}
 _ID_WORDS = re.compile(rf"\b({'|'.join(_REFERENCES)})\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A list of the document: ``handle`` says what an item, as in the document, is called among the others."""
+    """A list of the document. ``handle`` returns the name of an item among the others."""
 
     name: str
     resource: Resource[Any, Any, Any, Any]
@@ -70,7 +70,7 @@ class Section:
     parts: tuple[Section, ...] = ()
 
     def items(self, catalog: Catalog) -> dict[str, list[Any]]:
-        """The items of a catalog by the id of the one they are parts of ("": of none), as they were made."""
+        """Return a catalog's items in the order of creation, by the id of their parent ("" without one)."""
         of = self.resource.parent
         found: dict[str, list[Any]] = {}
         for item in self.resource.kind.of(catalog):
@@ -109,14 +109,14 @@ SECTIONS = (
     ),
     Section("leaderboards", leaderboards.RESOURCE, _key),
 )
-"""In the order in which they may be made: what others name comes first."""
+"""In the order of creation: sections that others refer to come first."""
 
 
 class Names:
-    """Ids of a catalog's items by what a document calls them, and the other way round.
+    """The mapping between the ids of a catalog's items and their names in a document, in both directions.
 
-    ``goals`` are the achievements of the document, if it has any: what it calls them goes before what the
-    catalog's others are called. Items that are made are added; those that can't be are told to ``fail``.
+    ``goals`` are the achievements of the document, if any. Their names have precedence over those of other
+    achievements of the catalog. Items that are created are added with ``add``, items that can't be with ``fail``.
     """
 
     def __init__(self, catalog: Catalog, goals: Sequence[Fields] = ()) -> None:
@@ -137,7 +137,7 @@ class Names:
                 self.add("achievement", there[place], name)
 
     def add(self, kind: str, item: Any, name: str) -> None:
-        """An item of a kind, and what the document calls it."""
+        """Add an item of a kind, with its name in the document."""
         if kind == "attribute":
             kind, name = f"{item.type} attribute", item.key
         if kind not in self.ids:
@@ -149,27 +149,31 @@ class Names:
             self._by_key[item.key] = item.id
 
     def fail(self, kind: str, fields: Fields, name: str) -> None:
-        """An item of the document can't be made: what names it needn't be told that there is none."""
+        """Record that an item can't be created, so that items which refer to it get an error that says so."""
         if kind == "attribute":
             kind, name = f"{fields['type']} attribute", fields["key"]
         self._failed.add((kind, name))
 
     def id_of(self, field: str, kind: str, name: str) -> str:
-        """The id; 422 naming the field where there is none such."""
+        """Return the id of the item with that name.
+
+        Raises:
+            Unprocessable: There is none. The message names ``field``.
+        """
         found = self.ids[kind].get(name)
         if found is None:
             shown = printable(name[:100])
             if (kind, name) in self._failed:
-                raise Unprocessable(f"{field} names {kind} {shown}, which can't be made")
+                raise Unprocessable(f"{field} names {kind} {shown}, which can't be created")
             raise Unprocessable(f"{field} names no {kind}: {shown}")
         return found
 
     def key_of(self, field: str, achievement: str) -> str:
-        """The key by which rewards know an achievement."""
+        """Return the key by which rewards refer to an achievement."""
         return self._keys[self.id_of(field, "achievement", achievement)]
 
     def achievement_with_key(self, key: str) -> str:
-        """The achievement that rewards know by a key."""
+        """Return the document's name of the achievement to which rewards refer by a key."""
         return self.names["achievement"].get(self._by_key.get(key, key), key)
 
 
@@ -180,14 +184,14 @@ _FIELD_TYPES: dict[Any, dict[str, Any]] = {}
 
 
 def field_types(type_: Any) -> Mapping[str, Any]:
-    """The fields of a body by wire names, with their types."""
-    if type_ not in _FIELD_TYPES:  # to look them up takes longer than the rest of an item
+    """Return the types of a body's fields by wire name."""
+    if type_ not in _FIELD_TYPES:  # the lookup takes longer than everything else about an item
         _FIELD_TYPES[type_] = {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
     return _FIELD_TYPES[type_]
 
 
 def shown(section: Section, item: Any, catalog: Catalog, names: Names) -> Fields:
-    """An item as in the document, without what is not set."""
+    """Return an item in the form of the document, without fields that are not set."""
     row: Fields = msgspec.to_builtins(section.resource.row(item, catalog, _ANY_DAY))
     if section.name == "leaderboards":
         row["status"] = item.status
@@ -214,7 +218,11 @@ def shown(section: Section, item: Any, catalog: Catalog, names: Names) -> Fields
 
 
 def body(fields: Mapping[str, Any], names: Names) -> Fields:
-    """Fields of a document as the admin API takes them; 422 where one names nothing."""
+    """Return fields of a document in the form of the admin API.
+
+    Raises:
+        Unprocessable: A field refers to an item that doesn't exist.
+    """
     found: Fields = {}
     for field, value in fields.items():
         api = api_name(field)
@@ -242,17 +250,17 @@ def body(fields: Mapping[str, Any], names: Names) -> Fields:
 
 
 def api_name(field: str) -> str:
-    """What the admin API calls a field of the document."""
+    """Return the admin API's name of a field of the document."""
     return _IDS.get(field, field)
 
 
 def in_document(text: str) -> str:
-    """A sentence of the admin API with the document's names of fields."""
+    """Return a sentence of the admin API with the document's field names."""
     return _ID_WORDS.sub(lambda found: _REFERENCES[found[0]].name, text)
 
 
 def export(catalog: Catalog) -> Fields:
-    """The whole catalog as a document. Sections and parts without items are there, empty."""
+    """Return the catalog as a document. Sections and parts without items are empty lists."""
     names = Names(catalog)
     found: Fields = {
         "settings": msgspec.to_builtins(settings.show_settings(catalog)),
@@ -272,7 +280,7 @@ def export(catalog: Catalog) -> Fields:
 
 
 def _type(section: Section, name: str) -> Any:
-    """The type of an item in the document."""
+    """Return the struct type of an item in the document."""
     fields: list[Any] = []
     for field in msgspec.structs.fields(section.resource.create_type):
         type_: Any = field.type
@@ -292,7 +300,7 @@ _PARTS = {"levels": "CatalogLevel", "triggers": "CatalogTrigger", "boosts": "Cat
 
 
 def _optional(name: str, type_: Any) -> tuple[str, Any, Any]:
-    """A field that may be left out; null says nothing that leaving it out doesn't, and is refused."""
+    """Return the definition of a field that may be left out. Null is refused: it would mean the same."""
     kinds = get_args(type_) if get_origin(type_) in (Union, UnionType) else (type_,)
     some = tuple(kind for kind in kinds if kind is not type(None))
     return (name, Union[(*some, msgspec.UnsetType)], msgspec.UNSET)
@@ -320,6 +328,7 @@ CatalogDocument: Any = _struct(
         ),
         _optional("streaks", streaks.ChangeSettings),
     ],
-    "A catalog: what the admin API makes, with keys and names in the place of ids. A section that is left out "
-    "stays as it is; so does a field that can't be empty. Any other field that is left out is cleared.",
+    "A catalog: the items of the admin API, with keys and names instead of ids. Sections that are left out stay "
+    "as "
+    "they are, and so do fields that can't be empty. Other fields that are left out are cleared.",
 )

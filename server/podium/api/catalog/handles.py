@@ -1,4 +1,4 @@
-"""What a document calls items that have no key, and in which order those that name each other are made."""
+"""Names of items without keys, and the order of creation of items that refer to each other. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 
 class Handle(NamedTuple):
-    """What an item is called; ``own`` is a key, which nobody else has."""
+    """The name of an item in a document. ``own`` is True for a key, which is unique."""
 
     text: str
     own: bool = False
 
 
 class Pairs(NamedTuple):
-    """Items of a document beside those that are there.
+    """The items of a document, matched with the items of the catalog.
 
-    For each of the document ``names`` is what it is called, once, and ``at`` the place of the one that it
-    means, None where it is new; ``rest`` are names and places of those that the document doesn't have.
+    For each item of the document ``names`` has its unique name, and ``at`` the index of the catalog's item that it
+    matches, or None if it is new. ``rest`` has names and indices of catalog items that the document doesn't have.
     """
 
     names: list[str]
@@ -28,7 +28,7 @@ class Pairs(NamedTuple):
 
 
 def paired(wanted: Sequence[Handle], there: Sequence[Handle]) -> Pairs:
-    """The second of equals in the document is the second of those that are there."""
+    """Match items by name. Of several with one name the first matches the first, the second the second, …"""
     places = {one: at for at, one in enumerate(_counted(there))}
     names = _numbered(wanted)
     at = [places.pop(one, None) for one in _counted(wanted)]
@@ -46,8 +46,10 @@ def _counted(handles: Iterable[Handle]) -> list[tuple[Handle, int]]:
 
 
 def _numbered(handles: Sequence[Handle], taken: Collection[str] = ()) -> list[str]:
-    """The handles, each once: the second of equals has #2 behind it, or the next number with which it is not
-    what another is called. A name that is another's key has a number, too."""
+    """Return unique names: the second item with a name gets ``#2`` appended, or the next number that is free.
+
+    A name that equals another item's key gets a number too.
+    """
     keys = {handle.text for handle in handles if handle.own}
     own = {handle.text for handle in handles}
     used = set(taken)
@@ -68,8 +70,11 @@ def _numbered(handles: Sequence[Handle], taken: Collection[str] = ()) -> list[st
 
 
 class Order(NamedTuple):
-    """Places in an order; ``stuck`` can't be brought into one: they are in a circle or need what is in one.
-    ``circle`` is one, its first place again at its end."""
+    """The result of a topological sort.
+
+    ``stuck`` are places without an order, which are in a cycle or depend on one. ``circle`` is one such cycle,
+    with its first place repeated at the end.
+    """
 
     order: list[int]
     stuck: list[int]
@@ -77,12 +82,12 @@ class Order(NamedTuple):
 
 
 def ordered(count: int, needs: Mapping[int, Iterable[int]]) -> Order:
-    """The places 0 to ``count`` - 1, each after those that it needs, otherwise as they are."""
+    """Return the places 0 to ``count`` - 1, each after those that it needs, otherwise in their order."""
     sorter = TopologicalSorter({place: needs.get(place, ()) for place in range(count)})
     circle: list[int] = []
     try:
         sorter.prepare()
-    except CycleError as error:  # the sorter still gives all that no circle holds back
+    except CycleError as error:  # the sorter still yields all places that depend on no cycle
         circle = error.args[1][::-1]
     ready = list(sorter.get_ready())
     heapq.heapify(ready)

@@ -1,4 +1,4 @@
-"""What would bring a catalog to a document, and doing it: by the admin API's own rules, item by item."""
+"""Plan and apply the changes from a catalog to a document, item by item, by the rules of the admin API."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from podium.http import bodies
 from podium.http.catalog_resource import Context
 
 CIRCLE_SHOWN_MAX = 10
-"""Achievements of a circle that an issue names."""
+"""Most achievements of a cycle that an issue names."""
 _There = tuple[str, Any, Fields]
-"""What the document calls an item that is there, the item, and the item as in a document."""
+"""An item of the catalog: its name in the document, the item, and the item in the form of the document."""
 
 
 class FieldChange(msgspec.Struct, frozen=True):
-    """A field, and its values; null where it is not set."""
+    """A changed field with its values before and after; null where it is not set."""
 
     field: str
     before: Any
@@ -53,7 +53,7 @@ class PlannedChange(msgspec.Struct, frozen=True):
 
 
 class PlanIssue(msgspec.Struct, frozen=True):
-    """Why an item can't be as the document wants it."""
+    """The reason for which an item can't be as the document wants it."""
 
     section: str
     item: str
@@ -61,7 +61,7 @@ class PlanIssue(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What differs from a document. With ``issues`` it can't be applied."""
+    """The changes from the catalog to a document. A plan with ``issues`` can't be applied."""
 
     changes: list[PlannedChange]
     issues: list[PlanIssue]
@@ -70,7 +70,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Wanted:
-    """An item of the document on its way into the catalog: ``item`` and ``before`` are what is there of it."""
+    """An item of the document. ``item`` and ``before`` are the catalog's item that it matches, if any."""
 
     section: Section
     path: str
@@ -83,9 +83,9 @@ class _Wanted:
 
 @dataclass(slots=True)
 class Planner:
-    """Brings the catalog of ``context`` to a document, in memory.
+    """Changes the catalog of ``context`` to match a document, in memory.
 
-    With ``prune`` what the document's sections don't name is archived.
+    With ``prune`` items that the document's sections don't name are archived.
     """
 
     context: Context
@@ -97,9 +97,13 @@ class Planner:
     _parts: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
     def run(self) -> Plan:
-        """What was done, and what could not be. The time is about linear in the number of items."""
+        """Change the catalog, and return the changes and issues. The time is about linear in the number of
+        items."""
         self._names = Names(self._catalog, self.document.get("achievements", ()))
-        before, self.context.editor.checks_moves = self._catalog, False  # what goes with prune makes room first
+        before, self.context.editor.checks_moves = (
+            self._catalog,
+            False,
+        )  # pruning makes room for new items before limits are checked
         rest = []
         for section in SECTIONS:
             if section.name in self.document:
@@ -125,11 +129,11 @@ class Planner:
     def _bring(
         self, section: Section, path: str, wanted: list[Fields], parent: str, there: list[Any]
     ) -> list[_There]:
-        """Bring ``there`` to ``wanted``; what the document doesn't have."""
+        """Change the items ``there`` to ``wanted``, and return the items that the document doesn't have."""
         before = [shown(section, item, self._catalog, self._names) for item in there]
         pairs = paired([section.handle(fields) for fields in wanted], [section.handle(one) for one in before])
         rest = [(name, there[at], before[at]) for name, at in pairs.rest]
-        if parent and self.prune:  # nothing hangs on parts, and they could stand in the way of new ones
+        if parent and self.prune:  # nothing refers to parts, and they could be in the way of new ones
             self._archive(section, path, rest)
             rest = []
         parts = {part.name for part in section.parts}
@@ -156,7 +160,8 @@ class Planner:
         return rest
 
     def _ordered(self, section: Section, open_: list[_Wanted], rest: list[_There]) -> list[_Wanted]:
-        """Each after those that it names, or that stand in its way. What goes in a circle becomes an issue."""
+        """Return the items, each after those that it refers to or whose key it takes over. Cycles become
+        issues."""
         if section.name == "levels":
             holder = {one.before["points"]: at for at, one in enumerate(open_) if one.before is not None}
             needs = {at: [holder.get(one.fields["points"], at)] for at, one in enumerate(open_)}
@@ -176,21 +181,19 @@ class Planner:
             },
         )
         circular = set(circle)
-        told = " → ".join(names[at] for at in circle[:CIRCLE_SHOWN_MAX])
+        cycle_text = " → ".join(names[at] for at in circle[:CIRCLE_SHOWN_MAX])
         if len(circle) > CIRCLE_SHOWN_MAX:
-            told += " → …"
+            cycle_text += " → …"
         for at in stuck:
             if at < len(open_):
                 self._refuse(
                     open_[at],
-                    f"achievements go in a circle: {told}"
-                    if at in circular
-                    else "achievements lead into a circle",
+                    f"achievements form a cycle: {cycle_text}" if at in circular else "achievements lead into a cycle",
                 )
         return [open_[at] for at in order if at < len(open_)]
 
     def _try(self, wanted: _Wanted) -> None:
-        """Create or update one item; an issue where it can't be."""
+        """Create or update one item, or add an issue if that fails."""
         try:
             if wanted.item is None:
                 self._create(wanted)
@@ -229,7 +232,7 @@ class Planner:
         self._names.add(wanted.section.resource.kind.name, item, wanted.name)
 
     def _single(self, name: str, module: Any) -> None:
-        """Settings, of which there is one."""
+        """Change a section that is a single object, like the settings."""
         wanted = self.document.get(name)
         if wanted is None:
             return
@@ -244,7 +247,7 @@ class Planner:
         self._note("update", name, "", before, msgspec.to_builtins(module.show_settings(self._catalog)))
 
     def _archive(self, section: Section, path: str, unnamed: list[_There]) -> None:
-        """Archive items, those that others are made of after these."""
+        """Archive items, each after the items that are made of it."""
         resource = section.resource
         place = {item.id: at for at, (_, item, _) in enumerate(unnamed)}
         order, stuck, _ = ordered(
@@ -279,7 +282,7 @@ class Planner:
 
 
 def _patch(section: Section, before: Fields, wanted: Fields) -> Fields:
-    """The fields of an item to change, as in the document; None clears one."""
+    """Return the fields of an item that change, in the form of the document. None clears a field."""
     known = field_types(section.resource.update_type)
     patch: Fields = {}
     for name in dict.fromkeys((*before, *wanted)):
@@ -287,7 +290,7 @@ def _patch(section: Section, before: Fields, wanted: Fields) -> Fields:
         if value in (None, "", [], (), {}):
             value = None
         if section.name == "leaderboards" and name == "status" and value == "scheduled":
-            value = "active"  # the same: scheduled by its start
+            value = "active"  # a scheduled leaderboard is an active one with a start to come
         if value == now or (isinstance(value, tuple) and list(value) == now):
             continue
         type_ = known.get(api_name(name))
@@ -304,7 +307,7 @@ def _may_be_none(type_: Any) -> bool:
 
 
 def _merged(before: Any, wanted: Any) -> Any:
-    """A value with what is wanted of its fields."""
+    """Return a value with the wanted fields merged into it."""
     if not isinstance(before, dict) or not isinstance(wanted, dict):
         return wanted
     return {**before, **{name: _merged(before.get(name), value) for name, value in wanted.items()}}

@@ -1,4 +1,5 @@
-"""The JSON Schema of a document, for editors: the types of the admin API's bodies, and words to each field."""
+"""The JSON Schema of a document, for editors: the types of the admin API's bodies, with a description per
+field."""
 
 from __future__ import annotations
 
@@ -19,40 +20,41 @@ _NAMES = {
     "podium.api.settings.admin.ChangeSettings": "CatalogSettings",
     "podium.api.streaks.settings.ChangeSettings": "CatalogStreaks",
 }
-"""Definitions that are called alike, and what they are called here."""
+"""Definitions whose names would clash, with their names in this schema."""
 
 _SHARED = {
-    "name": "What people read.",
-    "key": "What programs and other items call it. Fixed once created.",
+    "name": "Display name.",
+    "key": "Name by which programs and other items refer to it. Fixed once created.",
     "description": "For people; up to 1,000 characters.",
     "badge": "A picture.",
     "metric": "Key of the metric.",
     "points": "Whole points.",
-    "userAttributes": "Only users with these values: keys of user attributes, each with the value it must have.",
-    "eventAttributes": "Only events with these values: keys of event attributes, each with its value; only "
+    "userAttributes": "Only users with these attributes: keys of user attributes with the required values.",
+    "eventAttributes": "Only events with these attributes: keys of event attributes with the required values; "
+    "only "
     "where a metric is counted.",
     "streakLength": "Periods of the streak: days, weeks or months, by its frequency.",
     "startTime": "HH:mm or HH:mm:ss, the user's local time.",
     "endTime": "HH:mm or HH:mm:ss, the user's local time.",
 }
-"""Words to fields of several kinds of items."""
+"""Descriptions of fields that several kinds of items have."""
 
 _WORDS: dict[str, dict[str, str]] = {
     "CatalogDocument": {
-        "$schema": "Where this schema is.",
-        "settings": "Branding, the control group, recaps. What is left out stays.",
-        "attributes": "What is known of users and of events.",
-        "metrics": "What users do, counted.",
-        "achievements": "What a user completes once.",
+        "$schema": "URL of this schema.",
+        "settings": "Branding, the control group, recaps. Fields that are left out stay as they are.",
+        "attributes": "Properties of users and of events.",
+        "metrics": "Activities of users that are counted.",
+        "achievements": "Goals that a user completes once.",
         "points": "Points systems, with their levels, triggers and boosts.",
         "leaderboards": "Rankings of users or of groups.",
-        "streaks": "What the streak asks for. What is left out stays.",
+        "streaks": "Conditions of the streak. Fields that are left out stay as they are.",
     },
     "CatalogSettings": {
-        "branding": "How what is sent looks.",
+        "branding": "Look of messages that the app sends.",
         "experimentation": "The control group.",
-        "aggregationPeriod": "How often recaps come.",
-        "homeZone": "IANA time zone of days that are nobody's own, like Europe/Paris.",
+        "aggregationPeriod": "Interval of recaps.",
+        "homeZone": "IANA time zone, like Europe/Paris, of dates that belong to no user.",
     },
     "ChangeBranding": {
         "appName": "The app's name; up to 255 characters.",
@@ -63,93 +65,98 @@ _WORDS: dict[str, dict[str, str]] = {
         "appIcon": "The app's icon; null: none.",
     },
     "ChangeExperimentation": {
-        "controlRatio": "Percent of new users who come into the control group.",
+        "controlRatio": "Percentage of new users who are drawn into the control group.",
         "userActivationWindow": "Days in which a user counts as active.",
     },
     "Badge": {"url": "Address of the picture, with https:// or http://; up to 2,000 characters."},
     "CatalogAttributesItem": {
-        "key": "What programs call it: unique among attributes of its type. Fixed once created.",
-        "type": "Whether users or events have it. Fixed once created.",
+        "key": "Name by which programs refer to it, unique among attributes of its type. Fixed once created.",
+        "type": "user or event: the kind of object that has it. Fixed once created.",
     },
     "CatalogMetricsItem": {
         "unitType": "currency: units is the code of a currency. Default: number.",
         "units": "Label of the values like words, or the ISO 4217 code of a currency like USD.",
-        "decimals": "Decimals that are counted, 0 to 6; fixed once created. Default: 3.",
+        "decimals": "Decimals of values, 0 to 6. Fixed once created. Default: 3.",
         "minValue": "Smallest value of one event, against cheating.",
         "maxValue": "Largest value of one event, against cheating.",
-        "maxPerDay": "What a user may gain on a local day, against cheating.",
+        "maxPerDay": "Most that a user may gain on a local day, against cheating.",
     },
     "CatalogAchievementsItem": {
-        "trigger": "What completes it: metric (a total), streak (its length), api (a call that names the key), "
+        "trigger": "Event that completes it: metric (a total), streak (its length), api (a call that names the "
+        "key), "
         "achievement (all of several others), anniversary (years since the sign-up).",
-        "status": "inactive: hidden; active; locked: nobody new completes it. Default: inactive.",
-        "key": "What calls name it by; only with the trigger api, and needed there.",
+        "status": "inactive: hidden; active; locked: shown, but nobody completes it any more. Default: inactive.",
+        "key": "Name in calls that complete it; required with the trigger api, and only allowed there.",
         "metric": "Key of the metric; only with the trigger metric.",
         "metricValue": "Total of the metric that completes it; only with the trigger metric.",
         "streakLength": "Periods of the streak that complete it; only with the trigger streak.",
         "anniversaryYears": "Years since the sign-up; only with the trigger anniversary.",
-        "achievements": "Those it is made of, by key, or else by name (the second of one name: Name#2); only with "
-        "the trigger achievement.",
+        "achievements": "Achievements that it is made of, by key, or else by name (the second with one name: "
+        "Name#2); "
+        "only with the trigger achievement.",
     },
     "CatalogPointsItem": {
-        "maxPoints": "Points that no user passes.",
-        "levels": "Left out: they stay as they are. []: none, with --prune.",
-        "triggers": "What gives points. Left out: they stay as they are. []: none, with --prune.",
-        "boosts": "What multiplies points for a while. Left out: they stay as they are. []: none, with --prune.",
+        "maxPoints": "Most points that a user can have.",
+        "levels": "Levels of the system. Left out: they stay as they are. []: none, with --prune.",
+        "triggers": "Rules that award points. Left out: they stay as they are. []: none, with --prune.",
+        "boosts": "Multipliers of points for some time. Left out: they stay as they are. []: none, with --prune.",
     },
-    "CatalogLevel": {"points": "Points from which on a user has the level."},
+    "CatalogLevel": {"points": "Least points of a user on the level."},
     "CatalogTrigger": {
-        "type": "What gives the points: metric (each metricThreshold), streak (each streakLength), achievement, "
+        "type": "Event that awards the points: metric (each metricThreshold), streak (each streakLength), "
+        "achievement, "
         "time (each timeInterval), user_creation.",
-        "points": "Whole points that are given, or taken where negative; not 0.",
+        "points": "Whole points to award, or to deduct if negative; not 0.",
         "status": "Default: inactive.",
         "metric": "Key of the metric; only with the type metric.",
-        "metricThreshold": "Each time the metric has grown by this, the points come; only with the type metric.",
+        "metricThreshold": "Growth of the metric for which the points are awarded; only with the type metric.",
         "achievement": "Key of the achievement, or its name where it has none; only with the type achievement.",
-        "streakLength": "Each so many periods of the streak the points come; only with the type streak.",
+        "streakLength": "Periods of the streak after which the points are awarded again; only with the type "
+        "streak.",
         "timeUnit": "Unit of timeInterval; only with the type time.",
-        "timeInterval": "Hours or days (timeUnit) after which the points come again; only with the type time.",
-        "blockIfOutOfPoints": "Refuse an event that would take more points than the user has. Default: false.",
+        "timeInterval": "Hours or days (timeUnit) after which the points are awarded again; only with the type "
+        "time.",
+        "blockIfOutOfPoints": "Refuse an event that would deduct more points than the user has. Default: false.",
     },
     "CatalogBoost": {
         "start": "First day, the user's local date: YYYY-MM-DD.",
-        "end": "Last day, included: YYYY-MM-DD. Left out: for ever.",
-        "multiplier": "Factor of what is awarded, above 0 and below 100, not 1. What is taken is not multiplied.",
-        "rounding": "Of the whole points that come of it. Default: down.",
-        "startTime": "Time of the first day at which it begins: HH:mm or HH:mm:ss, local.",
-        "endTime": "Time of the last day before which it ends: HH:mm or HH:mm:ss, local. Needs an end.",
-        "weekdays": "Days of the week on which it holds, 0 is Sunday. None: every day.",
+        "end": "Last day, included: YYYY-MM-DD. Left out: no end.",
+        "multiplier": "Factor of awards, above 0 and below 100, not 1. Deductions are not multiplied.",
+        "rounding": "Rounding of multiplied awards to whole points. Default: down.",
+        "startTime": "Local time on the first day at which it begins: HH:mm or HH:mm:ss.",
+        "endTime": "Local time on the last day at which it ends: HH:mm or HH:mm:ss. Needs an end.",
+        "weekdays": "Days of the week on which it applies; 0 is Sunday. Empty: every day.",
     },
     "CatalogLeaderboardsItem": {
-        "rankBy": "What it ranks by: a metric, the points of a system, or the length of the streak.",
+        "rankBy": "Source of scores: a metric, the points of a system, or the length of the streak.",
         "metric": "Key of the metric; only with rankBy metric.",
         "pointsSystem": "Key of the points system; only with rankBy points.",
         "status": "scheduled: active, with a start to come; finished needs an end in the past. Default: inactive.",
         "start": "First day: YYYY-MM-DD. Default: today in the space's home zone.",
         "end": "Last day, included: YYYY-MM-DD. Left out: none.",
-        "maxParticipants": "Ranks that are shown. Left out: all.",
-        "runUnit": "Unit of a run, after which it begins anew. Left out: one run for ever.",
-        "runInterval": "Days, months or years (runUnit) of a run.",
-        "startTime": "Time of each day from which on events count: HH:mm or HH:mm:ss, the user's local time.",
-        "endTime": "Time of each day before which events count: HH:mm or HH:mm:ss, the user's local time.",
-        "breakdownAttributes": "Keys of user attributes; there is a ranking of its own for each value.",
+        "maxParticipants": "Number of ranks that are shown. Left out: all.",
+        "runUnit": "Unit of runInterval. Left out: one perpetual run.",
+        "runInterval": "Length of a run in days, months or years (runUnit).",
+        "startTime": "Time of each day at which events begin to count: HH:mm or HH:mm:ss, the user's local time.",
+        "endTime": "Time of each day at which events cease to count: HH:mm or HH:mm:ss, the user's local time.",
+        "breakdownAttributes": "Keys of user attributes. Each combination of values has a ranking of its own.",
         "displayAttributes": "Keys of user attributes that each row shows.",
-        "tieRule": "Ranks of equals: ordinal 1 2 3 (who came first), competition 1 1 3, dense 1 1 2. Default: "
+        "tieRule": "Ranks of equal scores: ordinal 1 2 3 (the earlier first), competition 1 1 3, dense 1 1 2. "
+        "Default: "
         "ordinal.",
         "order": "desc: the highest score is first; asc: the lowest. Default: desc.",
-        "operator": "What of a user's events counts: their sum, the best, the last. Default: sum.",
+        "operator": "Score from a user's events: their sum, the best or the last. Default: sum.",
         "groupBy": "Key of a user attribute: groups of users with the same value are ranked.",
-        "aggregate": "What a group's score is of its members' scores; top: the mean of the best aggregateTop. "
-        "Default: sum.",
-        "aggregateTop": "Members of a group whose mean counts with aggregate top. Default: 10.",
-        "minMembers": "Members that a group needs to be ranked. Default: 1.",
-        "keepOnLeave": "Whether what a user scored stays with the group that they leave. Default: false.",
-        "rewards": "What places earn when a run is final.",
-        "public": "Whether it may be watched without a token. Default: false.",
+        "aggregate": "Group score from its members' scores; top: the mean of the best aggregateTop. Default: sum.",
+        "aggregateTop": "Number of best members whose mean is taken with aggregate top. Default: 10.",
+        "minMembers": "Least number of members of a ranked group. Default: 1.",
+        "keepOnLeave": "true: a user's score stays with the group when the user leaves it. Default: false.",
+        "rewards": "Rewards of places, given when a run is final.",
+        "public": "true: everybody may watch it without a token. Default: false.",
     },
     "RewardItem": {
-        "fromRank": "First place that earns it.",
-        "toRank": "Last place that earns it.",
+        "fromRank": "First place that gets the reward.",
+        "toRank": "Last place that gets the reward.",
         "points": "Points of a system.",
         "achievementKey": "An achievement, by its key, or its name where it has none.",
         "freezes": "Freezes of the streak.",
@@ -157,24 +164,24 @@ _WORDS: dict[str, dict[str, str]] = {
     "RewardPoints": {"systemKey": "Key of the points system.", "amount": "Whole points."},
     "CatalogStreaks": {
         "frequency": "The period of the streak.",
-        "evaluationMode": "Whether all metrics must be met in a period (AND) or one of them (OR).",
-        "customizationEnabled": "Whether users may have thresholds and days off of their own.",
-        "daysOff": "Days of the week that ask for nothing, 0 is Sunday; only with a daily streak.",
-        "metrics": "What a period asks for. None: nobody has a streak.",
-        "freezes": "What saves a streak; null: none.",
+        "evaluationMode": "Metrics that must be met in a period: all (AND) or one of them (OR).",
+        "customizationEnabled": "true: users may set thresholds and days off of their own.",
+        "daysOff": "Days of the week without conditions; 0 is Sunday. Only with a daily streak.",
+        "metrics": "Conditions of a period. Empty: nobody has a streak.",
+        "freezes": "Freezes, which save a streak; null: none.",
     },
     "StreakMetric": {
         "key": "Key of the metric.",
-        "threshold": "What the metric must gain in a period.",
+        "threshold": "Least gain of the metric in a period.",
     },
     "StreakFreezes": {
         "startCount": "Freezes of a new user.",
         "maxCount": "Most freezes that a user may have.",
-        "autoEarnInterval": "Days after which autoEarnAmount freezes are earned.",
-        "autoEarnAmount": "Freezes earned each autoEarnInterval days.",
+        "autoEarnInterval": "Days after which a user earns autoEarnAmount freezes.",
+        "autoEarnAmount": "Freezes that a user earns every autoEarnInterval days.",
     },
 }
-"""Words to the fields of each definition. A test asks for all."""
+"""Descriptions of the fields of each definition. A test checks that none is missing."""
 
 _KEY = {"pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": ids.KEY_MAX}
 _NAME = {"pattern": r"\S", "minLength": 1, "maxLength": ids.NAME_MAX}
@@ -197,17 +204,17 @@ _LIMITS: dict[str, dict[str, Any]] = {
     "breakdownAttributes": {"items": {"type": "string", **_KEY}, "maxItems": ATTRIBUTES_MAX, "uniqueItems": True},
     "displayAttributes": {"items": {"type": "string", **_KEY}, "uniqueItems": True},
 }
-"""What the server asks of fields and their types don't say."""
+"""Constraints that the server checks and the types don't express."""
 _PARTS = {"items": {"type": "string", **_GOAL}, "minItems": 1, "maxItems": PARTS_MAX}
-"""Of the achievements that one is made of; the section has the same name."""
+"""The schema of ``achievements`` in an achievement. The section has the same field name, but another schema."""
 
 
 @cache
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a document."""
+    """Return the JSON Schema of a document."""
     made = msgspec.json.schema(CatalogDocument)
     found = {_NAMES.get(name, name): definition for name, definition in made["$defs"].items()}
-    # Editors read the schema's own name from the file.
+    # Editors look for ``$schema`` in the file itself, so the document must allow it.
     found["CatalogDocument"]["properties"]["$schema"] = {"type": "string"}
     for name, definition in found.items():
         if "description" in definition:
@@ -230,7 +237,10 @@ def json_schema() -> dict[str, Any]:
 
 
 def _plain(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Something or null without a choice, of which editors only say that nothing of it fits."""
+    """Return the schema with ``anyOf: […, null]`` merged into one type.
+
+    For a choice editors only report that no branch matches, not which field is wrong.
+    """
     schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
     ref = schema.get("$ref", "").removeprefix("#/$defs/")
     if ref in _NAMES:
@@ -238,7 +248,7 @@ def _plain(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     if "anyOf" not in schema:
         return schema
     [some] = [one for one in schema.pop("anyOf") if one != {"type": "null"}]
-    if "$ref" in some:  # what a reference leads to, so that its type can be said to be "or null"
+    if "$ref" in some:  # inlined, so that "null" can be added to its type
         some = {
             key: value
             for key, value in definitions[some["$ref"].removeprefix("#/$defs/")].items()

@@ -1,7 +1,7 @@
-"""A document as YAML: written so that it reads back, and read so that what is wrong is one sentence.
+"""Write a document as YAML, and read it with one-sentence errors. A written document reads back unchanged.
 
-Scalars are those of YAML 1.2: 18:00 is a time of day and not 1080, 010 is ten, yes is a word, << merges nothing;
-dates are text, which the server reads itself. Keys of mappings are text, whatever they look like.
+Scalars are those of YAML 1.2: ``18:00`` is text and not 1080, ``010`` is ten, ``yes`` is text, ``<<`` merges
+nothing. Dates are text, which the server parses itself. Keys of mappings are always text.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from yaml.resolver import Resolver
 from podium.game.errors import StartError
 
 DEPTH_MAX = 100
-"""Lists and mappings within each other: far more than a document has."""
+"""Most nested lists and mappings, far more than a document has."""
 VALUES_MAX = 1_000_000
-"""Values of a file, aliases written out: a few lines of aliases can stand for more than fits into memory."""
+"""Most values of a file with aliases expanded. A few lines of aliases can expand to more than fits into memory."""
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = (
     ("null", r"^(~|null|Null|NULL|)$", [*"~nN", ""]),
@@ -31,7 +31,7 @@ _SCALARS = (
 
 
 class _Scalars(Resolver):
-    """What a scalar without quotes is."""
+    """The types of plain scalars, as in YAML 1.2."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 # PyYAML's own way
 
@@ -41,7 +41,7 @@ for _name, _pattern, _first in _SCALARS:
 
 
 class _Loader(yaml.SafeLoader):
-    """Makes text, numbers, booleans, null, lists and mappings, and nothing else."""
+    """A loader for text, numbers, booleans, null, lists and mappings only."""
 
     yaml_implicit_resolvers = _Scalars.yaml_implicit_resolvers
     yaml_constructors = {  # noqa: RUF012 # PyYAML's own way
@@ -57,14 +57,14 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, ScalarNode):
                 raise _refused(key, "a key must be text")
             if key.value in seen:
-                raise _refused(key, f"{key.value!r} is there already, in line {seen[key.value]}")
+                raise _refused(key, f"{key.value!r} is a duplicate of the key in line {seen[key.value]}")
             seen[key.value] = key.start_mark.line + 1
             key.tag = _TAG + "str"
         return node
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what the loader would take for something else."""
+    """A dumper that quotes text which the loader would take for another type."""
 
     yaml_implicit_resolvers = _Scalars.yaml_implicit_resolvers
 
@@ -73,7 +73,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _quoted(dumper: _Dumper, text: str) -> ScalarNode:
-    """Text with these line breaks in quotes that escape them: others make spaces of them."""
+    """Represent text with unusual line breaks in double quotes, which escape them. Other styles make them
+    spaces."""
     style = '"' if any(one in text for one in "\x85\u2028\u2029") else None
     return dumper.represent_scalar(_TAG + "str", text, style=style)
 
@@ -82,7 +83,7 @@ _Dumper.add_representer(str, _quoted)
 
 
 def _text(loader: _Loader, node: ScalarNode) -> str:
-    try:  # "\ud83d\ude00", as JSON has it, is one character
+    try:  # an escaped surrogate pair, as in JSON, is one character
         return str(loader.construct_scalar(node)).encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
         raise _refused(node, "half a character (a lone surrogate)") from None
@@ -113,7 +114,7 @@ def _bool(loader: _Loader, node: ScalarNode) -> bool:
 
 
 def _unknown(_: _Loader, node: Node) -> Any:
-    raise _refused(node, f"{node.tag.replace(_TAG, '!!')} is nothing that a catalog has")
+    raise _refused(node, f"{node.tag.replace(_TAG, '!!')} is a type that a catalog doesn't have")
 
 
 _Loader.add_constructor(_TAG + "str", _text)
@@ -128,12 +129,16 @@ def _refused(node: Node, problem: str) -> ConstructorError:
 
 
 def write(document: Any) -> str:
-    """The document as YAML."""
+    """Return a document as YAML."""
     return yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
 
 
 def read(text: str, name: str) -> dict[str, Any]:
-    """The document in the text of a file called ``name``; ``StartError`` if there is none."""
+    """Parse the text of a file called ``name``, and return the document in it.
+
+    Raises:
+        StartError: The text is not YAML, or not a document. The message names the file and, if known, the line.
+    """
     try:
         found = yaml.load(text, Loader=_Loader)  # noqa: S506 # made from SafeLoader
         _check(found)
@@ -158,13 +163,17 @@ def read(text: str, name: str) -> dict[str, Any]:
 
 
 def _check(found: Any) -> None:
-    """``ValueError`` where aliases make more, or deeper, than can be sent."""
+    """Check the size of a document with its aliases expanded.
+
+    Raises:
+        ValueError: It has too many values, or is nested too deeply.
+    """
     values, open_ = 0, [(found, 1)]
     while open_:
         value, depth = open_.pop()
         values += 1
         if depth > DEPTH_MAX:
-            raise ValueError("it is nested too deeply, or an alias stands within what it names")
+            raise ValueError("it is nested too deeply, or an alias is within the value that it names")
         if values > VALUES_MAX:
             raise ValueError(f"it has more than {VALUES_MAX:,} values")
         if isinstance(value, dict | list):

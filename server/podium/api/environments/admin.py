@@ -20,14 +20,14 @@ from podium.spaces.store import ENVIRONMENT_PATTERN, create_environment
 from podium.storage.postgres.pool import acquired
 
 PRIORITY = {"production": 1, "staging": 2, "development": 3}
-"""Lower wins; any other environment comes after these."""
+"""The order of environments. Others come after these."""
 EnvironmentKey = Annotated[
     str, Meta(pattern=ENVIRONMENT_PATTERN, description="Like staging; it can't be changed.")
 ]
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """An environment; the one with the lowest priority leads."""
+    """An environment. Lists are sorted by ``priority``."""
 
     name: str
     key: str
@@ -41,7 +41,7 @@ class NewEnvironment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CreatedEnvironment(Environment, frozen=True, rename="camel"):
-    """An environment that was just made, with its first admin key, which is shown now and never again."""
+    """A new environment with its first admin key, which can't be shown again."""
 
     api_key: str
 
@@ -95,7 +95,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_environments,
         body=NewEnvironment,
         answer=CreatedEnvironment,
-        description="With an empty catalog (copy one with `POST /admin/v1/catalog/copy`), users and keys of its "
-        "own. It takes requests within some seconds (503 until then).",
+        description="It has users and keys of its own and an empty catalog; `POST /admin/v1/catalog/copy` copies "
+        "one. It takes requests within some seconds (503 until then).",
     ),
 ]

@@ -1,1 +1,1 @@
-"""Keys that act for one user."""
+"""Endpoints of application keys, which act for one user."""

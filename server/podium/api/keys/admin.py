@@ -28,15 +28,15 @@ Capability = Literal["read", "events:write", "achievements:complete"]
 
 
 class NewApplicationKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A key for a user. It may read; with ``events:write`` it may also post that user's events, with
-    ``achievements:complete`` complete achievements with the trigger ``api``."""
+    """A key to create for a user. ``read`` allows reads, ``events:write`` posting that user's events,
+    ``achievements:complete`` completing achievements with the trigger ``api``."""
 
     user_id: str
     capabilities: Annotated[tuple[Capability, ...], Meta(min_length=1)] = ("read",)
 
 
 class ApplicationKey(msgspec.Struct, frozen=True, rename="camel"):
-    """A key that was just made: ``key`` is shown now, and never again."""
+    """A new key. ``key`` can't be shown again."""
 
     id: str
     user_id: str
@@ -46,7 +46,7 @@ class ApplicationKey(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ApplicationKeyRow(msgspec.Struct, frozen=True, rename="camel"):
-    """A key as it is known later. ``lastUsed`` is up to a minute behind, null for one that was never used."""
+    """An application key without its secret. ``lastUsed`` is up to a minute old; null if it was never used."""
 
     id: str
     user_id: str
@@ -146,7 +146,7 @@ async def delete_keys(request: Request) -> Response:
 
 
 async def _of_users(connection: PoolConnection, request: Request, issues: list[Issue]) -> list[str]:
-    """The ids of all keys of the users that ``userIds`` names; who has none becomes an issue."""
+    """Return the ids of all keys of the users in ``userIds``. Add an issue for each user without one."""
     users = [ids.check_id("userIds", user) for user in params.ids(request, "userIds", BATCH_MAX)]
     rows = await connection.fetch(
         "SELECT id::text, user_id FROM api_keys WHERE space_id = $1 AND user_id = ANY ($2::text[])"
@@ -176,11 +176,11 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_keys,
         answer=list[ApplicationKeyRow],
         query=(
-            Query("userId", "Of one user."),
+            Query("userId", "Only keys of this user."),
             Query("limit", "Rows of the page.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}),
             Query("skip", "Rows before the page.", {"type": "integer", "minimum": 0, "default": 0}),
         ),
-        description="Those that are not revoked; the keys themselves are shown only when they are made.",
+        description="Keys that are not revoked. Secrets are shown only when a key is created.",
     ),
     Endpoint(
         method="POST",
@@ -192,7 +192,8 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_keys,
         body=list[NewApplicationKey],
         answer=Created[ApplicationKey],
-        description="Each acts for one user only, in the application API and live. The key is shown once.",
+        description="Each key acts for one user, in the application API and on live connections. It is shown "
+        "once.",
     ),
     Endpoint(
         method="DELETE",
@@ -205,7 +206,7 @@ ENDPOINTS: list[Endpoint] = [
         answer=Deleted,
         query=(
             Query("ids", "1 to 100 ids: repeated (each is taken whole), or one value joined by commas."),
-            Query("userIds", "Instead: all keys of 1 to 100 users, named likewise."),
+            Query("userIds", "Instead of `ids`: 1 to 100 user ids, whose keys are all revoked."),
         ),
     ),
 ]

@@ -36,9 +36,9 @@ from podium.spaces.item_kinds import ACHIEVEMENT, ATTRIBUTE, LEADERBOARD, METRIC
 from podium.storage.postgres.pool import acquired
 
 DESCRIPTION_MAX = 1_000
-"""Characters in a description."""
+"""Most characters in a description."""
 ENDED_MAX = 100
-"""Runs that were ended by hand of which a leaderboard knows when that was."""
+"""Runs ended by hand whose instants a leaderboard keeps: the newest ones."""
 
 _ONLY_INACTIVE = (
     *(
@@ -55,9 +55,9 @@ _ONLY_INACTIVE = (
     *("user_attributes", "breakdown_attributes", "tie_rule", "order", "operator"),
     *("group_by", "aggregate", "aggregate_top", "min_members", "keep_on_leave"),
 )
-"""Fields by which scores were counted, ranked and named: fixed once the leaderboard was active."""
+"""Fields that decide how scores are counted, ranked and named. Fixed once the leaderboard was active."""
 _UNGROUPED = {"aggregate": "sum", "aggregate_top": 10, "min_members": 1, "keep_on_leave": False}
-"""What only leaderboards with ``groupBy`` have, as it is without one."""
+"""Fields that need ``groupBy``, with their values on leaderboards without it."""
 _LATER: dict[str, tuple[Any, ...]] = {"breakdownAttribute": ()}
 
 
@@ -84,7 +84,7 @@ def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) ->
     status = fields.pop("status", None)
     _name_sources(context, fields)
     if fields.get("rank_by", before.rank_by) != before.rank_by:
-        # What it was ranked by before goes, unless it was named.
+        # The former source of scores is cleared, unless the change names it.
         fields = {"metric_id": None, "points_system_id": None} | fields
     if "run_unit" in fields and fields["run_unit"] is None:
         fields.setdefault("run_interval", None)
@@ -103,7 +103,13 @@ def _update(context: Context, before: Leaderboard, change: UpdateLeaderboard) ->
 
 
 def _check_end(before: Leaderboard, after: Leaderboard, today: date) -> None:
-    """422 if an active leaderboard is to end in the past: what was scored since would be part of its last run."""
+    """Check that an active leaderboard doesn't get an end in the past.
+
+    Scores since that day would be part of its last run.
+
+    Raises:
+        Unprocessable: ``end`` lies before today.
+    """
     if after.end is not None and after.end < today and status_on(before, today) == "active":
         raise Unprocessable(
             "end must not lie before today while the leaderboard is active: "
@@ -112,7 +118,7 @@ def _check_end(before: Leaderboard, after: Leaderboard, today: date) -> None:
 
 
 def _name_sources(context: Context, fields: dict[str, Any]) -> None:
-    """Check ids, and put ids in the place of the keys of rewards."""
+    """Check ids, and replace the keys in rewards by ids, in place."""
     for name, wire in (("metric_id", "metricId"), ("points_system_id", "pointsSystemId")):
         if fields.get(name) is not None:
             fields[name] = check_uuid(wire, fields[name])
@@ -141,7 +147,7 @@ def _reward(context: Context, at: int, item: RewardItem) -> Reward:
 
 
 def _name_attributes(context: Context, fields: dict[str, Any]) -> None:
-    """Put keys in the place of attribute ids, and empty lists in that of null."""
+    """Replace attribute ids by keys, and null by empty lists, in place."""
     for name in ("user_attributes", "breakdown_attributes", "display_attributes"):
         if name in fields and fields[name] is None:
             fields[name] = ()
@@ -166,7 +172,11 @@ def _wire_name(field: str) -> str:
 
 
 def _with_status(context: Context, board: Leaderboard, wanted: ShownStatus) -> Leaderboard:
-    """The leaderboard brought to a status; 422 if it can't come to it from its own."""
+    """Return the leaderboard with another status.
+
+    Raises:
+        Unprocessable: The present status doesn't allow that.
+    """
     status: LeaderboardStatus
     today, activated_ms = context.today, board.activated_ms
     if wanted == "inactive":
@@ -189,7 +199,11 @@ def _with_status(context: Context, board: Leaderboard, wanted: ShownStatus) -> L
 
 
 def _checked(context: Context, board: Leaderboard, named: Collection[str]) -> Leaderboard:
-    """The leaderboard; 422 if there can't be such, or if one of the fields that were ``named`` has no effect."""
+    """Check a leaderboard and return it. ``named`` are the fields of the request.
+
+    Raises:
+        Unprocessable: Fields contradict each other, or one that was named has no effect.
+    """
     check_name(board.name)
     ids.check_key("key", board.key)
     if board.description is not None:
@@ -325,7 +339,7 @@ async def end_run(request: Request) -> Response:
             raise NotFound("Leaderboard not found by ID")
         [backfill] = [row.backfill for row in await _with_backfills(request, [board], [_shown(context, board)])]
         if backfill is not None and backfill.state in ("pending", "filling", "retrying"):
-            # All runs before it would be final, too, with a part of their users.
+            # Earlier runs would become final too, with only a part of their users.
             raise Unprocessable(
                 f"stored history is still being counted on the leaderboard ({backfill.percent} %): "
                 "end the run when that is done"
@@ -337,7 +351,11 @@ async def end_run(request: Request) -> Response:
 
 
 def _ended(board: Leaderboard, today: date, now_ms: int) -> Leaderboard:
-    """The leaderboard without its current run: that is final now, and the next one comes when it would have."""
+    """Return the leaderboard with its current run ended. The next run begins when it would have anyway.
+
+    Raises:
+        Unprocessable: The leaderboard is not active, or the run has been ended already.
+    """
     if status_on(board, today) != "active":
         raise Unprocessable("only the run of an active leaderboard can be ended")
     run = run_on(board, today)
@@ -374,7 +392,7 @@ ENDPOINTS.append(
         statuses=(200, 404, 422, 503),
         handler=end_run,
         answer=LeaderboardRow,
-        description="The run that holds today in the space's home zone is final at once: it takes no more events. "
-        "A repeating leaderboard goes on with its next run when that begins, any other is finished.",
+        description="The run of today's date in the space's home zone becomes final at once and takes no more "
+        "events. A repeating leaderboard continues with its next run at the usual time; any other is finished.",
     )
 )

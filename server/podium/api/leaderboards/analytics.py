@@ -1,4 +1,4 @@
-"""How a leaderboard is used: participants, active users and rank changes by day, the distribution of scores."""
+"""Analytics of a leaderboard: participants, active users and rank changes by day, the distribution of scores."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from podium.http.services import services
 from podium.storage.postgres.pool import PoolConnection, acquired
 
 BUCKETS = 10
-"""Steps of the distribution, equally wide from the least score to the greatest."""
+"""Buckets of the distribution, equally wide from the least score to the greatest."""
 SPAN_MAX_DAYS = 400
-"""Days of one answer, as in summaries (docs/http-api.md#summaries)."""
+"""Most days of one answer, as in summaries (docs/http-api.md#summaries)."""
 
 
 class DayCount(msgspec.Struct, frozen=True):
-    """How many on a local date."""
+    """A count on a local date."""
 
     date: date
     count: int
 
 
 class Bucket(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """How many users have a score from ``from`` on and below ``to``; the last one holds ``to``, too."""
+    """The number of users with a score from ``from`` to below ``to``. The last bucket includes ``to``."""
 
     from_: float
     to: float
@@ -44,7 +44,7 @@ class Bucket(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Analytics(msgspec.Struct, frozen=True, rename="camel"):
-    """One run. Days without activity are there with 0."""
+    """Analytics of one run. Days without activity are included with 0."""
 
     participants: int
     active_users: list[DayCount]
@@ -81,7 +81,7 @@ async def get_analytics(request: Request) -> Response:
             participants, buckets = await _distribution(connection, space.id, board, name, source, scale)
     if not final and not board.breakdown_attributes:
         participants, buckets = await _live_distribution(request, board, name, scale)
-    # A run that has not begun has no days yet.
+    # Empty for a run that has not begun.
     days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
     on_day: dict[date, tuple[int, int]] = {day: (active, changes) for day, active, changes in rows}
     return answer(
@@ -101,7 +101,7 @@ def _days_before(last: date) -> date:
 async def _live_distribution(
     request: Request, board: Leaderboard, run: str, scale: int
 ) -> tuple[int, list[Bucket]]:
-    """As ``_distribution``, of one board in Redis, which need not look at each user."""
+    """Return the same as ``_distribution`` for a single board in Redis, without reading each user."""
     parts, space = services(request), principal(request).space
     name = board_name(board.number, run)
     participants, (least, most), counts = await queries.read_scores(parts.redis, space, name, board.order, BUCKETS)
@@ -121,8 +121,9 @@ def _buckets(least: int, most: int, scale: int, counts: list[int]) -> list[Bucke
 async def _distribution(
     connection: PoolConnection, space_id: int, board: Leaderboard, run: str, source: str, scale: int
 ) -> tuple[int, list[Bucket]]:
-    """Participants, and how their scores are distributed; where groups are ranked, those of all count."""
-    # Of a leaderboard that is broken down, those without a group wait under the empty one.
+    """Return the number of participants and the distribution of their scores, over all groups."""
+    # On a leaderboard with a breakdown, users without a group have rows with an empty group, and are no
+    # participants.
     group = "<>" if board.breakdown_attributes else "="
     of_run = f"FROM {source} WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp {group} ''"
     row = await connection.fetchrow(
@@ -157,17 +158,17 @@ ENDPOINTS: list[Endpoint] = [
         method="GET",
         path="/admin/v1/leaderboards/{id}/analytics",
         shows="space",
-        summary="How a leaderboard is used",
+        summary="Get analytics of a leaderboard",
         tag="Admin: leaderboards",
         needs="admin",
         statuses=(200, 404, 422, 503),
         handler=get_analytics,
         answer=Analytics,
         query=(
-            Query("run", "Any day of the run; default: the current run.", _DAY),
-            Query("from", f"First day; default: the run's first, at most {SPAN_MAX_DAYS} days back.", _DAY),
-            Query("to", "Last day; default: today, or the run's last.", _DAY),
+            Query("run", "Any day of the run. Default: the current run.", _DAY),
+            Query("from", f"First day. Default: the run's first, at most {SPAN_MAX_DAYS} days back.", _DAY),
+            Query("to", "Last day. Default: today, or the run's last.", _DAY),
         ),
-        description="Days are as Postgres has them, as a rule within 0.2 s.",
+        description="Days are read from Postgres, which is usually 0.2 s behind.",
     )
 ]

@@ -40,18 +40,18 @@ from podium.http.services import services
 from podium.http.users import named_snapshot, named_user
 
 LIMIT_MAX = 1_000
-"""Rows of one answer: Redis serves nobody else while it reads them."""
+"""Most rows of one answer. Redis serves nobody else while it reads them."""
 HISTORY_MAX = 100
-"""Days of one answer (docs/http-api.md#leaderboards)."""
+"""Most days of one answer (docs/http-api.md#leaderboards)."""
 
 
 _SCORE = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?\Z", re.ASCII)
-"""A number as Redis reads it, too."""
+"""A number in a form that Redis accepts too."""
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ended: in a live run the score and member of its last row, in a final one how many rows came
-    before."""
+    """The end of a page: in a live run the score and member of its last row, in a final run the number of rows so
+    far."""
 
     board: str
     score: str
@@ -89,7 +89,7 @@ async def get_leaderboard(request: Request) -> Response:
     if cursor is not None:
         if user is not None or offset:
             raise Unprocessable("cursor can't be used together with userId or offset")
-        page = await _page_behind(reader, cursor, limit)
+        page = await _page_after(reader, cursor, limit)
     elif user is None:
         page = await reader.page(offset, limit)
     else:
@@ -107,7 +107,7 @@ async def get_leaderboard(request: Request) -> Response:
     )
 
 
-async def _page_behind(reader: Reader, cursor: str, limit: int) -> queries.Page:
+async def _page_after(reader: Reader, cursor: str, limit: int) -> queries.Page:
     try:
         at = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Cursor)
         if at.score and not _SCORE.match(at.score):
@@ -121,15 +121,15 @@ async def _page_behind(reader: Reader, cursor: str, limit: int) -> queries.Page:
         raise Unprocessable("cursor is not one of this server's")
     if final:
         return await reader.page(at.rows, limit)
-    return await reader.page(0, limit, behind=(at.score, at.member))
+    return await reader.page(0, limit, after=(at.score, at.member))
 
 
 async def _next_cursor(reader: Reader, found: Found, page: queries.Page, limit: int) -> str | msgspec.UnsetType:
-    behind = page.offset + len(page.rows)
-    if len(page.rows) < limit or behind >= min(page.participants, found.most):
+    shown = page.offset + len(page.rows)
+    if len(page.rows) < limit or shown >= min(page.participants, found.most):
         return msgspec.UNSET
     last = page.rows[-1]
-    cursor = _Cursor(reader.board, str(-last.units), member(last.reached_ms, last.user), behind)
+    cursor = _Cursor(reader.board, str(-last.units), member(last.reached_ms, last.user), shown)
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode().rstrip("=")
 
 
@@ -185,7 +185,8 @@ async def get_user_leaderboard(request: Request) -> Response:
         reader = Reader(request, found, run, own)
         place = await reader.place(user)
         if place is not None and (held := state.boards.get(own)) is not None and not await reader.final():
-            # The rank is the one among the others now; the value goes with the history, which is read first.
+            # The rank is the present one. The value comes from the state that was read with the history, so that
+            # both agree even if an event comes in between.
             place = place._replace(units=units(str(score(held.value, found.board.order))))
     return answer(
         shapes.user_leaderboard(
@@ -213,14 +214,14 @@ def _ranked_day(found: Found, row: queries.RankDay) -> shapes.RankedDay:
 
 RUN = Query(
     "run",
-    "Any day of the run. Default: the current run, on the user's local date if the request names a user, else on "
-    "that of the space's home zone; the last one of a leaderboard that is over.",
+    "Any day of the run. Default: the current run, or the last one of a finished leaderboard. The current run is "
+    "that of the user's local date if the request names a user, else that of the date in the space's home zone.",
     {"type": "string", "format": "date"},
 )
 
 GROUP = Query(
     "userAttributes",
-    "The group, like `city:London,team:red`; needed on leaderboards that are broken down, and only there. "
+    "Group, like `city:London,team:red`. Required on leaderboards with a breakdown, and only allowed there. "
     + params.COMMAS,
 )
 
@@ -243,12 +244,15 @@ ENDPOINTS: list[Endpoint] = [
             ),
             Query("limit", "Rows.", {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": 10}),
             RUN,
-            Query("userId", "Begin with this user, from whom `offset` counts; no rows if the user is not ranked."),
+            Query(
+                "userId", "First user of the page; `offset` counts from there. No rows if the user is not ranked."
+            ),
             GROUP,
-            Query("cursor", "A `nextCursor`: the page behind it, without `offset` and `userId`."),
+            Query("cursor", "`nextCursor` of the previous page; not with `offset` or `userId`."),
         ),
         description="Ranks beyond `maxParticipants` are not shown. Pages that follow `nextCursor` neither skip "
-        "nor repeat anybody who stands still while others move.",
+        "nor "
+        "repeat users whose scores don't change meanwhile.",
     ),
     Endpoint(
         method="GET",
@@ -259,8 +263,8 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 400),
         handler=get_leaderboards,
         answer=list[ListedLeaderboard],
-        query=(Query("includeFinished", "Also those that are over.", {"type": "boolean", "default": False}),),
-        description="Inactive ones are not shown.",
+        query=(Query("includeFinished", "true also lists finished ones.", {"type": "boolean", "default": False}),),
+        description="Inactive leaderboards are not shown.",
     ),
     Endpoint(
         method="GET",
@@ -272,7 +276,7 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404, 422, 503),
         handler=get_user_leaderboards,
         answer=list[UserPlace],
-        description="The current runs of all leaderboards on which the user stands.",
+        description="The user's places in the current runs of all leaderboards.",
     ),
     Endpoint(
         method="GET",
@@ -288,7 +292,7 @@ ENDPOINTS: list[Endpoint] = [
             RUN,
             Query(
                 "numEvents",
-                "Most days of the history.",
+                "Number of days of the history.",
                 {"type": "integer", "minimum": 0, "maximum": HISTORY_MAX, "default": 10},
             ),
         ),

@@ -1,4 +1,4 @@
-"""What ``/admin/v1/leaderboards`` takes and gives (docs/http-api.md#leaderboard-fields)."""
+"""Bodies and answers of ``/admin/v1/leaderboards`` (docs/http-api.md#leaderboard-fields)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from podium.jobs.backfill_progress import BackfillProgress
 RUN_INTERVAL_MAX = 1_000
 """Days, months or years of a run, for the same reason."""
 ATTRIBUTES_MAX = 10
-"""Attributes in a filter or a breakdown."""
+"""Most attributes in a filter or a breakdown."""
 DISPLAYED_MAX = 5
-"""Attributes shown on a row (docs/http-api.md#leaderboard-fields)."""
+"""Most attributes shown on a row (docs/http-api.md#leaderboard-fields)."""
 REWARDS_MAX = 20
-"""Ranges of places that are rewarded."""
+"""Most rewards, each for a range of places."""
 REWARDED_MAX = 100_000
 """Last place that may be rewarded."""
 AGGREGATE_TOP_MAX = 100
-"""Members of a group that its mean may take (docs/http-api.md#leaderboard-fields)."""
+"""Most members of a group whose mean is its score (docs/http-api.md#leaderboard-fields)."""
 
-Participants = Annotated[int, Meta(ge=1, le=MAX_PARTICIPANTS, description="Ranks that are shown; null: all.")]
+Participants = Annotated[
+    int, Meta(ge=1, le=MAX_PARTICIPANTS, description="Number of ranks that are shown; null: all.")
+]
 RunInterval = Annotated[int, Meta(ge=1, le=RUN_INTERVAL_MAX)]
 
 AttributeIds = Annotated[tuple[str, ...], Meta(max_length=ATTRIBUTES_MAX, description="UUIDs of user attributes.")]
@@ -47,8 +49,8 @@ class RewardPoints(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
 
 class RewardItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
-    """What the places ``fromRank`` to ``toRank`` of a run earn, once it is final: one or several of points, an
-    achievement and freezes."""
+    """The reward of the places ``fromRank`` to ``toRank`` of a run, given when it is final: one or several of
+    points, an achievement and freezes."""
 
     from_rank: Annotated[int, Meta(ge=1, le=REWARDED_MAX)]
     to_rank: Annotated[int, Meta(ge=1, le=REWARDED_MAX)]
@@ -62,6 +64,7 @@ Rewards = Annotated[tuple[RewardItem, ...], Meta(max_length=REWARDS_MAX)]
 
 class CreateLeaderboard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """A leaderboard to create. ``start`` defaults to today in the space's home zone.
+
 
     Status ``scheduled`` is ``active`` with a start to come; ``finished`` needs an end in the past.
     """
@@ -129,7 +132,7 @@ class UpdateLeaderboard(Update, frozen=True, rename="camel"):
 
 
 class LeaderboardRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard; what is not set is absent, and so are the fields about groups without ``groupBy``."""
+    """A leaderboard. Fields that are not set are absent, and so are those about groups without ``groupBy``."""
 
     id: str
     name: str
@@ -160,4 +163,4 @@ class LeaderboardRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rewards: list[RewardItem]
     public: bool
     backfill: BackfillProgress | None = None
-    """None where stored history is not counted: before the first activation."""
+    """None before the first activation: stored history is not counted then."""

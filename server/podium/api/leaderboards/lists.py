@@ -1,4 +1,4 @@
-"""Lists for people: around a user, among friends, groups and their members (docs/http-api.md#lists)."""
+"""Lists of a leaderboard: around a user, among friends, groups and their members (docs/http-api.md#lists)."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from podium.http.services import services
 from podium.storage.postgres.pool import acquired
 
 AROUND_DEFAULT, AROUND_MAX = 5, 50
-"""Rows to either side of a user."""
+"""Rows on each side of a user."""
 FRIENDS_MAX = 1_000
-"""Users of one request (docs/http-api.md#lists)."""
+"""Most users of one request (docs/http-api.md#lists)."""
 
 
 async def get_around(request: Request) -> Response:
@@ -74,10 +74,10 @@ async def get_friends(request: Request) -> Response:
     run = asked_run(request, found)
     reader = Reader(request, found, run, board_of(found, run, asked_group(request, found)))
     if await reader.final() and not await services(request).reads.settle(principal(request).space):
-        # Only Postgres has final standings, from which users are erased.
-        raise Unavailable("what was just erased is on its way to Postgres, try again")
+        # Final standings are only in Postgres, and may still hold a user who was just erased.
+        raise Unavailable("users who were just erased are still being deleted from Postgres, try again")
     places = await reader.places(users)
-    # Two reads, so that somebody may have come or gone between them.
+    # The two reads are not one snapshot: a user may be in one of them only.
     order = await reader.places([*places], tie_rule="ordinal") if found.board.tie_rule != "ordinal" else places
     ordered = sorted((user for user in places if user in order), key=lambda user: order[user].rank)
     ranks = successive([places[user].units for user in ordered], found.board.tie_rule, 1, 1)
@@ -200,7 +200,7 @@ ENDPOINTS: list[Endpoint] = [
         method="GET",
         path="/v1/leaderboards/{key}/around/{userId}",
         shows="user",
-        summary="Get the rows about a user",
+        summary="Get the rows around a user",
         tag="Leaderboards",
         needs="read",
         statuses=(200, 400, 404, 422, 503),
@@ -209,19 +209,20 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             Query(
                 "k",
-                "Rows to either side.",
+                "Rows on each side of the user.",
                 {"type": "integer", "minimum": 0, "maximum": AROUND_MAX, "default": AROUND_DEFAULT},
             ),
             RUN,
         ),
-        description="No rows where the user is not ranked. On a leaderboard that is broken down it is the user's "
-        "own group.",
+        description="No rows if the user is not ranked. On a leaderboard with a breakdown the rows are those of "
+        "the "
+        "user's group.",
     ),
     Endpoint(
         method="GET",
         path="/v1/leaderboards/{key}/users",
         shows="user",
-        summary="Rank users among themselves",
+        summary="Rank given users among themselves",
         tag="Leaderboards",
         needs="read",
         statuses=(200, 400, 404, 422, 503),
@@ -236,8 +237,9 @@ ENDPOINTS: list[Endpoint] = [
             GROUP,
             RUN,
         ),
-        description="For friends and teams: `rank` is among those named, `overallRank` on the whole board. Those "
-        "who are not on the board are left out.",
+        description="For friends and teams. `rank` is the rank among the given users, `overallRank` that on the "
+        "whole "
+        "board. Users who are not on the board are left out.",
     ),
     Endpoint(
         method="GET",
@@ -250,7 +252,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_groups,
         answer=shapes.RankedGroups,
         query=_PAGE,
-        description="Only for leaderboards with `groupBy`. Groups with equal values stand by their names.",
+        description="Only for leaderboards with `groupBy`. Groups with equal scores are sorted by name.",
     ),
     Endpoint(
         method="GET",
@@ -266,11 +268,12 @@ ENDPOINTS: list[Endpoint] = [
             *_PAGE,
             Query(
                 "numEvents",
-                "Days of the group's history.",
+                "Number of days of the history.",
                 {"type": "integer", "minimum": 0, "maximum": HISTORY_MAX, "default": 10},
             ),
         ),
-        description="`value` is the group's value of the attribute; 404 where nobody of it has scored in the run. "
-        "`history` has the days on which its place, value or members changed, as Postgres has them.",
+        description="`value` is the group's attribute value. 404 if no member has scored in the run. `history` "
+        "has "
+        "the days on which the group's rank, score or number of members changed, as written to Postgres.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Which leaderboard, run and board a request means, and what stands there: in Redis, or final in Postgres."""
+"""Find the leaderboard, run and board of a request, and read the board: live from Redis, final from Postgres."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from podium.storage.postgres.pool import acquired
 
 
 class Found(NamedTuple):
-    """A leaderboard that may be shown. ``scale`` as in ranking.scale_of, ``most``: ranks that count."""
+    """A leaderboard that may be shown. ``scale`` is that of ``ranking.scale_of``, ``most`` the number of ranks."""
 
     board: Leaderboard
     source: Source
@@ -38,17 +38,17 @@ class Found(NamedTuple):
     most: int
 
     def value(self, units: float) -> float:
-        """The exact value; never a negative zero."""
+        """Return a score in units as an exact value, never as negative zero."""
         return units / self.scale + 0.0
 
     def shown(self, label: Label) -> dict[str, str] | UnsetType:
-        """What is shown of a user's attributes."""
+        """Return the user attributes that a row shows."""
         keys = self.board.display_attributes
         return shown(label.attributes, keys) if keys else UNSET
 
 
 def find(space: Space, board: Leaderboard, now_ms: int) -> Found | None:
-    """The leaderboard, None for an inactive one."""
+    """Return the leaderboard, or None if it is inactive."""
     status = status_on(board, local_day(now_ms, space.index.home))
     if status == "inactive":
         return None
@@ -57,7 +57,11 @@ def find(space: Space, board: Leaderboard, now_ms: int) -> Found | None:
 
 
 def leaderboard(request: Request) -> Found:
-    """The leaderboard of the path's ``key``; 404 where there is none to be shown."""
+    """Return the leaderboard of the path's ``key``.
+
+    Raises:
+        NotFound: There is none, or it is inactive.
+    """
     key: str = request.path_params["key"]
     space = principal(request).space
     board = space.index.leaderboard_by_key.get(key)
@@ -68,33 +72,34 @@ def leaderboard(request: Request) -> Found:
 
 
 def today(request: Request, state: UserState | None = None) -> date:
-    """The user's local date; without a user that of the home zone."""
+    """Return the user's local date, or, without a user, the date in the space's home zone."""
     home = principal(request).space.index.home
     return local_day(services(request).clock(), home if state is None else zone(state.profile.tz))
 
 
 def asked_run(request: Request, found: Found, state: UserState | None = None) -> Run:
-    """The run of the query's ``run``, by default the current one (docs/http-api.md#current-run)."""
+    """Return the run of the query's ``run``, by default the current one (docs/http-api.md#current-run)."""
     return select_run(found.board, params.day(request, "run"), today(request, state))
 
 
 def run_info(request: Request, found: Found, run: Run) -> shapes.RunInfo:
-    """The run as shown."""
+    """Return a run in the form of the API."""
     final_ms = final_at_ms(found.board, run)
     state = run_state(found.board, run, today(request))
     return shapes.RunInfo(run.start, run.end, state, None if final_ms is None else iso(final_ms))
 
 
 def asked_group(request: Request, found: Found) -> str | None:
-    """The group of the query's ``userAttributes``, a ``group_name``; None where there is no breakdown.
+    """Return the group of the query's ``userAttributes`` (a ``group_name``), or None without a breakdown.
 
-    422 where it is needed and missing, incomplete or unknown, or not to be given.
+    Raises:
+        Unprocessable: The group is missing, incomplete or unknown, or there is no breakdown.
     """
     text = request.query_params.get("userAttributes")
     keys = found.board.breakdown_attributes
     if not keys:
         if text:
-            raise Unprocessable("userAttributes: this leaderboard is not broken down by attributes")
+            raise Unprocessable("userAttributes can't be used: this leaderboard has no breakdown")
         return None
     if not text:
         raise Unprocessable(f"userAttributes is required: a value for each of {', '.join(keys)}")
@@ -107,7 +112,7 @@ def asked_group(request: Request, found: Found) -> str | None:
 
 
 def own_board(found: Found, run: Run, state: UserState) -> str | None:
-    """The board of a run on which a user stands, or would: None for one without a group."""
+    """Return the board of a run to which a user belongs, or None for a user without a group."""
     name = board_name(found.board.number, run_name(found.board, run))
     if not found.board.breakdown_attributes:
         return name
@@ -120,12 +125,12 @@ def own_board(found: Found, run: Run, state: UserState) -> str | None:
 
 
 async def user_state(request: Request, user: str) -> UserState | None:
-    """The state of a user, None for an unknown one."""
+    """Return the state of a user, or None if the user is unknown."""
     return await state_of(request, user)
 
 
 class Reader:
-    """Reads one board of a run, from wherever it stands: live ones from Redis, final ones from Postgres."""
+    """Reads one board of a run: live ones from Redis, final ones from Postgres."""
 
     def __init__(self, request: Request, found: Found, run: Run, board: str) -> None:
         self.board = board
@@ -135,7 +140,7 @@ class Reader:
         self._final: bool | None = None
 
     async def final(self) -> bool:
-        """Whether the standings are final and written."""
+        """Return whether the standings are final and written to Postgres."""
         if self._final is None:
             parts, space = services(self._request), principal(self._request).space
             self._final = False
@@ -146,15 +151,16 @@ class Reader:
                 raise Unavailable("Redis is being rebuilt")
         return self._final
 
-    async def page(self, offset: int, limit: int, behind: queries.Behind = ()) -> queries.Page:
-        """Rows from ``offset`` on, counted from ``behind`` a place if one is given; only ranks that count."""
+    async def page(self, offset: int, limit: int, after: queries.After = ()) -> queries.Page:
+        """Return rows from ``offset`` on, counted from the place ``after`` if given, within the ranks that are
+        shown."""
         parts, space, rules = services(self._request), principal(self._request).space, self._found.board
         if await self.final():
             async with acquired(parts.pool) as connection:
                 page = await queries.read_final_page(connection, space.id, self.board, rules.order, offset, limit)
         else:
             found = await queries.read_page(
-                parts.redis, space, self.board, rules.tie_rule, offset, limit, behind=behind
+                parts.redis, space, self.board, rules.tie_rule, offset, limit, after=after
             )
             if found is None:
                 raise AssertionError("only a user may be missing")
@@ -163,7 +169,7 @@ class Reader:
         return page._replace(rows=page.rows[: max(0, most - page.offset)])
 
     async def places(self, users: Sequence[str], *, tie_rule: TieRule | None = None) -> dict[str, queries.Place]:
-        """Where users stand, those who are on the board; by the leaderboard's own tie rule, or another."""
+        """Return the places of those users who are on the board, by the leaderboard's tie rule or another."""
         parts, space, rules = services(self._request), principal(self._request).space, self._found.board
         if await self.final():
             async with acquired(parts.pool) as connection:
@@ -177,32 +183,32 @@ class Reader:
         found = await queries.read_places(parts.redis, space, self.board, ties, users)
         missing = [user for user in users if user not in found]
         if missing and not self._over():
-            # States that were evicted: Redis has let go of where they stand, but not of the place.
+            # A cold user is still in the sorted set, but the member that finds it there went with the state.
             cold = await queries.read_cold(parts.redis, space, missing)
             missing = [user for user, is_cold in zip(missing, cold, strict=True) if is_cold]
         if missing:
-            if self._over():  # what states let go of is found by what is flushed
+            if self._over():  # the state has dropped the run, so the member is looked up in Postgres
                 await parts.reads.settle_briefly(space)
             found |= await queries.find_places(parts.redis, parts.pool, space, self.board, ties, missing)
         return found
 
     async def place(self, user: str) -> queries.Place | None:
-        """Where one user stands; None if not on the board."""
+        """Return the place of one user, or None if the user is not on the board."""
         return (await self.places([user])).get(user)
 
     async def offset_of(self, user: str) -> int | None:
-        """How many stand above a user; None if not on the board."""
+        """Return the number of users above a user, or None if the user is not on the board."""
         place = (await self.places([user], tie_rule="ordinal")).get(user)
         return None if place is None else place.rank - 1
 
     def _over(self) -> bool:
-        """Whether states may have let go of the run: its dates are over somewhere."""
+        """Return whether states may have dropped the run, because its dates are over in some time zone."""
         now_ms = services(self._request).clock()
         return self._run.end is not None and local_day(now_ms + LAST_ZONE_MS, UTC) > self._run.end
 
 
 def ranking(found: Found, row: queries.Row) -> shapes.Ranking:
-    """A row as shown."""
+    """Return a row in the form of the API."""
     value = row.units // found.scale
     return shapes.Ranking(
         row.user, row.label.name, row.rank, value, found.value(row.units), found.shown(row.label)
@@ -210,5 +216,5 @@ def ranking(found: Found, row: queries.Row) -> shapes.Ranking:
 
 
 def board_of(found: Found, run: Run, group: str | None = None) -> str:
-    """The board of a run, of all or of a group."""
+    """Return the name of a run's board: that of all users, or of one group."""
     return board_name(found.board.number, run_name(found.board, run), group)

@@ -1,4 +1,4 @@
-"""Putting boards right: users taken off, events undone, why a score is what it is
+"""Moderation: remove users from a leaderboard, undo or correct events, explain a score
 (docs/http-api.md#moderation)."""
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:  # leaderboards import no other feature
     from podium.game.metrics.model import Metric
 
 USERS_MAX = 100
-"""Users of one request."""
+"""Most users of one request."""
 EVENTS_MAX = 1_000
-"""Events of one answer."""
+"""Most events of one answer."""
 PATIENCE_S, LOOK_S = 5.0, 0.1
-"""An event that was just posted is waited for: as long, and looked for so often (docs/http-api.md#moderation)."""
+"""Seconds to wait for an event that was just posted, and between two looks (docs/http-api.md#moderation)."""
 TRIES = 5
-"""Corrections that other events of the user may overtake before it is given up."""
+"""Attempts at a correction. One fails if another event of the user is committed meanwhile."""
 
 
 class RemovedUsers(msgspec.Struct, frozen=True):
-    """Users who were taken off the leaderboard, those who were let in again, and those who are unknown."""
+    """Users who were removed from the leaderboard, users who were let in again, and unknown users."""
 
     removed: list[str]
     unknown: list[str]
@@ -54,7 +54,7 @@ class RemovedUsers(msgspec.Struct, frozen=True):
 
 
 class ScoreEvent(msgspec.Struct, frozen=True, rename="camel"):
-    """An event behind a score. ``corrects`` names the event that it undoes or corrects."""
+    """An event that counts in a score. ``corrects`` names the event that it undoes or corrects."""
 
     id: str
     value: float
@@ -63,14 +63,14 @@ class ScoreEvent(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Corrected(msgspec.Struct, frozen=True):
-    """The event that was undone or corrected, and whom it concerned."""
+    """The event that was undone or corrected, and its user."""
 
     id: str
     users: list[str]
 
 
 class NewValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the event's value should have been."""
+    """The value that the event should have had."""
 
     value: float
 
@@ -157,7 +157,7 @@ async def _correct(request: Request, value: float | None) -> Response:
     event = await read_event(parts, space, id_)
     user, metric = event["user_id"], metric_of(space, event)
     for _ in range(TRIES):
-        found = await settled(parts, space, event)
+        found = await settled_event(parts, space, event)
         counted = found.counted
         if counted is None:
             raise NotFound("Event not found by ID: it was deleted")
@@ -180,9 +180,12 @@ async def _correct(request: Request, value: float | None) -> Response:
     raise Unavailable("the user's score keeps changing, try again")
 
 
-class Settled(NamedTuple):
-    """A user's token and state once Postgres holds all that was posted, and what still counts of an event in whole
-    units: None where it was deleted. ``corrected``: its value is not the one that it came with."""
+class SettledEvent(NamedTuple):
+    """An event, and its user's state and token, once Postgres holds everything that was acknowledged.
+
+    The units that the event counts now are whole units, None if it was deleted. ``corrected`` is True if they
+    differ from those that it came with.
+    """
 
     token: str
     state: UserState
@@ -191,7 +194,11 @@ class Settled(NamedTuple):
 
 
 def metric_of(space: Space, event: Any) -> Metric:
-    """The metric of an event's row; 422 where it is gone."""
+    """Return the metric of an event's row.
+
+    Raises:
+        Unprocessable: The metric has been deleted.
+    """
     metric = space.index.metric_by_number.get(event["metric"])
     if metric is None:
         raise Unprocessable("the event's metric has been deleted")
@@ -201,7 +208,8 @@ def metric_of(space: Space, event: Any) -> Metric:
 def correction(
     event: Any, counted: int, counts: int | None, now_ms: int, token: str, standings: dict[str, Standing | None]
 ) -> Correction:
-    """The command by which an event, of which ``counted`` units count, counts so many; None: it is undone."""
+    """Return the command that changes an event from ``counted`` units to ``counts``, or undoes it if that is
+    None."""
     return Correction(
         id=ids.new_uuid7(now_ms),
         user=event["user_id"],
@@ -220,10 +228,15 @@ def correction(
 
 
 async def read_event(parts: Services, space: Space, id_: str) -> Any:
-    """The row of an event; one that was just posted is waited for. 404 where there is none."""
+    """Return the row of an event. An event that was just posted is waited for.
+
+    Raises:
+        NotFound: There is none.
+    """
     waited_s = 0.0
     while True:
-        # Before Postgres is read: what is flushed and trimmed in between would be seen in neither.
+        # The log is looked at before Postgres. In the other order an entry that is flushed and trimmed in between
+        # would be seen in neither.
         flushed = not await parts.redis.call("newest", space.keys.meta)
         async with acquired(parts.pool) as connection:
             row = await connection.fetchrow(
@@ -240,8 +253,12 @@ async def read_event(parts: Services, space: Space, id_: str) -> Any:
         waited_s += LOOK_S
 
 
-async def settled(parts: Services, space: Space, event: Any) -> Settled:
-    """What an event counts as of its user's newest state; waited for until Postgres holds all of it."""
+async def settled_event(parts: Services, space: Space, event: Any) -> SettledEvent:
+    """Return what an event counts in its user's newest state, waiting until Postgres holds all of that state.
+
+    Raises:
+        Unavailable: Postgres is too far behind.
+    """
     waited_s = 0.0
     while True:
         async with acquired(parts.pool) as connection:
@@ -267,7 +284,7 @@ async def settled(parts: Services, space: Space, event: Any) -> Settled:
             units = sum(row["units"] for row in rows)
             corrected = any(row["correction"] for row in rows)
             counted = None if corrected and units == 0 else units
-            return Settled(token, decode_state(user["state"]), counted, corrected)
+            return SettledEvent(token, decode_state(user["state"]), counted, corrected)
         if waited_s >= PATIENCE_S:
             raise Unavailable("the user's events are on their way to Postgres, try again")
         await asyncio.sleep(LOOK_S)
@@ -277,7 +294,10 @@ async def settled(parts: Services, space: Space, event: Any) -> Settled:
 async def _reread(
     connection: PoolConnection, space: Space, event: Any, state: UserState, counts: int | None
 ) -> dict[str, Standing | None]:
-    """What boards of the best and of the last score come to where the event ``counts`` so much, or not at all."""
+    """Return the user's standings on boards by best or last score if the event counts ``counts`` units.
+
+    Such a score can't be corrected by a difference, so the user's events are read again.
+    """
     metric, tz = event["metric"], zone(state.profile.tz)
     standings: dict[str, Standing | None] = {}
     for open_board in space.index.open_boards(metric, event["day"]):
@@ -309,7 +329,11 @@ async def _reread(
 
 
 def by_id(request: Request) -> Leaderboard:
-    """The leaderboard of the path's ``id``; 404 where there is none."""
+    """Return the leaderboard of the path's ``id``.
+
+    Raises:
+        NotFound: There is none.
+    """
     wanted = check_uuid("id", request.path_params["id"])
     for board in principal(request).space.index.catalog.leaderboards:
         if board.id == wanted:
@@ -323,7 +347,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="DELETE",
         path="/admin/v1/leaderboards/{id}/users",
-        summary="Take users off a leaderboard",
+        summary="Remove users from a leaderboard",
         tag="Admin: leaderboards",
         needs="admin",
         statuses=(200, 400, 404, 422, 503),
@@ -334,18 +358,20 @@ ENDPOINTS: list[Endpoint] = [
             _RUN,
             Query(
                 "block",
-                "true bars them from then on; without it the next event brings them back. false takes nobody off: "
-                "it lets in again who was barred.",
+                "true also bars the users from then on; without it their next event brings them back. false "
+                "removes "
+                "nobody: it lets barred users in again.",
                 {"type": "boolean"},
             ),
         ),
-        description="Their scores on it go, their metrics stay. With `run` only in that run; final runs stay.",
+        description="Deletes their scores on it; their metrics stay. With `run` only in that run. Final runs "
+        "stay.",
     ),
     Endpoint(
         method="GET",
         path="/admin/v1/leaderboards/{id}/users/{userId}/events",
         shows="user",
-        summary="Why this score: the events behind it",
+        summary="List the events of a score",
         tag="Admin: leaderboards",
         needs="admin",
         statuses=(200, 400, 404, 422, 503),
@@ -366,8 +392,8 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404, 422, 503),
         handler=delete_event,
         answer=Corrected,
-        description="A new event takes its value back at its time: the metric and all boards follow, and viewers "
-        "see it. Final runs stay as they are. An event that was just posted is waited for, up to 5 s.",
+        description="Adds an event with the negative value at the same time. The metric, all boards and viewers "
+        "follow; final runs stay as they are. An event that was just posted is waited for, up to 5 s.",
     ),
     Endpoint(
         method="PATCH",
@@ -379,6 +405,6 @@ ENDPOINTS: list[Endpoint] = [
         handler=patch_event,
         body=NewValue,
         answer=Corrected,
-        description="A new event of the difference at its time; else like undoing it.",
+        description="Adds an event with the difference at the same time. Otherwise like undoing an event.",
     ),
 ]

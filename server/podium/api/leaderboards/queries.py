@@ -1,5 +1,5 @@
-"""What the stores hold of a board: rows and places from Redis; days, final standings and what users left behind
-from Postgres."""
+"""Reads of a board: live rows and places from Redis; days, final standings and cold users' places from
+Postgres."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from podium.storage.postgres.pool import Pool, PoolConnection, acquired
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
 
 PLACES_AT_ONCE = 200
-"""Users whose places are read in one call: Redis serves nobody else meanwhile."""
+"""Users whose places are read in one call. Redis serves nobody else meanwhile."""
 
 
 class Row(NamedTuple):
-    """One place of a board: the score in units (ranking.units) and when it was reached."""
+    """One row of a board: the score in units (``ranking.units``) and the instant at which it was reached."""
 
     user: str
     label: Label
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Rows of a board, read in one instant; ``participants`` are all on the board."""
+    """Rows of a board, read at one instant. ``participants`` is the number of all users on the board."""
 
     offset: int
     rows: list[Row]
@@ -47,7 +47,7 @@ class Place(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A place of a ranking of groups: the name as people write it, the score in units, how many have scored."""
+    """A row of a group board: the attribute value as written by people, the score in units, the active members."""
 
     group: str
     rank: int
@@ -74,8 +74,8 @@ class GroupDay(NamedTuple):
     members: int
 
 
-Behind = tuple[str, str] | tuple[()]
-"""A place: score and member, as in the sorted set."""
+After = tuple[str, str] | tuple[()]
+"""The place after which rows begin: score and member, as in the sorted set."""
 
 
 async def read_page(
@@ -86,14 +86,17 @@ async def read_page(
     offset: int,
     limit: int,
     user: str = "",
-    behind: Behind = (),
+    after: After = (),
 ) -> Page | None:
-    """Up to ``limit`` rows from ``offset`` on, which counts from ``user`` if one is named, or from the place
-    ``behind`` a score and member; None if Redis doesn't know that this user is on the board (``find_places``).
+    """Return up to ``limit`` rows from ``offset`` on, counted from ``user``, from the place ``after``, or from the
+    top.
 
-    ``Unavailable`` while Redis is away or being rebuilt.
+    None if Redis doesn't know the user's place; ``find_places`` finds those of cold users.
+
+    Raises:
+        Unavailable: Redis is away or being rebuilt.
     """
-    first, participants, rows, ranks = await _page(redis, space, board, tie_rule, offset, limit, user, behind)
+    first, participants, rows, ranks = await _page(redis, space, board, tie_rule, offset, limit, user, after)
     if first < 0:
         return None
     found = [
@@ -106,7 +109,8 @@ async def read_page(
 async def read_groups(
     redis: RedisClient, space: Space, board: str, tie_rule: TieRule, offset: int, limit: int
 ) -> tuple[list[Group], int]:
-    """Groups of a ``groups_board`` from ``offset`` on, and how many there are; errors as of ``read_page``."""
+    """Return groups of a ``groups_board`` from ``offset`` on, and the number of all groups. Raises as
+    ``read_page``."""
     _, count, rows, ranks = await _page(redis, space, board, tie_rule, offset, limit)
     found = [
         Group(name.decode(), rank, -float(stored), int(members))
@@ -123,10 +127,10 @@ async def _page(
     offset: int,
     limit: int,
     user: str = "",
-    behind: Behind = (),
+    after: After = (),
 ) -> tuple[int, int, list[Any], Sequence[int]]:
     epoch, _, participants, first, rows, rank = await redis.call(
-        "page", space.keys.meta, board, offset, limit, user, TIES[tie_rule], *behind
+        "page", space.keys.meta, board, offset, limit, user, TIES[tie_rule], *after
     )
     if not epoch:
         raise Unavailable("Redis is being rebuilt")
@@ -137,7 +141,7 @@ async def _page(
 async def read_places(
     redis: RedisClient, space: Space, board: str, tie_rule: TieRule, users: Sequence[str]
 ) -> dict[str, Place]:
-    """Where users stand; those are missing of whom Redis doesn't know that they are on the board."""
+    """Return the places of users. Users whose places Redis doesn't know are left out."""
     places = await _standing(redis, space, [(user, board, tie_rule) for user in users])
     return {user: place for user, place in zip(users, places, strict=True) if place is not None}
 
@@ -145,7 +149,7 @@ async def read_places(
 async def read_standings(
     redis: RedisClient, space: Space, user: str, boards: Sequence[tuple[str, TieRule]]
 ) -> dict[str, Place]:
-    """Where one user stands, by board; those are missing of which Redis doesn't know that the user is on them."""
+    """Return the places of one user by board. Boards on which Redis doesn't know the place are left out."""
     places = await _standing(redis, space, [(user, board, tie_rule) for board, tie_rule in boards])
     return {board: place for (board, _), place in zip(boards, places, strict=True) if place is not None}
 
@@ -162,7 +166,7 @@ async def _standing(
 
 
 async def read_cold(redis: RedisClient, space: Space, users: Sequence[str]) -> list[bool]:
-    """Which of the users are cold (docs/decisions/0007-record-and-working-set.md)."""
+    """Return for each user whether it is cold (docs/decisions/0007-record-and-working-set.md)."""
     try:
         return [token is not None for token in await redis.raw.hmget(space.keys.cold, list(users))]
     except AWAY as error:
@@ -172,8 +176,13 @@ async def read_cold(redis: RedisClient, space: Space, users: Sequence[str]) -> l
 async def find_places(
     redis: RedisClient, pool: Pool, space: Space, board: str, tie_rule: TieRule, users: Sequence[str]
 ) -> dict[str, Place]:
-    """Where users stand of whom Redis doesn't know that they are on the board: those who are cold, and in a run
-    that is over those whose states have let go of it. ``Unavailable`` where a store is away."""
+    """Return the places of users whose members Redis doesn't know, finding those in Postgres.
+
+    These are cold users and, in a run that is over, users whose states have dropped the run.
+
+    Raises:
+        Unavailable: A store is away.
+    """
     leaderboard, run, group = split_board(board)
     async with acquired(pool) as connection:
         rows = await connection.fetch(
@@ -208,9 +217,12 @@ async def find_places(
 async def read_scores(
     redis: RedisClient, space: Space, board: str, order: Order, steps: int
 ) -> tuple[int, tuple[int, int], list[int]]:
-    """How the scores of a board are distributed, without looking at each: participants, the least and the greatest
-    score in whole units, and how many are in each of ``steps`` equally wide steps between them: from its beginning
-    on and below its end, in the last one with its end. Errors as of ``read_page``."""
+    """Return the distribution of a board's scores, without reading each of them.
+
+    The result has the participants, the least and the greatest score in whole units, and the counts in ``steps``
+    equally wide buckets between them. A bucket includes its beginning but not its end; the last one includes both.
+    Raises as ``read_page``.
+    """
     page = await read_page(redis, space, board, "ordinal", 0, 1)
     key, sign = space.keys.board(board), score(1, order)
     try:
@@ -223,8 +235,11 @@ async def read_scores(
             least, greatest = min(ends), max(ends)
             edges = [least + (greatest - least) * step / steps for step in range(steps)]
             for begin, end in zip(edges, [*edges[1:], math.inf], strict=True):
-                begins, ends_before = f"{sign * begin!r}", f"({sign * end!r}"  # "(": without it
-                # Negated scores stand the other way round.
+                begins, ends_before = (
+                    f"{sign * begin!r}",
+                    f"({sign * end!r}",
+                )  # "(" makes a bound of ZCOUNT exclusive
+                # With order asc Redis holds negated scores, whose bounds are the other way round.
                 pipeline.zcount(key, *((begins, ends_before) if sign > 0 else (ends_before, begins)))
             counts: list[int] = await pipeline.execute()
     except AWAY as error:
@@ -233,14 +248,14 @@ async def read_scores(
 
 
 async def read_group(redis: RedisClient, space: Space, board: str, tie_rule: TieRule, group: str) -> Group | None:
-    """One group of a run (``board`` is that of all); None without members, rank 0 with too few of them."""
+    """Return one group of a run (``board`` is that of all): None without members, rank 0 with too few."""
     [[rank, stored, members]] = await redis.call("groups", space.keys.meta, board, TIES[tie_rule], group)
     name = group_values(group)[0]
     return Group(name, rank, -float(stored) if rank else 0.0, members) if members else None
 
 
 async def read_days(connection: PoolConnection, space_id: int, board: str, user: str, most: int) -> list[RankDay]:
-    """The last ``most`` days on which the user's value on the board changed, oldest first."""
+    """Return the last ``most`` days on which the user's value on the board changed, the oldest first."""
     leaderboard, run, _ = split_board(board)
     rows = await connection.fetch(
         """
@@ -260,7 +275,8 @@ async def read_days(connection: PoolConnection, space_id: int, board: str, user:
 async def read_group_days(
     connection: PoolConnection, space_id: int, board: str, group: str, most: int
 ) -> list[GroupDay]:
-    """The last ``most`` days on which a group of a run (``board`` is that of all) changed, oldest first."""
+    """Return the last ``most`` days on which a group of a run (``board`` is that of all) changed, the oldest
+    first."""
     leaderboard, run, _ = split_board(board)
     rows = await connection.fetch(
         "SELECT day, rank, score, members FROM group_days"
@@ -277,11 +293,11 @@ async def read_group_days(
     ]
 
 
-# Final standings: Postgres alone has them.
+# Final standings are only in Postgres.
 
 
 async def has_standings(connection: PoolConnection, space_id: int, board: str) -> bool:
-    """Whether the final standings of a board's run have been written."""
+    """Return whether the final standings of a board's run have been written."""
     leaderboard, run, _ = split_board(board)
     return bool(
         await connection.fetchval(
@@ -299,7 +315,7 @@ _STANDING = "user_id, name, attributes, value, rank, reached_ms"
 async def read_final_page(
     connection: PoolConnection, space_id: int, board: str, order: Order, offset: int, limit: int
 ) -> Page:
-    """Rows of a run that is final, from ``offset`` on."""
+    """Return rows of a final run from ``offset`` on."""
     leaderboard, run, group = split_board(board)
     values = (space_id, leaderboard, run, group or "")
     of_board = "FROM run_standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4"
@@ -319,7 +335,7 @@ async def read_final_page(
 async def read_final_places(
     connection: PoolConnection, space_id: int, board: str, order: Order, users: Sequence[str]
 ) -> dict[str, tuple[int, Place]]:
-    """Places from 0 and standings of users in a run that is final."""
+    """Return index (from 0) and place of each user in a final run."""
     leaderboard, run, group = split_board(board)
     rows = await connection.fetch(
         f"SELECT place, {_STANDING} FROM run_standings"  # noqa: S608 # our own words
@@ -340,7 +356,7 @@ async def read_final_places(
 async def read_final_groups(
     connection: PoolConnection, space_id: int, board: str, offset: int, limit: int
 ) -> tuple[list[Group], int]:
-    """Groups of a run that is final, from ``offset`` on, and how many there are."""
+    """Return groups of a final run from ``offset`` on, and the number of all groups."""
     leaderboard, run, _ = split_board(board)
     of_run = "FROM group_standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
     rows = await connection.fetch(
@@ -361,7 +377,7 @@ async def read_final_groups(
 
 
 async def read_final_group(connection: PoolConnection, space_id: int, board: str, group: str) -> Group | None:
-    """One group of a run that is final; None if it was not ranked."""
+    """Return one group of a final run, or None if it was not ranked."""
     leaderboard, run, _ = split_board(board)
     row = await connection.fetchrow(
         "SELECT rank, score, members FROM group_standings"

@@ -19,9 +19,11 @@ from podium.http.references import check_unused, of_metric
 from podium.spaces.item_kinds import METRIC, STREAKS
 
 DEFAULT_DECIMALS = 3
-Value = Annotated[float, Meta(ge=-1e15, le=1e15, description="Of one event, against cheating.")]
-Most = Annotated[float, Meta(gt=0, le=1e15, description="What a user may gain on a local day, against cheating.")]
-Decimals = Annotated[int, Meta(ge=0, le=6, description="Decimals that are counted; fixed once created.")]
+Value = Annotated[float, Meta(ge=-1e15, le=1e15, description="Limit of one event's value, against cheating.")]
+Most = Annotated[
+    float, Meta(gt=0, le=1e15, description="Most that a user may gain on a local day, against cheating.")
+]
+Decimals = Annotated[int, Meta(ge=0, le=6, description="Decimals of values; fixed once created.")]
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 

@@ -26,7 +26,7 @@ from podium.http.users import named_snapshot, named_user
 
 
 class UserMetric(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric and the user's total; 0 if the user never touched it."""
+    """A metric and the user's total, which is 0 without events."""
 
     id: str
     key: str
@@ -37,7 +37,7 @@ class UserMetric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SummaryBucket(msgspec.Struct, frozen=True):
-    """``date`` is the bucket's first day, ``total`` the user's total at its end."""
+    """A day, week or month. ``date`` is its first day, ``total`` the user's total at its end."""
 
     date: date
     total: float
@@ -45,7 +45,7 @@ class SummaryBucket(msgspec.Struct, frozen=True):
 
 
 def shown(index: CatalogIndex, metric: Metric, state: UserState) -> UserMetric:
-    """The metric as answers show it."""
+    """Return a metric with the user's total."""
     return UserMetric(
         id=metric.id,
         key=metric.key,
@@ -102,7 +102,7 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404, 422, 503),
         handler=get_metrics,
         answer=list[UserMetric],
-        description="Every active metric, the oldest first.",
+        description="All active metrics, the oldest first.",
     ),
     Endpoint(
         method="GET",
@@ -126,8 +126,8 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_summary,
         answer=list[SummaryBucket],
         query=summaries.QUERY,
-        description="Every bucket with a day in the range, the oldest first; days are the user's local ones. "
-        "`date` is the first day of the calendar's bucket, also where the range begins later; `change` counts "
-        "the days within the range, `total` everything up to the last of them.",
+        description="Every bucket (day, week or month) with a day in the range, the oldest first. Days are local "
+        "dates of the user. `date` is the first day of the bucket, also if the range begins later; `change` "
+        "counts the days within the range, `total` everything up to the last of them.",
     ),
 ]

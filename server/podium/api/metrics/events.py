@@ -1,4 +1,4 @@
-"""The doors for events over HTTP. The single event is the hot path: it speaks ASGI itself."""
+"""Endpoints that take events. The one for single events is the hot path, and is a bare ASGI application."""
 
 from __future__ import annotations
 
@@ -36,34 +36,34 @@ _batch = msgspec.json.Decoder(list[BatchItem])
 
 _JSON = (b"content-type", b"application/json")
 DIRECT_BODY_MAX = 16_384
-"""Bytes of an event that needs no ASGI."""
+"""Most bytes of a body that is answered without ASGI."""
 
 
 class PostEvent:
-    """``POST /v1/metrics/{key}/event``: 201, or 202 for a key that was used before.
+    """``POST /v1/metrics/{key}/event``: 201, or 202 for an idempotency key that was used before.
 
-    The protocol gives it most requests directly (http/transport.py), the rest comes by ASGI.
+    The HTTP protocol passes it most requests directly (http/transport.py), the others come through ASGI.
     """
 
     method, before, after = b"POST", b"/v1/metrics/", b"/event"
 
     def __init__(self, services: Callable[[], Services]) -> None:
-        """``services`` gives them once the application has started."""
+        """``services`` returns the services. It is called only after the application has started."""
         self._services = services
         self._retrying: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that comes by ASGI."""
+        """Answer a request that comes through ASGI."""
         future: asyncio.Future[tuple[int, Headers, bytes]] = asyncio.get_running_loop().create_future()
 
         def respond(status: int, headers: Headers, body: bytes) -> None:
-            if not future.done():  # a server that stops doesn't wait for it
+            if not future.done():  # cancelled, when the server stops without waiting for the answer
                 future.set_result((status, headers, body))
 
         part = scope["path_params"]["key"]
         try:
             body = await receive_body(receive, self._services().settings.body_limit)
-        except Exception as error:  # noqa: BLE001 - each becomes an answer; ours are logged there
+        except Exception as error:  # noqa: BLE001 - answer_error answers all, and logs our bugs
             _respond_error(error, part, respond)
         else:
             self.answer_direct(part, scope["headers"], body, respond)
@@ -74,11 +74,11 @@ class PostEvent:
 
     @property
     def body_max(self) -> int:
-        """Bytes of a body that is taken directly: nearly all come in one piece with their head."""
+        """Most bytes of a body that is taken directly. Nearly all such bodies come in one packet with their head."""
         return min(DIRECT_BODY_MAX, self._services().settings.body_limit)
 
     def answer_direct(self, part: str, headers: Headers, body: bytes, respond: Respond) -> None:
-        """Answer a request to the metric ``part``, once its event is stored."""
+        """Answer a request to the metric ``part``, once its event is stored. Returns at once."""
         services = self._services()
         api_key: str | None = None
         idempotency_key: str | None = None
@@ -97,13 +97,15 @@ class PostEvent:
             request = decode(_event, body)
             if who.user is not None:
                 who.check_user(request.user.id)
-        except Exception as error:  # noqa: BLE001 - each becomes an answer; ours are logged there
+        except Exception as error:  # noqa: BLE001 - answer_error answers all, and logs our bugs
             _respond_error(error, part, respond)
             return
         version = who.space.index.version
         try:
             self._post(services, who, part, request, idempotency_key, respond)
         except REFUSALS as refusal:
+            # The refusal may come from an old catalog: another process may just have created the metric. Asking
+            # Redis for its version takes a task, which is kept here because asyncio holds tasks only weakly.
             again = partial(self._post, services, who, part, request, idempotency_key, respond)
             task = asyncio.create_task(
                 self._post_if_newer(services, who.space, version, again, refusal, part, respond)
@@ -138,17 +140,17 @@ class PostEvent:
         part: str,
         respond: Respond,
     ) -> None:
-        """Post again if there is a newer catalog than the refusal was concluded from."""
+        """Post again if there is a newer catalog than the refusal was based on, else answer with the refusal."""
         try:
             if not await services.catalogs.has_newer(space, version):
                 raise refusal
             post()
-        except Exception as error:  # noqa: BLE001 - each becomes an answer; ours are logged there
+        except Exception as error:  # noqa: BLE001 - answer_error answers all, and logs our bugs
             _respond_error(error, part, respond)
 
 
 class _Reply:
-    """Answers one event, once it is stored or refused."""
+    """Responds to one event, once it is stored or refused."""
 
     __slots__ = ("_part", "_respond")
 
@@ -173,7 +175,7 @@ def _respond_error(error: Exception, part: str, respond: Respond) -> None:
 
 
 async def post_events(request: Request) -> Response:
-    """``POST /admin/v1/metrics/events``: 202 after all are stored."""
+    """``POST /admin/v1/metrics/events``: 202 after all events are stored."""
     services: Services = request.app.state.services
     space = principal(request).space
     items = await read(request, _batch, services.settings.batch_limit)
@@ -188,9 +190,9 @@ _BEFORE, _AFTER = PostEvent.before.decode(), PostEvent.after.decode()
 
 
 class HotPath:
-    """The whole application, with the hot path in front of its middleware and routes.
+    """The whole application, with the hot path before its middleware and routes.
 
-    Measured: they take a quarter of the time that an event has in this process.
+    Measured: middleware and routing would take a quarter of an event's time in this process.
     """
 
     def __init__(self, app: Starlette) -> None:
@@ -198,7 +200,7 @@ class HotPath:
         self.direct = PostEvent(lambda: app.state.services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a single event here, everything else there."""
+        """Answer a single event directly, and pass everything else to the application."""
         if scope["type"] == "http" and scope["method"] == "POST":
             path: str = scope["path"]
             if path.startswith(_BEFORE) and path.endswith(_AFTER):
@@ -211,7 +213,7 @@ class HotPath:
 
 
 async def _post_event(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer as a route, where no ``HotPath`` stands before the routes."""
+    """Answer the request as a route, in applications without a ``HotPath`` before the routes."""
     await PostEvent(lambda: scope["app"].state.services)(scope, receive, send)
 
 
@@ -230,11 +232,11 @@ ENDPOINTS: list[Endpoint] = [
         headers=(
             Query(
                 "Idempotency-Key",
-                "The event counts once, however often it is sent with this key; a repeat is 202.",
+                "The event counts once, however often it is sent with this key; a repeat is answered with 202.",
             ),
         ),
-        description="Adds `value` to the user's total, creates the user if new, and answers with all that"
-        " changed. 201 means stored.",
+        description="Adds `value` to the user's total, creates the user if new, and answers with everything that"
+        " changed. 201 means that the event is stored.",
     ),
     Endpoint(
         method="POST",

@@ -1,4 +1,4 @@
-"""What Postgres holds of a user's metrics."""
+"""Queries of a user's metrics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from podium.storage.postgres.pool import PoolConnection
 async def read_days(
     connection: PoolConnection, space_id: int, user: str, metric: int, start: date, end: date
 ) -> tuple[int, dict[date, int]]:
-    """In whole units: the sum of all days before ``start``, and the change of each day from ``start`` to
-    ``end`` (both inclusive) that has one."""
+    """Return the sum of all days before ``start``, and the changes of the days from ``start`` to ``end`` (both
+    inclusive) that have one, in whole units."""
     rows = await connection.fetch(
         """
         SELECT CASE WHEN day >= $4 THEN day END AS day, sum(change)::bigint AS change

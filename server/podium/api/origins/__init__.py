@@ -1,1 +1,1 @@
-"""Endpoints of allowed origins."""
+"""Endpoints of allowed browser origins."""

@@ -1,4 +1,4 @@
-"""``/admin/v1/origins``: which pages may talk to the space."""
+"""``/admin/v1/origins``: the browser origins that may call the space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _origins = msgspec.json.Decoder(list[str])
 
 
 async def get_origins(request: Request) -> Response:
-    """``GET /admin/v1/origins``, from Postgres so that any process shows what another has just stored."""
+    """``GET /admin/v1/origins``, read from Postgres, so that every process shows the newest list."""
     space = principal(request).space
     async with acquired(services(request).pool) as connection:
         rows = await store.load_spaces(connection)
@@ -32,7 +32,7 @@ async def put_origins(request: Request) -> Response:
     origins = await read(request, _origins)
     async with acquired(services(request).pool) as connection:
         after = await change_origins(connection, who.space.id, who.actor, lambda _: origins)
-    who.space.allowed_origins = after  # the other processes hear of it
+    who.space.allowed_origins = after  # other processes are notified by Postgres
     return answer(after)
 
 
@@ -40,7 +40,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/origins",
-        summary="List the origins of pages that may talk to the space",
+        summary="List allowed origins",
         tag="Admin: origins",
         needs="admin",
         statuses=(200, 503),
@@ -50,15 +50,16 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="PUT",
         path="/admin/v1/origins",
-        summary="Replace the origins of pages that may talk to the space",
+        summary="Replace the allowed origins",
         tag="Admin: origins",
         needs="admin",
         statuses=(200, 400, 413, 422, 503),
         handler=put_origins,
         body=list[str],
         answer=list[str],
-        description="At most 100, like `https://app.example.com` or `http://localhost:3000`; answered sorted, each"
-        " once. Every process follows within a second. While the list is empty, live connections are taken from"
-        " every page, and `/v1` is open to no page but the server's own.",
+        description="Origins of the pages that may call the space: at most 100, like `https://app.example.com` or"
+        " `http://localhost:3000`. The answer is sorted and without duplicates. Every process follows within a"
+        " second. While the list is empty, live connections are accepted from every origin, and `/v1` only from"
+        " the server's own.",
     ),
 ]

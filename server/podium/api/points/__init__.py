@@ -1,1 +1,1 @@
-"""Points: what earns them, boosts that multiply them, levels that they lead to."""
+"""Endpoints of points systems, with their triggers, boosts and levels."""

@@ -21,12 +21,12 @@ from podium.http.catalog_resource import BATCH_MAX, Context, Resource, Update, c
 from podium.http.references import check_unused, of_points
 from podium.spaces.item_kinds import BOOST, LEVEL, POINTS, TRIGGER
 
-MaxPoints = Annotated[int, Meta(ge=1, le=UNITS_MAX, description="No user gets more.")]
+MaxPoints = Annotated[int, Meta(ge=1, le=UNITS_MAX, description="Most points that a user can have.")]
 Several = Meta(max_length=BATCH_MAX)
 
 
 class CreatePointsSystem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A points system to create, with its parts if you like."""
+    """A points system to create, optionally with levels, triggers and boosts."""
 
     name: str
     key: str
@@ -62,7 +62,7 @@ class PointsSystemRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class CreatedPointsSystem(PointsSystemRow, frozen=True, kw_only=True, rename="camel"):
-    """A points system that was just made, with its parts."""
+    """A new points system with its levels, triggers and boosts."""
 
     levels: list[LevelRow]
     boosts: list[BoostRow]
@@ -80,10 +80,10 @@ def _create(context: Context, item: CreatePointsSystem) -> PointsSystem:
         max_points=item.max_points,
     )
     context.check_key(POINTS, _checked(system))
-    # All are made before any is inserted: a bad part leaves nothing behind.
+    # All parts are checked before any is inserted, so that a bad one leaves nothing behind.
     levels = [new_level(context, one, system.id) for one in item.levels or ()]
     if len({one.key for one in levels}) < len(levels) or len({one.points for one in levels}) < len(levels):
-        raise Unprocessable("levels must each have a key and points of their own")
+        raise Unprocessable("levels must have different keys and different points")
     boosts = [new_boost(context, one, system.id) for one in item.boosts or ()]
     triggers = [new_trigger(context, one, system.id) for one in item.triggers or ()]
     for level in levels:

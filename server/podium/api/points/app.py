@@ -29,13 +29,13 @@ from podium.spaces.space import Space
 from podium.storage.postgres.pool import acquired
 
 AWARDS_MAX = 100
-"""Awards of one answer."""
+"""Most awards of one answer."""
 RANGES = 10
-"""Ranges of a summary, besides that of the users with 0."""
+"""Ranges of a summary, in addition to that of users with 0 points."""
 
 
 class PointsBucket(msgspec.Struct, frozen=True):
-    """``date`` is the bucket's first day, ``total`` the user's points at its end."""
+    """A day, week or month. ``date`` is its first day, ``total`` the user's points at its end."""
 
     date: date
     total: int
@@ -68,8 +68,9 @@ async def get_boosts(request: Request) -> Response:
     return answer([one for one in boosts if finished or one.status != "finished"])
 
 
-class Spread(NamedTuple):
-    """Users by points: ``counts[i + 1]`` of them have ``firsts[i]`` to ``firsts[i] + width - 1``, of ``users``."""
+class PointsDistribution(NamedTuple):
+    """Users by points: ``counts[i + 1]`` of ``users`` users have ``firsts[i]`` to ``firsts[i] + width - 1``
+    points."""
 
     width: int
     firsts: list[int]
@@ -77,10 +78,13 @@ class Spread(NamedTuple):
     users: int
 
 
-async def spread(parts: Services, space: Space, system: PointsSystem, attributes: Mapping[str, str]) -> Spread:
-    """How the points of the users with these attributes are spread; of a large space as it was a while ago."""
+async def distribution(
+    parts: Services, space: Space, system: PointsSystem, attributes: Mapping[str, str]
+) -> PointsDistribution:
+    """Return the distribution of points of users with these attributes. In a large space it may be some seconds
+    old."""
 
-    async def count() -> Spread:
+    async def count() -> PointsDistribution:
         async with acquired(parts.pool) as connection:
             most = await queries.highest(connection, space.id, system.number, attributes)
             top = RANGES
@@ -88,20 +92,23 @@ async def spread(parts: Services, space: Space, system: PointsSystem, attributes
                 top *= 10
             width = top // RANGES
             firsts = [1 + width * i for i in range(RANGES)]
-            counts = await queries.spread(connection, space.id, system.number, attributes, firsts)
-            return Spread(width, firsts, counts, await queries.count_users(connection, space.id, attributes))
+            counts = await queries.count_by_points(connection, space.id, system.number, attributes, firsts)
+            return PointsDistribution(
+                width, firsts, counts, await queries.count_users(connection, space.id, attributes)
+            )
 
     return await parts.memo.get(("points", space.id, system.number, *sorted(attributes.items())), count)
 
 
 async def level_counts(parts: Services, space: Space, system: PointsSystem) -> list[int]:
-    """How many users are below the first level, and on each; of a large space as it was a while ago."""
+    """Return the number of users below the first level, and on each. In a large space it may be some seconds
+    old."""
     thresholds = [one.points for one in space.index.points.levels[system.number]]
 
     async def count() -> list[int]:
         async with acquired(parts.pool) as connection:
-            counts = await queries.spread(connection, space.id, system.number, {}, thresholds)
-            if thresholds[0] == 0:  # who never had any is there too
+            counts = await queries.count_by_points(connection, space.id, system.number, {}, thresholds)
+            if thresholds[0] == 0:  # includes users who never had points, who have no row
                 counts[1] += await queries.count_users(connection, space.id, {}) - sum(counts)
             return counts
 
@@ -113,7 +120,7 @@ async def get_summary(request: Request) -> Response:
     parts, space, system = services(request), principal(request).space, _system(request)
     attributes = _attributes(request)
 
-    width, firsts, counts, users = await spread(parts, space, system, attributes)
+    width, firsts, counts, users = await distribution(parts, space, system, attributes)
     ranges = [shapes.PointsRange(0, 0, max(0, users - sum(counts[1:])))]
     ranges += [
         shapes.PointsRange(first, first + width - 1, count)
@@ -196,8 +203,8 @@ def _attributes(request: Request) -> dict[str, str]:
 
 
 _TAG = "Points"
-_FINISHED = Query("includeFinished", "true also lists those that are over.", {"type": "boolean", "default": False})
-_BEHIND = "As Postgres has it: as a rule 0.2 s behind."
+_FINISHED = Query("includeFinished", "true also lists finished ones.", {"type": "boolean", "default": False})
+_BEHIND = "Read from Postgres, which is usually 0.2 s behind."
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint(
@@ -220,7 +227,7 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404),
         handler=get_levels,
         answer=list[shapes.PointsLevel],
-        description="The lowest first.",
+        description="The lowest level first.",
     ),
     Endpoint(
         method="GET",
@@ -232,19 +239,24 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_boosts,
         answer=list[shapes.PointsBoost],
         query=(_FINISHED,),
-        description="Those for more than one user, with their status now in the space's home zone.",
+        description="Boosts that are not for a single user, with their present status in the space's home zone.",
     ),
     Endpoint(
         method="GET",
         path="/v1/points/{key}/summary",
         shows="space",
-        summary="How many users have how many points",
+        summary="Get the distribution of points",
         tag=_TAG,
         needs="read",
         statuses=(200, 404, 422, 503),
         handler=get_summary,
         answer=list[shapes.PointsRange],
-        query=(Query("userAttributes", "Only users with these: `key:value`, joined by commas. " + params.COMMAS),),
+        query=(
+            Query(
+                "userAttributes",
+                "Only users with these attributes: `key:value`, joined by commas. " + params.COMMAS,
+            ),
+        ),
         description="Eleven ranges: 0, and ten equal ones up to the highest total, rounded up to a power of ten. "
         + _BEHIND,
     ),
@@ -252,13 +264,13 @@ ENDPOINTS: list[Endpoint] = [
         method="GET",
         path="/v1/points/{key}/level-summary",
         shows="space",
-        summary="How many users are on which level",
+        summary="Get the number of users on each level",
         tag=_TAG,
         needs="read",
         statuses=(200, 404, 422, 503),
         handler=get_level_summary,
         answer=list[shapes.LevelUsers],
-        description="The lowest level first; 422 where there are none. " + _BEHIND,
+        description="The lowest level first; 422 if the system has no levels. " + _BEHIND,
     ),
     Endpoint(
         method="GET",
@@ -273,11 +285,11 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             Query(
                 "awards",
-                "Awards, the newest first.",
+                "Number of awards, the newest first.",
                 {"type": "integer", "minimum": 1, "maximum": AWARDS_MAX, "default": 10},
             ),
         ),
-        description="Total and level are those of now, awards as Postgres has them: as a rule 0.2 s behind.",
+        description="Total and level are current. Awards are read from Postgres, which is usually 0.2 s behind.",
     ),
     Endpoint(
         method="GET",
@@ -290,7 +302,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_user_boosts,
         answer=list[shapes.PointsBoost],
         query=(_FINISHED,),
-        description="Those for several that hold for the user now, and the user's own.",
+        description="Boosts that apply to the user now, and the user's own boosts.",
     ),
     Endpoint(
         method="GET",
@@ -303,7 +315,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_event_summary,
         answer=list[PointsBucket],
         query=summaries.QUERY,
-        description="Every bucket with a day in the range, the oldest first; days are the user's local ones. "
-        + _BEHIND,
+        description="Every bucket (day, week or month) with a day in the range, the oldest first. Days are local "
+        "dates of the user. " + _BEHIND,
     ),
 ]

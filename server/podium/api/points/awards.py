@@ -1,4 +1,4 @@
-"""``/admin/v1/points/{systemId}/awards``: points that support gives, or takes."""
+"""``/admin/v1/points/{systemId}/awards``: points that support gives or deducts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from podium.http.services import services
 from podium.spaces.audit import Entry
 
 REASON_MAX = 1_000
-"""Characters of a reason."""
+"""Most characters of a reason."""
 
 
 class NewAward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Points for a user, negative ones to take; ``reason`` stands in the audit log. ``joinRuns``: they count in
-    runs of leaderboards that the user is not in, too."""
+    """Points for a user; negative points are deducted. ``reason`` is kept in the audit log. With ``joinRuns`` they
+    also count in runs of leaderboards that the user is not in yet."""
 
     user_id: str
     amount: Amount
@@ -38,7 +38,7 @@ class NewAward(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 class GivenAward(msgspec.Struct, frozen=True, rename="camel"):
-    """What a user was given: less than asked for at the system's ``maxPoints``, and at 0."""
+    """The points that a user was given. They are fewer than requested if ``maxPoints`` or 0 was reached."""
 
     user_id: str
     awarded: int
@@ -46,7 +46,7 @@ class GivenAward(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class GivenAwards(msgspec.Struct, frozen=True):
-    """What was given, and what was not."""
+    """The awards that were given, and the reasons for the others."""
 
     given: list[GivenAward]
     issues: list[Issue]
@@ -94,15 +94,15 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="POST",
         path="/admin/v1/points/{systemId}/awards",
-        summary="Give users points, or take some",
+        summary="Give or deduct points",
         tag="Admin: points",
         needs="admin",
         statuses=(200, 400, 404, 413, 422, 503),
         handler=post_awards,
         body=list[NewAward],
         answer=GivenAwards,
-        description="1 to 100 items. Boosts don't multiply them; levels follow, and leaderboards: perpetual ones "
-        "and runs that the user is in, with `joinRuns` all open runs. Nobody comes onto a leaderboard by points "
-        "that are taken.",
+        description="1 to 100 items. Boosts don't multiply them. Levels change accordingly, and so do perpetual "
+        "leaderboards and runs that the user is in, with `joinRuns` all open runs. Deducted points don't bring a "
+        "user onto a leaderboard.",
     ),
 ]

@@ -41,18 +41,16 @@ from podium.spaces.item_kinds import BOOST, POINTS
 from podium.storage.postgres.pool import PoolConnection, acquired
 
 PREVIEW_DAYS_MAX = 90
-"""Days that a preview may look back."""
+"""Most days that a preview may look back."""
 
-Multiplier = Annotated[
-    float, Meta(gt=0, lt=100, description="Not 1; what is awarded is multiplied, what is taken is not.")
-]
+Multiplier = Annotated[float, Meta(gt=0, lt=100, description="Not 1. Awards are multiplied, deductions are not.")]
 Weekday = Annotated[int, Meta(ge=0, le=6)]
-Weekdays = Annotated[tuple[Weekday, ...], Meta(max_length=7, description="0 is Sunday; none: every day.")]
+Weekdays = Annotated[tuple[Weekday, ...], Meta(max_length=7, description="0 is Sunday. Empty: every day.")]
 
 
 class CreateBoost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A boost to create: from the local date ``start`` to ``end``, both inclusive, for all users, for those whose
-    attributes match, or for one user."""
+    """A boost to create. It applies from the local date ``start`` to ``end``, both inclusive, to all users, to
+    users with matching attributes, or to one user."""
 
     name: str
     start: date
@@ -81,8 +79,8 @@ class UpdateBoost(Update, frozen=True, rename="camel"):
 
 
 class BoostRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A boost, its status on today's date in the space's home zone. ``userAttributes`` are there where it is
-    not for one user."""
+    """A boost, with its status on today's date in the space's home zone. ``userAttributes`` is absent on boosts
+    for one user."""
 
     id: str
     name: str
@@ -99,7 +97,7 @@ class BoostRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PreviewBoost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A boost to try on what was awarded in the last ``days`` whole days."""
+    """A boost to try on the awards of the last ``days`` whole days."""
 
     multiplier: Multiplier
     rounding: Rounding | None = None
@@ -110,7 +108,7 @@ class PreviewBoost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
 
 class BoostPreview(msgspec.Struct, frozen=True, rename="camel"):
-    """What the awards of the days ``from`` to ``to`` came to, and what the boost would have added to them."""
+    """The sum of the awards from ``from`` to ``to``, and the points that the boost would have added."""
 
     from_: date = msgspec.field(name="from")
     to: date
@@ -121,7 +119,11 @@ class BoostPreview(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def new_boost(context: Context, item: CreateBoost, system_id: str) -> Boost:
-    """The boost that a request asks for; 422 if there can't be such."""
+    """Return the boost to create.
+
+    Raises:
+        Unprocessable: A field is not allowed. The message names it.
+    """
     fields = {name: value for name, value in msgspec.structs.asdict(item).items() if value is not None}
     if "user_attributes" in fields:
         fields["user_attributes"] = named(context.catalog, "userAttributes", item.user_attributes)
@@ -165,7 +167,7 @@ def _check_multiplier(multiplier: float) -> None:
 
 
 def boost_row(boost: Boost, catalog: Catalog, today: date) -> BoostRow:
-    """The boost as shown."""
+    """Return a boost in the form of the API."""
     noon = at(0).replace(year=today.year, month=today.month, day=today.day, hour=12, tzinfo=None)
     return BoostRow(
         id=boost.id,
@@ -221,7 +223,7 @@ async def post_preview(request: Request) -> Response:
 
 @asynccontextmanager
 async def _connection(request: Request, user: str | None) -> AsyncIterator[PoolConnection]:
-    """A connection that sees all that was acknowledged for a user; of all users what is written."""
+    """Open a connection that sees everything acknowledged for a user; without a user, what is flushed."""
     if user is not None:
         async with snapshot_of(request, user) as (connection, _):
             yield connection
@@ -249,15 +251,15 @@ ENDPOINTS = [
         method="POST",
         path=f"{_PATH}/preview",
         shows="user",
-        summary="What a boost would have added",
+        summary="Preview a boost",
         tag="Admin: boosts",
         needs="admin",
         statuses=(200, 400, 404, 413, 422, 503),
         handler=post_preview,
         body=PreviewBoost,
         answer=BoostPreview,
-        description="To what was awarded on the last `days` whole days, on the users' local dates, on top of the "
-        "boosts that held then. The system's `maxPoints` is left out of account.",
+        description="Computes the points that the boost would have added to the awards of the last `days` whole "
+        "days (local dates of the users), on top of the boosts of that time. `maxPoints` is ignored.",
     ),
     *RESOURCE.endpoints(),
 ]

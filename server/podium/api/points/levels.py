@@ -18,13 +18,13 @@ from podium.http.catalog_resource import Context, Parent, Resource, Update, chec
 from podium.spaces.item_kinds import LEVEL, POINTS
 
 DESCRIPTION_MAX = 1_000
-"""Characters in a description."""
+"""Most characters in a description."""
 
 Points = Annotated[int, Meta(ge=0, le=UNITS_MAX)]
 
 
 class CreateLevel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A level to create: whoever has ``points`` or more is there."""
+    """A level to create. Users with ``points`` or more are on it."""
 
     name: str
     key: str
@@ -55,7 +55,11 @@ class LevelRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def new_level(context: Context, item: CreateLevel, system_id: str) -> Level:
-    """The level that a request asks for; 422 if there can't be such."""
+    """Return the level to create.
+
+    Raises:
+        Unprocessable: A field is not allowed. The message names it.
+    """
     level = Level(
         id=context.new_id(),
         number=context.editor.take_number(),
@@ -91,12 +95,12 @@ def _checked(context: Context, level: Level) -> Level:
     context.check_key(LEVEL, level)
     for other in LEVEL.of(context.catalog):
         if other.system_id == level.system_id and other.points == level.points and other.id != level.id:
-            raise Unprocessable(f"points: level {other.key} has the same")
+            raise Unprocessable(f"points must differ from those of the level {other.key}")
     return level
 
 
 def level_row(level: Level, _: Catalog, __: date) -> LevelRow:
-    """The level as shown."""
+    """Return a level in the form of the API."""
     return LevelRow(
         id=level.id,
         name=level.name,

@@ -1,4 +1,4 @@
-"""What Postgres holds of points: awards, days, totals."""
+"""Queries of points: awards, days, totals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from podium.storage.postgres.pool import PoolConnection
 
 
 class Preview(NamedTuple):
-    """Of awards: how many users and awards there were, what they came to, what a boost would have added."""
+    """The numbers of users and awards, the sum of the awards, and the points that a boost would have added."""
 
     users: int
     awards: int
@@ -24,7 +24,7 @@ class Preview(NamedTuple):
 async def newest_awards(
     connection: PoolConnection, space_id: int, user: str, system: int, limit: int
 ) -> list[AwardRecord]:
-    """A user's awards, the newest first."""
+    """Return a user's newest awards, the newest first."""
     rows = await connection.fetch(
         "SELECT id, system, cause, awarded, total, at_ms, day, boosts FROM point_awards"
         " WHERE space_id = $1 AND user_id = $2 AND system = $3 ORDER BY at_ms DESC, seq DESC LIMIT $4",
@@ -40,7 +40,7 @@ async def newest_awards(
 
 
 async def archived_causes(connection: PoolConnection, space_id: int, numbers: Sequence[int]) -> Archived:
-    """What gave points and is no longer in the catalog, by number."""
+    """Return archived triggers and leaderboards that gave points, by number."""
     rows = await connection.fetch(
         "SELECT number, kind, body FROM catalog_items WHERE space_id = $1 AND number = ANY ($2::integer[])",
         space_id,
@@ -53,7 +53,7 @@ async def archived_causes(connection: PoolConnection, space_id: int, numbers: Se
 async def read_days(
     connection: PoolConnection, space_id: int, user: str, system: int, start: date, end: date
 ) -> tuple[int, dict[date, int]]:
-    """The points gained before a day, and on each day of a range on which there were any."""
+    """Return the points gained before a day, and on each day of a range with any."""
     rows = await connection.fetch(
         "SELECT CASE WHEN day < $4 THEN NULL ELSE day END AS on_day, sum(change)::bigint FROM point_days"
         " WHERE space_id = $1 AND user_id = $2 AND system = $3 AND day <= $5 GROUP BY 1",
@@ -71,7 +71,7 @@ _USERS = "space_id = $1 AND ($2::jsonb = '{}'::jsonb OR attributes @> $2::jsonb)
 
 
 async def count_users(connection: PoolConnection, space_id: int, attributes: Mapping[str, str]) -> int:
-    """How many users have these attributes."""
+    """Return the number of users with these attributes."""
     found: int = await connection.fetchval(
         f"SELECT count(*) FROM users WHERE {_USERS}",  # noqa: S608 # our own words
         space_id,
@@ -80,15 +80,17 @@ async def count_users(connection: PoolConnection, space_id: int, attributes: Map
     return found
 
 
-async def spread(
+async def count_by_points(
     connection: PoolConnection,
     space_id: int,
     system: int,
     attributes: Mapping[str, str],
     thresholds: Sequence[int],
 ) -> list[int]:
-    """How many of the users with these attributes who ever had points lie below the first threshold, from each up
-    to the next, and from the last on."""
+    """Count users by points: below the first threshold, between each two, and from the last on.
+
+    Only users with these attributes who ever had points are counted.
+    """
     joined = (
         "JOIN users u ON u.space_id = p.space_id AND u.id = p.user_id AND u.attributes @> $4::jsonb"
         if attributes
@@ -109,7 +111,7 @@ async def spread(
 
 
 async def highest(connection: PoolConnection, space_id: int, system: int, attributes: Mapping[str, str]) -> int:
-    """The highest total of a user with these attributes."""
+    """Return the highest total of a user with these attributes."""
     joined = (
         "JOIN users u ON u.space_id = p.space_id AND u.id = p.user_id AND u.attributes @> $3::jsonb"
         if attributes
@@ -140,7 +142,7 @@ async def preview(
     user: str | None,
     attributes: Mapping[str, str],
 ) -> Preview:
-    """What a boost would have added to the awards of the days ``first`` to ``last``."""
+    """Return what a boost would have added to the awards of the days ``first`` to ``last``."""
     row = await connection.fetchrow(
         "SELECT count(DISTINCT a.user_id), count(*), coalesce(sum(a.awarded), 0)::bigint,"  # noqa: S608 # our own words
         f" coalesce(sum({_ROUNDED[rounding]}(a.awarded * $5::text::numeric) - a.awarded), 0)::bigint"

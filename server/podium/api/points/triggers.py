@@ -1,4 +1,4 @@
-"""``/admin/v1/points/{systemId}/triggers``: what gives points, and takes them (docs/http-api.md#triggers)."""
+"""``/admin/v1/points/{systemId}/triggers``: rules that award or deduct points (docs/http-api.md#triggers)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from podium.http.filters import AttributeFilterItem, Filters, named, shown
 from podium.spaces.item_kinds import ACHIEVEMENT, METRIC, POINTS, TRIGGER
 
 AMOUNT_MAX = 1_000_000_000
-"""Points of one award, and thresholds: far below what can be counted exactly."""
+"""Most points of one award, and the greatest threshold, far below what can be counted exactly."""
 
-Amount = Annotated[int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="Not 0; negative points are taken.")]
+Amount = Annotated[int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX, description="Not 0; negative points are deducted.")]
 Threshold = Annotated[int, Meta(ge=1, le=AMOUNT_MAX)]
 Interval = Annotated[int, Meta(ge=1, le=100_000)]
 
@@ -29,12 +29,12 @@ _OF_TYPE: dict[TriggerType, tuple[str, ...]] = {
     "time": ("time_unit", "time_interval"),
     "user_creation": (),
 }
-"""What each type needs."""
+"""The fields that each type requires."""
 
 
 class CreateTrigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A trigger to create, with what its type needs: ``metric`` a metricId and a metricThreshold, ``streak`` a
-    streakLength, ``achievement`` an achievementId, ``time`` a timeUnit and a timeInterval."""
+    """A trigger to create, with the fields that its type requires: ``metric`` a metricId and a metricThreshold,
+    ``streak`` a streakLength, ``achievement`` an achievementId, ``time`` a timeUnit and a timeInterval."""
 
     type: TriggerType
     points: Amount
@@ -68,7 +68,7 @@ class UpdateTrigger(Update, frozen=True, rename="camel"):
 
 
 class TriggerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A trigger; what its type doesn't need is absent."""
+    """A trigger. Fields of other types are absent."""
 
     id: str
     type: TriggerType
@@ -86,7 +86,11 @@ class TriggerRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def new_trigger(context: Context, item: CreateTrigger, system_id: str) -> Trigger:
-    """The trigger that a request asks for; 422 if there can't be such."""
+    """Return the trigger to create.
+
+    Raises:
+        Unprocessable: A field is not allowed. The message names it.
+    """
     fields = {name: value for name, value in msgspec.structs.asdict(item).items() if value is not None}
     id_ = context.new_id()
     ids = {"id": id_, "key": id_, "number": context.editor.take_number(), "system_id": system_id}
@@ -105,7 +109,7 @@ def _update(context: Context, before: Trigger, change: UpdateTrigger) -> Trigger
     if after.type != before.type:
         if before.status != "inactive":
             raise Unprocessable("type can only be changed while the trigger is inactive")
-        # What the former type needed goes, unless it was named.
+        # Fields of the former type are cleared, unless the change names them.
         gone = [name for name in _OF_TYPE[before.type] if name not in fields]
         after = msgspec.structs.replace(after, **dict.fromkeys(gone))
         if after.type != "metric" and "event_attributes" not in fields:
@@ -151,7 +155,7 @@ def _checked(context: Context, trigger: Trigger, before: Trigger | None) -> Trig
 
 
 def trigger_row(trigger: Trigger, catalog: Catalog, _: date) -> TriggerRow:
-    """The trigger as shown."""
+    """Return a trigger in the form of the API."""
     more: dict[str, Any] = {name: getattr(trigger, name) for name in _OF_TYPE[trigger.type]}
     if trigger.type == "metric":
         more["event_attributes"] = shown(catalog, trigger.event_attributes, "event")

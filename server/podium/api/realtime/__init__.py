@@ -1,1 +1,1 @@
-"""Endpoints that mint tokens for live connections."""
+"""Endpoints of the live protocol: realtime tokens and Server-Sent Events."""

@@ -1,4 +1,4 @@
-"""The live protocol's doors over HTTP."""
+"""Realtime tokens, and leaderboards as Server-Sent Events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _token_request = msgspec.json.Decoder(TokenRequest)
 
 
 class RealtimeToken(msgspec.Struct, frozen=True, rename="camel"):
-    """A token for the live protocol, and when it ends."""
+    """A token for the live protocol, and the instant at which it expires."""
 
     token: str
     expires_at: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
@@ -56,31 +56,30 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 400, 401, 403, 404, 422, 429, 503),
         asgi=Raw(_live),
         query=(
+            Query("limit", "Rows, rounded up to 10, 25, 50, 100, 250 or 500. Default: 100.", {"type": "integer"}),
             Query(
-                "limit", "Rows, rounded up to 10, 25, 50, 100, 250 or 500; 100 unless given.", {"type": "integer"}
+                "interval", "Least time between two events in ms, 0 to 5,000. Default: 50.", {"type": "integer"}
             ),
-            Query("interval", "Least ms between two events: 0 to 5,000; 50 unless given.", {"type": "integer"}),
-            Query("run", "A date: the run that holds it. The current one unless given."),
-            Query("space", "The space, for those without a key. The production space unless given."),
-            Query("token", "A user's token, for EventSource, which can't send headers."),
+            Query("run", "Any day of the run. Default: the current run."),
+            Query("space", "Id of the space, for requests without a key. Default: the production space."),
+            Query("token", "A user's realtime token, for EventSource, which can't send headers."),
         ),
         description="An event `snapshot`, then an event `publication` for each change, with the payloads of the"
-        " live protocol. Who may watch: an API key in `X-API-KEY`, a user's token in `Authorization: Bearer` or"
-        " `token`, everybody where the leaderboard is public. A token in a URL may stand in logs: give it a short"
-        " `ttl`.",
+        " live protocol. The request needs an API key in `X-API-KEY`, or a user's token in `Authorization: Bearer`"
+        " or `token`; public leaderboards need neither. A token in a URL may be logged: give it a short `ttl`.",
     ),
     Endpoint(
         method="POST",
         path="/v1/users/{id}/realtime-token",
-        summary="Mint a token of a user for the live protocol",
+        summary="Create a realtime token for a user",
         tag="Live",
         needs="read",
         statuses=(201, 400, 403, 413, 422),
         handler=post_token,
         body=TokenRequest,
         answer=RealtimeToken,
-        description=f"The body may be left out. `ttl` is in s, {TTL_S:,} unless given, at most {TTL_MAX_S:,}."
-        " `channels` are patterns with `*`, every channel unless given. `caps` may hold `events:write` where the"
-        " key itself may write events. The user need not exist yet.",
+        description=f"The body is optional. `ttl` is in seconds: {TTL_S:,} by default, at most {TTL_MAX_S:,}."
+        " `channels` are patterns with `*`; by default all channels are allowed. `caps` may hold `events:write` if"
+        " the key itself may write events. The user need not exist yet.",
     ),
 ]

@@ -1,1 +1,1 @@
-"""Settings of a space that belong to no other feature."""
+"""Endpoints of a space's settings."""

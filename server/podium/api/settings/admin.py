@@ -27,7 +27,7 @@ Days = Annotated[int, Meta(ge=1, le=365)]
 
 
 class Branding(msgspec.Struct, frozen=True, rename="camel"):
-    """What is sent looks like this."""
+    """The look of messages that the app sends."""
 
     app_name: str
     app_url: str
@@ -45,8 +45,8 @@ class Experimentation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ShownSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """The settings of the space. ``homeZone`` is the IANA zone whose date says which run of a leaderboard is the
-    current one, where no user is named."""
+    """The settings of the space. ``homeZone`` is an IANA time zone: its date decides which run of a leaderboard is
+    current in requests that name no user."""
 
     branding: Branding
     experimentation: Experimentation
@@ -55,7 +55,7 @@ class ShownSettings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ChangeBranding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A change; null clears a picture."""
+    """A change of the branding; null clears a picture."""
 
     app_name: str | UnsetType = UNSET
     app_url: str | UnsetType = UNSET
@@ -66,14 +66,14 @@ class ChangeBranding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 
 
 class ChangeExperimentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A change; it holds for users who are new from then on."""
+    """A change of the control group. It applies to users created from then on."""
 
     control_ratio: Percent | UnsetType = UNSET
     user_activation_window: Days | UnsetType = UNSET
 
 
 class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A change; what is left out stays."""
+    """A change of the settings. Fields that are left out stay as they are."""
 
     branding: ChangeBranding | UnsetType = UNSET
     experimentation: ChangeExperimentation | UnsetType = UNSET
@@ -99,7 +99,11 @@ async def patch_settings(request: Request) -> Response:
 
 
 def change_settings(context: Context, change: ChangeSettings) -> None:
-    """Bring the settings of a catalog to a change; 422 if they can't be so."""
+    """Apply a change to the settings of a catalog.
+
+    Raises:
+        Unprocessable: A value is not allowed. The message names the field.
+    """
     if change.home_zone is not UNSET:
         try:
             zone(change.home_zone)
@@ -138,7 +142,7 @@ def _changed(before: SpaceSettings, change: ChangeSettings) -> SpaceSettings:
 
 
 def show_settings(catalog: Catalog) -> ShownSettings:
-    """The settings as answered."""
+    """Return the settings in the form of the API."""
     found = SETTINGS.of(catalog)
     one = found[0] if found else NO_SETTINGS
     return ShownSettings(
@@ -174,8 +178,9 @@ ENDPOINTS: list[Endpoint] = [
         handler=patch_settings,
         body=ChangeSettings,
         answer=ShownSettings,
-        description="Users who are new from then on are drawn into the control group by `controlRatio`, percent. "
-        "They take part like everybody, and get no notifications. `homeZone` is a zone like `Europe/Paris`; every "
-        "process follows within a second.",
+        description="`controlRatio` is the percentage of new users who are drawn into the control group. They "
+        "take "
+        "part like everybody, but get no notifications. `homeZone` is a zone like `Europe/Paris`. Every process "
+        "follows within a second.",
     ),
 ]

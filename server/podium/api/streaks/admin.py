@@ -35,11 +35,11 @@ from podium.spaces.states import read_state
 from podium.storage.postgres.pool import acquired
 
 USERS_MAX = 100
-"""Users, or pauses, of one request."""
+"""Most users, or pauses, of one request."""
 PAUSE_MAX_DAYS = 10 * 366
-"""From the first to the last day of a pause."""
+"""Most days from the first to the last day of a pause."""
 PATIENCE_S, LOOK_S = 5.0, 0.1
-"""A pause that was just made is waited for: as long, and looked for so often."""
+"""Seconds to wait for a pause that was just created, and between two looks."""
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class NewFreezes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewPause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Days on which a user's streak waits, both inclusive; from today in the user's zone on."""
+    """The first and the last day, both inclusive, of a pause of a user's streak; not before the user's today."""
 
     user_id: str
     start: str
@@ -83,15 +83,15 @@ class NewPauses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StreakIssue(Issue, frozen=True, kw_only=True, omit_defaults=True):
-    """Why nothing was done to a user. ``level`` and ``reason`` are ``severity`` and ``message`` again: the Node
-    SDK reads those, the Python SDK these."""
+    """The reason for which a user was not changed. ``level`` and ``reason`` repeat ``severity`` and ``message``:
+    the Node SDK reads ``level`` and ``reason``, the Python SDK the others."""
 
     level: Literal["error", "warning"]
     reason: str
 
 
 class GivenFreezes(msgspec.Struct, frozen=True):
-    """Who could not be given a freeze."""
+    """The users who could not be given a freeze."""
 
     issues: list[StreakIssue]
 
@@ -107,21 +107,21 @@ class PauseRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CreatedPauses(msgspec.Struct, frozen=True):
-    """What was created, and what was not."""
+    """The pauses that were created, and the reasons for the others."""
 
     created: list[PauseRow]
     issues: list[StreakIssue]
 
 
 class Restored(msgspec.Struct, frozen=True, rename="camel"):
-    """Whose streak is back."""
+    """The users whose streaks were restored."""
 
     restored_users: list[str]
     issues: list[StreakIssue]
 
 
 class Reset(msgspec.Struct, frozen=True, rename="camel"):
-    """Whose streak is at 0."""
+    """The users whose streaks were reset to 0."""
 
     reset_users: list[str]
     issues: list[StreakIssue]
@@ -134,27 +134,27 @@ _pauses = msgspec.json.Decoder(NewPauses)
 
 async def post_freezes(request: Request) -> Response:
     """``POST /admin/v1/streaks/freezes``."""
-    users = [one.user_id for one in _few((await read(request, _freezes)).freezes, "freezes")]
+    users = [one.user_id for one in _check_count((await read(request, _freezes)).freezes, "freezes")]
     _, issues = await _each(request, users, "freeze")
     return answer(GivenFreezes(issues))
 
 
 async def post_restore(request: Request) -> Response:
     """``POST /admin/v1/streaks/restore``."""
-    users = [one.id for one in _few((await read(request, _users)).users, "users")]
+    users = [one.id for one in _check_count((await read(request, _users)).users, "users")]
     return answer(Restored(*await _each(request, users, "restore")))
 
 
 async def post_reset(request: Request) -> Response:
     """``POST /admin/v1/streaks/reset``."""
-    users = [one.id for one in _few((await read(request, _users)).users, "users")]
+    users = [one.id for one in _check_count((await read(request, _users)).users, "users")]
     return answer(Reset(*await _each(request, users, "reset")))
 
 
 async def _each(
     request: Request, users: list[str], action: Literal["freeze", "restore", "reset"]
 ) -> tuple[list[str], list[StreakIssue]]:
-    """Do it to every user; to whom it was done, and why not to the others."""
+    """Commit a command for each user. Return the changed users, and an issue for each of the others."""
     parts, space = services(request), principal(request).space
     done, issues = [], []
     async with auditing(request) as entries:
@@ -163,8 +163,8 @@ async def _each(
                 before = await read_state(parts.redis, parts.pool, space, ids.check_id("id", user))
                 now_ms = parts.clock()
                 after = await parts.commit(space, ChangeStreak(user, action, now_ms))
-                told = _told(space, before, now_ms), _told(space, after, now_ms)
-                entries.append(Entry(action, "streak", user, *told))
+                recorded = _audit_value(space, before, now_ms), _audit_value(space, after, now_ms)
+                entries.append(Entry(action, "streak", user, *recorded))
                 done.append(user)
             except NotFound as error:
                 issues.append(_issue("error", error, user))
@@ -187,8 +187,8 @@ def _issue(
     )
 
 
-def _told(space: Space, state: UserState | None, now_ms: int) -> dict[str, int] | None:
-    """A user's streak, as it stands, for the audit log."""
+def _audit_value(space: Space, state: UserState | None, now_ms: int) -> dict[str, int] | None:
+    """Return a user's present streak for the audit log."""
     if state is None or state.streaks is None:
         return None
     wanted = space.index.streak_rules(state.wishes, state.profile.tz)
@@ -200,7 +200,7 @@ async def post_pauses(request: Request) -> Response:
     """``POST /admin/v1/streaks/pauses``."""
     parts, space = services(request), principal(request).space
     created, issues = [], []
-    wanted = _few((await read(request, _pauses)).pauses, "pauses")
+    wanted = _check_count((await read(request, _pauses)).pauses, "pauses")
     async with auditing(request) as entries:
         for at, one in enumerate(wanted):
             try:
@@ -218,7 +218,11 @@ async def post_pauses(request: Request) -> Response:
 
 
 def check_pause(start: date, end: date) -> None:
-    """422 if a pause can't have these days."""
+    """Check the days of a pause.
+
+    Raises:
+        Unprocessable: The end lies before the start, or too far after it.
+    """
     check_days(start, end)
     if (end - start).days > PAUSE_MAX_DAYS:
         raise Unprocessable(f"end must lie at most {PAUSE_MAX_DAYS:,} days after start")
@@ -256,7 +260,7 @@ def _pause_of(state: UserState, id_: str) -> Pause | None:
 
 
 def _days(user: str, pause: Pause) -> dict[str, str]:
-    """A pause for the audit log."""
+    """Return a pause for the audit log."""
     return {
         "id": pause.id,
         "userId": user,
@@ -266,11 +270,16 @@ def _days(user: str, pause: Pause) -> dict[str, str]:
 
 
 async def _owner(request: Request, id_: str) -> str:
-    """Whose pause it is; one that was just made is waited for. 404 where there is none."""
+    """Return the user of a pause. A pause that was just created is waited for.
+
+    Raises:
+        NotFound: There is no such pause.
+    """
     parts, space = services(request), principal(request).space
     waited_s = 0.0
     while True:
-        # Before Postgres is read: what is flushed and trimmed in between would be seen in neither.
+        # The log is looked at before Postgres. In the other order an entry that is flushed and trimmed in between
+        # would be seen in neither.
         flushed = not await parts.redis.call("newest", space.keys.meta)
         async with acquired(parts.pool) as connection:
             user = await queries.pause_owner(connection, space.id, id_)
@@ -282,7 +291,7 @@ async def _owner(request: Request, id_: str) -> str:
         waited_s += LOOK_S
 
 
-def _few(items: list[T], field: str) -> list[T]:
+def _check_count(items: list[T], field: str) -> list[T]:
     if not 1 <= len(items) <= USERS_MAX:
         raise Unprocessable(f"{field} must hold 1 to {USERS_MAX} items")
     return items
@@ -303,7 +312,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_freezes,
         body=NewFreezes,
         answer=GivenFreezes,
-        description="A user who has as many as may be is named in `issues`.",
+        description="Users who have `maxCount` freezes already are listed in `issues`.",
     ),
     Endpoint(
         method="POST",
@@ -330,8 +339,9 @@ ENDPOINTS: list[Endpoint] = [
             Query("ids", "1 to 100 ids: repeated, or joined by commas.", required=True),
             Query(
                 "keepPast",
-                "true ends a pause that has begun: its days before today stay paused. Else they no longer "
-                "hold the streak.",
+                "true ends a pause that has begun, and keeps its days before today. false removes all of its "
+                "days, "
+                "so that they no longer save the streak.",
                 {"type": "boolean", "default": False},
             ),
         ),
@@ -339,15 +349,17 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="POST",
         path=f"{_PATH}/restore",
-        summary="Give users a lost streak back",
+        summary="Restore users' lost streaks",
         tag=_TAG,
         needs="admin",
         statuses=_DONE,
         handler=post_restore,
         body=Users,
         answer=Restored,
-        description="The longest that was lost: a daily one within 90 days, a weekly one since the week of "
-        "1 January, a monthly one since January of last year. It is as if the user had acted up to yesterday.",
+        description="Restores the longest streak that was lost: a daily one within 90 days, a weekly one since "
+        "the "
+        "week of 1 January, a monthly one since January of last year. It continues as if the user had been active "
+        "up to yesterday.",
     ),
     Endpoint(
         method="POST",

@@ -24,13 +24,13 @@ from podium.http.users import named_snapshot, state_of
 from podium.storage.postgres.pool import acquired
 
 HISTORY_MAX = 400
-"""Periods of one answer (docs/http-api.md#streaks)."""
+"""Most periods of one answer (docs/http-api.md#streaks)."""
 USERS_MAX = 100
-"""Users of one answer."""
+"""Most users of one answer."""
 RANKED_MAX = 100
-"""Users of a ranking."""
+"""Most users of a ranking."""
 ENDED_MAX = 100
-"""Streaks that may have ended without Postgres knowing yet."""
+"""Further rows that are read, for streaks that have ended while their end is not flushed to Postgres yet."""
 RANKINGS = ("active", "longest")
 
 
@@ -45,12 +45,12 @@ async def get_streak(request: Request) -> Response:
         found = rules.standing(wanted, streaks, today)
         asked = rules.periods(wanted.frequency, today, number)
         rows = await queries.read_periods(connection, space.id, user, wanted.track, asked.start, asked.stop - 1)
-    lived = {row.period: (row.length, row.frozen, row.restored) for row in rows}
+    past = {row.period: (row.length, row.frozen, row.restored) for row in rows}
     return answer(
         shapes.UserStreak(
             **shapes.base(wanted, found),
             extended=_extended(streaks, found.length),
-            streak_history=history(wanted, streaks, today, number, lived),
+            streak_history=history(wanted, streaks, today, number, past),
             pauses=[
                 shapes.StreakPause(pause.id, date.fromordinal(pause.start), date.fromordinal(pause.end))
                 for pause in sorted(streaks.pauses, key=lambda pause: pause.start)
@@ -80,7 +80,7 @@ async def get_rankings(request: Request) -> Response:
     by = params.choice(request, "type", RANKINGS) if "type" in request.query_params else RANKINGS[0]
     track = space.index.streaks.track
     async with acquired(parts.pool) as connection:
-        # Streaks that ended, and whose end is on its way to Postgres, make room for those behind them.
+        # Streaks that have ended since the last flush are dropped below, and rows after them move up.
         more = limit if by == "longest" else limit + ENDED_MAX
         rows = await queries.ranked(connection, space.id, track, by, more)
     if by == "longest":
@@ -124,11 +124,11 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             Query(
                 "historyPeriods",
-                "Periods of the history, the present one among them.",
+                "Number of periods of the history, including the present one.",
                 {"type": "integer", "minimum": 1, "maximum": HISTORY_MAX, "default": 7},
             ),
         ),
-        description="As of now, on the user's local date.",
+        description="The present streak, on the user's local date.",
     ),
     Endpoint(
         method="GET",
@@ -147,7 +147,7 @@ ENDPOINTS: list[Endpoint] = [
                 required=True,
             ),
         ),
-        description="Longest first. Users who are not known are left out.",
+        description="The longest first. Unknown users are left out.",
     ),
     Endpoint(
         method="GET",
@@ -160,13 +160,17 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_rankings,
         answer=list[shapes.RankedStreak],
         query=(
-            Query("limit", "Users.", {"type": "integer", "minimum": 1, "maximum": RANKED_MAX, "default": 10}),
+            Query(
+                "limit",
+                "Number of users.",
+                {"type": "integer", "minimum": 1, "maximum": RANKED_MAX, "default": 10},
+            ),
             Query(
                 "type",
-                "`active`: by the present streak; `longest`: by the longest there ever was.",
+                "`active`: by the present streak; `longest`: by the longest streak ever.",
                 {"type": "string", "enum": list(RANKINGS), "default": RANKINGS[0]},
             ),
         ),
-        description="The longest first, equal ones by user id. As Postgres has them: as a rule 0.2 s behind.",
+        description="The longest first, equal ones by user id. Read from Postgres, which is usually 0.2 s behind.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""``/v1/users/{id}/preferences``: of the streak, and which notifications a user wants
+"""``/v1/users/{id}/preferences``: a user's preferences for the streak and for notifications
 (docs/http-api.md#preferences)."""
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ from podium.spaces.item_kinds import STREAKS
 Channel = Literal["email", "push"]
 Channels = Annotated[tuple[Channel, ...], Meta(max_length=2)]
 METRICS_MAX = 20
-"""Metrics of one user's streak."""
+"""Most metrics of one user's streak."""
 
 
 class MetricWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A metric, by its key, and what the user wants to gain in a period."""
+    """A metric, by its key, and the gain that the user wants to reach in each period."""
 
     key: str
     threshold: Annotated[float, Meta(gt=0, le=1e9)]
 
 
 class StreakWishes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
-    """What the user asks of the streak; what is absent is as the space has it. Without ``enabled`` it stays 0."""
+    """The user's conditions of the streak. Absent fields are as in the space. If ``enabled`` is false it stays
+    0."""
 
     enabled: bool | UnsetType = UNSET
     evaluation_mode: Mode | UnsetType | None = UNSET
@@ -49,7 +50,7 @@ class StreakWishes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
 
 class NotificationWishes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """By what channels each kind of notification comes: empty is off, absent was never set."""
+    """The channels of each kind of notification. Empty means off, absent never set."""
 
     achievement_completed: Channels | UnsetType | None = UNSET
     recap: Channels | UnsetType | None = UNSET
@@ -65,7 +66,7 @@ class Preferences(msgspec.Struct, frozen=True):
 
 
 class ChangedPreferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change; what is left out stays, null takes a preference back."""
+    """A change of preferences. Fields that are left out stay as they are; null clears a preference."""
 
     notifications: NotificationWishes | UnsetType = UNSET
     streak: StreakWishes | UnsetType = UNSET
@@ -100,7 +101,12 @@ async def patch_preferences(request: Request) -> Response:
 
 
 def _wishes(index: CatalogIndex, change: StreakWishes) -> dict[str, Any]:
-    """The fields of ``Wishes`` that change; 403 or 422 where they may not."""
+    """Return the fields of ``Wishes`` that change.
+
+    Raises:
+        Forbidden: The space doesn't let users change them.
+        Unprocessable: A value is not allowed.
+    """
     settings = STREAKS.of(index.catalog)
     customizable = bool(settings) and settings[0].customizable
     named = (change.evaluation_mode, change.metrics, change.days_off)
@@ -186,7 +192,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=patch_preferences,
         body=ChangedPreferences,
         answer=Preferences,
-        description="Thresholds, mode and days off of the streak only where the space's `customizationEnabled` is "
-        "on, else 403; `enabled` always.",
+        description="`enabled` of the streak can always be changed; its thresholds, mode and days off only if the "
+        "space's `customizationEnabled` is on, else the answer is 403.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""What Postgres holds of streaks: the periods of the past, and pauses by id."""
+"""Queries of streaks: periods of the past, owners of pauses, rankings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from podium.storage.postgres.pool import PoolConnection
 
 
-class Lived(NamedTuple):
+class PastPeriod(NamedTuple):
     """A row of ``streak_periods``."""
 
     period: int
@@ -18,8 +18,9 @@ class Lived(NamedTuple):
 
 async def read_periods(
     connection: PoolConnection, space_id: int, user: str, track: int, first: int, last: int
-) -> list[Lived]:
-    """The periods from ``first`` to ``last`` that were met or frozen, and the one before them, oldest first."""
+) -> list[PastPeriod]:
+    """Return the periods from ``first`` to ``last`` that were met or frozen, and the one before them, oldest
+    first."""
     rows = await connection.fetch(
         """
         (SELECT period, length, frozen, restored FROM streak_periods
@@ -35,11 +36,11 @@ async def read_periods(
         first,
         last,
     )
-    return [Lived(*row) for row in rows]
+    return [PastPeriod(*row) for row in rows]
 
 
 async def pause_owner(connection: PoolConnection, space_id: int, id_: str) -> str | None:
-    """Whose pause it is; None for one that there isn't."""
+    """Return the user of a pause, or None if there is no such pause."""
     found: str | None = await connection.fetchval(
         "SELECT user_id FROM streak_pauses WHERE space_id = $1 AND id = $2 AND NOT deleted", space_id, id_
     )
@@ -55,7 +56,8 @@ class Ranked(NamedTuple):
 
 
 async def ranked(connection: PoolConnection, space_id: int, track: int, by: str, limit: int) -> list[Ranked]:
-    """The users with the longest streaks: present ones, or (``by`` longest) the longest there ever were."""
+    """Return the users with the longest present streaks, or, with ``by`` "longest", with the longest streaks
+    ever."""
     column = "longest" if by == "longest" else "length"
     rows = await connection.fetch(
         f"SELECT s.user_id, u.name, s.{column} FROM user_streaks s"  # noqa: S608 # our own words

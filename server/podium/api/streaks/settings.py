@@ -1,4 +1,4 @@
-"""``/admin/v1/streaks/settings``: what the streak asks for (docs/http-api.md#streak-settings)."""
+"""``/admin/v1/streaks/settings``: the conditions of the streak (docs/http-api.md#streak-settings)."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ Some = Annotated[int, Meta(ge=0, le=FREEZES_MAX)]
 
 
 class StreakMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A metric, by its key, and what it must gain in a period."""
+    """A metric, by its key, and its least gain in a period."""
 
     key: str
     threshold: Threshold
 
 
 class StreakFreezes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Freezes of a new user, the most, and those that are earned: ``autoEarnAmount`` each ``autoEarnInterval``
-    days."""
+    """The number of freezes of a new user, the most that a user can have, and those that are earned:
+    ``autoEarnAmount`` every ``autoEarnInterval`` days."""
 
     start_count: Some
     max_count: Some
@@ -44,7 +44,7 @@ class StreakFreezes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
 
 class ShownSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """What the streak asks for. Without metrics nobody has one. ``daysOff``: 0 is Sunday."""
+    """The conditions of the streak. Without metrics nobody has one. In ``daysOff`` 0 is Sunday."""
 
     frequency: Frequency
     evaluation_mode: Mode
@@ -55,8 +55,8 @@ class ShownSettings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ChangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A change; what is left out stays. ``metrics``, ``daysOff`` and ``freezes`` replace, null freezes turn them
-    off."""
+    """A change of the streak's settings. Fields that are left out stay as they are; ``metrics``, ``daysOff`` and
+    ``freezes`` replace the former value. Null ``freezes`` turn freezes off."""
 
     frequency: Frequency | UnsetType = UNSET
     evaluation_mode: Mode | UnsetType = UNSET
@@ -84,7 +84,11 @@ async def patch_settings(request: Request) -> Response:
 
 
 def change_settings(context: Context, change: ChangeSettings) -> None:
-    """Bring the streak's settings of a catalog to a change; 422 if they can't be so."""
+    """Apply a change to the streak's settings of a catalog.
+
+    Raises:
+        Unprocessable: A value is not allowed. The message names the field.
+    """
     found = STREAKS.of(context.catalog)
     if found:
         context.editor.update(STREAKS, found[0], _changed(context, found[0], change))
@@ -132,12 +136,12 @@ def _freezes(freezes: StreakFreezes) -> Freezes:
     if freezes.max_count < freezes.start_count:
         raise Unprocessable("freezes.maxCount must not be below freezes.startCount")
     if (freezes.auto_earn_interval is None) is not (freezes.auto_earn_amount is None):
-        raise Unprocessable("freezes.autoEarnInterval and freezes.autoEarnAmount need each other")
+        raise Unprocessable("freezes.autoEarnInterval and freezes.autoEarnAmount must be given together")
     return Freezes(freezes.start_count, freezes.max_count, freezes.auto_earn_interval, freezes.auto_earn_amount)
 
 
 def show_settings(catalog: Catalog) -> ShownSettings:
-    """The settings as answered."""
+    """Return the settings in the form of the API."""
     found = STREAKS.of(catalog)
     settings = found[0] if found else NO_SETTINGS
     keys = {metric.id: metric.key for metric in METRIC.of(catalog)}
@@ -157,7 +161,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path="/admin/v1/streaks/settings",
-        summary="Get what the streak asks for",
+        summary="Get the streak's settings",
         tag="Admin: streaks",
         needs="admin",
         statuses=(200, 503),
@@ -167,14 +171,15 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="PATCH",
         path="/admin/v1/streaks/settings",
-        summary="Change what the streak asks for",
+        summary="Change the streak's settings",
         tag="Admin: streaks",
         needs="admin",
         statuses=(200, 400, 413, 422, 503),
         handler=patch_settings,
         body=ChangeSettings,
         answer=ShownSettings,
-        description="Daily, weekly and monthly streaks are all kept, so `frequency` may be switched at any time. "
-        "A period that was met stays met when thresholds rise.",
+        description="Daily, weekly and monthly streaks are all kept, so `frequency` can be switched at any time. "
+        "A "
+        "period that was met stays met when thresholds rise.",
     ),
 ]

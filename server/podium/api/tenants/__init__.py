@@ -1,1 +1,1 @@
-"""Tenants: customers of the app, each a space of its own."""
+"""Endpoints of tenants: customers of the app, each with a space of its own."""

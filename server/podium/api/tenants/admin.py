@@ -42,7 +42,7 @@ Status = Literal["active", "archived"]
 
 
 class CreateTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A tenant to create. ``customerId`` is your own id of it, which requests name in ``Tenant-ID``: 1 to 255
+    """A tenant to create. ``customerId`` is your own id of it, which requests send in ``Tenant-ID``: 1 to 255
     printable ASCII characters, without a space at either end."""
 
     customer_id: str
@@ -50,7 +50,7 @@ class CreateTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 
 
 class UpdateTenant(Update, frozen=True, rename="camel"):
-    """A change of a tenant. ``status`` active takes an archiving back."""
+    """A change of a tenant. ``status`` ``active`` restores an archived one."""
 
     name: str | UnsetType = UNSET
     status: Status | UnsetType = UNSET
@@ -153,7 +153,11 @@ async def delete_tenants(request: Request) -> Response:
 async def _changed(
     connection: PoolConnection, request: Request, action: str, id_: str, name: str | None, archived: bool | None
 ) -> TenantRow:
-    """The tenant after a change that stands in the audit log, with what it was just before; 404 without one."""
+    """Change a tenant, record that in the audit log, and return the tenant after the change.
+
+    Raises:
+        NotFound: There is no such tenant.
+    """
     environment, wanted = _environment(request), check_uuid("id", id_)
     async with connection.transaction():
         before = await queries.get_tenant(connection, environment, wanted, for_update=True)
@@ -168,15 +172,20 @@ async def _changed(
 async def _record(
     connection: PoolConnection, request: Request, action: str, before: TenantRow | None, after: TenantRow
 ) -> None:
-    """A row of the audit log, in the space of the key."""
+    """Write a row of the audit log of the key's space."""
     who = principal(request)
     shown = [None if row is None else msgspec.to_builtins(_shown(row)) for row in (before, after)]
     await audit.write(connection, who.space.id, who.actor, [Entry(action, "tenant", after.id, *shown)])
 
 
 def _check_customer(id_: str) -> None:
-    """422 for what the header Tenant-ID can't carry as it is: its ends are trimmed on the way, and what is not
-    ASCII is read differently by every proxy and client."""
+    """Check that the header Tenant-ID can carry an id unchanged.
+
+    Spaces at its ends are trimmed on the way, and proxies and clients decode other characters differently.
+
+    Raises:
+        Unprocessable: It can't.
+    """
     if not _CUSTOMER.fullmatch(id_):
         raise Unprocessable(
             f"customerId must have 1 to {ids.ID_MAX} printable ASCII characters, without a space at either end"
@@ -210,7 +219,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="GET",
         path=_PATH,
-        summary="List tenants, in the order they were made",
+        summary="List tenants in the order of creation",
         tag=_TAG,
         needs="admin",
         statuses=(200, 400, 422, 503),
@@ -228,9 +237,9 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_tenants,
         body=list[CreateTenant],
         answer=Created[Tenant],
-        description="With `PODIUM_MULTI_TENANCY` every other request must name one in `Tenant-ID`, by its "
-        "customerId. A new tenant begins with an empty configuration, and takes requests within some seconds (503 "
-        "until then).",
+        description="With `PODIUM_MULTI_TENANCY` all other requests must name a tenant in `Tenant-ID`, by its "
+        "customerId. A new tenant has an empty configuration, and takes requests within some seconds (503 until "
+        "then).",
     ),
     Endpoint(
         method="PATCH",
@@ -259,7 +268,7 @@ ENDPOINTS: list[Endpoint] = [
                 required=True,
             ),
         ),
-        description="Requests for an archived tenant are refused with 403; its data stay.",
+        description="Requests for an archived tenant are refused with 403. Its data are kept.",
     ),
     Endpoint(
         method="GET",

@@ -1,4 +1,4 @@
-"""Tenants in Postgres: rows of ``spaces`` with a name."""
+"""Queries of tenants, which are rows of ``spaces`` with a name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROW = (
 
 
 async def list_tenants(connection: PoolConnection, environment: str, limit: int, skip: int) -> list[TenantRow]:
-    """Those of an environment, in the order they were made."""
+    """Return the tenants of an environment in the order of creation."""
     rows = await connection.fetch(
         f"SELECT {_ROW} FROM spaces WHERE environment = $1 AND tenant_id IS NOT NULL"  # noqa: S608 # our own words
         " ORDER BY id LIMIT $2 OFFSET $3",
@@ -45,7 +45,7 @@ async def list_tenants(connection: PoolConnection, environment: str, limit: int,
 async def get_tenant(
     connection: PoolConnection, environment: str, id_: str, *, for_update: bool = False
 ) -> TenantRow | None:
-    """The tenant of that id, None without one. ``for_update``: nobody else changes it in this transaction."""
+    """Return the tenant with that id, or None. ``for_update`` locks its row until the transaction ends."""
     row = await connection.fetchrow(
         f"SELECT {_ROW} FROM spaces WHERE environment = $1 AND tenant_id = $2"  # noqa: S608 # our own words
         + (" FOR UPDATE" if for_update else ""),
@@ -58,7 +58,11 @@ async def get_tenant(
 async def create_tenant(
     connection: PoolConnection, environment: str, customer_id: str, name: str, now_ms: int
 ) -> TenantRow:
-    """A new tenant with a space of its own. 422 if the customer has one."""
+    """Create a tenant with a space of its own.
+
+    Raises:
+        Unprocessable: The customer id is reserved, or in use by another tenant.
+    """
     if customer_id == NO_TENANT:
         raise Unprocessable(f"customerId must not be {NO_TENANT}")
     id_ = str(uuid4())
@@ -84,7 +88,8 @@ async def create_tenant(
 async def change_tenant(
     connection: PoolConnection, environment: str, id_: str, name: str | None, archived: bool | None, now_ms: int
 ) -> TenantRow | None:
-    """Rename a tenant, archive it or take that back; None stays. The tenant then, None without one."""
+    """Rename, archive or restore a tenant, and return it, or None if there is none. None leaves a field as it
+    is."""
     await connection.execute(
         "UPDATE spaces SET tenant_name = coalesce($3, tenant_name), archived = coalesce($4, archived),"
         " updated_at = to_timestamp($5::bigint / 1000.0) WHERE environment = $1 AND tenant_id = $2",

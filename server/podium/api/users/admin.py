@@ -1,4 +1,4 @@
-"""``/admin/v1/users``: users found, and all that is kept of one (docs/http-api.md#user-administration)."""
+"""``/admin/v1/users``: search users, and export all data of one (docs/http-api.md#user-administration)."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ from podium.spaces.audit import OF_USER, Entry
 from podium.storage.postgres.pool import PoolConnection, acquired
 
 PAGE_MAX = 100
-"""Users of a page."""
+"""Most users of a page."""
 ROWS_MAX = 100_000
-"""Rows of a table in an export: what fits into an answer; of events the newest, where there are more."""
+"""Most rows of a table in an export, so that an answer fits into memory. Of more events the newest are
+exported."""
 ROWS_AT_ONCE = 100
-"""Rows of an export that are encoded before others have their turn: about 2 ms."""
+"""Rows of an export that are encoded before other tasks have their turn: about 2 ms."""
 WIDE_AT_ONCE = 5
 """The same for rows that may have 100 KB each."""
 
 _LAST = "\U0010ffff"
-"""Behind every text that begins with what it is put behind, byte by byte."""
+"""The greatest character: a prefix with it appended sorts after every text with that prefix, in byte order."""
 
 
 class UserPage(msgspec.Struct, frozen=True, rename="camel"):
-    """Users; ``nextCursor`` is where the next page begins, absent on the last one."""
+    """Users of a page. ``nextCursor`` begins the next page; the last page has none."""
 
     users: list[User]
     next_cursor: str | UnsetType = UNSET
 
 
 class Export(msgspec.Struct, frozen=True, rename="camel"):
-    """All that is kept of a user, at one instant: rows by table, as they are stored, with the key and the name
-    beside what is an internal number. ``user`` and ``state`` are null for one of whom there is only a key or a
-    boost. ``cut`` names the tables with more rows than fit; ``eventsComplete`` is false where events are one."""
+    """All data of a user at one instant: rows by table, as they are stored, with key and name next to each
+    internal number. ``user`` and ``state`` are null if there is only a key or a boost. ``cut`` names the tables
+    with more rows than fit; ``eventsComplete`` is false if the events are one of them."""
 
     user: User | None
     state: Any
@@ -83,14 +84,14 @@ async def get_users(request: Request) -> Response:
 
 
 class _After(NamedTuple):
-    """Behind which user a page begins: one found by id, or by ``word``."""
+    """The user after whom a page begins, found by id or by ``word``."""
 
     id: str = ""
     word: str | None = None
 
 
 class _Found(NamedTuple):
-    """A user; ``word`` is what was found where it was not the id."""
+    """A user that was found. ``word`` is the matching word, or empty if the id matched."""
 
     id: str
     state: str
@@ -113,7 +114,7 @@ def _cursor(request: Request) -> _After:
 async def _by_id(
     connection: PoolConnection, space_id: int, search: str, attributes: dict[str, str], after: str, limit: int
 ) -> list[_Found]:
-    """Users behind an id whose own begins with ``search``, by id."""
+    """Return users whose ids begin with ``search`` and lie after ``after``, sorted by id."""
     rows = await connection.fetch(
         "SELECT id, state FROM users WHERE space_id = $1 AND id > $2 AND id >= $3 AND id <= $4"
         " AND attributes @> $5::jsonb ORDER BY id LIMIT $6",
@@ -130,12 +131,14 @@ async def _by_id(
 async def _by_word(
     connection: PoolConnection, space_id: int, search: str, attributes: dict[str, str], after: _After, limit: int
 ) -> list[_Found]:
-    """Users who aren't found by id, and of whose name a word or whose e-mail begins with ``search``, by that."""
+    """Return users not found by id of whom a word of the name, or the e-mail, begins with ``search``, sorted by
+    that."""
     folded = await connection.fetchval("SELECT folded($1)", search)
     if not folded:
         return []
-    # Along the index of words from one place on (a second lower bound would make it begin at the first word), each
-    # user by the first word that matches. OFFSET and the subquery keep Postgres from joining all words.
+    # The index of words is scanned from one place on; a second lower bound would make Postgres start at the first
+    # word. Each user is found by the first matching word. OFFSET and the subquery keep Postgres from joining all
+    # words with users first.
     rows = await connection.fetch(
         """
         SELECT u.id, u.state, w.word
@@ -214,20 +217,20 @@ _TABLES = {
 }
 _WIDE = {"auditLog", "rejectedEntries"}
 _NUMBERS = {"metric", "leaderboard", "system", "achievement", "cause"}
-"""Columns with numbers of catalog items; ``cause`` is a trigger, or the leaderboard whose reward it was."""
+"""Columns with numbers of catalog items. ``cause`` is a trigger, or the leaderboard of a reward."""
 _SUBJECTS = {"level": "system", "boost_started": "system", "boost_finished": "system"}
 """Facts whose ``subject`` is the number of a points system (game/records.py)."""
 _TRACKS = ("daily", "weekly", "monthly")
 
 
 class _Items:
-    """What catalog items are called, archived ones too, by their numbers."""
+    """Keys and names of catalog items by number, including archived items."""
 
     def __init__(self, rows: Iterable[Any]) -> None:
         self._of = {row["number"]: row for row in rows}
 
     def name(self, row: dict[str, Any]) -> None:
-        """Add keys and names to a row."""
+        """Add the keys and names of its numbers to a row, in place."""
         for column in _NUMBERS & row.keys():
             self._add(row, column, row[column])
         if "subject" in row and row["kind"] in _SUBJECTS:
@@ -245,7 +248,7 @@ class _Items:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    """A row as JSON takes it: instants as text in UTC."""
+    """Return a row with JSON values; instants become text in UTC."""
     return {
         column: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
         for column, value in row.items()
@@ -282,7 +285,7 @@ async def get_export(request: Request) -> Response:
 
 
 class _Table(NamedTuple):
-    """Rows of a table as JSON, joined by commas, in parts; whether there are more than fit."""
+    """Rows of a table as JSON, joined by commas, in several pieces, and True if there are more than fit."""
 
     parts: list[bytes]
     rows: int
@@ -290,8 +293,10 @@ class _Table(NamedTuple):
 
 
 async def _table(connection: PoolConnection, space_id: int, user: str, name: str, items: _Items) -> _Table:
-    """Read the rows of a user in a table, a few at a time: there may be 100,000, which take a second to encode,
-    and as long to collect as garbage."""
+    """Read the rows of a user in a table, a few at a time.
+
+    There may be 100,000 rows. To encode them takes a second, and to free them all at once takes as long.
+    """
     parts: list[bytes] = []
     count = 0
     cursor = await connection.cursor(_TABLES[name], space_id, user, ROWS_MAX + 1)
@@ -310,13 +315,13 @@ async def _table(connection: PoolConnection, space_id: int, user: str, name: str
 async def _pieces(
     profile: bytes, state: bytes, tables: list[tuple[str, list[bytes]]], cut: list[str]
 ) -> AsyncIterator[bytes]:
-    """The JSON of an ``Export``."""
+    """Yield the JSON of an ``Export`` in pieces."""
     yield b'{"user":%b,"state":%b,"tables":{' % (profile, state)
     for at, (name, parts) in enumerate(tables):
         yield b"%b%b:[" % (b"," if at else b"", encode(name))
         for number, part in enumerate(parts):
             yield (b"," if number else b"") + part
-            parts[number] = b""  # to free all at the end takes long
+            parts[number] = b""  # freed one by one: all at the end would block the event loop
         yield b"]"
     yield b'},"eventsComplete":%b,"cut":%b}' % (encode("events" not in cut), encode(cut))
 
@@ -337,28 +342,30 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             Query(
                 "search",
-                "What the id, a word of the name, or the e-mail begins with; of the latter two without "
-                "case and accents.",
+                "Beginning of the id, of a word of the name, or of the e-mail. In name and e-mail case and "
+                "accents "
+                "are ignored.",
             ),
             Query("attribute", "A user attribute and its value: `key:value`."),
-            Query("cursor", "`nextCursor` of the page before."),
+            Query("cursor", "`nextCursor` of the previous page."),
             Query("limit", "Users.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_MAX}),
         ),
-        description="By id: first those who are found by it, then the others by what is found of them. "
-        "As they are written to Postgres.",
+        description="First the users found by id, sorted by id, then the others, sorted by the matching word. "
+        "Read "
+        "from Postgres, which is usually 0.2 s behind.",
     ),
     Endpoint(
         method="GET",
         path="/admin/v1/users/{id}/export",
         shows="user",
-        summary="All that is kept of a user",
+        summary="Export all data of a user",
         tag=_TAG,
         needs="admin",
         statuses=(200, 404, 422, 503),
         handler=get_export,
         answer=Export,
         description=f"Rows by table, at most {ROWS_MAX:,} of each, of events the newest; "
-        "`cut` names the tables that have more. Of application keys no secret is kept, and none is here. The "
-        "audit log says who asked for it.",
+        "`cut` names the tables that have more. Secrets of application keys are not stored, so they are not "
+        "included. The export is recorded in the audit log.",
     ),
 ]

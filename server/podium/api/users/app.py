@@ -20,7 +20,7 @@ from podium.http.users import named_user
 
 
 class NewUser(Upsert, frozen=True, rename="camel", kw_only=True, gc=False):
-    """A user to create, or to change if the id is known."""
+    """A user to create, or to change if the id exists."""
 
     id: str
 
@@ -63,7 +63,7 @@ async def _change(request: Request, user: str, upsert: Upsert, *, must_exist: bo
 
 
 _MERGING = (
-    "Fields that are left out stay as they are, attributes merge by key (null removes one), device tokens "
+    "Fields that are left out stay as they are. Attributes are merged by key (null removes one); device tokens "
     "replace the list."
 )
 
@@ -89,7 +89,7 @@ ENDPOINTS: list[Endpoint] = [
         handler=post_user,
         body=NewUser,
         answer=User,
-        description=f"201 also for an id that is known. {_MERGING}",
+        description=f"The status is 201 also if the id exists. {_MERGING}",
     ),
     Endpoint(
         method="PUT",

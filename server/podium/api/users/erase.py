@@ -1,4 +1,4 @@
-"""``DELETE /admin/v1/users``: users erased, everywhere (docs/http-api.md#erasing-users)."""
+"""``DELETE /admin/v1/users``: erase all data of users (docs/http-api.md#erasing-users)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from podium.storage.postgres.pool import PoolConnection, acquired
 from podium.telemetry import set_aside
 
 USERS_MAX = 100
-"""Users of one request."""
+"""Most users of one request."""
 
 _HAS_BOOSTS = """
 SELECT EXISTS (SELECT FROM catalog_items WHERE space_id = $1 AND kind = 'points boost' AND archived_at IS NULL
@@ -40,7 +40,8 @@ UPDATE catalog_versions SET catalog = jsonb_set(catalog, '{boosts}', coalesce((
 WHERE space_id = $1
     AND catalog @> jsonb_build_object('boosts', jsonb_build_array(jsonb_build_object('userId', $2::text)))
 """
-# What releases before wrote of a key that was revoked at the command line.
+# Audit rows that earlier releases wrote for a key revoked at the command line have the key's name, not the user's
+# id.
 _KEY_NAMES = """
 UPDATE audit_log SET before = NULL, after = NULL
 WHERE space_id = $1 AND before ->> 'name' = 'application key of ' || $2
@@ -66,14 +67,16 @@ async def delete_users(request: Request) -> Response:
 
 
 async def erase_user(parts: Services, who: Principal, user: str) -> None:
-    """Erase a user from boards, states, history, keys, boosts and the audit log. 404 for one of whom nothing is
-    known.
+    """Erase a user from boards, states, history, keys, boosts and the audit log.
 
-    Postgres follows as it follows any event: as a rule within 0.2 s. Reads that name the user wait for it.
+    Postgres follows through the log, as for any event: usually within 0.2 s. Reads that name the user wait for it.
+
+    Raises:
+        NotFound: Nothing is stored about the user.
     """
     space = who.space
     known = await read_state(parts.redis, parts.pool, space, user) is not None
-    # Keys go first: what is posted with one of them would make the user anew.
+    # Keys are deleted first: an event posted with one of them would create the user again.
     await _drop_boosts(parts, who, user)
     async with acquired(parts.pool) as connection, connection.transaction():
         forgotten = await _forget(connection, space, user)
@@ -86,7 +89,7 @@ async def erase_user(parts: Services, who: Principal, user: str) -> None:
 
 
 async def _drop_boosts(parts: Services, who: Principal, user: str) -> None:
-    # Postgres knows of one that another process made just now.
+    # Postgres is asked, since another process may have created one just now.
     async with acquired(parts.pool) as connection:
         if not await connection.fetchval(_HAS_BOOSTS, who.space.id, user):
             return
@@ -95,9 +98,11 @@ async def _drop_boosts(parts: Services, who: Principal, user: str) -> None:
 
 
 async def _forget(connection: PoolConnection, space: Space, user: str) -> bool:
-    """Forget what stands about the user beside the tables that the flusher writes; whether there was anything."""
+    """Delete the user's data outside the tables that the flusher writes. Return whether there was any."""
     done = [await connection.execute(statement, space.id, user) for statement in (_KEYS, _BOOSTS, _KEY_NAMES)]
-    if not done[1].endswith(" 0"):  # else no version has one: archived boosts stay among the items
+    if not done[1].endswith(
+        " 0"
+    ):  # without an item no version has a boost of the user: archived boosts stay items
         await connection.execute(_VERSIONS, space.id, user)
     forgotten = await audit.forget(connection, space.id, user)
     await announce(connection)
@@ -117,9 +122,10 @@ ENDPOINTS: list[Endpoint] = [
         query=(
             Query("ids", "1 to 100 ids, each in a parameter of its own: a comma is part of an id.", required=True),
         ),
-        description="Everything, everywhere: the user leaves all leaderboards, final ones too, and what was kept "
-        "is deleted, with application keys and boosts of the user's own. In the audit log the SHA-256 of the id "
-        "stays. An event that comes later makes a new user. Reads that name the user know of it at once; from "
-        "lists of final standings the user goes as a rule within 0.2 s.",
+        description="Deletes all data of the users: their places on all leaderboards (final ones too), their "
+        "history, "
+        "application keys and boosts. The audit log keeps the SHA-256 of the id. A later event creates a new "
+        "user. "
+        "Reads that name the user see the deletion at once; lists of final standings usually within 0.2 s.",
     ),
 ]

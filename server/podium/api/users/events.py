@@ -1,4 +1,4 @@
-"""Events as they are stored: ``GET /admin/v1/events`` and ``/admin/v1/events/{id}``."""
+"""Stored events: ``GET /admin/v1/events`` and ``/admin/v1/events/{id}``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from podium.http.users import snapshot_of
 from podium.storage.postgres.pool import PoolConnection, acquired
 
 ROWS_MAX = 200
-"""Rows of a page."""
+"""Most rows of a page."""
 
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
@@ -44,7 +44,7 @@ class EventRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class EventPage(msgspec.Struct, frozen=True, rename="camel"):
-    """Events, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
+    """Events, the newest first. ``nextCursor`` begins the next page; the last page has none."""
 
     events: list[EventRow]
     next_cursor: str | UnsetType = UNSET
@@ -81,7 +81,8 @@ async def get_events(request: Request) -> Response:
         add("day <= {}", last)
     if (cursor := request.query_params.get("cursor")) is not None:
         add("id < {}", check_uuid("cursor", cursor))
-    # Ids rise with the time of arrival. One user's are few enough to be sorted; all are read along their index.
+    # Ids are UUIDv7, which rise with the time of arrival. Events of one user are few enough to be sorted; those of
+    # all users are read along the index of ids.
     dated = {} if user is not None else await _dated(request)
     async with _connection(request, user) as connection:
         rows = await connection.fetch(
@@ -93,7 +94,7 @@ async def get_events(request: Request) -> Response:
 
 
 async def _dated(request: Request) -> dict[str, str]:
-    """The header of an answer about all users; what was just acknowledged is waited for a little."""
+    """Return the header of an answer about all users, after waiting briefly for what was just acknowledged."""
     parts, space = services(request), principal(request).space
     await parts.reads.settle_briefly(space)
     return {as_of.HEADER: iso(await parts.reads.as_of_ms(space, parts.clock()))}
@@ -101,7 +102,7 @@ async def _dated(request: Request) -> dict[str, str]:
 
 @asynccontextmanager
 async def _connection(request: Request, user: str | None) -> AsyncIterator[PoolConnection]:
-    """A connection that sees all that was acknowledged for a user; of all users what is flushed by now."""
+    """Open a connection that sees everything acknowledged for a user; without a user, what is flushed."""
     if user is not None:
         async with snapshot_of(request, user) as (connection, _):
             yield connection
@@ -115,9 +116,9 @@ async def get_event(request: Request) -> Response:
     space, id_ = principal(request).space, check_uuid("id", request.path_params["id"])
     user = await _user_of(request, id_)
     if user is None:
-        # Whose it would be is not known, so all that was acknowledged is waited for.
+        # The event's user is not known, so everything that was acknowledged is waited for.
         if not await services(request).reads.settle(space):
-            raise Unavailable("what was just posted is on its way to Postgres, try again")
+            raise Unavailable("events that were just posted are still being written to Postgres, try again")
         user = await _user_of(request, id_)
     row = None
     if user is not None:
@@ -129,7 +130,7 @@ async def get_event(request: Request) -> Response:
 
 
 async def _user_of(request: Request, id_: str) -> str | None:
-    """Whose event it is, as Postgres has it: one who was just erased may still be there."""
+    """Return the user of an event, from Postgres. A user who was just erased may still be there."""
     async with acquired(services(request).pool) as connection:
         user: str | None = await connection.fetchval(
             "SELECT user_id FROM events WHERE space_id = $1 AND id = $2", principal(request).space.id, id_
@@ -167,15 +168,15 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_events,
         answer=EventPage,
         query=(
-            Query("userId", "Of one user."),
-            Query("metricId", "Of one metric."),
-            Query("from", "First local day.", _DAY),
-            Query("to", "Last local day.", _DAY),
+            Query("userId", "Only events of this user."),
+            Query("metricId", "Only events of this metric."),
+            Query("from", "First day, a local date of the user.", _DAY),
+            Query("to", "Last day, a local date of the user.", _DAY),
             Query("limit", "Events.", {**_LIMIT, "default": 100}),
-            Query("cursor", "`nextCursor` of the page before."),
+            Query("cursor", "`nextCursor` of the previous page."),
         ),
-        description="In the order in which they came in, the newest first. All of one user; of all users those "
-        "that are written to Postgres, as the header `Podium-As-Of` says.",
+        description="In the order of arrival, the newest first. With `userId` all acknowledged events; without it "
+        "those that are written to Postgres, up to the instant in the header `Podium-As-Of`.",
     ),
     Endpoint(
         method="GET",
@@ -187,6 +188,6 @@ ENDPOINTS: list[Endpoint] = [
         statuses=(200, 404, 422, 503),
         handler=get_event,
         answer=EventRow,
-        description="A corrected event stays as it was; the one that corrects it names it.",
+        description="A corrected event stays unchanged; the event that corrects it names it in `corrects`.",
     ),
 ]

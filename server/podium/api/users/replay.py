@@ -1,4 +1,4 @@
-"""Histories that came out of order: what of them would not count, and users' stored events counted anew."""
+"""Histories that came out of order: find late events, and replay users' stored events in the order of time."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from podium.spaces.space import Space
 from podium.storage.postgres.pool import acquired
 
 REPLAYED_MAX = 100
-"""Users of one replay."""
+"""Most users of one replay."""
 ASKED_MAX = 1_000
-"""Users, or events, that are asked about at once."""
+"""Most users, or events, of one question."""
 _LOADED_AT_ONCE = 50
-"""States that are read in one call to Redis, and decoded before others have their turn."""
+"""States that are read in one Redis call and decoded before other tasks have their turn."""
 
 _Id = Annotated[str, Meta(min_length=1, max_length=ids.ID_MAX)]
 
@@ -42,20 +42,20 @@ class NamedUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose events to count anew."""
+    """The users to replay."""
 
     users: Annotated[list[NamedUser], Meta(min_length=1, max_length=REPLAYED_MAX)]
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """The users whose events have been counted anew, and what could not be."""
+    """The users who were replayed, and an issue for each who was not."""
 
     replayed: list[str]
     issues: list[Issue]
 
 
 class NewestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose newest events to look up."""
+    """The users whose newest events to look up."""
 
     users: Annotated[list[_Id], Meta(min_length=1, max_length=ASKED_MAX)]
 
@@ -69,8 +69,8 @@ class NewestEvents(msgspec.Struct, frozen=True):
 
 
 class Newest(msgspec.Struct, frozen=True, rename="camel"):
-    """Users who have events. ``streakMetrics`` are the metrics that the streak hangs on; ``pointsRuns``: there are
-    repeating leaderboards by points."""
+    """Users who have events. ``streakMetrics`` are the keys of the metrics that extend the streak; ``pointsRuns``
+    is true if there are repeating leaderboards by points."""
 
     users: list[NewestEvents]
     streak_metrics: list[str]
@@ -86,7 +86,7 @@ class EventKey(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 
 
 class Known(msgspec.Struct, frozen=True):
-    """The indices of those that are stored."""
+    """The indices of the events that are stored."""
 
     known: list[int]
 
@@ -131,7 +131,7 @@ async def post_newest(request: Request) -> Response:
 
 
 async def _states(request: Request, space: Space, users: list[str]) -> dict[str, UserState]:
-    """The states of those who exist, as of the last commit."""
+    """Return the states of the users who exist, as of the last commit."""
     parts = services(request)
     if space.epoch is None:
         raise Unavailable("Redis is being rebuilt")
@@ -181,7 +181,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="POST",
         path="/admin/v1/users/replay",
-        summary="Count users' stored events anew, in the order of their time",
+        summary="Replay users' stored events in the order of their time",
         tag="Admin: users",
         needs="admin",
         statuses=(200, 400, 413, 422, 503),
@@ -189,15 +189,15 @@ ENDPOINTS: list[Endpoint] = [
         body=ReplayRequest,
         answer=Replayed,
         description="1 to 100 users. For history that came out of order: streaks, and runs of leaderboards that "
-        "are not final, become what they would be had all events come in order. Achievements that the streak "
-        "reaches are completed silently; none are taken away. Points for a metric move to the days on which the "
-        "events in order reach the thresholds. Runs that support removed a user from, with a block or without, "
-        "stay as they are, and `issues` says so. Who has no such events stays as is.",
+        "are not final, become as if all events had come in order. Achievements that the streak then reaches are "
+        "completed silently; none are taken away. Points for a metric move to the days on which the events in order "
+        "reach the thresholds. Runs that support removed a user from, with a block or without, are not changed, and "
+        "`issues` says so. Users without such events are not changed.",
     ),
     Endpoint(
         method="POST",
         path="/admin/v1/users/newest-events",
-        summary="When users' newest events were",
+        summary="Get the times of users' newest events",
         tag="Admin: users",
         needs="admin",
         statuses=(200, 400, 413, 422, 503),
@@ -210,14 +210,15 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint(
         method="POST",
         path="/admin/v1/metrics/events/known",
-        summary="Which idempotency keys are known",
+        summary="Find known idempotency keys",
         tag="Events",
         needs="admin",
         statuses=(200, 400, 413, 422, 503),
         handler=post_known,
         body=list[EventKey],
         answer=Known,
-        description="1 to 1,000. An event with a known key is stored and would be a replay; what was posted in "
-        "the last moment may be missing.",
+        description="1 to 1,000 keys. An event with a known key is stored already, and posting it again would be "
+        "a "
+        "replay. Events posted a moment ago may be missing.",
     ),
 ]

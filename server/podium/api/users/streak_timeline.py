@@ -1,7 +1,7 @@
-"""What became of a user's streak, as rows of the timeline.
+"""The history of a user's streak, as rows of the timeline.
 
-Only some of it is written down when it happens. The rest is read off the calendar: each day that a streak grew by,
-and what history that came late (an import, a correction) made of the days since.
+Only some changes are stored when they happen. The others are derived from the stored periods: each day by which a
+streak grew, and the effect of late history (an import, a correction) on the days since.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from podium.game.state import UserState
 from podium.storage.postgres.pool import PoolConnection
 
 PERIODS_MAX = 4_000
-"""Ten years of days."""
+"""Most periods that are read: more than ten years of days."""
 
 
 class StreakRow(NamedTuple):
-    """Something that became of a streak at an instant, and its length or, of a freeze, 1."""
+    """A change of a streak at an instant, and the streak's length, or 1 for a freeze."""
 
     at_ms: int
     what: str
@@ -37,7 +37,8 @@ async def read_streak(
     until_ms: int,
     most: int,
 ) -> list[StreakRow]:
-    """The newest rows up to an instant that are not facts (``user_facts``), up to ``most``, newest first."""
+    """Return the newest ``most`` rows up to an instant that are not stored as facts (``user_facts``), newest
+    first."""
     tz, wanted = zone(state.profile.tz), index.streak_rules(state.wishes, state.profile.tz)
     periods = await connection.fetch(
         "SELECT period, length, frozen, restored FROM streak_periods"
@@ -63,7 +64,7 @@ async def read_streak(
         user,
         day_begins(past[0].start, tz),
     )
-    # When a day was met is not kept: as a rule it is the first event that does it.
+    # The instant at which a day was met is not stored. Usually it is that of the day's first event.
     acted = await connection.fetch(
         "SELECT day, min(at_ms) AS at_ms FROM events WHERE space_id = $1 AND user_id = $2"
         " AND day BETWEEN $3 AND $4 AND metric = ANY ($5::integer[]) AND corrects IS NULL GROUP BY day",

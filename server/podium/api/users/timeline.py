@@ -1,4 +1,4 @@
-"""What happened to a user, the newest first: ``/admin/v1/users/{id}/timeline``."""
+"""``/admin/v1/users/{id}/timeline``: everything that happened to a user, the newest first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from podium.http.users import snapshot_of
 from podium.spaces.audit import OF_USER
 
 ROWS_MAX = 200
-"""Rows of a page."""
+"""Most rows of a page."""
 KINDS = ("event", "points", "achievement", "streak", "level", "boost", "support")
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,6})\Z")
 _END = 2**62
@@ -34,8 +34,9 @@ Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class TimelineRow(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Something that happened: ``what`` it was, of ``subject`` (the key or name of a metric, a points system, an
-    achievement, a boost; of what support did, who did it), and how much. ``id`` is an event's or an award's."""
+    """Something that happened to a user. ``what`` names the kind of change, ``subject`` the metric, points system,
+    achievement or boost by key or name (for actions of support, the actor). ``id`` is that of an event or
+    award."""
 
     at: Instant
     kind: str
@@ -49,14 +50,14 @@ class TimelineRow(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
 
 
 class Timeline(msgspec.Struct, frozen=True, rename="camel"):
-    """Rows, the newest first; ``nextCursor`` is where the next page begins, absent on the last one."""
+    """Rows, the newest first. ``nextCursor`` begins the next page; the last page has none."""
 
     rows: list[TimelineRow]
     next_cursor: str | UnsetType = UNSET
 
 
 _COLUMNS = "at_ms, kind, what, subject, amount, total, id, corrects, silent"
-# Each part is ordered as the whole is, so that its first rows are those that the whole may need.
+# Each part has the order of the whole and its limit, so the whole needs no more than these rows of each.
 _PARTS = {
     "event": """
         SELECT at_ms, 'event', 'event', metric, units, NULL::bigint, id::text, coalesce(corrects::text, ''), false
@@ -82,7 +83,7 @@ _FACTS = """
                amount, subject, kind, '', false
         FROM user_facts WHERE space_id = $1 AND user_id = $2 AND at_ms <= $3 AND kind = ANY ($5::text[])"""
 _STREAK = {"kind": "streak", "subject": 0, "total": None, "id": "", "corrects": "", "silent": False}
-"""Of a row that ``read_streak`` found: what the other parts have, and it has not."""
+"""The columns of the other parts that rows of ``read_streak`` lack."""
 _FACT_KINDS = {
     "streak": ("streak_lost", "freeze_used", "freeze_earned"),
     "level": ("level",),
@@ -98,7 +99,7 @@ async def get_timeline(request: Request) -> Response:
     from_ms, skip = _cursor(request)
     wanted = _kinds(request)
     facts = [name for kind, names in _FACT_KINDS.items() if kind in wanted for name in names]
-    # All parameters are named in each statement, whichever parts it has.
+    # _FACTS is always read and uses every parameter: Postgres refuses a parameter that no part uses.
     selects = [*(text for kind, text in _PARTS.items() if kind in wanted), _FACTS]
     some = " UNION ALL ".join(f"({select} ORDER BY 1 DESC, 7 DESC LIMIT $4)" for select in selects)
     most = skip + limit + 1
@@ -114,20 +115,21 @@ async def get_timeline(request: Request) -> Response:
         if state is not None and "streak" in wanted:
             past = await read_streak(connection, space.id, space.index, user, state, parts.clock(), from_ms, most)
             streak = ({**_STREAK, **one._asdict()} for one in past)
-            # The order of the statement's rows stays, whatever its collation.
+            # merge() keeps the order of the statement's rows, which sorts text by Postgres's collation, not
+            # Python's.
             rows = [*merge(rows, streak, key=lambda row: (-row["at_ms"], row["kind"]))][:most]
     found = rows[skip : skip + limit]
     page = [_row(space.index, row) for row in found]
     if len(rows) <= skip + limit:
         return answer(Timeline(page, UNSET))
-    # Many rows may be of one millisecond (an import): the cursor says how many of them have been shown.
+    # An import may have many rows of one millisecond, so the cursor also counts those of it that were shown.
     last_ms = found[-1]["at_ms"]
     shown = sum(row["at_ms"] == last_ms for row in rows[: skip + limit])
     return answer(Timeline(page, f"{last_ms}-{shown}"))
 
 
 def _cursor(request: Request) -> tuple[int, int]:
-    """Where a page begins: an instant, and how many of its rows were shown before."""
+    """Return the beginning of a page: an instant, and the number of its rows on earlier pages."""
     text = request.query_params.get("cursor")
     if text is None:
         return _END, 0
@@ -179,7 +181,7 @@ def _row(index: CatalogIndex, row: Any) -> TimelineRow:
 
 
 def _cause(index: CatalogIndex, number: int) -> str:
-    """What points were given for: the type of a trigger, ``reward``, ``by hand``; ``award`` of what is no more."""
+    """Return the cause of an award: a trigger's type, ``reward`` or ``by hand``; ``award`` if it is archived."""
     if not number:
         return "by hand"
     trigger = index.points.triggers.get(number)
@@ -196,17 +198,17 @@ ENDPOINTS: list[Endpoint] = [
         method="GET",
         path="/admin/v1/users/{id}/timeline",
         shows="user",
-        summary="What happened to a user",
+        summary="Get a user's timeline",
         tag=_TAG,
         needs="admin",
         statuses=(200, 400, 422, 503),
         handler=get_timeline,
         answer=Timeline,
         query=(
-            Query("kinds", f"Some of {', '.join(KINDS)}, joined by commas; by default all."),
+            Query("kinds", f"Some of {', '.join(KINDS)}, joined by commas. Default: all."),
             Query("limit", "Rows.", {**_LIMIT, "default": 50}),
-            Query("cursor", "`nextCursor` of the page before."),
+            Query("cursor", "`nextCursor` of the previous page."),
         ),
-        description="The newest first.",
+        description="Everything that happened to the user, the newest first.",
     ),
 ]

@@ -1,1 +1,1 @@
-"""The year in review."""
+"""Endpoints of the year in review."""

@@ -28,7 +28,7 @@ from podium.http.users import named_snapshot
 
 
 class WrappedValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was gained by events with an attribute."""
+    """The gain from events with an attribute value."""
 
     name: str
     units: str | None
@@ -38,16 +38,16 @@ class WrappedValue(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class WrappedMetric(WrappedValue, frozen=True, kw_only=True, rename="camel"):
-    """A metric in a period: the total at its end, and what was gained in it. ``byAttribute``: by key and value.
-    ``percentileThisPeriod``: the percent of the users who gained something that gained less, from a sample; not of
-    a day."""
+    """A metric in a period: the total at its end, and the gain in it, also by attribute key and value.
+    ``percentileThisPeriod`` is the percentage of users with a gain who gained less, from a sample; days have
+    none."""
 
     percentile_this_period: int | UnsetType = UNSET
     by_attribute: dict[str, dict[str, WrappedValue]]
 
 
 class WrappedPoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Points in a period, as a metric."""
+    """Points in a period, in the form of a metric."""
 
     name: str
     description: str | None
@@ -58,7 +58,7 @@ class WrappedPoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class WrappedPeriod(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a user did in a period. Of leaderboards the best places."""
+    """A user's activity in a period, with the best place on each leaderboard."""
 
     metrics: dict[str, WrappedMetric]
     points: dict[str, WrappedPoints]
@@ -73,7 +73,7 @@ class WrappedDay(WrappedPeriod, frozen=True, kw_only=True, rename="camel"):
 
 
 class WrappedWeek(WrappedPeriod, frozen=True, kw_only=True, rename="camel"):
-    """The week with the most events, from Monday on."""
+    """The week, from Monday on, with the most events."""
 
     start: date
     end: date
@@ -128,7 +128,7 @@ async def get_wrapped(request: Request) -> Response:
     user = request.path_params["id"]
     index = space.index
     first, last = whole_year(year)
-    # The first and the last week reach into other years.
+    # The first and the last week may begin or end in other years.
     since, until = first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())
     periods = progress.streak_period(index, first), progress.streak_period(index, last)
     days = since, until
@@ -146,7 +146,7 @@ async def get_wrapped(request: Request) -> Response:
 
 
 async def _pieces(user: progress.User, activity: Activity) -> AsyncIterator[bytes]:
-    """The JSON of a ``Wrapped``, a period at a time: with 1,000 achievements each has 3 MB."""
+    """Yield the JSON of a ``Wrapped``, a period at a time: with 1,000 achievements each period has 3 MB."""
     yield b'{"user":%b,"activity":' % encode(user)
     for at, field in enumerate(msgspec.structs.fields(Activity)):
         yield b"%b%b:%b" % (b"," if at else b"{", encode(field.encode_name), encode(getattr(activity, field.name)))
@@ -166,10 +166,10 @@ async def _activity(
     sampled: dict[Period, Gains],
 ) -> Activity:
     async def of(period: Period) -> dict[str, Any]:
-        await asyncio.sleep(0)  # each takes up to 10 ms
+        await asyncio.sleep(0)  # a period takes up to 10 ms, so let other tasks run between two
         return _period(index, state, period, done, sums[period], sampled.get(period, {}))
 
-    best = max(done.lived, key=lambda one: one.length, default=None)
+    best = max(done.streak_periods, key=lambda one: one.length, default=None)
     start, end = progress.streak_days(index, best.period) if best is not None else (None, None)
     started = None
     if best is not None:
@@ -271,8 +271,9 @@ ENDPOINTS: list[Endpoint] = [
         handler=get_wrapped,
         answer=Wrapped,
         query=(Query("year", "By default the present one.", {"type": "integer", "minimum": 1}),),
-        description="Days, weeks (from Monday on) and months by the user's local dates; the most active are those "
-        "with the most events, the first of equals. Of a user who did nothing they are the first of the year. "
+        description="Days, weeks (from Monday on) and months are those of the user's local dates. The most active "
+        "ones have the most events; of equal ones the first is taken. Without events they are the first of the "
+        "year. "
         f"`byAttribute` has the {queries.ATTRIBUTES_MAX:,} values of a period with the greatest changes.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""How a user's year compares with that of others, from a sample of users."""
+"""Compare a user's year with that of others, by a sample of users."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from podium.http.services import Services
 from podium.storage.postgres.pool import PoolConnection, acquired
 
 SAMPLE = 1_000
-"""Users that stand for all: enough for a share that is 2 % off at most."""
+"""Users in the sample, enough for a standard error of less than 2 %."""
 KEPT_S = 3_600.0
-"""In a large space, where a year of the sample takes a second; after this it is renewed when somebody asks."""
+"""Seconds for which the sample's gains are kept in a large space, where reading a year of them takes a second."""
 _PAGES_OF = 5_000
-"""Users whose pages are drawn for the sample: whole pages are drawn, so more than the sample has."""
+"""Users that TABLESAMPLE should yield. It draws whole pages, so more users than the sample needs."""
 
 _GAINS = """
 SELECT kind, number, array_agg(gain ORDER BY gain) FROM (
@@ -27,17 +27,19 @@ SELECT kind, number, array_agg(gain ORDER BY gain) FROM (
 """
 
 Gains = dict[tuple[str, int], list[int]]
-"""By kind (metric, points) and number: what users gained in a period, sorted."""
+"""The users' gains in a period, sorted, by kind (metric or points) and number."""
 
 
 def percentile(gains: list[int], own: int) -> int | None:
-    """The percent of those who gained something that gained less; None where nobody did."""
+    """Return the percentage of users with a gain who gained less than ``own``, or None if nobody has a gain."""
     return round(100 * bisect_left(gains, own) / len(gains)) if gains else None
 
 
 async def gains(parts: Services, space_id: int, *periods: Period) -> dict[Period, Gains]:
-    """What a sample of a space's users gained in periods; in a large space an hour ago, or when it was last asked
-    for."""
+    """Return the gains of a sample of a space's users in periods.
+
+    In a large space the gains may be an hour old, or older if nobody asked since.
+    """
 
     async def draw() -> list[str]:
         async with acquired(parts.pool) as connection:
@@ -50,7 +52,7 @@ async def gains(parts: Services, space_id: int, *periods: Period) -> dict[Period
     users = await parts.memo.get(("sample", space_id), draw, KEPT_S)
     kept_s: float | None = KEPT_S
     if len(users) < SAMPLE:
-        # Everybody of a small space, which may have grown since.
+        # In a small space the sample is everybody.
         users, kept_s = await parts.memo.get(("small sample", space_id), draw), None
     return {
         period: await parts.memo.get(("gains", space_id, period), partial(read, period), kept_s)
@@ -69,7 +71,7 @@ async def _draw(connection: PoolConnection, space_id: int) -> list[str]:
         )
         if len(rows) == SAMPLE:
             return [row["id"] for row in rows]
-    # A small space, perhaps among large ones.
+    # TABLESAMPLE draws from the table of all spaces, and may find nobody of a small one.
     rows = await connection.fetch(
         "SELECT id FROM users WHERE space_id = $1 ORDER BY md5(id) LIMIT $2", space_id, SAMPLE
     )

@@ -1,7 +1,7 @@
-"""A user's year as Postgres holds it.
+"""Queries of a user's year.
 
-Sums are made by Postgres: a user may have events on thousands of days with as many attribute values, and the event
-loop is everybody's.
+Postgres computes the sums: a user may have events on thousands of days with as many attribute values, and summing
+them in Python would block the event loop.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from podium.game.wrapped.rules import Period
 from podium.storage.postgres.pool import PoolConnection
 
 ATTRIBUTES_MAX = 1_000
-"""Values of event attributes that a period shows: those with the greatest changes."""
+"""Most values of event attributes that a period shows, those with the greatest changes."""
 
 
 class Sum(NamedTuple):
-    """The total at the end of a period, and what came in it; in whole units."""
+    """The total at the end of a period, and the change in it, in whole units."""
 
     total: int
     change: int
@@ -40,7 +40,7 @@ class Place(NamedTuple):
     value: int
 
 
-class LivedPeriod(NamedTuple):
+class PastPeriod(NamedTuple):
     """A period of a streak (game/streaks/calendar.py) and the length at its end."""
 
     period: int
@@ -51,14 +51,14 @@ class Activity(NamedTuple):
     """A user's activity in a year."""
 
     events: dict[date, int]
-    """How many there were on each local day."""
+    """The number of events on each local day."""
     completions: list[tuple[int, int]]
-    """Achievements, by number, and when they were completed; the first one first."""
-    lived: list[LivedPeriod]
+    """Number of each completed achievement, and its instant, the earliest first."""
+    streak_periods: list[PastPeriod]
 
 
 class Sums(NamedTuple):
-    """The results of a period: of metrics, points systems and leaderboards by number. Attributes are in order of
+    """The results of a period, by number of metric, points system and leaderboard. Attributes are sorted by
     metric, key and value."""
 
     metrics: dict[int, Sum]
@@ -132,18 +132,18 @@ async def read_activity(
     track: int,
     periods: tuple[int, int],
 ) -> Activity:
-    """Return what a user did. Days and streak periods both inclusive, of instants the first one."""
+    """Return a user's activity. Days and streak periods are inclusive ranges, instants a half-open one."""
     [row] = await connection.fetch(_ACTIVITY, space_id, user, *days, *instants_ms, track, *periods)
-    events, completions, lived = row
+    events, completions, past = row
     return Activity(
         dict(tuple(one) for one in events),
         [tuple(one) for one in completions],
-        [LivedPeriod(*one) for one in lived],
+        [PastPeriod(*one) for one in past],
     )
 
 
 async def read_sums(connection: PoolConnection, space_id: int, user: str, periods: Sequence[Period]) -> list[Sums]:
-    """Return what each of the periods came to, in their order."""
+    """Return the results of each period, in the same order."""
     firsts, lasts = [one.start for one in periods], [one.end for one in periods]
     [row] = await connection.fetch(_SUMS, space_id, user, firsts, lasts, ATTRIBUTES_MAX)
     metrics, points, attributes, places = row

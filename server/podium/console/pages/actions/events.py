@@ -39,7 +39,7 @@ async def _event(asked: Asked) -> _Event:
     if row["user_id"] != asked.user:
         raise NotFound("The user has no event of this id")
     metric = moderation.metric_of(space, row)
-    found = await moderation.settled(asked.parts, space, row)
+    found = await moderation.settled_event(asked.parts, space, row)
     if found.counted is None:
         raise Unprocessable("This event was undone already: nothing of it counts any more.")
     if found.corrected:
