@@ -71,9 +71,9 @@ class Services:
         """Commit a command; the user's state after it (docs/decisions/0017-commands.md)."""
         return await self.intake(space).change(input_)
 
-    async def told(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
+    async def commit_with_record(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
         """Commit a command; the user's state after it, and what it concluded."""
-        return await self.intake(space).told(input_)
+        return await self.intake(space).commit_with_record(input_)
 
     async def replay(self, space: Space, users: list[str]) -> tuple[list[str], dict[str, str]]:
         """Count users' stored events anew in the order of their time; for whom that is done, and by user why it

@@ -340,7 +340,7 @@ _BAD_PARTS_ARE_NAMED: list[Any] = [
     ("triggers", {"type": "time", "points": 1, "timeUnit": "weeks", "timeInterval": 1}, "timeUnit"),
     ("triggers", {"type": "luck", "points": 1}, "type"),
     ("levels", {"name": "L", "key": "bronze", "points": 1}, "Key already in use"),
-    ("levels", {"name": "L", "key": "l", "points": 10}, "level bronze has the same"),
+    ("levels", {"name": "L", "key": "l", "points": 10}, "points must differ from those of the level bronze"),
     ("levels", {"name": "L", "key": "l", "points": -1}, "points"),
     ("levels", {"name": "L", "key": "l", "points": 1, "badge": {"url": "javascript:x"}}, "badge.url"),
     ("boosts", {"name": "B", "start": "2026-01-02", "end": "2026-01-01", "multiplier": 2}, "end must not lie"),

@@ -63,7 +63,7 @@ class Services(Protocol):
     async def commit(self, space: Space, input_: Input) -> UserState:
         """Commit a command; the user's state after it (docs/decisions/0017-commands.md)."""
 
-    async def told(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
+    async def commit_with_record(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
         """Commit a command; the user's state after it, and what it concluded."""
 
 

@@ -125,7 +125,7 @@ class Intake:
         """Store a command; the state after it."""
         return _state(await self._commit(input_))
 
-    async def told(self, input_: Input) -> tuple[UserState, LogRecord]:
+    async def commit_with_record(self, input_: Input) -> tuple[UserState, LogRecord]:
         """Store a command; the state after it, and what it concluded."""
         outcome = await self._commit(input_)
         if outcome.applied is None:

@@ -338,14 +338,14 @@ async def test_a_form_may_be_sent_again_only_where_nothing_was_done(
         await commit(self, *args)
         raise Unavailable("Redis is away")
 
-    told = type(services).told
+    with_record = type(services).commit_with_record
 
     async def lost_too(self: Services, *args: Any) -> Any:
-        await told(self, *args)
+        await with_record(self, *args)
         raise Unavailable("Redis is away")
 
     monkeypatch.setattr(type(services), "commit", lost)
-    monkeypatch.setattr(type(services), "told", lost_too)
+    monkeypatch.setattr(type(services), "commit_with_record", lost_too)
     unsure = await console.post(FREEZE, data=sent)
     assert (unsure.status_code, "may have been carried out" in unsure.text) == (503, True)
     monkeypatch.undo()

@@ -124,7 +124,7 @@ async def post_complete(request: Request) -> Response:
     ids.check_id("user.id", user.id)
     now_ms = parts.clock()
     users.check(user, index.user_attributes, now_ms, index.group_sizes)
-    state, record = await parts.told(space, Complete(user.id, found.number, user, now_ms))
+    state, record = await parts.commit_with_record(space, Complete(user.id, found.number, user, now_ms))
     points = progress.changed_points(index, state, [one for one in record.awards if one.by_event], now_ms)
     achieved = progress.user_achievement(index, found, state.achieved_ms(found.number))
     return answer(

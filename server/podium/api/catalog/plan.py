@@ -188,7 +188,9 @@ class Planner:
             if at < len(open_):
                 self._refuse(
                     open_[at],
-                    f"achievements form a cycle: {cycle_text}" if at in circular else "achievements lead into a cycle",
+                    f"achievements form a cycle: {cycle_text}"
+                    if at in circular
+                    else "achievements lead into a cycle",
                 )
         return [open_[at] for at in order if at < len(open_)]
 

@@ -74,7 +74,8 @@ class PostEvent:
 
     @property
     def body_max(self) -> int:
-        """Most bytes of a body that is taken directly. Nearly all such bodies come in one packet with their head."""
+        """Most bytes of a body that is taken directly. Nearly all such bodies come in one packet with their
+        head."""
         return min(DIRECT_BODY_MAX, self._services().settings.body_limit)
 
     def answer_direct(self, part: str, headers: Headers, body: bytes, respond: Respond) -> None:

@@ -78,7 +78,7 @@ async def post_awards(request: Request) -> Response:
                 now_ms = parts.clock()
                 id_ = ids.new_uuid7(now_ms)
                 command = GivePoints(id_, user, system.number, item.amount, now_ms, item.join_runs)
-                state, record = await parts.told(space, command)
+                state, record = await parts.commit_with_record(space, command)
                 awarded = sum(one.awarded for one in record.awards if not one.cause)
                 total = state.points.get(system.number, 0)
                 given.append(GivenAward(user, awarded, total))

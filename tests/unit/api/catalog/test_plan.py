@@ -193,11 +193,11 @@ def test_a_circle_is_told_as_one() -> None:
     issues = told(plan)
     assert set(issues) == {"A", "B", "C", "D", "E"}
     assert issues["E"] == "achievements names no achievement: ?"
-    circles = [one for one in issues.values() if one.startswith("achievements go in a circle: ")]
+    circles = [one for one in issues.values() if one.startswith("achievements form a cycle: ")]
     assert circles[0].rpartition(": ")[2] in ("A → B → A", "B → A → B", "D → D")
     catalog, _ = bring(Catalog(1), {"achievements": [goals[0], {"name": "B", "trigger": "api", "key": "B"}]})
     _, plan = bring(catalog, {"achievements": [composite("Z", "Z")]})
-    assert told(plan) == {"Z": "achievements go in a circle: Z → Z"}
+    assert told(plan) == {"Z": "achievements form a cycle: Z → Z"}
 
 
 def test_what_needs_an_item_that_cant_be_made_is_told_so() -> None:
@@ -207,7 +207,7 @@ def test_what_needs_an_item_that_cant_be_made_is_told_so() -> None:
         "leaderboards": [{"name": "B", "key": "b", "rankBy": "metric"}],
     }
     issues = told(bring(Catalog(1), document)[1])
-    assert issues["A"] == "metric names metric words, which can't be made"
+    assert issues["A"] == "metric names metric words, which can't be created"
     # Fields are called as in the document.
     assert issues["b"] == "metric is required with rankBy metric"
 
