@@ -1,4 +1,4 @@
-"""The web process: Starlette, its routes and its lifespan."""
+"""The web process: the Starlette application, its routes and its lifespan."""
 
 from __future__ import annotations
 
@@ -123,28 +123,29 @@ ENDPOINTS = [
     *keys_admin.ENDPOINTS,
     *tenants_admin.ENDPOINTS,
 ]
-"""Every operation of the HTTP API; the document and the routes are made from these. Hot ones first."""
+"""All endpoints of the HTTP API, from which routes and API document are made. Frequent ones come first: routing is
+a linear search."""
 
 GC_THRESHOLDS = (50_000, 20, 100)
-"""Allocations before a young, a middle and a full collection; Python's own 700, 10, 10 are for small heaps."""
+"""Thresholds of the garbage collector's three generations. Python's defaults 700, 10, 10 suit small heaps."""
 FOR_ALL_PAGES = {
     "Access-Control-Allow-Origin": "*",
     "Cache-Control": "public, max-age=3600, stale-while-revalidate=604800",
 }
-"""Of scripts. Their names carry no version: browsers ask again after an hour (ETag, 304), within a week without
-waiting. A browser loads a module from another origin only where that is allowed."""
+"""Headers of public scripts. Their names have no version, so browsers ask again after an hour (ETag, 304), and for
+a week use the old one meanwhile. Browsers load a module from another origin only with the first header."""
 GAUGES_S = 1.0
-"""Pause between two looks at the numbers that only this process knows."""
+"""Seconds between two updates of the metrics that only this process knows."""
 
 
 def web_folder() -> Path:
-    """Where the pages and scripts are: inside an installed wheel, or beside ``server`` in a checkout."""
+    """Return the folder of pages and scripts: in an installed wheel, or beside ``server`` in a checkout."""
     inside = Path(__file__).parent / "web"
     return inside if inside.is_dir() else Path(__file__).parents[2] / "web"
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The ASGI application. Stores are opened by its lifespan."""
+    """Return the ASGI application. Its lifespan opens the stores."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -181,14 +182,16 @@ def create_app(settings: Settings) -> Starlette:
             app.state.services, app.state.hub = services, hub
             app.state.socket, app.state.streams = socket, streams
             app.state.stopping = asyncio.Event()
-            _say_goodbye_first(socket, streams, app.state.stopping, settings.shutdown_delay)
+            _close_viewers_first(socket, streams, app.state.stopping, settings.shutdown_delay)
             background = [
                 asyncio.create_task(_report(hub), name="gauges"),
                 asyncio.create_task(keep_warm(services), name="warm"),
             ]
-            # In a thread, as it is: else anyio would import its backend within the first answer that is streamed.
+            # In a thread because compiling blocks; that also has anyio import its backend now, and not within the
+            # first streamed answer.
             await run_in_threadpool(compile_templates)
-            # Thousands of cached states make a full collection long, and they hold no cycles: collect seldom.
+            # With thousands of cached states a full collection takes long, and they hold no cycles, so collect
+            # rarely.
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
             log.info("web_started", port=settings.port)
@@ -234,7 +237,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def app_from_environment() -> CrossOrigin:
-    """All of it, for uvicorn's processes, which inherit nothing but the environment."""
+    """Return the whole application, for uvicorn's processes, which inherit only the environment."""
     settings = settings_module.load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
     app = create_app(settings)
@@ -245,18 +248,20 @@ def app_from_environment() -> CrossOrigin:
     return CrossOrigin(hot, lambda: app.state.services.directory, direct=hot.direct)
 
 
-def _say_goodbye_first(socket: LiveSocket, streams: LiveStreams, stopping: asyncio.Event, delay_s: float) -> None:
-    """At SIGTERM and SIGINT, end streams and close viewers with 3001 before the server cuts them off with 1012.
+def _close_viewers_first(
+    socket: LiveSocket, streams: LiveStreams, stopping: asyncio.Event, delay_s: float
+) -> None:
+    """At SIGTERM and SIGINT, end streams and close sockets with 3001 before the server closes them with 1012.
 
-    Sets ``stopping`` first; SIGTERM closes nothing for ``delay_s`` seconds more, unless SIGINT comes.
+    ``stopping`` is set first. After SIGTERM nothing is closed for ``delay_s`` seconds, unless SIGINT comes.
     """
     if threading.current_thread() is not threading.main_thread():
-        return  # a server inside a test has no signals
+        return  # signals can be handled in the main thread only; tests run servers in others
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[None]] = set()
     hurry = asyncio.Event()
 
-    async def goodbye(number: int, then: Callable[[int, Any], Any]) -> None:
+    async def close_viewers(number: int, then: Callable[[int, Any], Any]) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await hurry.wait()
@@ -264,25 +269,26 @@ def _say_goodbye_first(socket: LiveSocket, streams: LiveStreams, stopping: async
         await socket.close_all()
         then(number, None)
 
-    def came(number: int, then: Callable[[int, Any], Any]) -> None:
+    def on_signal(number: int, then: Callable[[int, Any], Any]) -> None:
         if number == signal.SIGINT:
             hurry.set()
-        # A second one comes where a supervisor and its whole group get the signal: the delay is one of the first.
+        # A second SIGTERM is ignored: with several processes each gets one from the process group and one from the
+        # supervisor.
         if not stopping.is_set() or number == signal.SIGINT:
             stopping.set()
-            under_way.add(loop.create_task(goodbye(number, then)))
+            under_way.add(loop.create_task(close_viewers(number, then)))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         servers_own = signal.getsignal(number)
         if callable(servers_own):
-            loop.add_signal_handler(number, came, number, servers_own)
+            loop.add_signal_handler(number, on_signal, number, servers_own)
 
 
 class _PublicScripts(StaticFiles):
-    """Scripts for the pages of others."""
+    """Scripts that pages of other origins may load."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """The file, or 304, for every origin."""
+        """Return the file, or 304, with the headers for every origin."""
         response = super().file_response(*args, **kwargs)
         response.headers.update(FOR_ALL_PAGES)
         return response

@@ -1,4 +1,4 @@
-"""The one place that reads the time. Everything else is handed a clock, or an instant."""
+"""The only module that reads the time. All other code gets a clock, or an instant."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from collections.abc import Callable
 from podium.game.errors import Unavailable
 
 Clock = Callable[[], int]
-"""Gives now as an instant: milliseconds since 1970 UTC."""
+"""Returns the present instant in milliseconds since 1970 UTC."""
 
 AGREE_MS = 60_000
-"""Two clocks that differ by more than this are not both right. Less does no harm: an event may count for the day
-before or after midnight, and a run becomes final that much earlier or later."""
+"""Greatest difference of two clocks that are accepted. It does little harm: an event just before or after midnight
+may count for the other day, and a run becomes final that much earlier or later."""
 STEP_MS = 1_000
-"""A clock that moves by more than this against the stopwatch was set. Slewing, as NTP does it, moves both."""
+"""A clock that moves by more than this against the stopwatch was set. Slewing, as NTP does, moves both."""
 
 
 def system_clock() -> int:
-    """The machine's clock."""
+    """Return the present instant by the machine's clock."""
     return time.time_ns() // 1_000_000
 
 
 def offset_clock(offset_s: float) -> Clock:
-    """Return the machine's clock as one that is wrong by ``offset_s`` seconds would give it (for tests)."""
+    """Return a clock that differs from the machine's by ``offset_s`` seconds (for tests)."""
     offset_ms = round(offset_s * 1000)
     return lambda: system_clock() + offset_ms
 
 
 def stopwatch_ms() -> int:
-    """Milliseconds since some moment, unmoved by whoever sets the clock."""
+    """Return milliseconds since an arbitrary instant, which are not affected when the clock is set."""
     return time.monotonic_ns() // 1_000_000
 
 
 class CheckedClock:
-    """The machine's clock, as far as another one bears it out.
+    """The machine's clock, checked against another one.
 
-    The two are compared at start and from time to time (``compare``). In between the stopwatch says how much time
-    has passed: where the clock was set meanwhile, the time goes on from the last comparison as if it had not been,
-    until another comparison bears out the new time. Before the first one that agreed there is no time at all.
+    The two are compared at start and from time to time (``compare``). If the clock is set between two comparisons,
+    the time continues by the stopwatch from the last one that agreed, until a comparison confirms the new time.
+    Before the first comparison that agrees there is no time at all.
 
-    ``agrees`` is set while the last comparison found that they agree. ``difference_ms`` is how far this one was
-    ahead then, ``problem`` a sentence for people while there is one.
+    ``agrees`` is set while the last comparison agreed. ``difference_ms`` is the time by which this clock was ahead
+    then. ``problem`` is a sentence for people, or empty.
     """
 
     def __init__(self, read: Clock = system_clock, stopwatch: Clock = stopwatch_ms) -> None:
@@ -54,7 +54,11 @@ class CheckedClock:
         self.problem = "the clock of this machine has not been compared with Redis' yet"
 
     def __call__(self) -> int:
-        """Return now (ms); ``Unavailable`` before the first comparison that agreed."""
+        """Return the present instant (ms).
+
+        Raises:
+            Unavailable: No comparison has agreed yet.
+        """
         if self._base_ms is None:
             raise Unavailable(self.problem)
         now_ms = self._read()
@@ -62,18 +66,19 @@ class CheckedClock:
         return now_ms if -STEP_MS <= now_ms - held_ms <= STEP_MS else held_ms
 
     def unchecked(self) -> int:
-        """Return now (ms) as well as it is known: for what may be wrong for a while, like views and figures."""
+        """Return the present instant (ms) even if unchecked, for uses that may be wrong for a while, like
+        views."""
         return self._read() if self._base_ms is None else self()
 
     @property
     def was_set(self) -> bool:
-        """Whether the clock was set since the last comparison that agreed, or there was none."""
+        """Return whether the clock was set since the last comparison that agreed, or no comparison has agreed."""
         if self._base_ms is None:
             return True
         return abs(self._read() - self._base_ms - self._stopwatch()) > STEP_MS
 
     def compare(self, other_ms: int) -> None:
-        """Note what another clock says now."""
+        """Compare with the present instant of another clock (ms)."""
         now_ms = self._read()
         self.difference_ms = now_ms - other_ms
         if abs(self.difference_ms) <= AGREE_MS:
@@ -90,4 +95,4 @@ class CheckedClock:
 
 
 stopwatch_s = time.perf_counter
-"""Seconds since some moment: for how long something took, never for what time it is."""
+"""Seconds since an arbitrary instant, for measuring durations."""

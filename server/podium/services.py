@@ -1,4 +1,4 @@
-"""What a process works with, opened once and handed down. Nothing here is global."""
+"""The parts of a process (stores, directory, clock, …), opened once and passed down. Nothing is global."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from podium.writebehind.eviction import load_cold
 
 @dataclass(slots=True)
 class Services:
-    """The parts of a web or worker process."""
+    """The parts of a web, worker or command-line process."""
 
     settings: Settings
     clock: Clock
@@ -47,20 +47,21 @@ class Services:
     reads: Reads
     catalogs: CatalogCheck
     clock_agrees: asyncio.Event
-    """Set while Redis' clock bears out this process's. Without it nobody decides anything by time alone."""
+    """Set while this process's clock agrees with Redis's. While it isn't, nothing is decided by time alone."""
     unchecked_clock: Clock
-    """For views and figures, where the time may be wrong for a while; ``clock`` then refuses to give any."""
+    """The clock for views and metrics, where a wrong time does no harm. ``clock`` raises ``Unavailable``
+    instead."""
     memo: Memo = field(default_factory=Memo)
     _intakes: dict[int, Intake] = field(default_factory=dict)
 
     def intake(self, space: Space) -> Intake:
-        """The way of events and commands into a space."""
+        """Return the intake of a space, through which events and commands are committed."""
         found = self._intakes.get(space.id)
         return found if found is not None else self._open_intake(space)
 
     @property
     def has_time(self) -> bool:
-        """Whether ``clock`` gives a time."""
+        """Return whether ``clock`` gives a time."""
         try:
             self.clock()
         except Unavailable:
@@ -68,16 +69,19 @@ class Services:
         return True
 
     async def commit(self, space: Space, input_: Input) -> UserState:
-        """Commit a command; the user's state after it (docs/decisions/0017-commands.md)."""
+        """Commit a command and return the user's state after it (docs/decisions/0017-commands.md)."""
         return await self.intake(space).change(input_)
 
     async def commit_with_record(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
-        """Commit a command; the user's state after it, and what it concluded."""
+        """Commit a command and return the user's state after it, and the log record of what it changed."""
         return await self.intake(space).commit_with_record(input_)
 
     async def replay(self, space: Space, users: list[str]) -> tuple[list[str], dict[str, str]]:
-        """Count users' stored events anew in the order of their time; for whom that is done, and by user why it
-        isn't, or what stays as it is."""
+        """Replay users' stored events in the order of their time.
+
+        Return the users who were replayed, and messages by user: the reason for which one was not, or what was
+        left unchanged.
+        """
         intake = self.intake(space)
         return await Replaying(self.pool, self.redis, intake, self.clock).replay(users)
 
@@ -86,7 +90,10 @@ class Services:
         await load_cold(self.pool, self.redis, space, users)
 
     async def standings(self, space: Space, board: str, limit: int) -> tuple[int, list[Row]]:
-        """Participants and first rows of a board, of users or of groups, whose run is final, else none."""
+        """Return the number of participants and the first rows of a board, of users or groups, of a final run.
+
+        Without a final run both are empty.
+        """
         groups = board.startswith("g:")
         name = board.removeprefix("g:")
         leaderboard = space.index.leaderboard_by_number.get(split_board(name).leaderboard)
@@ -100,7 +107,7 @@ class Services:
         return page.participants, [Row(row.user, label(*row.label), row.units) for row in page.rows]
 
     async def drain(self) -> None:
-        """Wait for what is in flight."""
+        """Wait until all inputs under way are committed."""
         for intake in self._intakes.values():
             await intake.batcher.drain()
 
@@ -129,10 +136,10 @@ class Services:
 async def open_services(
     settings: Settings, clock: Clock | None = None, *, role: str = "command"
 ) -> AsyncIterator[Services]:
-    """Open the parts and keep the directory up to date; a store that is away now may come later.
+    """Open the parts, and keep the directory up to date. A store may be unavailable at first.
 
-    Without ``clock`` the time is the machine's, off by ``settings.clock_offset``, and compared with Redis'.
-    ``role`` is what others call this process.
+    Without ``clock`` the time is the machine's, shifted by ``settings.clock_offset`` and compared with Redis's.
+    ``role`` is the name of this kind of process in logs and heartbeats.
     """
     checked = CheckedClock(offset_clock(settings.clock_offset))
     unchecked = clock or checked.unchecked
@@ -142,7 +149,8 @@ async def open_services(
     directory.multi_tenancy = settings.multi_tenancy
     background: list[asyncio.Task[Any]] = []
     if clock is None:
-        # The first comparison comes before anybody asks for the time, unless Redis is away.
+        # Started before the directory is read and awaited after it: both take a round trip, and nothing asks for
+        # the time before.
         first = asyncio.create_task(compare(checked, redis, process_name(role)))
     else:
         first = None

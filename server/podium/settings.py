@@ -1,4 +1,5 @@
-"""Settings: environment variables ``PODIUM_*``, typed, checked at start. docs/settings.md is made from here."""
+"""Settings: environment variables ``PODIUM_*``, typed and checked at start. docs/settings.md is generated from
+here."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ from podium.game.errors import SettingsError
 
 PREFIX = "PODIUM_"
 CLIENT_VARIABLES = frozenset({"PODIUM_API_KEY"})
-"""Of commands that talk to a server (`podium import`), not of the server."""
+"""Variables of commands that call a server (`podium import`), which are not settings of the server."""
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Every setting; the variable is the field's name in capitals behind ``PODIUM_``."""
+    """All settings. A variable's name is ``PODIUM_`` and the field's name in capitals."""
 
     redis_url: Annotated[
         str,
@@ -280,14 +281,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def direct_url(self) -> str:
-        """Where to LISTEN."""
+        """Return the URL for LISTEN, which doesn't work through a pooling proxy."""
         return self.database_direct_url or self.database_url
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """The settings of an environment; ``SettingsError`` with one sentence that names the variable if wrong.
+    """Return the settings of an environment.
 
-    An unknown ``PODIUM_*`` variable is refused too: a misspelt one would silently do nothing.
+    Raises:
+        SettingsError: A variable is missing or wrong, or an unknown one begins with ``PODIUM_``: a misspelt one
+        would
+            silently do nothing. The message names the variable.
     """
     fields = {f.name: f for f in msgspec.structs.fields(Settings)}
     given: dict[str, Any] = {}
@@ -300,13 +304,13 @@ def load(environ: Mapping[str, str]) -> Settings:
         given[name] = text.strip()
     for name, field in fields.items():
         if field.required and not given.get(name):
-            raise SettingsError(f"{PREFIX}{name.upper()} must be set; docs/settings.md says to what")
+            raise SettingsError(f"{PREFIX}{name.upper()} must be set; docs/settings.md describes it")
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         found = re.search(r"`\$\.(\w+)`", str(error))
         name = found.group(1) if found else "?"
-        # The value stays out of the sentence: it may be a URL with a password.
+        # The message leaves the value out: it may be a URL with a password.
         reason = str(error).split(" - at")[0]
         raise SettingsError(f"{PREFIX}{name.upper()} is not usable: {reason}") from None
     _check_proxies(settings.trusted_proxies)
@@ -314,7 +318,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def _check_proxies(proxies: str) -> None:
-    # uvicorn takes anything, and a misspelt network would silently trust nobody.
+    # uvicorn accepts any text, and with a misspelt network it would silently trust nobody.
     for proxy in proxies.split(",") if proxies else ():
         try:
             ipaddress.ip_network(proxy.strip())

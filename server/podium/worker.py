@@ -1,4 +1,4 @@
-"""The worker process: flushes, rebuilds, evicts, keeps partitions ahead."""
+"""The worker process: it flushes, rebuilds and evicts, and runs the timed jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT, then flush once more and return."""
+    """Run until SIGTERM or SIGINT, then flush once more and return."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -293,7 +293,7 @@ async def test_postgres_after_kills_and_a_half_done_start(place: Path) -> None:
             None,
             r"are damaged \(PG_VERSION: No such file .*\); restore a backup of .*, or delete it",
         ),
-        ("14\n", r"were made by Postgres 14, this is 18; install Postgres 14, or .*delete"),
+        ("14\n", r"were created by Postgres 14, this is 18; install Postgres 14, or .*delete"),
     ],
 )
 def test_postgres_data_of_no_use(place: Path, version: str | None, message: str) -> None:
@@ -375,11 +375,11 @@ def test_place_outside_of_the_data_folder(place: Path, shared: Path) -> None:
     shutil.rmtree(away)
     away.mkdir()
     os.chown(away, 65534, -1)
-    with pytest.raises(EmbeddedError, match="belongs to somebody else"):
+    with pytest.raises(EmbeddedError, match="belongs to another user"):
         account.away_folder(place)
     away.rmdir()
     away.symlink_to(moved)
-    with pytest.raises(EmbeddedError, match="belongs to somebody else"):
+    with pytest.raises(EmbeddedError, match="belongs to another user"):
         account.away_folder(place)
 
 

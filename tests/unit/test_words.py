@@ -15,12 +15,10 @@ QUESTION = re.compile(r"(What|Who|Whom|Whose|Those|Whatever|Why|When|Where|How|W
 
 UNREVIEWED = (
     "console/",
-    "demo/",
     "game/",
     "http/",
     "intake/",
     "jobs/",
-    "spaces/",
     "storage/",
     "telemetry/",
     "writebehind/",

@@ -1,1 +1,1 @@
-"""What `podium dev` shows: a catalog, traffic, and a socket token for one demo user."""
+"""The demo of `podium dev`: a catalog, two months of history, traffic, and a realtime token for one user."""

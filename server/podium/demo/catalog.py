@@ -1,4 +1,4 @@
-"""The demo's metric, boards and people."""
+"""The demo's metric, leaderboards and users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Person(NamedTuple):
 
 
 YOU = Person("you", "You")
-"""Whom the demo page writes as."""
+"""The user as whom the demo page posts events."""
 
 PEOPLE = tuple(
     Person(f"writer-{i}", name, "London" if i % 2 else "New York")
@@ -49,4 +49,4 @@ PEOPLE = tuple(
         start=1,
     )
 )
-"""All without a zone, so that everybody's today is the server's, and the daily board is never half empty."""
+"""Users without a time zone, so that all have the server's date and the daily board is never half empty."""

@@ -1,4 +1,4 @@
-"""Two months in which the demo's people wrote, so that the console has something to show on the first day."""
+"""The demo's history: two months of events, so that the console has something to show on the first day."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from podium.game.periods import at
 
 DAYS = 60
 LEA = Person("lea", "Léa Moreau", "London", "Europe/Paris")
-"""Who wrote on 42 days in a row, and then not for more days than there are freezes: the streak to restore."""
+"""A user with a lost streak to restore: 42 days in a row, and then more days without events than freezes."""
 LEAS_DAYS, LOST_AGO = 42, 8
 _BATCH = 1_000
 
 
 async def make_history(url: str, key: str, clock: Clock = system_clock) -> None:
-    """The events of the past, where there are none. ``StartError`` if the server refuses."""
+    """Post the history, unless it was posted before.
+
+    Raises:
+        StartError: The server refuses the events.
+    """
     async with httpx.AsyncClient(base_url=url, headers={"X-API-KEY": key}, timeout=60) as client:
         if (await client.get(f"/v1/users/{LEA.id}")).status_code != 404:
             return
@@ -29,17 +33,17 @@ async def make_history(url: str, key: str, clock: Clock = system_clock) -> None:
         for first in range(0, len(events), _BATCH):
             answer = await client.post("/admin/v1/metrics/events", json=events[first : first + _BATCH])
             if answer.status_code != 202:
-                raise StartError(f"the demo's history cannot be made: {answer.text[:200]}")
+                raise StartError(f"the demo's history cannot be posted: {answer.text[:200]}")
 
 
 def first_day(clock: Clock = system_clock) -> date:
-    """The Monday on or before the first day of the history: what the demo's leaderboards begin with."""
+    """Return the Monday on or before the first day of the history, the start of the demo's leaderboards."""
     day = at(clock()).date() - timedelta(days=DAYS)
     return day - timedelta(days=day.weekday())
 
 
 def _profile(person: Person) -> dict[str, Any]:
-    """The user of an event."""
+    """Return the user object of an event."""
     user: dict[str, Any] = {"id": person.id, "name": person.name, "email": f"{person.id}@example.com"}
     user["attributes"] = {"city": person.city, "plan": "pro" if len(person.name) % 3 else "free"}
     if person.tz is not None:

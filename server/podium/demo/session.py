@@ -1,4 +1,4 @@
-"""The demo page's session: a socket token of one demo user. No admin key ever reaches a page."""
+"""The demo page's session: a realtime token of one demo user, so that no admin key reaches a browser."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from podium.services import Services
 
 TOKEN_S = 3_600
-"""Seconds that the page's token lives; the page fetches a new one by itself."""
+"""Seconds for which the page's token is valid. The page fetches a new one by itself."""
 
 
 async def session(request: Request) -> Response:
-    """``GET /demo/session.json``, served only where ``PODIUM_DEMO`` is on."""
+    """``GET /demo/session.json``, served only with ``PODIUM_DEMO``."""
     services: Services = request.app.state.services
     space = services.directory.production
     claims = {

@@ -1,4 +1,4 @@
-"""Makes the demo's catalog through the admin API, as anybody would."""
+"""Create the demo's catalog through the admin API."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from podium.game.errors import StartError
 
 
 async def make_catalog(url: str, key: str, since: date | None = None) -> None:
-    """The metric and the two leaderboards, where they are missing; they begin on a day, today unless it is given.
-    ``StartError`` if the server refuses."""
+    """Create the metric and the two leaderboards, unless they exist. The leaderboards start on ``since``, or
+    today.
+
+    Raises:
+        StartError: The server refuses an item.
+    """
     async with httpx.AsyncClient(base_url=f"{url}/admin/v1", headers={"X-API-KEY": key}, timeout=10) as client:
         metric = await _ensure(client, "metrics", {"key": METRIC, "name": "Words written", "units": "words"})
         for board, name in BOARDS.items():
@@ -33,8 +37,14 @@ async def make_catalog(url: str, key: str, since: date | None = None) -> None:
 
 
 async def make_game(url: str, key: str, since: date) -> None:
-    """A streak, points with levels and a boost on weekends, achievements, and leaderboards of cities, streaks and
-    each week's points, where they are missing. ``StartError`` if the server refuses."""
+    """Create the rest of the demo's catalog, unless it exists.
+
+    It has a streak, points with levels and a boost on weekends, achievements, and leaderboards of cities, of
+    streaks and of each week's points.
+
+    Raises:
+        StartError: The server refuses an item.
+    """
     async with httpx.AsyncClient(base_url=f"{url}/admin/v1", headers={"X-API-KEY": key}, timeout=10) as client:
         found = (await client.get("/metrics", params={"limit": 100})).raise_for_status().json()
         metric = next(item["id"] for item in found if item["key"] == METRIC)
@@ -98,6 +108,6 @@ async def _ensure(client: httpx.AsyncClient, kind: str, body: dict[str, Any]) ->
             return found
     answer = (await client.post(f"/{kind}", json=[body])).raise_for_status().json()
     if not answer["created"]:
-        raise StartError(f"the demo's {kind} cannot be made: {answer['issues']}")
+        raise StartError(f"the demo's {kind} cannot be created: {answer['issues']}")
     made: dict[str, Any] = answer["created"][0]
     return made

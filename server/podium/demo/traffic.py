@@ -1,4 +1,4 @@
-"""Plays people who write: so that the first page that somebody opens moves."""
+"""Simulate users who post events, so that the demo page moves."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from podium.demo.catalog import METRIC, PEOPLE, YOU, Person
 from podium.game.ids import new_uuid7
 
 PAUSE_S = (0.15, 1.2)
-"""Between two events: lively, and slow enough to follow."""
+"""Least and most seconds between two events: lively, and slow enough to follow."""
 AWAY_S = 1.0
-"""Pause after the server could not be reached."""
+"""Seconds before another attempt if the server can't be reached."""
 
 
 async def play(url: str, key: str) -> None:
-    """Post events until cancelled; a server that is away is tried again."""
+    """Post events until cancelled. While the server is away, try again."""
     dice = random.Random()  # noqa: S311 - for show
     async with httpx.AsyncClient(base_url=f"{url}/v1", headers={"X-API-KEY": key}, timeout=5) as client:
-        # Everybody appears at once, so that the board is full when the page opens; you start at nothing.
+        # One event of everybody first, so that the board is full when the page opens. The visitor starts at 0.
         for person in (*PEOPLE, YOU):
             await _write(client, person, 0 if person is YOU else dice.randint(100, 900))
         while True:

@@ -1,1 +1,1 @@
-"""The spaces that this server holds: who they are, their keys, their catalogs, kept up to date."""
+"""Spaces, their keys and catalogs: the directory of a process, their storage, and reads of users."""

@@ -1,4 +1,4 @@
-"""The audit log: who changed what, when, and what it was before and after."""
+"""The audit log: each change with its actor, time, and the values before and after."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from podium.storage.postgres.pool import Connection, PoolConnection
 
 OF_USER = """(item = $2 AND kind IN ('user', 'streak', 'points', 'standing')
     OR coalesce(after ->> 'userId', before ->> 'userId') = $2)"""
-"""SQL: an entry is about the user ``$2``. Along the indexes ``audit_log_item`` and ``audit_log_user``."""
+"""SQL condition: an entry is about the user ``$2``. It uses the indexes ``audit_log_item`` and
+``audit_log_user``."""
 _FORGET = f"""
 UPDATE audit_log SET item = CASE item WHEN $2 THEN $3 ELSE item END, before = NULL, after = NULL
 WHERE space_id = $1 AND {OF_USER}
@@ -18,8 +19,8 @@ WHERE space_id = $1 AND {OF_USER}
 
 
 class Entry(NamedTuple):
-    """One change. ``item`` is what was changed: the id of an item, of a user; ``before`` and ``after`` are JSON
-    values, None where there was nothing. They name in ``userId`` whose the item is, where it is one user's."""
+    """One change. ``item`` is the id of the changed item or user. ``before`` and ``after`` are JSON values, None
+    where there was nothing. For an item of one user they have the user's id in ``userId``."""
 
     action: str
     kind: str
@@ -35,7 +36,7 @@ async def write(
     entries: Iterable[Entry],
     reason: str = "",
 ) -> None:
-    """Add entries to the log of a space; a reason stands in ``after``."""
+    """Add entries to the log of a space. A reason is stored in ``after``."""
     if reason:
         entries = [one._replace(after={**(one.after or {}), "reason": reason}) for one in entries]
     await connection.executemany(
@@ -46,11 +47,14 @@ async def write(
 
 
 async def forget(connection: Connection | PoolConnection, space_id: int, user: str) -> bool:
-    """Leave of the entries about a user who did what and when, and ``erased_name``; whether there were any."""
+    """Erase a user from the log: entries keep actor, action and time. Return whether there were any.
+
+    The user's id is replaced by ``erased_name``, and the values before and after are deleted.
+    """
     status: str = await connection.execute(_FORGET, space_id, user, erased_name(user))
     return not status.endswith(" 0")
 
 
 def erased_name(user: str) -> str:
-    """What the log calls a user who was erased: whoever knows the id can find the entry, nobody else learns it."""
+    """Return the name of an erased user in the log: a hash, by which only those who know the id find the entry."""
     return "sha256:" + sha256(user.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The one writer of catalog items: versions, audit rows and notifications come with every change."""
+"""The only writer of catalog items. Every change comes with a version, audit rows and a notification."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from podium.spaces.space import Principal, Space
 from podium.storage.postgres.pool import PoolConnection, acquired
 
 _MOVING = frozenset((LEADERBOARD.name, TRIGGER.name, STREAKS.name))
-"""Kinds by which more boards may be moved."""
+"""Kinds of items by which an event may move more boards."""
 
 CHANGES_AT_ONCE = 500
-"""Changes that are made ready for Postgres before others have their turn: about 5 ms."""
+"""Changes that are encoded for Postgres before other tasks have their turn: about 5 ms."""
 
 
 class Change(NamedTuple):
-    """One change to one ``item``, given as it is now, or was last.
+    """A change of one item. ``item`` is its present value, or the last one.
 
     ``before`` is None for a new item, ``after`` for an archived one.
     """
@@ -41,7 +41,7 @@ class Change(NamedTuple):
 
 
 class Editor:
-    """A catalog being changed, in memory; ``editing`` stores the changes when its block ends."""
+    """A catalog that is being changed, in memory. ``editing`` stores the changes when its block ends."""
 
     def __init__(self, catalog: Catalog, next_number: int) -> None:
         self.catalog = catalog
@@ -49,25 +49,29 @@ class Editor:
         self.next_number = next_number
         self.changes: list[Change] = []
         self.checks_moves = True
-        """Whether each change is refused under which events would move too many boards (game/board_limits.py),
-        or look at too many rules (game/rule_limits.py)."""
+        """True to refuse changes after which an event could move too many boards (game/board_limits.py) or look at
+        too many rules (game/rule_limits.py)."""
 
     def take_number(self) -> int:
-        """The small number of a new item."""
+        """Return the number of a new item, the next one of the space."""
         self.next_number += 1
         return self.next_number - 1
 
     def get(self, kind: Kind[T], id_: str) -> T | None:
-        """The item of that id, None if there is none or it is archived."""
+        """Return the item with that id, or None if there is none or it is archived."""
         return next((item for item in kind.of(self.catalog) if item.id == id_), None)
 
     def insert(self, kind: Kind[T], item: T) -> None:
-        """Add a new item. 422 where events would move too many boards, or look at too many rules."""
+        """Add a new item.
+
+        Raises:
+            Unprocessable: Events could then move too many boards, or look at too many rules.
+        """
         self._set(kind, (*kind.of(self.catalog), item))
         self.changes.append(Change("create", kind.name, item, None, item))
 
     def update(self, kind: Kind[T], before: T, after: T) -> None:
-        """Replace an item; the same one again is no change. 422 as of ``insert``."""
+        """Replace an item. An equal one is no change. Raises as ``insert``."""
         if after == before:
             return
         items, place = kind.of(self.catalog), self._place(kind, before)
@@ -75,26 +79,26 @@ class Editor:
         self.changes.append(Change("update", kind.name, after, before, after))
 
     def archive(self, kind: Kind[T], item: T) -> None:
-        """Take an item out of the catalog; its key is free again, its number is not."""
+        """Remove an item from the catalog. Its key can be used again, its number can't."""
         items, place = kind.of(self.catalog), self._place(kind, item)
         self._set(kind, (*items[:place], *items[place + 1 :]))
         self.changes.append(Change("delete", kind.name, item, item, None))
 
     def archive_all(self, kind: Kind[T], items: Sequence[T]) -> None:
-        """Take several items of a kind out of the catalog."""
+        """Remove several items of a kind from the catalog."""
         gone = {item.id for item in items}
         self._set(kind, tuple(other for other in kind.of(self.catalog) if other.id not in gone))
         self.changes += [Change("delete", kind.name, item, item, None) for item in items]
 
     def move_home(self, zone: str) -> None:
-        """Have the days of the space begin as in another zone, by its IANA name."""
+        """Change the home zone of the space, by its IANA name."""
         self.catalog = msgspec.structs.replace(self.catalog, home_zone=zone)
 
     def _place(self, kind: Kind[T], item: T) -> int:
-        """Where an item stands among those of its kind, which are in order of their numbers."""
+        """Return the index of an item among those of its kind, which are sorted by number."""
         items = kind.of(self.catalog)
         place = bisect_left(items, item.number, key=lambda one: one.number)
-        while items[place].id != item.id:  # in a preview new ones have one number
+        while items[place].id != item.id:  # all new items of a preview have the same number
             place += 1
         return place
 
@@ -112,11 +116,14 @@ class Editor:
 
 @asynccontextmanager
 async def editing(directory: Directory, space: Space, actor: Principal) -> AsyncIterator[Editor]:
-    """Change the catalog of a space; nobody else changes it meanwhile.
+    """Change the catalog of a space, with a lock on it.
 
-    When the block ends with changes, one transaction stores them with audit rows and a new version. Then
-    this process and Redis know the new catalog; the others are notified. If the block raises, nothing is
-    stored. ``Unavailable`` where Postgres is away.
+    When the block ends with changes, one transaction stores them with audit rows and a new version. Afterwards
+    this process and Redis know the new catalog, and other processes are notified. If the block raises, nothing is
+    stored.
+
+    Raises:
+        Unavailable: Postgres is away.
     """
     try:
         async with acquired(directory.pool) as connection, connection.transaction():
@@ -151,7 +158,8 @@ async def _store(
         " WHERE space_id = $1 AND kind = $2 AND id = $3",
         "delete": "UPDATE catalog_items SET archived_at = now() WHERE space_id = $1 AND kind = $2 AND id = $3",
     }
-    # In their order, as a key may go from one item to another; those alike at once, as a round trip costs most.
+    # In the order of the changes, since a key may pass from one item to another. Changes with the same statement
+    # go in one call, since round trips cost most.
     for action, alike in groupby(editor.changes, key=lambda change: change.action):
         those = list(alike)
         for first in range(0, len(those), CHANGES_AT_ONCE):

@@ -1,8 +1,9 @@
-"""Does a space's Redis continue what Postgres holds, or did it go back in time?
+"""Check whether a space's Redis continues what Postgres holds, or has gone back in time
 (docs/decisions/0006-exactly-once.md, docs/decisions/0007-record-and-working-set.md).
 
-A restart that lost its file, a restored copy, another server, a promoted replica that was behind: Redis then holds
-another epoch than Postgres, or none, or its log lacks the entry up to which Postgres has it.
+Redis goes back after a restart that lost its file, with a restored copy, on another server, or with a promoted
+replica that was behind. It then has another epoch than Postgres, or none, or its log lacks the entry up to which
+Postgres has flushed it.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ DONE, EPOCH = 0, 1
 """First element of a reply, as in functions/podium.lua."""
 
 Reason = Literal["new", "empty", "other", "behind"]
-"""Why a space must be rebuilt. ``new``: it has never been alive. ``empty``: Redis has no epoch. ``other``: it has
-another one than Postgres. ``behind``: its log ends before, or lacks, an entry that it had."""
+"""The reason for a rebuild. ``new``: the space has never been in Redis. ``empty``: Redis has no epoch. ``other``:
+it has another one than Postgres. ``behind``: its log ends before an entry that it had, or lacks it."""
 
 WENT_BACK: frozenset[str] = frozenset({"empty", "other", "behind"})
-"""The reasons for which events may have been lost: what had not been flushed."""
+"""The reasons with which events may have been lost: those that had not been flushed."""
 
 
 class Position(NamedTuple):
-    """Up to where a log has been flushed: the epoch of its Redis, and the id of the last entry."""
+    """The position of the flusher in a log: the epoch of its Redis, and the id of the last flushed entry."""
 
     epoch: str
     log_id: str
 
 
 class Comparison(NamedTuple):
-    """Postgres' position, the epoch of Redis (``''`` without one), and why Redis doesn't continue, if so."""
+    """The position in Postgres, the epoch in Redis (``''`` without one), and the reason for a rebuild, if any."""
 
     position: Position | None
     epoch: str
@@ -40,17 +41,19 @@ class Comparison(NamedTuple):
 
 
 async def read_position(connection: PoolConnection, space_id: int) -> Position | None:
-    """Where the flusher of a space stands, None for a space that has never been alive."""
+    """Return the position of a space's flusher, or None for a space that has never been in Redis."""
     row = await connection.fetchrow("SELECT epoch, log_id FROM log_positions WHERE space_id = $1", space_id)
     return Position(*row) if row else None
 
 
 async def compare(pool: Pool, redis: RedisClient, space: Space) -> Comparison:
-    """Compare Redis with Postgres; where it continues, Redis takes commits from now on.
+    """Compare Redis with Postgres. If Redis continues Postgres, it accepts commits from now on.
 
-    The stores are read one after the other. Meanwhile a flusher may have moved the position and trimmed the log,
-    or a rebuild have ended: a mismatch counts only if Postgres still says the same afterwards. ``Unavailable``
-    where a store is away.
+    The stores are read one after the other. In between a flusher may have moved the position and trimmed the log,
+    or a rebuild may have ended. So a mismatch counts only if Postgres still has the same position afterwards.
+
+    Raises:
+        Unavailable: A store is away.
     """
     position = await _position(pool, space)
     while True:
@@ -71,17 +74,19 @@ async def compare(pool: Pool, redis: RedisClient, space: Space) -> Comparison:
 
 
 async def reaches(redis: RedisClient, space: Space, epoch: str, log_id: str) -> bool:
-    """Whether Redis has this epoch and its log goes as far as an id; if so, it takes commits from now on.
+    """Return whether Redis has this epoch and its log reaches an id. If so, it accepts commits from now on.
 
-    Needs no Postgres: an id that a process was answered with is proof enough.
+    This needs no Postgres: the id came with the answer to a commit, so the log has had the entry.
     """
     reply: list[Any] = await redis.call("confirm", space.keys.meta, epoch, log_id, "0")
     return bool(reply[0] == DONE)
 
 
 async def close(redis: RedisClient, space: Space, epoch: str, reason: Reason) -> bool:
-    """Have Redis refuse every call that names an epoch, and announce the space to the workers; False where Redis
-    has another epoch by now."""
+    """Make Redis refuse every call with this epoch, and announce the space to the workers.
+
+    Return False if Redis has another epoch by now.
+    """
     return bool(await redis.call("close", space.keys.meta, epoch, reason))
 
 

@@ -1,4 +1,4 @@
-"""What this process knows of spaces, keys and catalogs, and how it hears of changes
+"""The spaces, keys and catalogs that a process knows, kept up to date
 (docs/decisions/0015-versioned-catalog.md)."""
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from podium.storage.redis.client import RedisClient
 from podium.storage.redis.keys import ANNOUNCE
 
 POLL_S = 1.0
-"""A change that no notification told of is found after at most this long."""
+"""Seconds after which a change is found even if its notification was lost."""
 USES_S = 30.0
-"""Pause between two times at which the last uses of keys are written down."""
+"""Seconds between two writes of the keys' last uses."""
 
 log = structlog.get_logger(__name__)
 
 
 class Directory:
-    """The spaces by public id, and who may enter.
+    """The spaces by public id, and the keys that give access to them.
 
-    Reads never fail: while Postgres or Redis is away, the last that was read stays. ``checked_ms`` is when
-    Postgres last answered, None before the first ``refresh``. With ``multi_tenancy`` every request names a tenant.
+    Reads never fail: while Postgres or Redis is away, the last known data are kept. ``checked_ms`` is the instant
+    of the last answer of Postgres, None before the first ``refresh``. With ``multi_tenancy`` every request must
+    name a tenant.
     """
 
     def __init__(self, pool: Pool, redis: RedisClient, database_direct_url: str, clock: Clock) -> None:
@@ -52,26 +53,34 @@ class Directory:
         self._key_ids: frozenset[str] = frozenset()
         self._keys_version: tuple[int, int] | None = None
         self.adopting: set[int] = set()
-        """Spaces, by id, whose new catalog this process is about to adopt: it need not read it."""
+        """Ids of spaces whose new catalog this process is storing itself, so that it need not be read."""
         self.multi_tenancy = False
         self._tenants: dict[tuple[str, str], Space] = {}
         self._used: dict[str, int] = {}
         self._broken: set[tuple[str, str]] = set()
-        """Spaces that could not be read, by public id, and from which store."""
+        """Public id and store of each space that could not be read, so that each is logged once."""
         self._refreshing = asyncio.Lock()
         self._changed = asyncio.Event()
 
     @property
     def production(self) -> Space:
-        """The oldest production space; ``Unavailable`` while none is known."""
+        """Return the oldest production space.
+
+        Raises:
+            Unavailable: None is known yet.
+        """
         for space in self.spaces.values():
             if space.environment == "production":
                 return space
         raise Unavailable("there is no space yet")
 
     def authenticate(self, key: str | None) -> Principal:
-        """Whose key this is; ``Unauthorized`` if it is none, unknown or revoked. ``Unavailable`` while no keys
-        have been read: a good one can't be told from a bad one."""
+        """Return the principal of an API key.
+
+        Raises:
+            Unauthorized: The key is missing, unknown or revoked.
+            Unavailable: No keys have been read yet, so a valid one can't be told from others.
+        """
         if not key:
             raise Unauthorized("X-API-KEY is missing")
         if self._keys_version is None:
@@ -83,22 +92,30 @@ class Directory:
         return principal
 
     def knows_key(self, id_: str) -> bool:
-        """Whether a key of this id is still good."""
+        """Return whether a key with this id exists and is not revoked."""
         return id_ in self._key_ids
 
     def any_admin_key(self, space: Space) -> str:
-        """The id of an admin key of a space; ``Unavailable`` where none is known."""
+        """Return the id of an admin key of a space.
+
+        Raises:
+            Unavailable: None is known.
+        """
         for principal in self._principals.values():
             if principal.space is space and "admin" in principal.capabilities:
                 return principal.key_id
         raise Unavailable("there is no admin key yet")
 
     def enter(self, key: str | None, tenant: str | None, *, own: bool = False) -> Principal:
-        """Whose key this is; with ``multi_tenancy`` in the space of a tenant, named by its customer id. Who names
-        none is let into the key's ``own`` space where that is asked for.
+        """Return the principal of an API key, in the space that the request is for.
 
-        Besides what ``authenticate`` raises: ``Unprocessable`` without a tenant that is known, ``Forbidden`` for
-        one that is archived, and for a key of a user whom no tenant has.
+        With ``multi_tenancy`` that is the space of the tenant with this customer id. With ``own`` a request
+        without a tenant is for the key's own space.
+
+        Raises:
+            Unauthorized, Unavailable: As ``authenticate``.
+            Unprocessable: The tenant is missing or unknown.
+            Forbidden: The tenant is archived, or the key's user belongs to no tenant.
         """
         found = self.authenticate(key)
         space = found.space
@@ -117,16 +134,22 @@ class Directory:
         return found
 
     def enter_environment(self, key: str | None) -> Principal:
-        """Whose key this is, for what belongs to a whole environment: ``Forbidden`` for a tenant's own key."""
+        """Return the principal of an API key, for requests about a whole environment.
+
+        Raises:
+            Unauthorized, Unavailable: As ``authenticate``.
+            Forbidden: The key belongs to a tenant.
+        """
         found = self.authenticate(key)
         if found.space.tenant != NO_TENANT:
-            raise Forbidden("This key is one tenant's: it may not do this for the environment")
+            raise Forbidden("This key belongs to a tenant, and may not do this for the whole environment")
         return found
 
     async def refresh(self) -> None:
-        """Read what changed: spaces, keys, newer catalogs, epochs.
+        """Read changes of spaces, keys, catalogs and epochs.
 
-        ``Unavailable`` where Postgres is away; the epochs have been read nevertheless.
+        Raises:
+            Unavailable: Postgres is away. The epochs have been read nevertheless.
         """
         async with self._refreshing:
             answered = False
@@ -137,8 +160,13 @@ class Directory:
                 await self._read_redis(self.spaces.values(), postgres_answers=answered)
 
     async def refresh_space(self, space: Space) -> None:
-        """Read the newest catalog of one space, and compare its Redis with Postgres: ``epoch`` is None afterwards
-        where a worker must rebuild it first. ``Unavailable`` where a store is away."""
+        """Read the newest catalog of one space, and compare its Redis with Postgres.
+
+        ``epoch`` is None afterwards if a worker must rebuild the space first.
+
+        Raises:
+            Unavailable: A store is away.
+        """
         async with acquired(self.pool) as connection:
             catalog = await store.load_catalog(connection, space.id)
         await _replace(space, catalog)
@@ -147,23 +175,27 @@ class Directory:
             await self._redis.call("catalog", space.keys.meta, space.epoch, space.index.version)
 
     async def adopt(self, space: Space, catalog: Catalog) -> None:
-        """Use a catalog that was committed, unless a newer one is known, and have Redis refuse older ones."""
+        """Use a catalog that was committed, unless a newer one is known, and make Redis refuse older ones."""
         await _replace(space, catalog)
         try:
             await self._read_redis([space])
         except RedisError as error:
-            # The catalog is committed, which is what the caller promised; the next poll tries again.
+            # The catalog is committed to Postgres, so the request has succeeded. The next poll tries Redis again.
             log.warning("directory_epoch_failed", space=space.public_id, error=str(error))
 
     async def watch(self) -> None:
-        """Keep up to date until cancelled: at once when notified, else within ``POLL_S``."""
+        """Keep up to date until cancelled: at once after a notification, else within ``POLL_S``."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(), name="directory-listen")
             group.create_task(self._poll(), name="directory-poll")
             group.create_task(self._write_uses(), name="directory-uses")
 
     async def note_uses(self) -> None:
-        """Have Postgres know when keys were last used. ``Unavailable`` where it is away; nothing is forgotten."""
+        """Write the keys' last uses to Postgres.
+
+        Raises:
+            Unavailable: Postgres is away. The uses are kept for the next call.
+        """
         used, self._used = self._used, {}
         if not used:
             return
@@ -184,7 +216,8 @@ class Directory:
 
     async def _read_postgres(self) -> None:
         async with acquired(self.pool) as connection:
-            # Keys before spaces: whose space is made between the two would not be known, and not be read again.
+            # The version of the keys is read before the spaces. In the other order a key whose space is created in
+            # between would be dropped below, and not be read again.
             version = await store.keys_version(connection)
             keys = await store.load_keys(connection) if version != self._keys_version else None
             for row in await store.load_spaces(connection):
@@ -197,8 +230,8 @@ class Directory:
                     elif row.catalog_version > space.index.version and row.id not in self.adopting:
                         await _replace(space, await store.load_catalog(connection, row.id))
                 except (msgspec.MsgspecError, ValueError, LookupError) as error:
-                    # Of this space alone: the others, and the keys, are read nevertheless.
-                    self._tell_broken(row.public_id, "Postgres", error)
+                    # Only this space is broken. The others, and the keys, are read nevertheless.
+                    self._log_broken(row.public_id, "Postgres", error)
                     if space is None:
                         continue
                 else:
@@ -221,14 +254,14 @@ class Directory:
                     if key.space_id in self._by_id
                 }
                 self._key_ids = frozenset(principal.key_id for principal in self._principals.values())
-                # A space that could not be read has keys that are read again once it can be.
+                # (-1, -1) has the keys read again at the next refresh, for spaces that could not be read now.
                 self._keys_version = version if all(key.space_id in self._by_id for key in keys) else (-1, -1)
         self.checked_ms = self._clock()
 
     async def _read_redis(self, spaces: Iterable[Space], *, postgres_answers: bool = False) -> None:
-        """Read the epochs, and raise the catalog version where Redis has not heard of ours.
+        """Read the epochs, and raise the catalog version in Redis where it is older than ours.
 
-        An epoch is believed only if Postgres has the same one, and the log ends where it must.
+        An epoch is adopted only if Postgres has the same one and the log reaches as far as it must.
         """
         spaces = list(spaces)
         try:
@@ -240,8 +273,8 @@ class Directory:
                 if isinstance(reply, REDIS_AWAY):
                     return
                 if isinstance(reply, Exception):
-                    self._tell_broken(space.public_id, "Redis", reply)
-                    space.epoch = None  # its key is not what it should be: nobody can write there
+                    self._log_broken(space.public_id, "Redis", reply)
+                    space.epoch = None  # the key has another type, so nothing can be written
                     continue
                 epoch, version, last, trimmed = reply
                 try:
@@ -249,33 +282,36 @@ class Directory:
                     if space.epoch is not None and int(version or 0) < space.index.version:
                         await self._redis.call("catalog", space.keys.meta, space.epoch, space.index.version)
                 except ResponseError as error:
-                    self._tell_broken(space.public_id, "Redis", error)
+                    self._log_broken(space.public_id, "Redis", error)
                 else:
                     self._broken.discard((space.public_id, "Redis"))
         except (*REDIS_AWAY, Unavailable):
-            # Whoever needs Redis now says so with a 503; the next poll reads again.
+            # Requests that need Redis are answered with 503 meanwhile. The next poll reads again.
             return
 
-    def _tell_broken(self, public_id: str, store_: str, error: Exception) -> None:
+    def _log_broken(self, public_id: str, store_: str, error: Exception) -> None:
         if (public_id, store_) not in self._broken:
             self._broken.add((public_id, store_))
             log.error("space_unreadable", space=public_id, store=store_, exc_info=error)
 
     async def _read_epoch(self, space: Space, epoch: str, last: str, trimmed: str, *, ask: bool) -> None:
-        """Take over the epoch of Redis, where it continues what is known of it. ``last`` and ``trimmed``: up to
-        where Redis says that its log goes, and is trimmed; with ``ask`` Postgres may be asked again."""
+        """Adopt the epoch of Redis if its log continues what is known of it.
+
+        ``last`` and ``trimmed`` are the ids up to which Redis has its log, and up to which it was trimmed. With
+        ``ask`` Postgres may be queried again.
+        """
         position = self._positions.get(space.id)
         if not epoch:
             space.epoch = None
-            # Nobody can commit, and so announce it: a worker that has nothing to flush would only look at its next
-            # visit.
+            # Commits, which would announce the space, are impossible. Without an announcement a worker would only
+            # look at it on its next round.
             await self._redis.raw.publish(ANNOUNCE, space.public_id)
             return
         if position is None or position.epoch != epoch:
             if ask:
                 await self._compare(space)
             elif space.epoch != epoch:
-                # A rebuild that has just ended, or an old copy: only Postgres can tell.
+                # Either a rebuild has just ended, or Redis is an old copy. Only Postgres can tell.
                 space.epoch = None
             return
         space.note_log_id(*position)
@@ -288,7 +324,7 @@ class Directory:
             await self.close(space, epoch, "behind")
             return
         if ask and trimmed and log_order(trimmed) > log_order(position.log_id):
-            # As a rule a flusher was at work between the two reads; else Postgres is an older copy.
+            # Usually a flusher was at work between the two reads. Otherwise Postgres is an older copy.
             await self._compare(space)
             return
         space.epoch = epoch
@@ -296,7 +332,8 @@ class Directory:
             space.note_log_id(epoch, last)
 
     async def _compare(self, space: Space) -> None:
-        """Take over the epoch of Redis if it continues what Postgres holds; otherwise have a worker rebuild it."""
+        """Adopt the epoch of Redis if it continues what Postgres holds; otherwise have a worker rebuild the
+        space."""
         found = await continuity.compare(self.pool, self._redis, space)
         if found.position is not None:
             self._positions[space.id] = found.position
@@ -310,7 +347,8 @@ class Directory:
             await self._redis.raw.publish(ANNOUNCE, space.public_id)
 
     async def close(self, space: Space, epoch: str, reason: continuity.Reason) -> None:
-        """Have everybody refused until a worker has rebuilt the space: its Redis doesn't continue."""
+        """Have all commits refused until a worker has rebuilt the space, because its Redis doesn't continue
+        Postgres."""
         space.epoch = None
         if await continuity.close(self._redis, space, epoch, reason):
             log.error("redis_went_back", space=space.public_id, reason=reason, epoch=epoch)
@@ -322,7 +360,7 @@ class Directory:
                 await self.refresh()
                 failing = False
             except Exception as error:
-                # Whatever it is: a watch that ended would leave this process blind.
+                # Any error: without this loop the process would never learn of changes again.
                 if not failing:
                     expected = isinstance(error, Unavailable | asyncpg.PostgresError | RedisError)
                     log.warning("directory_refresh_failed", error=str(error), exc_info=not expected)
@@ -354,7 +392,7 @@ class Directory:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(store.CHANNEL, lambda *_: self._changed.set())
-            # What was announced between the last poll and now went unheard.
+            # Notifications between the last poll and now were missed, so poll at once.
             self._changed.set()
             _heed_cancellation()
             await lost.wait()
@@ -374,13 +412,13 @@ def _text(value: bytes | None) -> str:
 
 
 async def _replace(space: Space, catalog: Catalog) -> None:
-    """Have a space use a catalog, unless it knows a newer one."""
+    """Make a space use a catalog, unless it knows a newer one."""
     if catalog.version > space.index.version:
         index = await _indexed(catalog)
-        if catalog.version > space.index.version:  # nobody was quicker
+        if catalog.version > space.index.version:  # again, since another task may have replaced it meanwhile
             catalog, space.index = space.index.catalog, index
         del index
-    # Of the two versions one goes. There may be 100,000 boosts, which take 20 ms to free.
+    # Free the older version in steps: it may have 100,000 boosts, which take 20 ms.
     held = list(catalog.boosts)
     del catalog
     while len(held) > store.ITEMS_AT_ONCE:
@@ -389,7 +427,7 @@ async def _replace(space: Space, catalog: Catalog) -> None:
 
 
 async def _indexed(catalog: Catalog) -> CatalogIndex:
-    """The look-ups of a catalog. Those of a large one are made in a thread: events and live go on meanwhile."""
+    """Return the index of a catalog. A large one is built in a thread, so that the event loop isn't blocked."""
     if sum(len(kind.of(catalog)) for kind in KINDS) <= store.ITEMS_AT_ONCE:
         return CatalogIndex(catalog)
     return await asyncio.to_thread(CatalogIndex, catalog)

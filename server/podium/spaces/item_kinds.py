@@ -1,4 +1,4 @@
-"""The kinds of catalog items: their names in rows, their place in a catalog, what makes them unique."""
+"""The kinds of catalog items: their names in the database, fields of the catalog, and scopes of keys."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ T = TypeVar("T", bound=Item)
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """A kind of item: ``name`` in rows and audit rows, ``field`` of the catalog that holds the items."""
+    """A kind of item, with its ``name`` in the database and the ``field`` of the catalog that holds the items."""
 
     name: str
     field: str
     type: type[T]
 
     def of(self, catalog: Catalog) -> tuple[T, ...]:
-        """The items of this kind, in the order they were made."""
+        """Return the items of this kind, in the order of creation."""
         items: tuple[T, ...] = getattr(catalog, self.field)
         return items
 
@@ -71,7 +71,7 @@ KINDS: tuple[Kind[Any], ...] = (
 
 
 def scope(item: Item) -> str:
-    """Within which the item's key is unique among its kind."""
+    """Return the scope within which an item's key is unique among its kind."""
     if isinstance(item, Level):
         return item.system_id
     return item.type if isinstance(item, Attribute) else ""

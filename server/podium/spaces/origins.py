@@ -1,4 +1,4 @@
-"""The origins of pages that may talk to a space: their form, and the one writer of the list."""
+"""The browser origins that may call a space: their form, and the only writer of the list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from podium.spaces.audit import Entry
 from podium.storage.postgres.pool import Connection, PoolConnection
 
 ORIGINS_MAX = 100
-"""Origins of a space: every request of a page is compared with all of them."""
+"""Most origins of a space. Every request of a page is compared with all of them."""
 
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
@@ -24,7 +24,11 @@ Change = Callable[[tuple[str, ...]], Iterable[str]]
 
 
 def check_origins(field: str, origins: Iterable[str]) -> tuple[str, ...]:
-    """The origins as browsers send them, sorted, each once; 422 naming ``field`` for one that is none."""
+    """Return origins in the form that browsers send, sorted and without duplicates.
+
+    Raises:
+        Unprocessable: One is malformed, or there are too many. The message names ``field``.
+    """
     found = sorted({_normal(f"{field}[{index}]", origin) for index, origin in enumerate(origins)})
     if len(found) > ORIGINS_MAX:
         raise Unprocessable(f"{field} must hold at most {ORIGINS_MAX} origins")
@@ -43,9 +47,12 @@ def _normal(field: str, origin: str) -> str:
 async def change_origins(
     connection: Connection | PoolConnection, space_id: int, actor: str, change: Change
 ) -> tuple[str, ...]:
-    """Replace a space's origins by ``change`` of them, with an audit row, and tell every process; the new list.
+    """Replace a space's origins by ``change(origins)``, with an audit row, and return the new list.
 
-    One transaction; what ``check_origins`` raises leaves all as it was.
+    One transaction. Every process is notified when it commits.
+
+    Raises:
+        Unprocessable: As ``check_origins``; nothing was changed.
     """
     async with connection.transaction():
         [row] = await connection.fetch(

@@ -9,16 +9,16 @@ from podium.game.errors import Forbidden
 from podium.storage.redis.keys import Keys
 
 NO_TENANT = "default"
-"""The tenant of a space that has none."""
+"""Value of ``tenant`` in a space without a tenant."""
 
 
 @dataclass(slots=True)
 class Space:
-    """A space and what this process holds of it: an environment, or one tenant in it.
+    """A space (an environment, or one tenant in it) in the memory of a process.
 
-    ``index`` and ``epoch`` are replaced when a newer catalog, or a rebuilt Redis, is heard of; read them where
-    they are needed and don't keep them across an await. ``epoch`` is None while Redis holds none: nothing may
-    be written then.
+    ``index`` and ``epoch`` are replaced when there is a newer catalog or Redis was rebuilt. Read them where they
+    are needed, and don't keep them across an await. ``epoch`` is None while Redis can't be used: nothing may be
+    written then.
     """
 
     id: int
@@ -37,31 +37,31 @@ class Space:
         self.keys = Keys(self.public_id)
 
     def note_log_id(self, epoch: str, log_id: str) -> None:
-        """Remember that the log of an epoch has reached an id: a commit's answer, or what a store says."""
+        """Record that the log of an epoch has reached an id, which a commit or a store returned."""
         ordered = log_order(log_id)
         if self._reached[0] != epoch or self._reached[1] < ordered:
             self._reached = epoch, ordered, log_id
 
     def log_id(self, epoch: str) -> str:
-        """The newest id that the log of this epoch is known to have reached, or ``''``.
+        """Return the newest id that the log of this epoch is known to have reached, or ``''``.
 
-        Redis lacks it only if it has gone back in time.
+        If Redis lacks the entry, it has gone back in time.
         """
         return self._reached[2] if self._reached[0] == epoch else ""
 
 
 def log_order(log_id: str) -> tuple[int, int]:
-    """A log id (``<ms>-<number>``) as what orders it."""
+    """Return a log id (``<ms>-<number>``) as a tuple that sorts in the order of the log."""
     ms, _, number = log_id.partition("-")
     return int(ms), int(number)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sent a request: the space that the key belongs to, the key's id and name, and what it may do.
+    """The sender of a request: the space, and the key's id, name and capabilities.
 
-    Capabilities: ``admin`` (everything), ``read``, ``events:write``, ``achievements:complete``. ``user`` is the
-    one that an application key acts for. ``reason`` is why, in words for the audit log, where somebody gave one.
+    Capabilities are ``admin`` (everything), ``read``, ``events:write`` and ``achievements:complete``. ``user`` is
+    the user of an application key. ``reason`` is a reason that was given for the audit log.
     """
 
     space: Space
@@ -73,14 +73,18 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """Who this is in the audit log."""
+        """Return the actor in the audit log."""
         return f"{self.name} ({self.key_id})"
 
     def check_user(self, user: str) -> None:
-        """``Forbidden`` if the key acts for another user only."""
+        """Check that the key may act for a user.
+
+        Raises:
+            Forbidden: The key acts for another user only.
+        """
         if self.user is not None and self.user != user:
             raise Forbidden("This key may act for its own user only")
 
     def may(self, capability: str) -> bool:
-        """Whether the key may do this."""
+        """Return whether the key has a capability."""
         return "admin" in self.capabilities or capability in self.capabilities

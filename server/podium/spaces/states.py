@@ -1,4 +1,4 @@
-"""The state of one user for a read: from Redis, of a cold user from Postgres, where it stays."""
+"""Read the state of one user: from Redis, or, for a cold user, from Postgres, where it stays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from podium.storage.redis.client import RedisClient
 
 
 async def read_state(redis: RedisClient, pool: Pool, space: Space, user: str) -> UserState | None:
-    """The user's state as of the last commit, None for an unknown user.
+    """Return the user's state as of the last commit, or None for an unknown user.
 
-    ``Unavailable`` while Redis is away or being rebuilt, and for a cold user where Postgres is away.
+    Raises:
+        Unavailable: Redis is away or being rebuilt, or the user is cold and Postgres is away.
     """
     if space.epoch is None:
         raise Unavailable("Redis is being rebuilt")
@@ -29,5 +30,5 @@ async def read_state(redis: RedisClient, pool: Pool, space: Space, user: str) ->
             "SELECT state FROM users WHERE space_id = $1 AND id = $2", space.id, user
         )
     if stored is None:
-        raise Unavailable("the user's state is on its way between the stores")
+        raise Unavailable("the user's state is being moved between Redis and Postgres")
     return decode_state(stored)

@@ -1,4 +1,4 @@
-"""Rows of spaces, keys and catalogs; connections are from backends/postgres/pool.py (jsonb as values)."""
+"""Queries of spaces, keys and catalogs. Connections must decode ``jsonb`` (``storage.postgres.pool.prepare``)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from podium.spaces.space import Space
 from podium.storage.postgres.pool import Connection, PoolConnection
 
 ENVIRONMENTS_MAX = 20
-"""Of an installation: each costs every process a little all the time."""
+"""Most environments of an installation. Each costs every process some work at all times."""
 ENVIRONMENT_PATTERN = "^[a-z][a-z0-9-]{0,39}$"
 APPLICATION_KEY = "application key"
-"""The name of a key of a user. Whose it is stands in a column of its own, for the eraser and for people."""
+"""The name of all application keys. The user is in a column of its own, by which erasing the user finds the
+key."""
 
 CHANNEL = "podium_changes"
-"""Postgres NOTIFY channel on which a change to any space, key or catalog is announced."""
+"""Postgres NOTIFY channel for changes of any space, key or catalog."""
 
 _PUBLIC_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _PUBLIC_ID_LENGTH = 12
@@ -35,7 +36,7 @@ _SECRET_BYTES = 32
 
 
 ITEMS_AT_ONCE = 1_000
-"""Catalog items that are decoded before others have their turn: about 3 ms."""
+"""Catalog items that are decoded before other tasks have their turn: about 3 ms."""
 _decoders = {kind.name: msgspec.json.Decoder(kind.type) for kind in KINDS}
 
 
@@ -55,7 +56,7 @@ class SpaceRow(NamedTuple):
 
 
 class KeyRow(NamedTuple):
-    """A key that is not revoked; ``hash`` is the SHA-256 of the whole key."""
+    """A key that is not revoked. ``hash`` is the SHA-256 of the whole key."""
 
     id: str
     space_id: int
@@ -66,14 +67,14 @@ class KeyRow(NamedTuple):
 
 
 class NewEnvironment(NamedTuple):
-    """An environment that was just made: the id of its space, and its first admin key."""
+    """A new environment: the id of its space, and its first admin key."""
 
     space_id: int
     key: str
 
 
 class NewKey(NamedTuple):
-    """A key that was just made: ``key`` is shown now and never again."""
+    """A new key. ``key`` can't be read again later."""
 
     id: str
     key: str
@@ -87,7 +88,11 @@ async def create_space(
     tenant: str = "default",
     now_ms: int,
 ) -> int:
-    """A new space with an empty catalog; its id. One transaction; ``UniqueViolationError`` if it exists."""
+    """Create a space with an empty catalog, in one transaction, and return its id.
+
+    Raises:
+        asyncpg.UniqueViolationError: There is a space of this environment and tenant.
+    """
     public_id = "".join(secrets.choice(_PUBLIC_ID_LETTERS) for _ in range(_PUBLIC_ID_LENGTH))
     async with connection.transaction():
         space_id: int = await connection.fetchval(
@@ -109,8 +114,13 @@ async def create_space(
 async def create_environment(
     connection: Connection | PoolConnection, name: str, actor: str, now_ms: int
 ) -> NewEnvironment:
-    """A new environment with an empty catalog and its first admin key, with audit rows of both in its own log.
-    One transaction; 422 where there is one of that name, or as many as there may be."""
+    """Create an environment with an empty catalog and its first admin key, in one transaction.
+
+    Both are recorded in the audit log of the new space.
+
+    Raises:
+        Unprocessable: The name is taken, or there are too many environments.
+    """
     async with connection.transaction():
         await connection.execute("LOCK TABLE spaces IN SHARE ROW EXCLUSIVE MODE")
         names = {row.environment for row in await load_spaces(connection)}
@@ -130,7 +140,7 @@ async def create_environment(
 
 
 def key_prefix(key: str) -> str:
-    """What stands before the dot: by it people name a key."""
+    """Return the part of a key before the dot, by which people refer to the key."""
     return key.partition(".")[0]
 
 
@@ -140,7 +150,7 @@ async def create_key(
     name: str,
     capabilities: Iterable[str] = ("admin",),
 ) -> str:
-    """A new key of the space, whole: it is shown now and never again."""
+    """Create a key of the space and return it. It can't be read again later."""
     prefix = secrets.token_hex(_KEY_PREFIX_LENGTH // 2)
     key = f"{prefix}.{secrets.token_urlsafe(_SECRET_BYTES)}"
     async with connection.transaction():
@@ -161,7 +171,7 @@ async def create_key(
 async def create_application_key(
     connection: Connection | PoolConnection, space_id: int, user: str, capabilities: Iterable[str]
 ) -> NewKey:
-    """A key that acts for one user only."""
+    """Create a key that acts for one user only."""
     prefix = "app_" + secrets.token_hex(_KEY_PREFIX_LENGTH // 2)
     key, id_ = f"{prefix}.{secrets.token_urlsafe(_SECRET_BYTES)}", uuid4()
     await connection.execute(
@@ -182,7 +192,7 @@ async def create_application_key(
 async def revoke_application_key(
     connection: Connection | PoolConnection, space_id: int, id_: str
 ) -> dict[str, object] | None:
-    """Revoke a key of a user; what it was, as the audit log has it, None where there is none, or no more."""
+    """Revoke an application key. Return its value for the audit log, or None if there is no such valid key."""
     row = await connection.fetchrow(
         "UPDATE api_keys SET revoked_at = now() WHERE space_id = $1 AND id = $2 AND user_id IS NOT NULL"
         " AND revoked_at IS NULL RETURNING user_id, prefix, capabilities",
@@ -197,17 +207,17 @@ async def revoke_application_key(
 
 @lru_cache(maxsize=1_024)
 def key_hash(key: str) -> bytes:
-    """What is kept of a key. The few that a process sees all day are hashed once."""
+    """Return the hash by which a key is stored. Cached, since a process sees the same few keys all the time."""
     return sha256(key.encode("utf-8", "replace")).digest()
 
 
 async def announce(connection: Connection | PoolConnection) -> None:
-    """Tell every process, once the transaction commits, that something changed."""
+    """Notify every process, once the transaction commits, that something changed."""
     await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
 async def load_spaces(connection: Connection | PoolConnection) -> list[SpaceRow]:
-    """All spaces, the oldest first."""
+    """Return all spaces, the oldest first."""
     rows = await connection.fetch(
         "SELECT id, public_id, environment, tenant, realtime_secret, allowed_origins, catalog_version,"
         " archived, p.epoch, p.log_id FROM spaces LEFT JOIN log_positions p ON p.space_id = id ORDER BY id"
@@ -216,7 +226,7 @@ async def load_spaces(connection: Connection | PoolConnection) -> list[SpaceRow]
 
 
 async def keys_version(connection: Connection | PoolConnection) -> tuple[int, int]:
-    """A value that differs after any change to any key."""
+    """Return a value that changes with every change of any key."""
     [row] = await connection.fetch(
         "SELECT count(*), coalesce(sum(hashtextextended(k::text, 0)), 0) FROM api_keys k"
     )
@@ -224,7 +234,7 @@ async def keys_version(connection: Connection | PoolConnection) -> tuple[int, in
 
 
 async def load_keys(connection: Connection | PoolConnection) -> list[KeyRow]:
-    """The keys of all spaces that are not revoked."""
+    """Return the keys of all spaces that are not revoked."""
     rows = await connection.fetch(
         "SELECT id, space_id, name, hash, capabilities, user_id FROM api_keys WHERE revoked_at IS NULL"
     )
@@ -234,7 +244,7 @@ async def load_keys(connection: Connection | PoolConnection) -> list[KeyRow]:
 
 
 async def note_uses(connection: Connection | PoolConnection, used_ms: dict[str, int]) -> None:
-    """Write down when keys, by id, were last used."""
+    """Store the instants (ms) of the last uses of keys, by id."""
     await connection.execute(
         """
         INSERT INTO key_uses (key_id, used_at)
@@ -248,7 +258,8 @@ async def note_uses(connection: Connection | PoolConnection, used_ms: dict[str, 
 
 
 async def load_catalog(connection: Connection | PoolConnection, space_id: int) -> Catalog:
-    """The newest catalog of the space; one statement, so its version and its items belong together."""
+    """Return the newest catalog of the space. One statement reads it, so that version and items belong
+    together."""
     rows = await connection.fetch(
         """
         SELECT s.catalog_version, s.home_zone, i.kind, i.body::text
@@ -272,14 +283,15 @@ async def load_catalog(connection: Connection | PoolConnection, space_id: int) -
 
 
 async def newest_catalog(connection: Connection | PoolConnection, space: Space) -> Catalog:
-    """The newest catalog of the space: the one that this process holds, where Postgres has no later version."""
+    """Return the newest catalog of the space. It is read only if Postgres has another version than this
+    process."""
     [row] = await connection.fetch("SELECT catalog_version, home_zone FROM spaces WHERE id = $1", space.id)
     held = space.index.catalog
     return held if tuple(row) == (held.version, held.home_zone) else await load_catalog(connection, space.id)
 
 
 async def insert_version(connection: Connection | PoolConnection, space_id: int) -> None:
-    """Keep the present version of the catalog. Postgres puts it together: it may have 100,000 items."""
+    """Store the present catalog as a version. Postgres assembles it, since it may have 100,000 items."""
     await connection.execute(
         """
         INSERT INTO catalog_versions (space_id, version, catalog)

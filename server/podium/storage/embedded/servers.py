@@ -1,4 +1,4 @@
-"""Starting one server on a data folder, waiting until it answers, and stopping it."""
+"""Start one server on a data folder, wait until it answers, and stop it."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from podium.storage.embedded import processes
 from podium.storage.embedded.account import Account
 from podium.storage.embedded.folder import DataFolder, port_problem
 
-# Loading a long append-only file or replaying 2 GB of WAL is counted in minutes on a slow disk; a server that
-# fails is noticed when it exits, so only one that hangs is waited for this long.
+# To load a long append-only file or replay 2 GB of WAL takes minutes on a slow disk. A server that fails is
+# noticed when it exits, so only one that hangs is waited for this long.
 START_LIMIT_S = 300.0
 POLL_S = 0.01
-# A port found free may be gone by the time the server binds it, so it's worth another draw.
+# A port that was free may be taken by the time the server binds it, so another one is tried.
 PORT_ATTEMPTS = 3
 LOG_LINES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What there is to know about a kind of server."""
+    """The description of a kind of server."""
 
-    name: str  # in processes.json, ports.json and of the log
+    name: str  # in processes.json, in ports.json and in the name of the log
     title: str  # for people
     stop_signal: int
-    # (port) -> command line, with something in it that is unique to the data folder
+    # (port) -> command line, which must be unique to the data folder
     command: Callable[[int], list[str]]
-    # (port, pid) -> does this very process answer?
+    # (port, pid) -> True if this very process answers on the port
     ready: Callable[[int, int], bool]
     cwd: Path
-    way_out: str  # what to do if it doesn't start, one sentence
+    way_out: str  # advice if it doesn't start, one sentence
     account: Account | None = None
 
 
 class RunningServer:
-    """A server that answered. Stops at the end of a `with` block."""
+    """A running server. It is stopped at the end of a `with` block."""
 
     def __init__(self, folder: DataFolder, program: Program, process: subprocess.Popen[bytes], port: int) -> None:
         self._folder = folder
@@ -57,11 +57,11 @@ class RunningServer:
         return self._process.pid
 
     def stop(self) -> None:
-        """End it cleanly, or kill it after `processes.STOP_LIMIT_S`; its data are kept. Repeatable."""
+        """Stop it cleanly, or kill it after `processes.STOP_LIMIT_S`. Its data are kept. Can be repeated."""
         self._end(lambda process: processes.stop(process, self._program.stop_signal))
 
     def kill(self) -> None:
-        """SIGKILL it with all its children, as a crash would (for tests)."""
+        """Kill it with all its children, as a crash would (for tests)."""
         self._end(processes.kill)
 
     def _end(self, end: Callable[[psutil.Process], None]) -> None:
@@ -78,10 +78,12 @@ class RunningServer:
 
 
 def start(folder: DataFolder, program: Program, requested_port: int | None) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a server and wait for it; returns its process and port.
+    """Start a server, wait until it answers, and return its process and port.
 
-    Raises EmbeddedError if it runs already, and, with the last lines of its log, if it exits or is silent for
-    `START_LIMIT_S`.
+    Raises:
+        EmbeddedError: It is running already, or it exits or doesn't answer within `START_LIMIT_S`; the message
+        then
+            has the last lines of its log.
     """
     if folder.runs(program.name):
         raise EmbeddedError(f"{program.title} is already running on {folder.path}.")
@@ -129,10 +131,13 @@ def spawn(
     stdin: int,
     stdout: IO[bytes] | int,
 ) -> subprocess.Popen[bytes]:
-    """Start a process that is recorded in `folder` from before its first moment, in a session of its own.
+    """Start a process in a session of its own, recorded in `folder` before it starts.
 
-    So Ctrl-C in the terminal doesn't reach it, and it is found however this process ends. The files it makes
-    are for its owner only.
+    So Ctrl-C in the terminal doesn't reach it, and the next run finds it however this process ends. Files that it
+    creates can be read only by their owner.
+
+    Raises:
+        EmbeddedError: The command can't be run.
     """
     folder.announce(name, command, stop_signal=stop_signal)
     try:
@@ -157,20 +162,20 @@ def spawn(
 
 
 def reap(process: subprocess.Popen[bytes], end: Callable[[psutil.Process], None]) -> None:
-    """Apply `end` to our child unless it has already ended, and take its exit status."""
+    """Apply `end` to our child process unless it has ended, and collect its exit status."""
     if process.poll() is None:
         end(psutil.Process(process.pid))
         process.wait()
 
 
 def environment() -> dict[str, str]:
-    """For the servers: no setting of the caller's (PGDATA, PGPORT, a locale) and none of its secrets."""
+    """Return the servers' environment, without the caller's settings (PGDATA, PGPORT, a locale) and secrets."""
     kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {"LC_ALL": "C", **{name: os.environ[name] for name in kept if name in os.environ}}
 
 
 def last_lines(text: bytes) -> str:
-    """The end of a program's output, indented, for an error message."""
+    """Return the end of a program's output, indented, for an error message."""
     return "\n".join(f"  {line}" for line in text.decode(errors="replace").splitlines()[-LOG_LINES:])
 
 

@@ -19,10 +19,10 @@ PREFIX = "podium-temporary-"
 
 @contextmanager
 def temporary_folder(parent: str | None = None) -> Iterator[DataFolder]:
-    """An open data folder that is deleted at the end, after whatever runs on it was stopped; in ``parent``, or
-    where the system keeps temporary files.
+    """Open a temporary data folder, and delete it at the end, after all servers on it were stopped.
 
-    Those of sessions that were killed are cleared away first.
+    It is created in ``parent``, or in the system's folder of temporary files. Folders of killed sessions are
+    deleted first.
 
     with temporary_folder() as folder, start_valkey(folder, fsync="no") as valkey: ...
     """
@@ -39,7 +39,8 @@ def temporary_folder(parent: str | None = None) -> Iterator[DataFolder]:
 
 def _clear_abandoned(parent: Path) -> None:
     for path in parent.glob(f"{PREFIX}*"):
-        # Its records are there once its session has locked it; only our own are believed.
+        # The records exist once a session has locked the folder. Other users' are ignored: they could name any
+        # process.
         if not _ours(path) or not _ours(path / "processes.json"):
             continue
         folder = DataFolder(path)
@@ -47,7 +48,7 @@ def _clear_abandoned(parent: Path) -> None:
             with folder:
                 pass
             remove_postgres(folder)
-        except EmbeddedError:  # in use, or somebody else is clearing it away
+        except EmbeddedError:  # in use, or another session is deleting it
             continue
         shutil.rmtree(path, ignore_errors=True)
 

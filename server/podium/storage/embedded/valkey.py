@@ -1,4 +1,4 @@
-"""The embedded Valkey, or Redis: an append-only file, synced before each answer, in the data folder."""
+"""The embedded Valkey, or Redis, with an append-only file in the data folder that is synced before each answer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from podium.storage.embedded import servers
 from podium.storage.embedded.folder import HOST, DataFolder
 from podium.storage.embedded.programs import valkey_program
 
-# One attempt to reach a server on this machine.
+# Timeout of one attempt to reach the server.
 PROBE_LIMIT_S = 1.0
 
-# `set-proc-title no` keeps the command line as it was given, by which a leftover is recognised.
+# `set-proc-title no` keeps the command line as given: processes of a killed run are recognised by it.
 SETTINGS = f"""\
 bind {HOST}
 protected-mode yes
@@ -29,7 +29,7 @@ set-proc-title no
 
 
 class RunningValkey(servers.RunningServer):
-    """A Valkey that answers on `url`."""
+    """A running Valkey, which answers on `url`."""
 
     @property
     def url(self) -> str:
@@ -41,8 +41,10 @@ def start_valkey(
 ) -> RunningValkey:
     """Start Valkey on the data of `folder` (``valkey/``) and wait until it has loaded them.
 
-    Without `port` it takes its former one, or a free one. `fsync` is Valkey's ``appendfsync``.
-    Raises EmbeddedError if there is none on this machine, or if it doesn't come up.
+    Without `port` it takes its former port, or a free one. `fsync` is Valkey's ``appendfsync``.
+
+    Raises:
+        EmbeddedError: There is no Valkey or Redis on this machine, or it doesn't start.
     """
     binary = valkey_program()
     data = folder.path / "valkey"
@@ -58,7 +60,7 @@ def start_valkey(
         stop_signal=signal.SIGTERM,
         command=lambda port: [str(binary), str(settings), "--port", str(port), "--appendfsync", fsync],
         ready=_ready,
-        cwd=data,  # where it keeps its files, so no path needs quoting in the settings
+        cwd=data,  # it keeps its files there, so no path needs quoting in the settings
         way_out=f"if its data are damaged, delete {data}, and they are rebuilt from Postgres.",
     )
     return RunningValkey(folder, program, *servers.start(folder, program, port))

@@ -1,4 +1,4 @@
-"""Brings a database to this release's schema: numbered SQL files, each in a transaction of its own."""
+"""Migrate a database to this release's schema: numbered SQL files, each in a transaction of its own."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ _CREATE_TABLE = "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAIN
 
 
 async def migrate(database_url: str, report: Callable[[str], None] = lambda _: None) -> None:
-    """Apply the migrations that a database has not had, in order; where none is missing, do nothing.
+    """Apply the migrations that a database lacks, in order. If none is missing, do nothing.
 
-    ``report`` gets the name of each, like ``0013_rebuilds``, before it runs.
+    ``report`` gets the name of each migration, like ``0013_rebuilds``, before it runs.
 
     Raises:
-        StartError: A migration failed. It left nothing behind; those before it stay applied.
-        asyncpg.PostgresError: Postgres refuses what every migration needs: its lock and the table of the version.
-        OSError: The connection is lost.
+        StartError: A migration failed and was rolled back. Earlier ones stay applied.
+        asyncpg.PostgresError: Postgres refuses the lock, or the table of the version.
+        OSError: The connection was lost.
     """
-    # Without prepared statements, a proxy that lends connections for one transaction may stand in between.
+    # No prepared statements, so that it works through a pooling proxy, which lends a connection for one
+    # transaction.
     connection: Connection = await asyncpg.connect(database_url, statement_cache_size=0)
     try:
         while await _apply_next(connection, report):
@@ -36,14 +37,14 @@ async def migrate(database_url: str, report: Callable[[str], None] = lambda _: N
 
 
 async def _apply_next(connection: Connection, report: Callable[[str], None]) -> bool:
-    """Apply the first migration that is missing, in one transaction with its number; False where none is.
+    """Apply the first missing migration and store its number, in one transaction. Return False if none is missing.
 
-    Which one that is, is read under the lock: another process may have applied it while this one waited.
+    The version is read under the lock, since another process may have migrated while this one waited.
     """
-    # At other levels the transaction would go on seeing what was there when it began to wait.
+    # At higher isolation levels the transaction would still see the version from before it waited for the lock.
     async with connection.transaction(isolation="read_committed"):
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        # Asked for, not CREATE IF NOT EXISTS: that needs the right to create tables even where nothing is missing.
+        # Not CREATE IF NOT EXISTS, which needs the right to create tables even if the table exists.
         if await connection.fetchval("SELECT to_regclass('alembic_version') IS NULL"):
             await connection.execute(_CREATE_TABLE)
         found = await schema.found(connection)
@@ -53,11 +54,11 @@ async def _apply_next(connection: Connection, report: Callable[[str], None]) -> 
         path = missing[0]
         report(path.stem)
         try:
-            # Without arguments the driver sends the text as it stands, however many statements it has.
+            # Without arguments the driver uses the simple query protocol, which allows several statements.
             await connection.execute(path.read_text(encoding="utf-8"))
         except asyncpg.PostgresError as error:
             raise StartError(
-                f"the migration {path.stem} failed ({error}); nothing of it was kept, and the database has schema"
+                f"the migration {path.stem} failed ({error}) and was rolled back; the database has schema"
                 f" {found or 'none'}"
             ) from error
         await connection.execute("DELETE FROM alembic_version")

@@ -20,18 +20,18 @@ else:
     Connection = PoolConnection = Pool = Any
 
 CONNECT_TIMEOUT_S = 5
-"""A request that needs Postgres is answered with 503 after at most this long."""
+"""Seconds after which a request that gets no connection is answered with 503."""
 
 AWAY = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the backend of a pooled connection was terminated a moment ago
-    asyncpg.PostgresConnectionError,  # poolers say so, too, where they reach no server
+    asyncpg.PostgresConnectionError,  # also from poolers that reach no server
     asyncpg.InvalidAuthorizationSpecificationError,  # wrong password, unknown user, pg_hba
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
-    asyncpg.OperatorInterventionError,  # starting, in recovery, shut down, killed, a statement that was cancelled
+    asyncpg.OperatorInterventionError,  # starting, in recovery, shut down, killed, a cancelled statement
     asyncpg.InsufficientResourcesError,  # too many connections, memory, disk
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby, as after a failover
@@ -39,8 +39,8 @@ AWAY = (
     asyncpg.TransactionTimeoutError,
     asyncpg.ObjectNotInPrerequisiteStateError,  # the database is not accepting connections
 )
-"""Errors of the driver by which Postgres is no place to work at present: it is away, starting or going down,
-lets nobody in, or can't write. None of them says anything about the request; see ``unavailable``."""
+"""Errors of the driver that mean that Postgres can't be used at present: it is away, starting or stopping, refuses
+the login, or can't write. None of them is about the request itself; see ``unavailable``."""
 
 _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
     (asyncpg.InvalidAuthorizationSpecificationError, "Postgres refuses the login of Podium"),
@@ -56,7 +56,7 @@ _SENTENCES: tuple[tuple[type[Exception], str], ...] = (
 
 
 def unavailable(error: BaseException) -> Unavailable:
-    """Return the 503 that one of ``AWAY`` is answered with; its sentence holds no address and no name."""
+    """Return the 503 error for one of ``AWAY``. Its message has no address and no name of the database."""
     for kind, sentence in _SENTENCES:
         if isinstance(error, kind):
             return Unavailable(sentence)
@@ -64,14 +64,15 @@ def unavailable(error: BaseException) -> Unavailable:
 
 
 STATEMENTS = 200
-"""Prepared statements that a connection keeps: more than there are queries of ours."""
+"""Prepared statements that a connection keeps, more than Podium has queries."""
 
 
 async def open_pool(database_url: str, *, most: int = 10, proxied: bool = False) -> Pool:
-    """A pool of up to ``most`` connections, opened as they are needed, so a process starts without Postgres.
+    """Return a pool of up to ``most`` connections. They are opened when needed, so a process can start without
+    Postgres.
 
-    ``jsonb`` columns are read and written as Python values. ``proxied``: a pooling proxy stands in between, so no
-    prepared statement outlives its transaction.
+    ``jsonb`` columns are read and written as Python values. With ``proxied`` no prepared statements are kept,
+    since a pooling proxy may send each transaction to another server connection.
     """
     return await asyncpg.create_pool(
         database_url,
@@ -86,12 +87,15 @@ async def open_pool(database_url: str, *, most: int = 10, proxied: bool = False)
 
 
 async def _nothing_to_reset(_: Any) -> None:
-    """Settings and locks are those of a transaction everywhere, and nothing listens on a pooled connection, so the
-    driver's own reset would only be one more way to Postgres for each request."""
+    """Do nothing, in place of the driver's reset, which would cost each request a round trip.
+
+    There is nothing to reset: all settings and locks belong to a transaction, and nothing listens on a pooled
+    connection.
+    """
 
 
 async def prepare(connection: Any) -> None:
-    """Make ``jsonb`` columns Python values."""
+    """Make a connection decode and encode ``jsonb`` as Python values."""
     await connection.set_type_codec(
         "jsonb",
         encoder=lambda value: b"\x01" + orjson.dumps(value),
@@ -103,13 +107,17 @@ async def prepare(connection: Any) -> None:
 
 @asynccontextmanager
 async def acquired(pool: Pool) -> AsyncIterator[PoolConnection]:
-    """A connection for one request; ``Unavailable`` where Postgres is away, lets nobody in or can't write."""
+    """Lend a connection of the pool.
+
+    Raises:
+        Unavailable: Postgres is away, refuses the login, or can't write.
+    """
     try:
         async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
             try:
                 yield connection
             except AWAY:
-                # Else the pool would try to roll back what broke off, on a connection that is as good as gone.
+                # Otherwise the pool would try to roll back on a broken connection, and wait for its timeout.
                 connection.terminate()
                 raise
     except AWAY as error:

@@ -1,8 +1,8 @@
-"""The schema that this release needs, and the one that a database has.
+"""Compare the schema that this release needs with the one of a database.
 
-The table ``alembic_version`` holds one row, the number of the last migration. Its name and shape are Alembic's,
-which applied the migrations of the first releases: their databases need no change, and such a release still finds
-its version while this one replaces it.
+The table ``alembic_version`` has one row, the number of the last migration. Its name and columns are those of
+Alembic, which the first releases used. So their databases need no change, and such a release still finds its
+version while this one replaces it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 @cache
 def migrations() -> tuple[Path, ...]:
-    """Return the SQL files of the migrations, in the order in which they are applied."""
+    """Return the SQL files of the migrations in their order."""
     return tuple(sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql")))
 
 
@@ -34,7 +34,7 @@ def needed() -> str:
 
 
 async def found(connection: Connection | PoolConnection) -> str | None:
-    """Return the number of the last migration that a database has had, None where it has had none."""
+    """Return the number of a database's last migration, or None if it has had none."""
     try:
         number: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
@@ -43,17 +43,17 @@ async def found(connection: Connection | PoolConnection) -> str | None:
 
 
 def foreign(number: str | None) -> str:
-    """Return why a database isn't Podium's, as a sentence; empty where it may be."""
+    """Return a sentence if the database isn't Podium's, else an empty string."""
     if number is None or number.isdecimal():
         return ""
     return (
-        "the database is that of another application, which keeps its own version in the table alembic_version:"
-        " give Podium one of its own"
+        "the database belongs to another application, which keeps its own version in the table alembic_version:"
+        " give Podium a database of its own"
     )
 
 
 def behind(number: str | None) -> str:
-    """Return why this release can't work with such a database, as a sentence; empty where it can."""
+    """Return a sentence if this release can't use a database with that schema, else an empty string."""
     if number is None:
         return "the database has no tables of Podium yet: run `podium migrate`"
     if problem := foreign(number):
@@ -64,9 +64,9 @@ def behind(number: str | None) -> str:
 
 
 def ahead(number: str | None) -> str:
-    """Return a warning where a newer release has migrated the database; empty where none has.
+    """Return a warning if a newer release has migrated the database, else an empty string.
 
-    The release before keeps working while it is replaced, and no older one is tested.
+    The previous release is tested to work on the new schema while it is replaced; older ones are not.
     """
     if number is None or number <= needed():
         return ""
