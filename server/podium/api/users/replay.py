@@ -190,8 +190,10 @@ ENDPOINTS: list[Endpoint] = [
         answer=Replayed,
         description="1 to 100 users. For history that came out of order: streaks, and runs of leaderboards that "
         "are not final, become as if all events had come in order. Achievements that the streak then reaches are "
-        "completed silently; none are taken away. Points for a metric move to the days on which the events in order "
-        "reach the thresholds. Runs that support removed a user from, with a block or without, are not changed, and "
+        "completed silently; none are taken away. Points for a metric move to the days on which the events in "
+        "order "
+        "reach the thresholds. Runs that support removed a user from, with a block or without, are not changed, "
+        "and "
         "`issues` says so. Users without such events are not changed.",
     ),
     Endpoint(
