@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import httpx
 import pytest
@@ -129,6 +130,19 @@ async def test_a_worker_with_a_wrong_clock_does_nothing(late: Services) -> None:
     await worker
 
 
+class Watched(asyncio.Event):
+    """An event that says whether somebody waits for it."""
+
+    waiting = False
+
+    async def wait(self) -> Literal[True]:
+        self.waiting = not self.is_set()
+        try:
+            return await super().wait()
+        finally:
+            self.waiting = False
+
+
 async def test_jobs_pause_while_the_clock_is_wrong(services: Services) -> None:
     rounds: list[str] = []
 
@@ -139,14 +153,15 @@ async def test_jobs_pause_while_the_clock_is_wrong(services: Services) -> None:
         return visit
 
     job = SpaceJob("finals", services.directory, services.redis, services.clock, open_, 0.001)  # type: ignore[arg-type]
-    running = asyncio.create_task(job.run(services.clock_agrees))
+    agrees = Watched()
+    agrees.set()
+    running = asyncio.create_task(job.run(agrees))
     await until(lambda: len(rounds) > 2)
-    services.clock_agrees.clear()
-    await asyncio.sleep(0.01)  # a round that is under way ends
+    agrees.clear()
+    await until(lambda: agrees.waiting)
     seen = len(rounds)
-    await asyncio.sleep(0.05)
-    assert len(rounds) <= seen + 1
-    services.clock_agrees.set()
+    assert seen > 2
+    agrees.set()
     await until(lambda: len(rounds) > seen + 2)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -504,8 +504,8 @@ def test_children_do_not_hold_the_folder(place: Path) -> None:
     folder = DataFolder(place).open()
     with sleeper():
         folder.close()
-        with DataFolder(place):
-            pass
+        with DataFolder(place) as again:
+            assert again.path == folder.path
 
 
 def test_file_instead_of_folder(place: Path) -> None:

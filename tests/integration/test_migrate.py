@@ -153,7 +153,9 @@ async def test_who_may_make_no_tables_may_find_nothing_missing(empty: Database) 
     await empty.connection.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
     await empty.connection.execute("GRANT SELECT ON alembic_version TO reader")
     try:
-        await migrate(with_parts(empty.url, username="reader", password="reader"))
+        done: list[str] = []
+        await migrate(with_parts(empty.url, username="reader", password="reader"), done.append)
+        assert done == []
     finally:
         await empty.connection.execute("DROP OWNED BY reader; DROP ROLE reader")
 

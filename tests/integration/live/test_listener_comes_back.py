@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from podium.live import subscriber
 from podium.live.subscriber import Listener
 from podium.storage.redis.client import RedisClient
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 async def test_two_readers_of_one_connection(redis_client: RedisClient, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[str, bytes]] = []
     listener = Listener(redis_client, lambda channel, data: heard.append((channel, data)), lambda: None)
+    monkeypatch.setattr(subscriber, "CONFIRM_S", PATIENCE_S)  # it is a busy machine that answers late
     listening = asyncio.create_task(listener.run())
     try:
         await listener.subscribe("one")

@@ -31,6 +31,9 @@ def test_one_users_events_don_t_count_for_another() -> None:
     limit = UserLimit(1)
     limit.take(events(10), NOW_MS)
     limit.take(events(10, "ben"), NOW_MS)
+    for user in ("ann", "ben"):
+        with pytest.raises(TooManyRequests):
+            limit.take(events(1, user), NOW_MS)
 
 
 def test_a_request_that_is_refused_counts_for_nobody() -> None:
@@ -54,6 +57,8 @@ def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
     limit = UserLimit(1)
     limit.take(events(1), NOW_MS)
     limit.take(events(9), NOW_MS - 3_600_000)
+    with pytest.raises(TooManyRequests):
+        limit.take(events(1), NOW_MS - 3_600_000)
 
 
 def test_users_beyond_the_most_that_is_counted_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from podium.http import as_of
 from podium.http import stale_cache as memo
 from podium.http.stale_cache import Memo
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def test_what_is_costly_is_kept_and_renewed_behind_the_scenes(time_s: list
     assert (await kept.get("a", compute), calls) == (1, 1)
     time_s[0] += 0.2
     assert await kept.get("a", compute) == 1  # at once, while it is renewed
-    await asyncio.sleep(0.01)
+    await until(lambda: not kept._computing)
     assert (await kept.get("a", compute), calls) == (2, 2)
     assert await kept.get("b", compute) == 3
 
@@ -85,7 +86,7 @@ async def test_an_error_reaches_who_asked_and_is_not_kept(time_s: list[float]) -
     assert await kept.get("a", good) == 1
     time_s[0] += 1_000
     assert await kept.get("a", fail) == 1  # the old one, while the new one fails
-    await asyncio.sleep(0.01)
+    await until(lambda: not kept._computing)
     assert await kept.get("a", good) == 1
 
 
