@@ -16,7 +16,7 @@ from podium.game.leaderboards.labels import label
 from podium.game.leaderboards.ranking import split_board
 from podium.game.records import LogRecord
 from podium.game.state import UserState
-from podium.http.stale_cache import Memo
+from podium.http.stale_cache import StaleWhileRevalidateCache
 from podium.intake.batcher import Batcher
 from podium.intake.service import Intake
 from podium.intake.states import States
@@ -51,7 +51,7 @@ class Services:
     unchecked_clock: Clock
     """The clock for views and metrics, where a wrong time does no harm. ``clock`` raises ``Unavailable``
     instead."""
-    memo: Memo = field(default_factory=Memo)
+    cache: StaleWhileRevalidateCache = field(default_factory=StaleWhileRevalidateCache)
     _intakes: dict[int, Intake] = field(default_factory=dict)
 
     def intake(self, space: Space) -> Intake:

@@ -16,7 +16,7 @@ from podium.app import ENDPOINTS
 from podium.http.cors import CrossOrigin
 from podium.http.errors import EXCEPTION_HANDLERS
 from podium.http.routes import routes
-from podium.http.stale_cache import Memo
+from podium.http.stale_cache import StaleWhileRevalidateCache
 from podium.http.transport import JoinedProtocol
 from podium.services import Services, open_services
 from podium.settings import Settings
@@ -37,7 +37,9 @@ async def services(
 ) -> AsyncIterator[Services]:
     settings = Settings(redis_url=redis_url, database_url=database_url)
     async with open_services(settings, clock) as services:
-        services.memo = Memo(costly_s=60)  # a slow moment of the machine is not a large space
+        services.cache = StaleWhileRevalidateCache(
+            costly_s=60
+        )  # a slow moment of the machine is not a large space
 
         async def flush(space: Space) -> None:
             await Flusher(services.pool, services.redis, space, clock).flush()

@@ -8,7 +8,7 @@ import pytest
 from podium.api.wrapped.percentiles import gains
 from podium.game.wrapped.rules import whole_year
 from podium.http import stale_cache
-from podium.http.stale_cache import Memo
+from podium.http.stale_cache import StaleWhileRevalidateCache
 from podium.services import Services
 from tests.integration.test_boards import flush, make
 from tests.waiting import until
@@ -26,7 +26,7 @@ async def test_a_small_space_that_grew(
         return now_s
 
     monkeypatch.setattr(stale_cache, "stopwatch_s", slow)
-    services.memo = Memo()  # that of other tests keeps nothing
+    services.cache = StaleWhileRevalidateCache()  # that of other tests keeps nothing
     space, year = services.directory.production, whole_year(2026)
     assert await gains(services, space.id, year) == {year: {}}
     await make(http, "metrics", {"name": "Words", "key": "words"})

@@ -11,7 +11,7 @@ import pytest
 
 from podium import cache_warming
 from podium.cache_warming import keep_warm
-from podium.http.stale_cache import Memo
+from podium.http.stale_cache import StaleWhileRevalidateCache
 from podium.services import Services
 from tests.integration.test_boards import flush, make
 from tests.waiting import until
@@ -39,11 +39,11 @@ async def test_summaries_are_counted_before_they_are_asked_for(
     await make(http, "points", {"name": "XP", "key": "xp", "levels": levels, "triggers": [trigger]})
     await http.put("/v1/users/ann", json={})
     await flush(services)
-    services.memo = Memo(costly_s=0)  # as of a space where every count is costly
+    services.cache = StaleWhileRevalidateCache(costly_s=0)  # as of a space where every count is costly
     space = services.directory.production
 
     async with warming(services):
-        await until(lambda: ("levels", space.id, space.index.catalog.points[0].number, 0) in services.memo)
+        await until(lambda: ("levels", space.id, space.index.catalog.points[0].number, 0) in services.cache)
         await http.put("/v1/users/bob", json={})
         await flush(services)
         assert [one["users"] for one in (await http.get("/v1/points/xp/level-summary")).json()] == [1]
@@ -52,7 +52,7 @@ async def test_summaries_are_counted_before_they_are_asked_for(
 
         await make(http, "points", {"name": "Coins", "key": "coins"})
         number = next(one.number for one in space.index.catalog.points if one.key == "coins")
-        await until(lambda: ("points", space.id, number) in services.memo)
+        await until(lambda: ("points", space.id, number) in services.cache)
 
 
 async def test_a_failure_is_logged_and_the_next_space_is_counted(
@@ -66,9 +66,9 @@ async def test_a_failure_is_logged_and_the_next_space_is_counted(
             raise failing.pop()
 
     monkeypatch.setattr(cache_warming, "active_users", fail)
-    services.memo = Memo(costly_s=0)
+    services.cache = StaleWhileRevalidateCache(costly_s=0)
     space = services.directory.production
     async with warming(services):
         await until(lambda: not failing)
         await make(http, "points", {"name": "XP", "key": "xp"})
-        await until(lambda: ("users", space.id) in services.memo)
+        await until(lambda: ("users", space.id) in services.cache)

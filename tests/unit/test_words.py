@@ -16,7 +16,6 @@ QUESTION = re.compile(r"(What|Who|Whom|Whose|Those|Whatever|Why|When|Where|How|W
 UNREVIEWED = (
     "console/",
     "game/",
-    "http/",
     "intake/",
     "jobs/",
     "storage/",

@@ -1,1 +1,1 @@
-"""What all HTTP endpoints share: keys, bodies, parameters, errors, routes, the API document."""
+"""The parts that all HTTP endpoints share: keys, bodies, parameters, errors, routes, the API document."""

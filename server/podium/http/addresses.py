@@ -1,4 +1,4 @@
-"""What counts as one address."""
+"""Client addresses: which of them count as one, and which mean this machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import re
 _HERE = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:(?P<port>\d{1,5}))?", re.IGNORECASE)
 
 IPV6_PREFIX = 64
-"""Bits of an IPv6 address that stand for one customer of a provider; the rest is the customer's own to choose."""
+"""Bits of an IPv6 address that identify a provider's customer, who may choose all the rest."""
 
 
 def neighbourhood(address: str) -> str:
-    """What is counted as one address: an IPv4 address, an IPv6 network; other text as it is."""
+    """Return the network that counts as one client: an IPv4 address, or an IPv6 network.
+
+    Text that is no IP address is returned as it is.
+    """
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -25,9 +28,9 @@ def neighbourhood(address: str) -> str:
 
 
 def is_here(host: str, port: int | None = None) -> bool:
-    """Return whether a header Host is what a browser on this machine calls the server, at ``port`` unless None.
+    """Return whether a header Host names this machine, at ``port`` unless that is None.
 
-    Another name may be somebody's who points it here.
+    No other name is safe: anybody can point a domain at 127.0.0.1 (DNS rebinding).
     """
     found = _HERE.fullmatch(host)
     return found is not None and port in (None, int(found["port"] or 80))

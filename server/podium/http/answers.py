@@ -13,30 +13,32 @@ T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
 
-
-AT_ONCE = 100
-"""Rows of an answer that are made before others have their turn: a row takes 10 to 50 µs."""
+YIELD_AFTER = 100
+"""Rows of an answer that are made before other tasks may run: a row takes 10 to 50 µs."""
 
 
 async def in_turns(rows: Iterable[T]) -> AsyncIterator[T]:
-    """``rows``, with others having their turn now and then: for answers with as many as a catalog has."""
+    """Yield ``rows``, letting other tasks run now and then: a catalog may have thousands of items."""
     for at, row in enumerate(rows, 1):
         yield row
-        if at % AT_ONCE == 0:
+        if at % YIELD_AFTER == 0:
             await asyncio.sleep(0)
 
 
 def streamed(pieces: AsyncIterator[bytes], headers: Mapping[str, str] | None = None) -> Response:
-    """An answer whose body is JSON in pieces, for what takes long to encode. Others have their turn between."""
+    """Return a response whose JSON is sent in pieces, for bodies that take long to encode.
 
-    async def in_turns() -> AsyncIterator[bytes]:
+    Other tasks may run between two pieces.
+    """
+
+    async def pausing() -> AsyncIterator[bytes]:
         async for piece in pieces:
             yield piece
-            await asyncio.sleep(0)  # sending waits only for a client that is behind
+            await asyncio.sleep(0)  # sending suspends only where the client is behind
 
-    return StreamingResponse(in_turns(), headers=headers, media_type="application/json")
+    return StreamingResponse(pausing(), headers=headers, media_type="application/json")
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer whose body is ``value`` (msgspec types or plain values) as JSON."""
+    """Return a response with ``value`` (msgspec types or plain values) as JSON."""
     return Response(encode(value), status, headers, media_type="application/json")

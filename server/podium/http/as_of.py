@@ -1,6 +1,6 @@
-"""How old an answer about a whole space may be: the header ``Podium-As-Of``.
+"""The header ``Podium-As-Of``: the instant that an answer about a whole space describes.
 
-Such answers are made from Postgres, which is behind by a flush, and those that take long are kept for a while.
+Such answers are computed from Postgres, which lags by a flush, and the expensive ones are cached.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 HEADER = "Podium-As-Of"
-"""The answer has all that was acknowledged before this instant, and may have some of what came later."""
+"""The answer includes everything that was acknowledged before this instant, and possibly some later changes."""
 
 
 @dataclass(slots=True)
 class AsOf:
-    """The instant (ms) up to which all is in what is being computed; lowered by what is older (stale_cache.py)."""
+    """The instant in ms up to which an answer is complete. Older parts lower it (stale_cache.py)."""
 
     ms: int
 
@@ -26,7 +26,10 @@ _computing: ContextVar[AsOf | None] = ContextVar("as_of", default=None)
 
 @contextmanager
 def computing(as_of_ms: int) -> Iterator[AsOf]:
-    """Say that what is computed inside the block has all up to an instant; the result is what came of that."""
+    """Declare that the block computes an answer that is complete up to an instant.
+
+    The value is that instant, lowered by all parts that turn out to be older.
+    """
     as_of = AsOf(as_of_ms)
     token = _computing.set(as_of)
     try:
@@ -36,13 +39,13 @@ def computing(as_of_ms: int) -> Iterator[AsOf]:
 
 
 def current_ms() -> int | None:
-    """The instant up to which all is in what is being computed here; None where nobody has said so."""
+    """Return the instant up to which the present computation is complete; None outside ``computing``."""
     as_of = _computing.get()
     return None if as_of is None else as_of.ms
 
 
 def lower(ms: int | None) -> None:
-    """Mark the answer as made of data up to this instant only."""
+    """Declare that the answer includes a part that is complete only up to this instant."""
     as_of = _computing.get()
     if as_of is not None and ms is not None:
         as_of.ms = min(as_of.ms, ms)

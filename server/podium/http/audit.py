@@ -1,4 +1,4 @@
-"""Changes by requests, as the audit log wants them."""
+"""Audit log entries for changes that requests make."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from podium.storage.postgres.pool import acquired
 
 @asynccontextmanager
 async def auditing(request: Request) -> AsyncIterator[list[Entry]]:
-    """A list for entries, which are written when the block ends, however it ends.
+    """Yield a list for entries, which are written when the block ends, also with an error.
 
-    ``Unavailable`` before the block where Postgres is away: nothing is changed that could not be recorded.
+    Raises:
+        Unavailable: before the block, where Postgres is away, so that nothing is changed without a record.
     """
     pool, who = services(request).pool, principal(request)
     async with acquired(pool) as connection:
-        await connection.execute("SELECT 1")
+        await connection.execute("SELECT 1")  # a pooled connection may be broken
     entries: list[Entry] = []
     try:
         yield entries

@@ -1,4 +1,4 @@
-"""Who sent a request, and whether they may."""
+"""Authentication and authorization of requests by their API key."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from podium.http.services import services
 from podium.spaces.space import Principal
 
 _OF_ENVIRONMENTS = ("/admin/v1/tenants", "/admin/v1/environments")
-"""Paths that no tenant has for itself."""
+"""Paths of the environment as a whole, which take no tenant."""
 _BOARDS = "/v1/leaderboards/"
-"""Whose rows are everybody's, whomever they are of."""
+"""Boards are for everybody, so an application key may ask for the rows of other users here."""
 _AUDIT_LOG = "/admin/v1/audit-log"
-"""Also an environment has one: what was done to its tenants is there."""
+"""The log of an environment has the changes of its tenants, so the header Tenant-ID is optional here."""
 
 
 def authorize(request: Request, capability: str) -> Principal:
-    """The owner of the X-API-KEY, also kept as ``request.state.principal``.
+    """Return the principal of the header X-API-KEY, and keep it as ``request.state.principal``.
 
-    ``Unauthorized`` without a good key, ``Forbidden`` if it lacks the capability ("" asks for none).
+    Raises:
+        Unauthorized: the key is missing, unknown or revoked.
+        Forbidden: the key lacks the capability ("" asks for none), or may not act for this tenant or user.
     """
     directory, key = services(request).directory, request.headers.get("x-api-key")
     path = routed_path(request)
@@ -29,7 +31,7 @@ def authorize(request: Request, capability: str) -> Principal:
     else:
         found = directory.enter(key, tenant(request), own=path == _AUDIT_LOG)
     if capability and not found.may(capability):
-        raise Forbidden(f"This key may not do this: it lacks the capability {capability}")
+        raise Forbidden(f"The key lacks the capability {capability}")
     if found.user is not None:
         _check_user(request, found)
     request.state.principal = found
@@ -37,17 +39,17 @@ def authorize(request: Request, capability: str) -> Principal:
 
 
 def routed_path(request: Request) -> str:
-    """Return the path that the routes were chosen by.
+    """Return the path by which the route was chosen.
 
-    Never ask ``request.url`` for it: Starlette before 1.3 puts that together from the header Host, so that its
-    path is what the client likes (CVE-2026-48710).
+    Never use ``request.url`` for this: Starlette before 1.3 builds it from the header Host, so a client can choose
+    its path freely (CVE-2026-48710).
     """
     path: str = request.scope["path"]
     return path
 
 
 def tenant(request: Request) -> str | None:
-    """The customer id in the header Tenant-ID."""
+    """Return the customer id in the header Tenant-ID, None without one."""
     for name, value in request.headers.raw:
         if name == b"tenant-id":
             return header_text("Tenant-ID", value)
@@ -55,7 +57,7 @@ def tenant(request: Request) -> str | None:
 
 
 def header_text(name: str, value: bytes) -> str:
-    """The text of a header that may hold any; 422 if it is not UTF-8."""
+    """Decode a header that may hold any text. Raises ``Unprocessable`` if it is not UTF-8."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -63,7 +65,7 @@ def header_text(name: str, value: bytes) -> str:
 
 
 def _check_user(request: Request, found: Principal) -> None:
-    """``Forbidden`` where an application key asks for another user by name, or for the admin API."""
+    """Raise ``Forbidden`` where an application key names another user, or asks for the admin API."""
     path = routed_path(request)
     if path.startswith("/admin/"):
         raise Forbidden("An application key may not use the admin API")
@@ -79,6 +81,6 @@ def _check_user(request: Request, found: Principal) -> None:
 
 
 def principal(request: Request) -> Principal:
-    """The owner of the key, as ``authorize`` found it."""
+    """Return the principal that ``authorize`` has found."""
     found: Principal = request.state.principal
     return found

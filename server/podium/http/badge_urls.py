@@ -1,4 +1,4 @@
-"""Badges in the admin API: the address of a picture."""
+"""Badges in the admin API: the URL of a picture."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from podium.game import ids
 from podium.game.errors import Unprocessable
 
 URL_MAX = 2_000
-"""Characters: what browsers and proxies take."""
+"""Characters of a URL that common browsers and proxies accept."""
 
 
 class Badge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A picture."""
+    """A picture, by its URL."""
 
     url: str
 
 
 def badge_url(badge: Badge | None, field: str = "badge") -> str | None:
-    """The address; 422 naming ``field`` if it can't be one."""
+    """Return the URL of a badge. Raises ``Unprocessable``, naming ``field``, if it can't be one."""
     if badge is None:
         return None
     if not badge.url.startswith(("https://", "http://")):
@@ -27,5 +27,5 @@ def badge_url(badge: Badge | None, field: str = "badge") -> str | None:
 
 
 def badge(url: str | None) -> Badge | None:
-    """The badge as shown."""
+    """Return the badge for an answer."""
     return None if url is None else Badge(url)

@@ -1,4 +1,5 @@
-"""Bodies of requests: read with a limit, decoded into msgspec types, refused in words that name the field."""
+"""Bodies of requests: read with a limit, decoded into msgspec types, and refused with a message that names the
+field."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _GOT = re.compile(r", got `(\w+)`\Z")
 _UNACCEPTABLE = re.compile(
     r"Invalid |\w+ (value )?out of range|Expected `[^`]+` ([<>]|of length [<>]|matching |that's )"
 )
-"""Of the documented type, but not a value that may be (docs/http-api.md#400-or-422)."""
+"""Messages of msgspec about values of the documented type that are out of range (docs/http-api.md#400-or-422)."""
 _JSON_TYPES = {
     str: "str",
     int: "int",
@@ -37,13 +38,18 @@ _JSON_TYPES = {
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BODY = "body_read"
-"""Attribute of a request whose body was read."""
+"""The attribute of a request that holds its body once it was read."""
 KEY_SHOWN = 100
-"""Characters of a key in the place of what is wrong."""
+"""Characters of a map's key that an error message repeats."""
 
 
 async def receive_body(receive: Receive, limit: int) -> bytes:
-    """The whole body of an ASGI request; ``TooLarge`` beyond ``limit`` bytes."""
+    """Return the whole body of an ASGI request.
+
+    Raises:
+        TooLarge: it has more than ``limit`` bytes.
+        ClientDisconnect: the client left before its end.
+    """
     body: bytes = b""
     while True:
         message = await receive()
@@ -57,22 +63,27 @@ async def receive_body(receive: Receive, limit: int) -> bytes:
 
 
 async def read_body(request: Request, limit: int | None = None) -> bytes:
-    """Return the whole body, which may be read again: where a newer catalog is found, a handler is called twice.
+    """Return the whole body. It is kept, as a handler is called twice where a newer catalog is found.
 
     Raises:
-        TooLarge: It has more than ``limit`` bytes (default: the setting ``body_limit``).
+        TooLarge: it has more than ``limit`` bytes (default: the setting ``body_limit``).
     """
     body: bytes | None = getattr(request, _BODY, None)
     if body is None:
         most = services(request).settings.body_limit if limit is None else limit
         body = await receive_body(request.receive, most)
-        setattr(request, _BODY, body)  # not in the scope: the console asks endpoints with bodies of its own
+        # Not in the scope, which the console shares between calls of endpoints with bodies of its own.
+        setattr(request, _BODY, body)
     return body
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """The value of a body; ``BadRequest`` if it is not JSON, or not of the decoder's type, ``Unprocessable`` if a
-    value is of the type but may not be."""
+    """Decode a body.
+
+    Raises:
+        BadRequest: it is not JSON, or not of the decoder's type.
+        Unprocessable: a value is of the type but out of range.
+    """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -86,8 +97,11 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 
 def _with_surrogates(decoder: msgspec.json.Decoder[T], body: bytes, error: msgspec.DecodeError) -> T:
-    """What msgspec refuses to read: JSON with a lone surrogate is JSON, and 422. Of a list of anything only the
-    items that hold one are refused, by ``convert``."""
+    """Handle a body that msgspec does not decode: return it as plain values, or raise the error to answer with.
+
+    msgspec takes a lone surrogate for broken JSON. It is valid JSON, but text that can't be stored: 422, not 400.
+    In a list of arbitrary items only those with a surrogate are refused, later, by ``convert``.
+    """
     value: Any = None
     if _ESCAPED_SURROGATE.search(body):
         with suppress(ValueError, RecursionError):
@@ -96,15 +110,16 @@ def _with_surrogates(decoder: msgspec.json.Decoder[T], body: bytes, error: msgsp
         raise BadRequest(f"The body is not JSON: {error}") from None
     if decoder.type == list[Any] and isinstance(value, list):
         return cast("T", value)
-    raise _of_surrogate(place, "The body")
+    raise _surrogate_error(place, "The body")
 
 
-def _of_surrogate(place: str, whole: str) -> Unprocessable:
+def _surrogate_error(place: str, whole: str) -> Unprocessable:
     return Unprocessable(f"{printable(place) or whole} must not contain U+0000 or lone surrogates")
 
 
 def _lone_surrogate(value: Any) -> str | None:
-    """The place of a text, or the object of a key, with a lone surrogate; None without one."""
+    """Return the path to the first text or key with a lone surrogate ("" is the value itself); None without
+    one."""
     if isinstance(value, str):
         return "" if _SURROGATE.search(value) else None
     inside: Iterable[tuple[str, Any]] = ()
@@ -122,10 +137,14 @@ def _lone_surrogate(value: Any) -> str | None:
 
 
 def convert(value: Any, type_: type[T], whole: str) -> T:
-    """A decoded value, called ``whole`` in words, as ``type_``; ``BadRequest`` if it is not of that type,
-    ``Unprocessable`` if a value is of the type but may not be."""
+    """Convert a decoded value to ``type_``. Messages call it ``whole``.
+
+    Raises:
+        BadRequest: it is not of that type.
+        Unprocessable: a value is of the type but out of range.
+    """
     if (place := _lone_surrogate(value)) is not None:
-        raise _of_surrogate(place, whole)
+        raise _surrogate_error(place, whole)
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
@@ -133,21 +152,24 @@ def convert(value: Any, type_: type[T], whole: str) -> T:
 
 
 def _refusal(error: msgspec.ValidationError, whole: str, read: Callable[[], Any]) -> RequestError:
-    """The error that answers; ``read`` gives the value that was refused."""
+    """Return the error to answer with; ``read`` returns the value that was refused."""
     text = str(error)
     kind = Unprocessable if _UNACCEPTABLE.match(text) else BadRequest
     return kind(describe(error, whole, read() if text.endswith("[...]`") else None))
 
 
 def describe(error: msgspec.ValidationError, whole: str = "The body", value: Any = None) -> str:
-    """What is wrong, the field first: ``user.id: expected str, got int``. With the ``value`` that was refused it
-    names the key of a map, too: ``attributes.city``, not ``attributes[...]``."""
+    """Return a message about an invalid value that begins with the field: ``user.id: expected str, got int``.
+
+    Given the ``value`` that was refused, it also names the key of a map: ``attributes.city``, not
+    ``attributes[...]``, as msgspec says.
+    """
     text = str(error)
     place = ""
     if found := _PLACE.search(text):
         text, place = text[: found.start()], found.group(1).lstrip(".")
     if place.endswith("[...]") and (got := _GOT.search(text)):
-        place = _named(place, value, got.group(1))
+        place = _with_key(place, value, got.group(1))
     if found := _FIELD.match(text):
         field = f"{place}.{found.group(2)}".lstrip(".")
         text = f"{field} is required" if "missing" in found.group(1) else f"{field} is not a known field"
@@ -159,8 +181,8 @@ def describe(error: msgspec.ValidationError, whole: str = "The body", value: Any
     return printable(text)
 
 
-def _named(place: str, value: Any, got: str) -> str:
-    """``attributes[...]`` with the key of the first value that is of the type ``got``, where it can be found."""
+def _with_key(place: str, value: Any, got: str) -> str:
+    """Replace ``[...]`` by the key of the first value of the refused type ``got``, where there is one."""
     path = place.removesuffix("[...]")
     try:
         for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
@@ -172,5 +194,5 @@ def _named(place: str, value: Any, got: str) -> str:
 
 
 async def read(request: Request, decoder: msgspec.json.Decoder[T], limit: int | None = None) -> T:
-    """The decoded body of a request."""
+    """Read and decode the body of a request; raises as ``read_body`` and ``decode`` do."""
     return decode(decoder, await read_body(request, limit))

@@ -1,4 +1,4 @@
-"""The five verbs of a kind of catalog item (docs/http-api.md#admin-batches)."""
+"""The five endpoints of each kind of catalog item (docs/http-api.md#admin-batches)."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ R = TypeVar("R")
 
 
 class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why an item was not applied: ``index`` (zero-based) of an item to create, ``id`` of any other, ``userId``
-    where users were named."""
+    """The reason why an item of a batch was not applied.
+
+    It names the item by ``index`` (from 0) where it was to be created, by ``id`` otherwise, or by ``userId``.
+    """
 
     severity: Literal["error", "warning"]
     message: str
@@ -50,27 +52,27 @@ class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Created(msgspec.Struct, Generic[R], frozen=True):
-    """What was created, and what was not."""
+    """The items that were created, and the issues of the others."""
 
     created: list[R]
     issues: list[Issue]
 
 
 class Updated(msgspec.Struct, Generic[R], frozen=True):
-    """What was updated, and what was not."""
+    """The items that were updated, and the issues of the others."""
 
     updated: list[R]
     issues: list[Issue]
 
 
 class DeletedItem(msgspec.Struct, frozen=True):
-    """An item that is gone."""
+    """An item that was deleted."""
 
     id: str
 
 
 class Deleted(msgspec.Struct, frozen=True):
-    """What was deleted, and what was not."""
+    """The items that were deleted, and the issues of the others."""
 
     deleted: list[DeletedItem]
     issues: list[Issue]
@@ -84,8 +86,10 @@ class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The item whose parts a resource has: its kind, the parameter of the path with its id, and the field of a
-    part that holds it."""
+    """The item that a resource's items belong to.
+
+    ``parameter`` of the path has its id, and so does ``field`` of each item of the resource.
+    """
 
     kind: Kind[Any]
     parameter: str
@@ -94,9 +98,10 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Under which an item is checked: the catalog with the request's earlier items, and when.
+    """The context in which an item is created or changed: the catalog with the request's earlier changes, and the
+    time.
 
-    ``today`` is the date in the space's home zone, ``parent`` the id of the item that the path names.
+    ``today`` is the date in the space's home zone, ``parent`` the id of the item that the path names ("" if none).
     """
 
     editor: Editor
@@ -106,15 +111,15 @@ class Context:
 
     @property
     def catalog(self) -> Catalog:
-        """The catalog as it is so far."""
+        """The catalog with the changes so far."""
         return self.editor.catalog
 
     def new_id(self) -> str:
-        """The id of a new item."""
+        """Return the id for a new item."""
         return ids.new_uuid7(self.now_ms)
 
     def check_key(self, kind: Kind[T], item: T) -> None:
-        """422 if another item of the kind has the item's key."""
+        """Raise ``Unprocessable`` if another item of the kind has the item's key."""
         for other in kind.of(self.catalog):
             if other.key == item.key and scope(other) == scope(item) and other.id != item.id:
                 raise Unprocessable(f"Key already in use by another {kind.name}")
@@ -122,13 +127,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Resource(Generic[T, C, U, R]):
-    """A kind of catalog item under ``path``.
+    """The endpoints of one kind of catalog item, under ``path``.
 
-    ``create`` and ``update`` give the item that a request asks for, or raise a ``RequestError``, which becomes an
-    issue; so does what ``check_archive`` raises. ``row`` is the item of a catalog as answered, on a day.
-    ``archived`` takes along what belongs to an item, ``created_row`` is the row of a new one where it is other;
-    ``enrich`` adds to rows of items what no catalog knows. ``parent`` is the item whose parts these are. ``later``
-    are fields of the contract that are not supported yet, with the values that ask for nothing.
+    - ``create`` and ``update`` return the item that a request asks for. A ``RequestError`` that they or
+      ``check_archive`` raise becomes an issue of the answer.
+    - ``row`` returns an item of a catalog for an answer, as of a day; ``created_row`` replaces it for new items.
+      ``enrich`` adds to rows what is not in the catalog.
+    - ``archived`` archives what belongs to an item, after the item itself.
+    - ``parent`` is the item that these belong to.
+    - ``later`` has fields of the contract that are not supported yet, with the values that ask for nothing.
     """
 
     kind: Kind[T]
@@ -146,10 +153,10 @@ class Resource(Generic[T, C, U, R]):
     parent: Parent | None = None
     later: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     shown_only: frozenset[str] = frozenset()
-    """Fields of a row that nobody sets: a row that is sent back as it came changes nothing."""
+    """Read-only fields of a row. They are ignored in requests, so that a row may be sent back as it came."""
 
     def endpoints(self) -> list[Endpoint]:
-        """GET a list, POST, PATCH and DELETE a batch, GET one."""
+        """Return the endpoints: GET a page, POST, PATCH and DELETE a batch, GET one item."""
         rows, tag = self.kind.field, f"Admin: {self.kind.field}"
         page = (
             Query("limit", "Rows of the page.", _integer(1, BATCH_MAX, LIST_DEFAULT)),
@@ -237,13 +244,15 @@ class Resource(Generic[T, C, U, R]):
         return await self.enrich(request, items, rows) if self.enrich is not None and items else rows
 
     async def post(self, request: Request) -> Response:
-        """``POST``: create a batch."""
+        """Create a batch of items (POST)."""
         items = await _read_batch(request)
         created: list[T] = []
         issues = _Issues()
         async with self._editing(request) as context:
             for index, fields in enumerate(items):
-                await asyncio.sleep(0)  # an item may take milliseconds where there are very many
+                await asyncio.sleep(
+                    0
+                )  # in a large catalog an item takes milliseconds; other tasks may run between
                 with issues.of(index=index):
                     item = self.create(context, self._convert(fields, self.create_type))
                     context.editor.insert(self.kind, item)
@@ -259,7 +268,7 @@ class Resource(Generic[T, C, U, R]):
         return answer(Created(rows, issues.found), 201 if created else 200)
 
     async def patch(self, request: Request) -> Response:
-        """``PATCH``: change a batch."""
+        """Change a batch of items (PATCH)."""
         items = await _read_batch(request)
         updated: list[T] = []
         issues = _Issues()
@@ -277,7 +286,7 @@ class Resource(Generic[T, C, U, R]):
         return answer(Updated(rows, issues.found))
 
     async def delete(self, request: Request) -> Response:
-        """``DELETE``: archive a batch."""
+        """Archive a batch of items (DELETE)."""
         named = params.ids(request, "ids", BATCH_MAX)
         deleted: list[DeletedItem] = []
         issues = _Issues()
@@ -300,7 +309,7 @@ class Resource(Generic[T, C, U, R]):
             yield replace(context, parent=self._parent(request, context.catalog))
 
     def _parent(self, request: Request, catalog: Catalog) -> str:
-        """The id of the item that the path names; "" where it names none. 404 where there is none such."""
+        """Return the id of the parent that the path names, "" without one. Raises ``NotFound``."""
         if self.parent is None:
             return ""
         wanted = check_uuid(self.parent.parameter, request.path_params[self.parent.parameter])
@@ -320,7 +329,7 @@ class Resource(Generic[T, C, U, R]):
         return self._of(found, parent)
 
     def _held(self, context: Context, id_: str) -> T:
-        """The item of an id in a catalog that is being changed; 404 where there is none."""
+        """Return an item of a catalog that is being changed. Raises ``NotFound``."""
         return self._of(context.editor.get(self.kind, check_uuid("id", id_)), context.parent)
 
     def _of(self, found: T | None, parent: str) -> T:
@@ -338,14 +347,14 @@ class Resource(Generic[T, C, U, R]):
 
 
 def check_name(name: str) -> str:
-    """``name`` if it can be an item's name; 422 if not."""
+    """Return ``name`` if an item may have it. Raises ``Unprocessable``."""
     if not name.strip():
         raise Unprocessable("name must not be empty")
     return ids.check_text("name", name, ids.NAME_MAX)
 
 
 def check_uuid(field_name: str, text: str) -> str:
-    """The UUID in its usual spelling; 422 naming the field if it is none."""
+    """Return a UUID in its canonical spelling. Raises ``Unprocessable``, naming the field, if it is none."""
     try:
         if len(text) != 36:  # UUID() takes braces and missing hyphens, which no answer of ours has
             raise ValueError
@@ -355,7 +364,7 @@ def check_uuid(field_name: str, text: str) -> str:
 
 
 def given(change: Update) -> dict[str, Any]:
-    """The fields, but ``id``, that a change names, by their names in Python."""
+    """Return the fields that a change sets, without ``id``, by their Python names."""
     fields = msgspec.structs.asdict(change)
     return {name: value for name, value in fields.items() if name != "id" and value is not msgspec.UNSET}
 
@@ -368,7 +377,7 @@ class _Issues:
     def of(
         self, *, index: int | msgspec.UnsetType = msgspec.UNSET, id_: str | msgspec.UnsetType = msgspec.UNSET
     ) -> Iterator[None]:
-        """A refusal inside the block becomes an issue, and the next item's turn comes."""
+        """Turn a ``RequestError`` of the block into an issue, so that the batch continues with the next item."""
         try:
             yield
         except RequestError as error:
@@ -377,7 +386,7 @@ class _Issues:
 
 @asynccontextmanager
 async def editing_catalog(request: Request) -> AsyncIterator[Context]:
-    """The catalog of the request's space, to be changed; stored when the block ends."""
+    """Yield the catalog of the request's space for changes, which are stored when the block ends."""
     actor = principal(request)
     have = services(request)
     async with editing(have.directory, actor.space, actor) as editor:
@@ -386,7 +395,10 @@ async def editing_catalog(request: Request) -> AsyncIterator[Context]:
 
 
 async def read_catalog(request: Request) -> tuple[Catalog, date]:
-    """The newest catalog, from Postgres so that any process shows what another has just stored; and today."""
+    """Return the newest catalog, and today in the home zone.
+
+    It is read from Postgres, so that a process also shows what another has just stored.
+    """
     have = services(request)
     async with acquired(have.pool) as connection:
         catalog = await store.newest_catalog(connection, principal(request).space)
@@ -409,5 +421,5 @@ def _integer(least: int, most: int | None, default: int) -> dict[str, Any]:
 
 
 def _of(generic: Any, item: Any) -> Any:
-    """``generic[item]``, made at run time for the document."""
+    """Return ``generic[item]``; mypy does not let a variable stand for the type."""
     return generic[item]

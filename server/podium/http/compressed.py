@@ -1,4 +1,4 @@
-"""A file that is the same for everybody: compressed once, and not sent again to a browser that has it."""
+"""Files that are the same for everybody: compressed once, and not sent again to a browser that has them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 REVALIDATE: Mapping[str, str] = {"Cache-Control": "no-cache"}
-"""Kept by browsers, which ask each time whether it is still the newest: a release shows at once."""
+"""Browsers keep the file and revalidate it each time, so a release shows at once."""
 
 
 class Compressed:
-    """Answers with ``body``: with gzip for all who take that, 304 for those who have it."""
+    """A file in memory, plain and gzipped, with its ETag."""
 
     def __init__(self, body: bytes, media_type: str, headers: Mapping[str, str] = REVALIDATE) -> None:
         self._plain = body
@@ -27,7 +27,7 @@ class Compressed:
         }
 
     async def answer(self, request: Request) -> Response:
-        """The file; 304 where the browser has it."""
+        """Answer with the file, gzipped where the client accepts that; 304 where it has the file."""
         if self._headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=self._headers)
         if "gzip" not in request.headers.get("accept-encoding", ""):

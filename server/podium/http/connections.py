@@ -1,4 +1,4 @@
-"""Limits of connections before anybody knows whose they are: bytes, seconds, and how many one address may have."""
+"""Limits on connections that have not authenticated: bytes, seconds, and connections per address."""
 
 from __future__ import annotations
 
@@ -11,49 +11,51 @@ from podium.http.addresses import neighbourhood
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Values of the settings (server/podium/settings.py); 0 connections or seconds is no limit."""
+    """The limits, from the settings (server/podium/settings.py). 0 seconds or connections means no limit."""
 
     head_bytes: int = 65_536
-    """Request line and headers of a request. Also what a body's chunk sizes and trailers may add to it."""
+    """Bytes of request line and headers. The same bound holds for the chunk sizes and trailers of a body."""
     head_s: float = 10.0
     body_s: float = 60.0
     per_address: int = 0
     first_frame_bytes: int = 65_536
-    """A WebSocket message of a connection that has not shown a token that may write."""
+    """Bytes of a WebSocket message before the connection has shown a token that may write."""
     trusted_proxies: str = ""
-    """Addresses and networks, separated by commas, whose connections are not counted: they are many clients'."""
+    """Addresses and networks of proxies, separated by commas. Their connections serve many clients: not
+    counted."""
 
 
 @dataclass(slots=True)
 class Connections:
-    """Count the open connections of a process by address."""
+    """Counts the open connections of a process by address."""
 
     limits: ConnectionLimits = ConnectionLimits()
     _open: Counter[str] = field(default_factory=Counter)
 
-    def enter(self, address: str | None) -> str | None:
-        """Count a connection and return the name that ``leave`` takes; None where the address has too many.
+    def acquire(self, address: str | None) -> str | None:
+        """Count a connection and return the network to ``release`` later; None where it has too many.
 
-        "" stands for one that is not counted: of a proxy, or without an address.
+        "" is returned for a connection that is not counted: of a proxy, or without an address.
         """
         if not address or not self.limits.per_address or self._is_proxy(address):
             return ""
-        place = neighbourhood(address)
-        if self._open[place] >= self.limits.per_address:
+        network = neighbourhood(address)
+        if self._open[network] >= self.limits.per_address:
             return None
-        self._open[place] += 1
-        return place
+        self._open[network] += 1
+        return network
 
-    def leave(self, place: str) -> None:
-        """Count one connection less."""
-        if place:
-            self._open[place] -= 1
-            if not self._open[place]:
-                del self._open[place]
+    def release(self, network: str) -> None:
+        """Stop counting a connection."""
+        if network:
+            self._open[network] -= 1
+            # Counters keep zeros; without this every address ever seen would stay.
+            if not self._open[network]:
+                del self._open[network]
 
     @property
     def count(self) -> int:
-        """Connections that are counted now."""
+        """The number of connections that are counted now."""
         return self._open.total()
 
     def _is_proxy(self, address: str) -> bool:

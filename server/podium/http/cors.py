@@ -1,4 +1,4 @@
-"""CORS: what pages of other origins may ask. Stands before everything; without Origin it costs nothing."""
+"""CORS: requests from pages of other origins. It wraps the whole application; without Origin it costs nothing."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ from podium.spaces.space import Principal, Space
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _EXPOSED = ("Retry-After", "Server-Timing", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 PREFLIGHT_S = 600
-"""Browsers ask again after this. What a list no longer allows is refused at once: each answer is checked too."""
+"""Seconds for which browsers keep a preflight. An origin that was removed is refused at once, as each answer is
+checked too."""
 
 
 class Spaces(Protocol):
-    """Where spaces and keys are known (spaces/directory.py)."""
+    """The directory of spaces and keys (spaces/directory.py)."""
 
     @property
     def spaces(self) -> Mapping[str, Space]:
-        """By public id."""
+        """The spaces by public id."""
 
     def authenticate(self, key: str | None) -> Principal:
-        """Whose key this is; ``Unauthorized`` if it is none."""
+        """Return the principal of a key. Raises ``Unauthorized`` for an unknown one."""
 
 
 class CrossOrigin:
-    """The whole application; ``spaces`` gives the directory, which is there once the application has started.
+    """ASGI middleware that answers preflights and adds the headers of CORS.
 
-    ``/v1/*``: the origins of the space whose key is sent; of any space for a preflight, which never carries a
-    key. Live streams: every origin, as they check it themselves by the rule of the sockets.
+    ``/v1/*`` allows the origins of the space whose key is sent. A preflight never carries a key, so it allows
+    those of any space. Live streams allow every origin here: they check it themselves, by the rule of the
+    WebSockets. ``spaces`` returns the directory, which exists once the application has started.
     """
 
     def __init__(self, app: ASGIApp, spaces: Callable[[], Spaces], direct: DirectEndpoint | None = None) -> None:
@@ -47,7 +49,7 @@ class CrossOrigin:
         self._streams = _Cors(app, ["*"], ("GET",), ["*"], expose_headers=_EXPOSED, max_age=PREFLIGHT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a preflight, add headers for a page, or stand aside."""
+        """Answer a preflight, or call the application and add headers for a page."""
         if scope["type"] == "http":
             for name, _ in scope["headers"]:
                 if name == b"origin":
@@ -63,7 +65,7 @@ class CrossOrigin:
 
 class _Cors(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Starlette's answer; a refusal in the form of every error."""
+        """Return Starlette's answer, a refusal as JSON like every error."""
         found = super().preflight_response(request_headers)
         if found.status_code < 400:
             return found
@@ -80,14 +82,14 @@ class _Api(_Cors):
         self._spaces = spaces
 
     def is_allowed_origin(self, origin: str) -> bool:
-        """Whether some space lists it."""
+        """Return whether any space lists the origin."""
         return any(origin in space.allowed_origins for space in self._spaces().spaces.values())
 
     async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
-        """Pass a message on; an answer to a key of a space that doesn't list the origin stays as it is."""
+        """Send a message, with headers if the space of the request's key lists the origin."""
         try:
             space = self._spaces().authenticate(request_headers.get("x-api-key")).space
-        except Unauthorized:  # whose page it is can't be said: it may read why it was refused
+        except Unauthorized:  # the space is unknown; the page may read why it was refused
             await super().send(message, send, request_headers)
             return
         if request_headers["origin"] in space.allowed_origins:

@@ -1,4 +1,4 @@
-"""Dates and times of day as bodies carry them."""
+"""Dates and times of day in bodies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 from podium.game.errors import Unprocessable
 
 YEARS = range(1970, 3000)
-"""Of dates that a catalog names: no arithmetic on them leaves the calendar (years 1 to 9999)."""
+"""Years of dates in a catalog. Arithmetic on them can't leave Python's calendar (years 1 to 9999)."""
 
 TimeOfDay = Annotated[
     str,
@@ -22,7 +22,7 @@ TimeOfDay = Annotated[
 
 
 def check_days(start: date, end: date | None) -> None:
-    """422 if ``start`` and ``end`` are no range of days."""
+    """Raise ``Unprocessable`` if ``start`` and ``end`` are no range of days."""
     for name, day in (("start", start), ("end", end)):
         if day is not None and day.year not in YEARS:
             raise Unprocessable(f"{name} must lie in the years {YEARS.start} to {YEARS.stop - 1}")

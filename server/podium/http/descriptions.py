@@ -1,4 +1,4 @@
-"""What parameters of paths and fields of bodies mean, for the API document, where no type says it better."""
+"""Descriptions of path parameters and of fields for the API document, where the type has none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _USER = "Your own id of the user, percent-encoded."
 
 
 def parameter(path: str, name: str) -> str:
-    """What the parameter ``name`` of a path is; the segment before it says of what."""
+    """Return the description of a path parameter; the segment before it tells of which kind of item it is."""
     before = path.split("{" + name)[0].rstrip("/").rsplit("/", 1)[-1]
     if before == "users" or name == "userId":
         return _USER
@@ -135,7 +135,7 @@ FIELDS = {
     "userId": "Your own id of the user.",
     "weekdays": "The weekdays on which it applies, 0 is Sunday; null for all.",
 }
-"""Fields that mean the same wherever they stand."""
+"""Fields that mean the same in every type."""
 
 OF_TYPES = (
     ("EventRequest", {"value": "What is added to the user's total.", "user": "Whose event it is."}),
@@ -234,10 +234,10 @@ OF_TYPES = (
     ("User", {"id": "Your own id of the user."}),
     ("Update", {"id": "The id of the item to change."}),
 )
-"""Fields that mean this in types whose names hold a word; the first that holds one and has the field."""
+"""Fields with another meaning in some types: those whose name contains the word. The first match counts."""
 
 
 def field(type_: str, name: str) -> str:
-    """Return what the field ``name`` of a type means; empty where its name says it."""
+    """Return the description of a field; empty where its name is enough."""
     special = next((fields[name] for word, fields in OF_TYPES if word in type_ and name in fields), "")
     return special or FIELDS.get(name, "")

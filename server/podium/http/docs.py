@@ -1,4 +1,4 @@
-"""``/docs``: the API reference, which needs nothing from elsewhere."""
+"""``/docs``: the API reference, served without any file of another server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from podium.http.openapi import document
 from podium.http.reference import ASSETS, render
 
 _POLICY = "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""Scripts and styles of our own alone, none of them in the page."""
+"""Scripts and styles from this server only, and none inline."""
 _FILES = (("docs.css", "text/css; charset=utf-8"), ("docs.js", "text/javascript; charset=utf-8"))
 
 
 def docs_routes(endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
-    """``/docs`` and what it needs, for everybody. The page is made when it is first asked for, in a thread."""
+    """Return the routes of ``/docs`` and its files, which need no key.
+
+    The page is rendered at the first request, in a thread, as that takes long.
+    """
 
     @cache
     def file() -> Compressed:

@@ -18,7 +18,7 @@ class Raw:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on."""
+        """Call the application."""
         await self._app(scope, receive, send)
 
 
@@ -34,15 +34,19 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation.
+    """One operation of the HTTP API.
 
-    ``path`` is Starlette's; ``needs`` the capability that the key must have. ``body`` and ``answer`` are msgspec
-    types; ``statuses`` are the documented ones, the first is the good one: 401, 403 and 429 are added where a key
-    is needed, 422 where a tenant may be. ``asgi`` replaces
-    ``handler`` where an endpoint speaks ASGI itself (the hot path); it then does its own authentication.
-    ``shows`` says what is promised of what was just acknowledged: ``user``: the answer has all of it that concerns
-    the users whom the request names, or it is live; ``space``: a summary of a whole space, which may be behind and
-    says so (http/as_of.py); "": nothing of users is shown.
+    - ``path`` is Starlette's, ``needs`` the capability that the key must have. ``body`` and ``answer`` are msgspec
+      types.
+    - ``statuses`` are the documented ones, the successful one first. 401, 403 and 429 are added where a key is
+      needed, 422 where a tenant may be.
+    - ``asgi`` replaces ``handler`` where an endpoint is an ASGI application (the hot path), which then
+    authenticates
+      by itself.
+    - ``shows`` is the promise about changes that were just acknowledged. ``user``: the answer includes all those
+    of
+      the users whom the request names, or it is live. ``space``: it is a summary of a whole space, which may lag
+      and says so (http/as_of.py). "": it shows nothing of users.
     """
 
     method: str

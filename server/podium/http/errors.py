@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 def answer_error(error: Exception, method: str, path: str) -> Response:
-    """The answer to an error. What is not a client's mistake nor a store away is ours, and is logged here."""
+    """Return the answer to an error; one that is neither the client's nor a store's is logged and becomes 500."""
     if isinstance(error, RequestError | Unavailable):
         retry_after_s = getattr(error, "retry_after_s", None)
         headers = None if retry_after_s is None else {"Retry-After": str(retry_after_s)}
@@ -29,9 +29,9 @@ def answer_error(error: Exception, method: str, path: str) -> Response:
 
 
 async def handle_error(request: Request, error: Exception) -> Response:
-    """``answer_error`` as Starlette's exception handler."""
+    """Call ``answer_error`` with Starlette's signature of an exception handler."""
     return answer_error(error, request.method, request.scope["path"])
 
 
 EXCEPTION_HANDLERS = {HTTPException: handle_error, PodiumError: handle_error}
-"""For the Starlette application: its own 404 and 405, and what routes.py does not wrap."""
+"""Handlers for the Starlette application: for its own 404 and 405, and for routes without endpoints.Endpoint."""

@@ -1,7 +1,7 @@
-"""Examples of bodies and answers for the API document: one small game, an app in which people write words.
+"""Examples of bodies and answers for the API document, from one small game: an app in which people write words.
 
-A body is declared here, by its method and path; a test posts each to a real server. An answer is made from its
-type, with values by the names of its fields, so that it can't fall behind the type.
+Bodies are declared here, by method and path; a test posts each to a real server. Answers are generated from their
+types, with values by field name, so that they can't fall behind the types.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ BODIES: dict[tuple[str, str], Any] = {
         "streak": {"metrics": [{"key": "words", "threshold": 50}], "daysOff": [0, 6]},
     },
     ("POST", "/v1/achievements/{key}/complete"): {"user": {"id": "ann"}},
-    ("POST", "/v1/users/{id}/realtime-token"): {"ttl": 3600, "channels": ["lb:weekly-words"]},
+    ("POST", "/v1/users/{id}/realtime-token"): {"ttl": 3600, "channels": ["leaderboard:weekly-words"]},
     ("POST", "/admin/v1/metrics"): [{"name": "Words", "key": "words", "unitType": "number", "units": "words"}],
     ("PATCH", "/admin/v1/metrics"): [{"id": METRIC, "name": "Words written", "maxPerDay": 20_000}],
     ("POST", "/admin/v1/attributes"): [{"name": "City", "key": "city", "type": "user"}],
@@ -152,14 +152,14 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/admin/v1/tenants"): [{"customerId": "acme", "name": "Acme"}],
     ("PATCH", "/admin/v1/tenants"): [{"id": TENANT, "name": "Acme Inc."}],
 }
-"""By method and path, as in the document."""
+"""Example bodies by method and path, as in the document."""
 
 ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", "/admin/v1/origins"): BODIES["PUT", "/admin/v1/origins"],
     ("PUT", "/admin/v1/origins"): BODIES["PUT", "/admin/v1/origins"],
     ("GET", "/admin/v1/catalog"): _CATALOG,
 }
-"""Those whose types say too little, by method and path."""
+"""Answers that can't be generated, as their types say too little, by method and path."""
 
 _KEYS = {
     "achievements": "joined-the-club",
@@ -190,7 +190,7 @@ _QUERIES = {
 
 
 def path_parameter(path: str, name: str) -> str:
-    """Return an example of the parameter ``name`` of a path; the segment before it says of what."""
+    """Return an example of a path parameter; the segment before it tells of which kind of item it is."""
     before = path.split("{" + name)[0].rstrip("/").rsplit("/", 1)[-1]
     if name == "userId":
         return "ann"
@@ -207,7 +207,7 @@ def query_parameter(path: str, name: str) -> str:
 
 
 def answer(method: str, path: str, schema: Mapping[str, Any], components: Mapping[str, Any]) -> Any:
-    """Return an answer of the type ``schema``: one item in each list, and no field without something to say."""
+    """Return an example answer of the type ``schema``: one item in each list, and no empty optional field."""
     return ANSWERS[method, path] if (method, path) in ANSWERS else _value(schema, components, "", "")
 
 
@@ -222,7 +222,7 @@ _WEEK = {
     "runInterval": 7,
     "maxParticipants": 1_000,
 }
-_OF_KINDS: tuple[tuple[str, Mapping[str, Any]], ...] = (
+_BY_TYPE_NAME: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("Around", _WEEK),
     ("Friends", _WEEK),
     ("RankedGroups", _WEEK),
@@ -268,7 +268,7 @@ _OF_KINDS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("Deleted", {"id": METRIC}),
     ("Key", {"id": ANY_ID, "key": "4f1d20c3.kEyThatIsShownOnce", "name": "ann's key"}),
 )
-"""Values of fields in types whose names hold a word; the first word that a name holds counts."""
+"""Values of fields in some types: those whose name contains the word. The first match counts."""
 _FIELDS: Mapping[str, Any] = {
     "achievementId": ACHIEVEMENT,
     "achievementIds": [],
@@ -410,10 +410,10 @@ _FIELDS: Mapping[str, Any] = {
     "exactValue": 1_340,
     "year": 2026,
 }
-"""Values of fields by their names, where they are of the field's type. A field with None or ``[]`` is left out
-where it may be."""
+"""Values of fields by name, used where they fit the field's type. An optional field with None or ``[]`` is left
+out."""
 _MAPS = {"points": "xp", "leaderboards": "weekly-words", "metrics": "words", "byAttribute": "city"}
-"""A key of a map, by its field."""
+"""An example key of a map, by the field that holds the map."""
 _BY_TYPE = {"string": "…", "integer": 1, "number": 1, "boolean": False, "null": None}
 _BY_FORMAT = {"date": "2026-03-02", "date-time": "2026-03-02T18:30:00.000Z"}
 
@@ -423,7 +423,7 @@ def _value(schema: Mapping[str, Any], components: Mapping[str, Any], kind: str, 
         name = reference.rsplit("/", 1)[-1]
         return _object(components[name], components, name.rsplit(".", 1)[-1])
     options = schema.get("anyOf") or [schema]
-    declared = _of_kind(kind)
+    declared = _values_of(kind)
     for values in (declared, _FIELDS):
         if field in values and any(_fits(values[field], option) for option in options):
             return values[field]
@@ -445,24 +445,24 @@ def _value(schema: Mapping[str, Any], components: Mapping[str, Any], kind: str, 
     return _BY_TYPE.get(schema.get("type", ""))
 
 
-def _of_kind(kind: str) -> Mapping[str, Any]:
-    return next((values for word, values in _OF_KINDS if word in kind), {})
+def _values_of(kind: str) -> Mapping[str, Any]:
+    return next((values for word, values in _BY_TYPE_NAME if word in kind), {})
 
 
 def _object(schema: Mapping[str, Any], components: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Return an object with its fields, but for those that may be left out and have nothing to say."""
+    """Return an example of an object, without optional fields that would be empty."""
     required = schema.get("required", ())
     made = {}
     for name, field in schema.get("properties", {}).items():
         value = _value(field, components, kind, name)
-        empty = {**_FIELDS, **_of_kind(kind)}.get(name, value) in (None, [], {})
+        empty = {**_FIELDS, **_values_of(kind)}.get(name, value) in (None, [], {})
         if name in required or not empty:
             made[name] = value
     return made
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether a declared value is of a type that isn't a reference."""
+    """Return whether a declared value fits a schema that isn't a reference."""
     if "enum" in schema:
         return value in schema["enum"]
     kind = schema.get("type")

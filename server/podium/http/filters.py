@@ -1,4 +1,4 @@
-"""Filters by attributes in the admin API: named by id there, by key in the catalog."""
+"""Filters by attributes: the admin API names attributes by id, the catalog by key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILTERS_MAX = 10
 
 
 class AttributeFilterItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """An attribute, by its id, and the value it must have."""
+    """An attribute, by its id, and the value that it must have."""
 
     attribute_id: str
     attribute_value: str
@@ -31,7 +31,7 @@ Filters = Annotated[tuple[AttributeFilterItem, ...], Meta(max_length=FILTERS_MAX
 
 
 def attribute_key(catalog: Catalog, field: str, id_: str, type_: AttributeType = "user") -> str:
-    """The key of an attribute; 422 naming the field where there is none."""
+    """Return the key of an attribute. Raises ``Unprocessable``, naming the field, where there is none."""
     wanted = check_uuid(field, id_)
     for attribute in ATTRIBUTE.of(catalog):
         if attribute.id == wanted and attribute.type == type_:
@@ -42,7 +42,7 @@ def attribute_key(catalog: Catalog, field: str, id_: str, type_: AttributeType =
 def named(
     catalog: Catalog, field: str, items: Iterable[AttributeFilterItem] | None, type_: AttributeType = "user"
 ) -> tuple[AttributeFilter, ...]:
-    """The filters by key; 422 naming the field if one can't be."""
+    """Return filters for the catalog. Raises ``Unprocessable``, naming the field, for an invalid one."""
     filters = tuple(
         AttributeFilter(attribute_key(catalog, field, item.attribute_id, type_), item.attribute_value)
         for item in items or ()
@@ -59,6 +59,6 @@ def named(
 def shown(
     catalog: Catalog, filters: Iterable[AttributeFilter], type_: AttributeType = "user"
 ) -> list[AttributeFilterItem]:
-    """The filters by id."""
+    """Return filters for an answer."""
     id_of = {attribute.key: attribute.id for attribute in ATTRIBUTE.of(catalog) if attribute.type == type_}
     return [AttributeFilterItem(id_of[one.key], one.value) for one in filters if one.key in id_of]

@@ -57,13 +57,13 @@ _CONVERTER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
 class Error(msgspec.Struct, frozen=True):
-    """Every error: a sentence for people, which names the field."""
+    """Every error: a sentence for people that names the field."""
 
     error: str
 
 
 def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """The document; component schemas are named after their classes."""
+    """Return the document; component schemas are named after their classes."""
     types = [Error]
     for endpoint in endpoints:
         types += [type_ for type_ in (endpoint.body, endpoint.answer) if type_ is not None]
@@ -94,8 +94,11 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def openapi_route(endpoints: Sequence[Endpoint]) -> Route:
-    """``GET /openapi.json``, for everybody. Made when it is first asked for: that takes a quarter of a second,
-    which neither a start nor the requests of others should wait for."""
+    """Return the route ``GET /openapi.json``, which needs no key.
+
+    The document is made at the first request, in a thread: it takes a quarter of a second, for which neither the
+    start nor other requests should wait.
+    """
 
     @cache
     def file() -> Compressed:
@@ -108,11 +111,11 @@ def openapi_route(endpoints: Sequence[Endpoint]) -> Route:
 
 
 _DOTTED = re.compile(r"(\w+\.)+(?P<subject>\w+)\.\w+\.(?P<name>\w+)\Z")
-"""How msgspec calls a type of which there is another with its name: by its module."""
+"""The name that msgspec gives a type where another has the same class name: it adds the module."""
 
 
 def _without_modules(value: Any) -> Any:
-    """Return schemas whose types are called by their subject where msgspec called them by their module.
+    """Return schemas with module names replaced by subjects.
 
     ``podium.api.streaks.settings.ShownSettings`` becomes ``StreaksShownSettings``.
     """
@@ -172,7 +175,7 @@ def _operation(endpoint: Endpoint, body: Any, answer: Any, error: Any) -> dict[s
 def _add_examples(
     operation: dict[str, Any], method: str, path: str, answer: Any, components: dict[str, Any]
 ) -> None:
-    """Give the body, the good answers, and the parameters that are required an example each."""
+    """Add an example to the body, to each successful answer and to each required parameter."""
     if (body := operation.get("requestBody")) is not None and (method, path) in examples.BODIES:
         body["content"]["application/json"]["example"] = examples.BODIES[method, path]
     for shown in operation["parameters"]:
@@ -214,7 +217,7 @@ def _response(status: int, answer: Any, error: Any) -> dict[str, Any]:
 
 
 def _describe(type_: str, component: dict[str, Any]) -> None:
-    """Say of the fields what they mean, where their type doesn't."""
+    """Add descriptions to the fields of a type that have none."""
     for name, schema in component.get("properties", {}).items():
         if "description" not in schema and (meaning := descriptions.field(type_, name)):
             schema["description"] = meaning

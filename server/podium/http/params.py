@@ -1,5 +1,9 @@
-"""Query parameters. Not of the documented type: 400. Out of range, or missing: 422
-(docs/http-api.md#400-or-422)."""
+"""Query parameters (docs/http-api.md#400-or-422).
+
+Raises, in all functions:
+    BadRequest: a parameter is not of its documented type.
+    Unprocessable: it is missing or out of range.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,13 @@ from podium.game.ids import ATTRIBUTE_VALUE_MAX, KEY_MAX, check_text, printable
 from podium.game.periods import parse_day
 
 COMMAS = "A comma that no known key and colon follow belongs to the value."
-"""Of ``attributes``, for the document."""
+"""A note about ``attributes``, for the API document."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
 
 
 def integer(request: Request, name: str, default: int, least: int, most: int) -> int:
-    """The whole number ``name``, ``least`` to ``most``."""
+    """Return the whole number ``name``, from ``least`` to ``most``."""
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -33,7 +37,7 @@ def integer(request: Request, name: str, default: int, least: int, most: int) ->
 
 
 def boolean(request: Request, name: str, default: bool = False) -> bool:
-    """The boolean ``name``: ``true`` or ``false``."""
+    """Return the boolean ``name``, written ``true`` or ``false``."""
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -43,13 +47,13 @@ def boolean(request: Request, name: str, default: bool = False) -> bool:
 
 
 def day(request: Request, name: str) -> date | None:
-    """The date ``name``, None if it is not given."""
+    """Return the date ``name``, None if it is not given."""
     text = request.query_params.get(name)
     return None if text is None else parse_day(name, text)
 
 
 def choice(request: Request, name: str, options: tuple[str, ...]) -> str:
-    """The parameter ``name``, which must be given and be one of ``options``."""
+    """Return the parameter ``name``, which is required and must be one of ``options``."""
     text = request.query_params.get(name)
     if text not in options:
         raise Unprocessable(f"{name} must be one of {', '.join(options)}")
@@ -57,7 +61,7 @@ def choice(request: Request, name: str, options: tuple[str, ...]) -> str:
 
 
 def listed(request: Request, name: str) -> list[str]:
-    """The list ``name``: a single value is split at commas; of a repeated key each value is taken whole."""
+    """Return the list ``name``. A single value is split at commas; values of a repeated key are not."""
     given = request.query_params.getlist(name)
     if len(given) == 1:
         given = given[0].split(",")
@@ -65,7 +69,7 @@ def listed(request: Request, name: str) -> list[str]:
 
 
 def ids(request: Request, name: str, most: int) -> list[str]:
-    """The list ``name`` (``listed``), of 1 to ``most`` ids, each once."""
+    """Return the list ``name`` (see ``listed``) of 1 to ``most`` ids, without duplicates."""
     found = list(dict.fromkeys(listed(request, name)))
     if not 1 <= len(found) <= most:
         raise Unprocessable(f"{name} must name 1 to {most:,} ids")
@@ -73,7 +77,10 @@ def ids(request: Request, name: str, most: int) -> list[str]:
 
 
 def exact_ids(request: Request, name: str, most: int) -> list[str]:
-    """The list ``name``, of 1 to ``most`` ids, each once, by repeated keys only: a comma is part of an id."""
+    """Return the list ``name`` of 1 to ``most`` ids, without duplicates, from repeated keys only.
+
+    Nothing is split: a comma is part of an id.
+    """
     found = list(dict.fromkeys(request.query_params.getlist(name)))
     if not 1 <= len(found) <= most:
         raise Unprocessable(f"{name} must name 1 to {most:,} ids")
@@ -81,7 +88,7 @@ def exact_ids(request: Request, name: str, most: int) -> list[str]:
 
 
 def attributes(request: Request, known: Collection[str]) -> dict[str, str]:
-    """The query's ``userAttributes``: pairs ``key:value``, joined by commas, of attributes that are known.
+    """Return the pairs of ``userAttributes``: ``key:value``, joined by commas, of ``known`` attributes.
 
     A comma that no known key and colon follow belongs to the value: ``city:Paris, FR,plan:pro``.
     """

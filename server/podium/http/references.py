@@ -1,4 +1,4 @@
-"""What of a catalog another item hangs on: it can't be deleted while that is so."""
+"""References between catalog items. An item can't be deleted while another refers to it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from podium.game.errors import Unprocessable
 from podium.game.users.model import Attribute
 
 
-def check_unused(name: str, uses: Iterator[str]) -> None:
-    """422 naming the first use, if there is one."""
-    for use in uses:
-        raise Unprocessable(f"{name} is used by {use}; delete that one first")
+def check_unreferenced(name: str, references: Iterator[str]) -> None:
+    """Raise ``Unprocessable``, naming the first of the references, if there is one."""
+    for reference in references:
+        raise Unprocessable(f"{name} is used by {reference}; delete that one first")
 
 
-def of_attribute(catalog: Catalog, attribute: Attribute) -> Iterator[str]:
-    """Who needs an attribute."""
+def references_to_attribute(catalog: Catalog, attribute: Attribute) -> Iterator[str]:
+    """Yield the items that refer to an attribute."""
     key = attribute.key
     if attribute.type == "user":
         yield from (f"leaderboard {board.key}" for board in catalog.leaderboards if key in board.attribute_keys)
@@ -34,15 +34,15 @@ def of_attribute(catalog: Catalog, attribute: Attribute) -> Iterator[str]:
                 yield f"points boost {boost.name}"
 
 
-def of_metric(catalog: Catalog, id_: str) -> Iterator[str]:
-    """Who needs a metric, but for the streak."""
+def references_to_metric(catalog: Catalog, id_: str) -> Iterator[str]:
+    """Yield the items that refer to a metric, apart from the streak."""
     yield from (f"leaderboard {board.key}" for board in catalog.leaderboards if board.metric_id == id_)
     yield from (f"achievement {one.name}" for one in catalog.achievements if one.metric_id == id_)
     yield from (f"points trigger {one.id}" for one in catalog.triggers if one.metric_id == id_)
 
 
-def of_achievement(catalog: Catalog, id_: str) -> Iterator[str]:
-    """Who needs an achievement."""
+def references_to_achievement(catalog: Catalog, id_: str) -> Iterator[str]:
+    """Yield the items that refer to an achievement."""
     yield from (f"achievement {one.name}" for one in catalog.achievements if id_ in one.achievement_ids)
     yield from (f"points trigger {one.id}" for one in catalog.triggers if one.achievement_id == id_)
     for board in catalog.leaderboards:
@@ -50,8 +50,8 @@ def of_achievement(catalog: Catalog, id_: str) -> Iterator[str]:
             yield f"leaderboard {board.key}"
 
 
-def of_points(catalog: Catalog, id_: str) -> Iterator[str]:
-    """Who needs a points system, but for its own parts."""
+def references_to_points(catalog: Catalog, id_: str) -> Iterator[str]:
+    """Yield the items that refer to a points system, apart from its own parts."""
     for board in catalog.leaderboards:
         if board.points_system_id == id_ or any(reward.system_id == id_ for reward in board.rewards):
             yield f"leaderboard {board.key}"

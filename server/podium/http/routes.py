@@ -13,8 +13,7 @@ from starlette.types import Scope
 from podium.clock import stopwatch_s
 from podium.game.errors import Unavailable, Unprocessable
 from podium.game.periods import iso
-from podium.http import as_of
-from podium.http import restricted_fields as own
+from podium.http import as_of, restricted_fields
 from podium.http.auth import authorize, principal
 from podium.http.endpoints import Endpoint
 from podium.http.errors import answer_error
@@ -22,11 +21,11 @@ from podium.http.services import services
 
 Handler = Callable[[Request], Awaitable[Response]]
 Observe = Callable[[str, str, float], None]
-"""Told of each answer: method, path as the API document has it, seconds that it took."""
+"""Observe an answer: method, path as the API document has it, duration in seconds."""
 
 
 def routes(endpoints: Sequence[Endpoint], observe: Observe = lambda *_: None) -> list[BaseRoute]:
-    """One route for each endpoint, in this order. Endpoints that speak ASGI themselves are not observed."""
+    """Return one route for each endpoint, in this order. Endpoints that are ASGI applications are not observed."""
     return [
         EscapedRoute(
             endpoint.path,
@@ -39,9 +38,10 @@ def routes(endpoints: Sequence[Endpoint], observe: Observe = lambda *_: None) ->
 
 
 class EscapedRoute(Route):
-    """A route whose parameters may hold a slash, sent as %2F: user ids may."""
+    """A route whose path parameters may contain a slash, sent as %2F, as user ids do."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the path before it is decoded, if it contains an encoded slash."""
         raw: bytes = scope.get("raw_path", b"")
         if b"%2f" not in raw.lower():
             return super().matches(scope)
@@ -52,7 +52,10 @@ class EscapedRoute(Route):
 
 
 def check_utf8(scope: Scope) -> None:
-    """422 where the path or the query is not UTF-8 once it is decoded: different ids would become the same."""
+    """Raise ``Unprocessable`` where path or query is not UTF-8 once it is percent-decoded.
+
+    Starlette replaces invalid bytes, so that different ids would become the same.
+    """
     for name, part in (("path", scope.get("raw_path", b"")), ("query", scope.get("query_string", b""))):
         if b"%" in part:
             try:
@@ -62,7 +65,7 @@ def check_utf8(scope: Scope) -> None:
 
 
 def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
-    """The handler behind authentication; whatever it raises becomes an answer."""
+    """Wrap a handler: authentication before it, and an answer for whatever it raises."""
 
     async def guard(request: Request) -> Response:
         began_s = stopwatch_s()
@@ -70,11 +73,11 @@ def _guarded(endpoint: Endpoint, handler: Handler, observe: Observe) -> Handler:
             check_utf8(request.scope)
             who = authorize(request, endpoint.needs)
             if who.user is not None and endpoint.body is not None:
-                await own.check(request)
-            # A handler that refuses has stored nothing, so it may be called again.
+                await restricted_fields.check(request)
+            # A handler that refuses has stored nothing, so it may be called again with a newer catalog.
             answered = _dated if endpoint.shows == "space" else _plain
             return await services(request).catalogs.retried(who.space, lambda: answered(request, handler))
-        except Exception as error:  # noqa: BLE001 - the last resort: logged there, answered with 500
+        except Exception as error:  # noqa: BLE001 - answer_error logs what is not expected, and answers 500
             return answer_error(error, request.method, request.scope["path"])
         finally:
             observe(endpoint.method, endpoint.path, stopwatch_s() - began_s)
@@ -87,11 +90,11 @@ async def _plain(request: Request, handler: Handler) -> Response:
 
 
 async def _dated(request: Request, handler: Handler) -> Response:
-    """The handler's answer with the instant that it is of."""
+    """Call a handler of a summary, and add the instant that its answer describes."""
     parts = services(request)
     try:
         as_of_ms = await parts.reads.as_of_ms(principal(request).space, parts.clock())
-    except Unavailable:  # Redis is away, which says how far Postgres is
+    except Unavailable:  # Redis is away; only Redis knows how far Postgres lags
         return await handler(request)
     with as_of.computing(as_of_ms) as computed:
         response = await handler(request)

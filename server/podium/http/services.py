@@ -1,4 +1,4 @@
-"""What HTTP handlers need of a running server; ``request.app.state.services`` has it."""
+"""The interface of a running server for HTTP handlers; ``request.app.state.services`` implements it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from podium.clock import Clock
 from podium.game.inputs import Input
 from podium.game.records import LogRecord
 from podium.game.state import UserState
-from podium.http.stale_cache import Memo
+from podium.http.stale_cache import StaleWhileRevalidateCache
 from podium.spaces.catalog_check import CatalogCheck
 from podium.spaces.directory import Directory
 from podium.spaces.reads import Reads
@@ -20,7 +20,7 @@ from podium.storage.redis.client import RedisClient
 
 
 class WebSettings(Protocol):
-    """The settings (server/podium/settings.py) that handlers ask for."""
+    """The settings (server/podium/settings.py) that handlers use."""
 
     @property
     def body_limit(self) -> int: ...
@@ -33,7 +33,7 @@ class WebSettings(Protocol):
 
 
 class Services(Protocol):
-    """The part of services.py that rooms below it use."""
+    """The part of ``podium.services.Services`` that packages below it may use."""
 
     @property
     def directory(self) -> Directory: ...
@@ -47,7 +47,7 @@ class Services(Protocol):
     def settings(self) -> WebSettings: ...
 
     @property
-    def memo(self) -> Memo: ...
+    def cache(self) -> StaleWhileRevalidateCache: ...
     @property
     def reads(self) -> Reads: ...
     @property
@@ -57,16 +57,18 @@ class Services(Protocol):
         """Put the states of cold users back into Redis."""
 
     async def replay(self, space: Space, users: list[str]) -> tuple[list[str], dict[str, str]]:
-        """Count users' stored events anew in the order of their time; for whom that is done, and by user why it
-        isn't, or what stays as it is."""
+        """Replay users' stored events in the order of their time.
+
+        Return the users for whom it is done, and notes by user: why it is not done, or what stays as it is.
+        """
 
     async def commit(self, space: Space, input_: Input) -> UserState:
-        """Commit a command; the user's state after it (docs/decisions/0017-commands.md)."""
+        """Commit a command; return the user's state after it (docs/decisions/0017-commands.md)."""
 
     async def commit_with_record(self, space: Space, input_: Input) -> tuple[UserState, LogRecord]:
-        """Commit a command; the user's state after it, and what it concluded."""
+        """Commit a command; return the user's state after it, and the record of its effects."""
 
 
 def services(request: Request) -> Services:
-    """The services of the server that got this request."""
+    """Return the services of the server that received this request."""
     return cast(Services, request.app.state.services)

@@ -1,4 +1,4 @@
-"""What a summary over time is asked for with (docs/http-api.md#summaries)."""
+"""The query parameters of summaries over time (docs/http-api.md#summaries)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from podium.http.endpoints import Query
 
 
 class AskedSummary(NamedTuple):
-    """The size of a bucket, and the days of the range, both inclusive."""
+    """The size of a bucket, and the first and last day of the range, both included."""
 
     aggregation: Aggregation
     start: date
@@ -22,7 +22,7 @@ class AskedSummary(NamedTuple):
 
 
 def asked_summary(request: Request) -> AskedSummary:
-    """The query's ``aggregation``, ``startDate`` and ``endDate``; 422 if they ask for no summary."""
+    """Return ``aggregation``, ``startDate`` and ``endDate``. Raises ``Unprocessable`` for an invalid range."""
     aggregation = cast(Aggregation, params.choice(request, "aggregation", AGGREGATIONS))
     start, end = _day(request, "startDate"), _day(request, "endDate")
     check_range(start, end)
@@ -47,4 +47,4 @@ QUERY = (
     Query("startDate", "First day, before `endDate`.", _DAY, required=True),
     Query("endDate", f"Last day, at most {SPAN_MAX_DAYS} days later.", _DAY, required=True),
 )
-"""For the document."""
+"""The parameters, for the API document."""

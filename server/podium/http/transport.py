@@ -1,10 +1,10 @@
-"""uvicorn's HTTP protocol with limits, answers in one write, and a direct way for one endpoint.
+"""uvicorn's HTTP protocol, with limits, with one write per answer, and with a path past ASGI for one endpoint.
 
-uvicorn writes head and body of an answer one after the other, and uvloop hands each to the kernel at once: two
-system calls, and often two wake-ups of the reader. Measured: 28 µs of CPU an answer with two writes, 19 µs joined.
+uvicorn writes head and body of an answer separately, and uvloop passes each to the kernel at once: two system
+calls, and often two wake-ups of the reader. Measured: 28 µs of CPU per answer with two writes, 19 µs with one.
 
-Its parser takes headers of any size and joins a long one in quadratic time, and uvicorn waits for ever for a
-request to end: a client that has shown no key could hold up a process, or its memory. So bytes and seconds are
+Its parser accepts headers of any size and joins a long one in quadratic time, and uvicorn waits without end for a
+request to be complete. A client without a key could block a process or fill its memory, so bytes and seconds are
 bounded here.
 """
 
@@ -21,104 +21,104 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from podium.http.connections import Connections
 
 PIECE = 16_384
-"""Bytes given to the parser at a time: what a limit lets through too much is less than that."""
+"""Bytes passed to the parser at a time. A limit is exceeded by less than this before it is noticed."""
 HEADERS_MAX = 128
-"""Headers of a request."""
+"""Most headers of a request."""
 PIPELINED_MAX = 32
-"""Requests of a connection that wait for the answer to an earlier one."""
+"""Most requests of a connection that wait for the answer to an earlier one."""
 LINGER_S = 2.0
-"""After a refusal what still comes is thrown away for so long: closing at once would reset the connection, and the
-client would often lose the refusal."""
+"""After a refusal, incoming bytes are discarded for so long. Closing at once would reset the connection, and the
+client would often not see the refusal."""
 STALLED_S = 30.0
-"""A client that takes no byte of its answer for so long is cut off."""
+"""A client that reads no byte of its answer for so long is cut off."""
 
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Respond(Protocol):
-    """Sends the answer to a request, once."""
+    """Sends the answer to a request; only the first call has an effect."""
 
     def __call__(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send it; ``headers`` without the length. Nothing happens where the client has gone."""
+        """Send an answer, unless the client is gone; ``headers`` must not include the length."""
 
 
 class DirectEndpoint(Protocol):
-    """An endpoint whose requests need no ASGI: no scope, no task, no messages. Those cost as much as all that an
-    event asks of this process besides.
+    """An endpoint that can be called without ASGI, so without a scope, a task and messages.
 
-    Requests are given to it that have a short body and nothing special: no ``Origin``, no ``Expect``, no escapes
-    and no query in the path, nobody pipelining. All others come to it by ASGI: it answers both ways alike.
+    These cost as much CPU as everything else that an event takes in this process. Only plain requests with a short
+    body are passed to ``answer_direct``: no ``Origin``, no ``Expect``, no escapes and no query in the path, no
+    pipelining. All others arrive by ASGI, and must get the same answers there.
     """
 
     method: bytes
     before: bytes
-    """The path before the one part that varies …"""
+    """The path before its variable part."""
     after: bytes
-    """… and after it."""
+    """The path after its variable part."""
 
     @property
     def body_max(self) -> int:
-        """Bytes that a body may have."""
+        """The most bytes that a body may have."""
 
     def answer_direct(self, part: str, headers: Headers, body: bytes, respond: Respond) -> None:
         """Answer a request, now or later; never raises."""
 
 
 class JoinedWrites:
-    """A transport that writes what was given during one turn of the loop at its end, in one piece."""
+    """A transport that joins all writes of one turn of the event loop, and writes them at its end."""
 
-    __slots__ = ("_held", "_loop", "_transport", "_watching")
+    __slots__ = ("_loop", "_pending", "_transport", "_watching")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._held: list[bytes] = []
+        self._pending: list[bytes] = []
         self._watching = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Write with the rest of this turn."""
-        if not self._held:
+        """Queue data for the write at the end of this turn."""
+        if not self._pending:
             self._loop.call_soon(self.flush)
-        self._held.append(data)
+        self._pending.append(data)
 
     def write_now(self, data: bytes) -> None:
-        """Write what is whole, behind what is held."""
-        if self._held:
+        """Write data that is complete, after what is pending."""
+        if self._pending:
             self.flush()
         if not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
-        """Close when everything is written. asyncio would wait for a client that takes nothing without end."""
+        """Close once everything is written, or the client stalls; asyncio alone would wait for it without end."""
         self.flush()
         self._transport.close()
         self.watch()
 
     def write_eof(self) -> None:
-        """End our side when everything is written."""
+        """Half-close the connection once everything is written."""
         self.flush()
         if not self._transport.is_closing():
             self._transport.write_eof()
 
     def flush(self) -> None:
-        """Write now what is held, unless the connection is gone."""
-        held = self._held
-        if held and not self._transport.is_closing():
-            self._transport.write(b"".join(held))
-        held.clear()
+        """Write the pending data now, unless the connection is closing."""
+        pending = self._pending
+        if pending and not self._transport.is_closing():
+            self._transport.write(b"".join(pending))
+        pending.clear()
 
     def watch(self) -> None:
-        """Cut the connection off once its client has taken no byte for ``STALLED_S`` while some wait for it."""
+        """Abort the connection once the client has read no byte of its buffer for ``STALLED_S``."""
         waiting = self._transport.get_write_buffer_size()
         if waiting and not self._watching:
             self._watching = True
-            self._loop.call_later(STALLED_S, self._look, waiting)
+            self._loop.call_later(STALLED_S, self._check_progress, waiting)
 
-    def _look(self, waiting: int) -> None:
+    def _check_progress(self, waiting: int) -> None:
         self._watching = False
         if self._transport.get_write_buffer_size() >= waiting:
             self._transport.abort()
@@ -127,27 +127,27 @@ class JoinedWrites:
 
 
 ABORT = "podium.abort"
-"""Of a request's scope: cuts the connection off, for a client that takes nothing any more."""
+"""The key of a request's scope with a function that aborts the connection, for a client that stopped reading."""
 
 
 _NOT_DIRECT = frozenset({b"origin", b"expect", b"upgrade", b"transfer-encoding"})
-"""Headers of requests that take the way through ASGI."""
+"""Headers of requests that are answered by ASGI."""
 
 
 class _Refused(Exception):
-    """Stops the parser; ``JoinedProtocol.send_400_response`` says why."""
+    """Raised in a callback to stop the parser, which then calls ``JoinedProtocol.send_400_response``."""
 
 
 class _NobodyWaits:
-    """Stands for the event that wakes an ASGI application."""
+    """Replaces the event that wakes an ASGI application: a direct request has none."""
 
     @staticmethod
     def set() -> None:
-        """Wake nobody."""
+        """Do nothing."""
 
 
 class _DirectCycle:
-    """A request on its way through a ``DirectEndpoint``: what uvicorn's protocol asks of its own cycles."""
+    """A request for a ``DirectEndpoint``, with the attributes that uvicorn's protocol uses of its own cycles."""
 
     __slots__ = (
         *("_protocol", "body", "disconnected", "endpoint", "headers", "keep_alive", "more_body", "part"),
@@ -176,7 +176,7 @@ class _DirectCycle:
         self.response_complete = False
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
-        """See ``Respond``."""
+        """Send the answer (see ``Respond``)."""
         if self.disconnected or self.response_complete:
             return
         self.response_started = self.response_complete = True
@@ -187,53 +187,55 @@ class _DirectCycle:
 
 
 class JoinedProtocol(HttpToolsProtocol):
-    """For ``uvicorn.Config(http=...)``, as it is or as a ``functools.partial`` with ``connections``.
+    """A protocol class for ``uvicorn.Config(http=...)``, as it is or as a partial with ``connections``.
 
-    The application may have a ``DirectEndpoint`` as its attribute ``direct``."""
+    The application may have a ``DirectEndpoint`` as its attribute ``direct``.
+    """
 
     def __init__(self, *args: Any, connections: Connections | None = None, **named: Any) -> None:
         super().__init__(*args, **named)
         self._connections = connections or Connections()
         self._limits = self._connections.limits
-        self._place = ""
+        self._network = ""
         self._unread = 0
-        """Bytes of the request being read, without its body; 0 between two requests."""
+        """Bytes of the present request that count against ``head_bytes``; 0 between two requests."""
         self._in_body = False
         self._refusal: tuple[int, str] = 400, "Invalid HTTP request"
-        self._deaf = False
-        """Refused or upgraded: nothing that comes is read."""
+        self._ignores_input = False
+        """True after a refusal or an upgrade: incoming bytes are not parsed."""
         self._timer: asyncio.TimerHandle | None = None
         self._earlier: list[RequestResponseCycle | _DirectCycle] = []
-        """Requests that others were sent behind, before their answers."""
+        """Unanswered requests behind which the client has pipelined others."""
         app: Any = self.app
-        if isinstance(app, ProxyHeadersMiddleware):  # it changes the client's address, which no event asks for
+        # It changes the client's address, which the direct endpoint does not use.
+        if isinstance(app, ProxyHeadersMiddleware):
             app = app.app
         self._direct: DirectEndpoint | None = getattr(app, "direct", None)
         self._idle_since_s = 0.0
-        """When the connection fell idle (the loop's time); 0 while it is not."""
+        """Time of the event loop at which the connection became idle; 0 while it is not idle."""
 
     # The connection
 
     def connection_made(  # type: ignore[override] # as in the class itself
         self, transport: asyncio.Transport
     ) -> None:
-        """A client has connected."""
+        """Count the connection and start the timer for its first request."""
         super().connection_made(cast(asyncio.Transport, JoinedWrites(transport)))
-        place = self._connections.enter(self.client[0] if self.client else None)
-        if place is None:
+        network = self._connections.acquire(self.client[0] if self.client else None)
+        if network is None:
             self._refuse(429, "Too many connections of this address")
             return
-        self._place = place
-        self._wait(self._limits.head_s)
+        self._network = network
+        self._start_timer(self._limits.head_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended."""
-        self._stop_waiting()
+        """Release the connection and end its requests."""
+        self._stop_timer()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
-        self._leave()
-        # uvicorn tells only the newest request; a stream with another request behind it would stay for ever.
+        self._release()
+        # uvicorn notifies only the newest request; a stream with another request behind it would never end.
         for cycle in self._earlier:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -245,30 +247,30 @@ class JoinedProtocol(HttpToolsProtocol):
         self.cycle = None  # type: ignore[assignment] # as before the first request
 
     def pause_writing(self) -> None:
-        """The client is behind."""
+        """Watch a client whose buffer is full."""
         super().pause_writing()
         cast(JoinedWrites, self.transport).watch()
 
     def handle_websocket_upgrade(self) -> None:
-        """A socket joins its frames by itself, and writes to the transport directly."""
-        self._deaf = True
+        """Hand the connection over with its own transport: the WebSocket protocol joins its frames by itself."""
+        self._ignores_input = True
         joined = cast(JoinedWrites, self.transport)
         joined.flush()
         self.transport = joined._transport
         super().handle_websocket_upgrade()
         protocol: Any = self.transport.get_protocol()
-        protocol.on_lost = self._leave
+        protocol.on_lost = self._release
 
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
+        """Parse received bytes in pieces."""
         if len(data) <= PIECE:
-            if not self._deaf:
+            if not self._ignores_input:
                 self._read(data)
             return
         for start in range(0, len(data), PIECE):
-            if self._deaf or self.transport.is_closing():
+            if self._ignores_input or self.transport.is_closing():
                 return
             self._read(data[start : start + PIECE])
 
@@ -278,17 +280,17 @@ class JoinedProtocol(HttpToolsProtocol):
             self._refuse(431, f"The headers must have at most {self._limits.head_bytes:,} bytes")
             return
         super().data_received(piece)
-        if self._timer is None and (self._unread or self._in_body) and not self._deaf:
-            self._wait(self._limits.body_s if self._in_body else self._limits.head_s)
+        if self._timer is None and (self._unread or self._in_body) and not self._ignores_input:
+            self._start_timer(self._limits.body_s if self._in_body else self._limits.head_s)
 
     def on_message_begin(self) -> None:
-        """A request begins. What ASGI is told of it is put together only where ASGI answers it."""
+        """Reset the request. The ASGI scope is built later, and only for requests that need one."""
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
-        """A request's head has come."""
+        """Check the number of headers and of pipelined requests, and start the request."""
         if len(self.headers) > HEADERS_MAX:
             self._refusal = 431, f"A request must have at most {HEADERS_MAX} headers"
             raise _Refused
@@ -296,7 +298,7 @@ class JoinedProtocol(HttpToolsProtocol):
         if (direct := self._direct_cycle(before)) is not None:
             self.cycle = cast(RequestResponseCycle, direct)
             self._unread, self._in_body = 0, True
-            self._stop_waiting()
+            self._stop_timer()
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
@@ -306,7 +308,7 @@ class JoinedProtocol(HttpToolsProtocol):
         scope = cast(dict[str, Any], self.scope)
         scope[ABORT] = self.transport.abort
         self._unread, self._in_body = 0, True
-        self._stop_waiting()
+        self._stop_timer()
         if self.pipeline:
             if len(self.pipeline) > PIPELINED_MAX:
                 self._refusal = 400, f"At most {PIPELINED_MAX} requests may wait for an answer"
@@ -314,7 +316,8 @@ class JoinedProtocol(HttpToolsProtocol):
             self._earlier.append(before)
 
     def _direct_cycle(self, before: RequestResponseCycle | None) -> _DirectCycle | None:
-        """Return the cycle of a request whose head has come, if the direct endpoint is to answer it."""
+        """Return a cycle for the direct endpoint if it may answer the request whose head was received, else
+        None."""
         direct, url = self._direct, self.url
         if (
             direct is None
@@ -322,7 +325,7 @@ class JoinedProtocol(HttpToolsProtocol):
             or not url.endswith(direct.after)
             or self.parser.get_method() != direct.method
             or (before is not None and not before.response_complete)
-            or self.flow.write_paused  # an answer that the client doesn't take must not be followed by others
+            or self.flow.write_paused  # the client does not read its answers: others must not pile up behind them
         ):
             return None
         part = url[len(direct.before) : -len(direct.after)]
@@ -340,8 +343,10 @@ class JoinedProtocol(HttpToolsProtocol):
         return _DirectCycle(self, direct, part.decode("ascii"), self.headers, keep_alive=keep_alive)
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body has come. What it brings along may be as long as itself: chunks of a byte each cost
-        much more than their bytes."""
+        """Allow twice the body's bytes for its framing.
+
+        Chunks of one byte each would cost far more work than their bytes, and use the allowance of the head up.
+        """
         self._unread = max(0, self._unread - 2 * len(body))
         cycle: RequestResponseCycle | _DirectCycle = self.cycle
         if isinstance(cycle, _DirectCycle):
@@ -350,9 +355,9 @@ class JoinedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request has come whole."""
+        """Reset the limits for the next request."""
         self._unread, self._in_body = 0, False
-        self._stop_waiting()
+        self._stop_timer()
         cycle: RequestResponseCycle | _DirectCycle = self.cycle
         if isinstance(cycle, _DirectCycle):
             cycle.more_body = False
@@ -361,7 +366,7 @@ class JoinedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """A request is answered."""
+        """Forget a pipelined request that was answered."""
         if self._earlier and self._earlier[0].response_complete:
             del self._earlier[0]
         if self.pipeline or self.transport.is_closing():
@@ -374,8 +379,11 @@ class JoinedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
 
     def _end_if_idle(self) -> None:
-        """Close a connection that has been idle for long. One timer does for all requests of a connection: uvicorn
-        makes one for each answer and cancels it at the next request."""
+        """Close the connection if it was idle for long enough, else check again later.
+
+        One timer serves all requests of a connection; uvicorn creates one after each answer and cancels it at the
+        next request.
+        """
         self.timeout_keep_alive_task = None
         if not self._idle_since_s or self.transport.is_closing():
             return
@@ -386,11 +394,11 @@ class JoinedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(left_s, self._end_if_idle)
 
     def _unset_keepalive_if_required(self) -> None:
-        """Note that the connection is not idle."""
+        """Mark the connection as not idle; uvicorn cancels its timer here."""
         self._idle_since_s = 0.0
 
     def write_answer(self, status: int, headers: Headers, body: bytes, *, close: bool) -> None:
-        """Write a whole answer; ``close``: and say that the connection ends with it."""
+        """Write a whole answer; with ``close`` its headers say that the connection ends."""
         lines = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
             lines += (name, b": ", value, b"\r\n")
@@ -403,24 +411,24 @@ class JoinedProtocol(HttpToolsProtocol):
     # Refusing
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the reason is ours
-        """The parser stopped."""
+        """Refuse the request for which the parser stopped."""
         self._refuse(*self._refusal)
 
     def _refuse(self, status: int, error: str) -> None:
-        """Answer, unless another answer would be torn apart, and close."""
-        if self._deaf or self.transport.is_closing():
+        """Answer with an error and close; only close where that would break up another answer."""
+        if self._ignores_input or self.transport.is_closing():
             return
-        self._deaf = True
-        self._stop_waiting()
+        self._ignores_input = True
+        self._stop_timer()
         self._unset_keepalive_if_required()
-        # They are answered no more, and their heads would be kept while the connection lingers.
+        # They won't be answered, and would keep their headers in memory while the connection lingers.
         self.pipeline.clear()
         answering = self._earlier or (self.cycle is not None and not self.cycle.response_complete)
-        own = self._in_body and not self._earlier and not self.cycle.response_started
+        is_own_answer = self._in_body and not self._earlier and not self.cycle.response_started
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if answering and not own:
+        if answering and not is_own_answer:
             self.transport.close()
             return
         body = msgspec.json.encode({"error": error})
@@ -436,27 +444,27 @@ class JoinedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
 
-    def _wait(self, seconds: float) -> None:
-        self._stop_waiting()
+    def _start_timer(self, seconds: float) -> None:
+        self._stop_timer()
         if seconds:
-            # Twice: after a stall of this process timers come first, and what has arrived meanwhile is read next.
-            self._timer = self.loop.call_later(seconds, self._wait_again)
+            # Two steps: after a stall of the process, timers run before the bytes that arrived meanwhile are read.
+            self._timer = self.loop.call_later(seconds, self._expire_next_turn)
 
-    def _wait_again(self) -> None:
-        self._timer = self.loop.call_later(0, self._too_slow)
+    def _expire_next_turn(self) -> None:
+        self._timer = self.loop.call_later(0, self._on_timeout)
 
-    def _stop_waiting(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _too_slow(self) -> None:
+    def _on_timeout(self) -> None:
         self._timer = None
         if self._unread or self._in_body:
             self._refuse(408, "The request took too long to arrive")
         elif not self.transport.is_closing():
             self.transport.close()
 
-    def _leave(self) -> None:
-        self._connections.leave(self._place)
-        self._place = ""
+    def _release(self) -> None:
+        self._connections.release(self._network)
+        self._network = ""

@@ -1,4 +1,4 @@
-"""The user that a request is about, and what is stored of that user (server/podium/spaces/reads.py)."""
+"""The user that a request is about: state and snapshot (server/podium/spaces/reads.py)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from podium.storage.postgres.pool import PoolConnection
 
 @dataclass(slots=True)
 class SharedSnapshot:
-    """A snapshot of one user for all that a page asks for, in ``request.state.snapshot``. Its connection answers
-    one question at a time."""
+    """A snapshot of one user that all parts of a page share, in ``request.state.snapshot``.
+
+    Its Postgres connection runs one query at a time, hence the lock.
+    """
 
     user: str
     found: UserSnapshot
@@ -37,8 +39,12 @@ async def state_of(request: Request, user: str) -> UserState | None:
 
 
 async def named_user(request: Request) -> UserState:
-    """Return the state of the user whose id is the path's ``id``; 404 where there is none, 422 where it can't be
-    one."""
+    """Return the state of the user whose id is the path's ``id``.
+
+    Raises:
+        NotFound: there is no such user.
+        Unprocessable: the text can't be an id.
+    """
     user = ids.check_id("id", request.path_params["id"])
     state = await state_of(request, user)
     if state is None:
@@ -48,8 +54,10 @@ async def named_user(request: Request) -> UserState:
 
 @asynccontextmanager
 async def snapshot_of(request: Request, user: str) -> AsyncIterator[UserSnapshot]:
-    """Open a snapshot that holds all that was acknowledged for a user. Answers that show what Postgres holds of a
-    user are made of one of these. Not to be nested."""
+    """Open a snapshot of a user that includes everything that was acknowledged.
+
+    Answers that show a user's rows in Postgres must use one, as Postgres lags by a flush. It must not be nested.
+    """
     shared = _shared(request, user)
     if shared is not None:
         async with shared.lock:
@@ -61,8 +69,12 @@ async def snapshot_of(request: Request, user: str) -> AsyncIterator[UserSnapshot
 
 @asynccontextmanager
 async def named_snapshot(request: Request) -> AsyncIterator[tuple[PoolConnection, UserState]]:
-    """Open a snapshot of the user whose id is the path's ``id``; 404 where there is none, 422 where it can't be
-    one."""
+    """Open a snapshot of the user whose id is the path's ``id``.
+
+    Raises:
+        NotFound: there is no such user.
+        Unprocessable: the text can't be an id.
+    """
     user = ids.check_id("id", request.path_params["id"])
     async with snapshot_of(request, user) as (connection, state):
         if state is None:

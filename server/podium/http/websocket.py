@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol with limits, and frames that are written without ASGI in between."""
+"""uvicorn's WebSocket protocol, with limits, and with frames that are written without ASGI."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from websockets.http11 import Request
 from podium.http.connections import Connections
 
 PIECE = 8_192
-"""Bytes parsed in one turn of the loop. The smallest frames have 6 bytes and cost some 10 µs each, so that a whole
-read of uvloop, 256 KB, would hold everybody up for half a second."""
+"""Bytes parsed in one turn of the event loop. The smallest frames have 6 bytes and cost some 10 µs each, so a
+whole read of uvloop, 256 KB, would block the process for half a second."""
 SMALL = 512
-"""Bytes of a fragment below which it counts as a frame that brings nothing."""
+"""Bytes below which a fragment counts as an idle frame."""
 IDLE_FRAMES_MAX = 500
 IDLE_FRAMES_S = 10.0
-"""Frames that bring nothing (pings, pongs, small fragments) that a client may send in so many seconds."""
+"""Idle frames (pings, pongs, small fragments) that a client may send in ``IDLE_FRAMES_S`` seconds."""
 GONE_S = 15.0
-"""A client that has not taken its last bytes by then is cut off."""
+"""A client that has not read its last bytes by then is cut off."""
 
 DIRECT = "podium.direct"
 """The ASGI extension of a WebSocket scope that holds ``DirectWebSocket.write``."""
 ADMIT = "podium.admit"
-"""The one that holds ``DirectWebSocket.admit``."""
+"""The ASGI extension of a WebSocket scope that holds ``DirectWebSocket.admit``."""
 
 
 class DirectWebSocket(WebSocketsSansIOProtocol):
-    """For ``uvicorn.Config(ws=...)``: lets the application write frames that it has encoded itself.
+    """A protocol class for ``uvicorn.Config(ws=...)`` that lets the application write frames which it has encoded.
 
-    A frame that goes to 1,000 viewers is encoded once, and handed to each transport without a task and a message
-    of ASGI between. Compression must be off: a compressed frame belongs to its connection.
+    A frame for 1,000 viewers is encoded once and passed to each transport without a task and an ASGI message.
+    Compression must be off: a compressed frame depends on its connection.
 
-    Messages are small until the application calls ``admit``. Bytes are parsed in pieces, one a turn of the loop,
-    and not while messages wait for the application.
+    Messages must be small until the application calls ``admit``. Bytes are parsed in pieces, one per turn of the
+    event loop, and not while messages wait for the application.
     """
 
     def __init__(self, *args: Any, connections: Connections | None = None, **named: Any) -> None:
@@ -47,16 +47,16 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
         """Called once when the connection has ended."""
         self._unparsed = b""
         self._parsing = False
-        """The next piece is due in a coming turn."""
+        """True while parsing of the next piece is scheduled."""
         self._idle_frames = 0
         self._idle_since_s = 0.0
 
     def admit(self) -> None:
-        """Take messages as large as the setting allows from now on."""
+        """Accept messages as large as the setting allows from now on."""
         self.conn.max_message_size = self.config.ws_max_size
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended."""
+        """Drop what was not parsed, and call ``on_lost``."""
         self._unparsed = b""
         super().connection_lost(exc)
         if self.on_lost is not None:
@@ -64,7 +64,7 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
             self.on_lost = None
 
     async def run_asgi(self) -> None:
-        """Serve the connection, and see to it that it ends after that."""
+        """Run the application, and make sure that the connection ends after it."""
         await super().run_asgi()
         if not self.disconnected:
             self.loop.call_later(GONE_S, self._cut_off)
@@ -76,7 +76,7 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
+        """Parse received bytes in pieces."""
         if not self._unparsed and len(data) <= PIECE and not self._parsing:
             self._parse(data)
             return
@@ -85,7 +85,7 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
         self._parse_next()
 
     async def receive(self) -> Any:
-        """The application's next message."""
+        """Return the application's next message, and go on parsing once none waits."""
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self.read_paused = False
@@ -115,42 +115,42 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
     def _parse(self, piece: bytes) -> None:
         super().data_received(piece)
         if not self.handshake_initiated and self.conn.handshake_exc is not None:
-            # A head that the HTTP parser took and this one does not: uvicorn would wait for ever.
+            # The HTTP parser accepted this head and the WebSocket parser does not: uvicorn would wait without end.
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
-        """A client has sent its handshake."""
+        """Add the extensions to the scope of a valid handshake."""
         super().handle_connect(event)
-        if hasattr(self, "scope"):  # the handshake was good
+        if hasattr(self, "scope"):  # only a valid handshake gets one
             extensions = cast(dict[str, Any], self.scope["extensions"])
             extensions[DIRECT] = self.write
             extensions[ADMIT] = self.admit
 
     def handle_ping(self) -> None:
-        """A ping has come: the pong is written unless the client takes nothing."""
+        """Answer a ping, unless the client does not read."""
         pong = b"".join(self.conn.data_to_send())
         if self.writable.is_set() and not self.transport.is_closing():
             self.transport.write(pong)
         self._count_idle_frame()
 
     def handle_pong(self, event: Frame) -> None:
-        """A pong has come, which nobody asked for: our pings are those of the protocol above."""
+        """Count a pong, which nobody asked for: pings of the live protocol are messages."""
         super().handle_pong(event)
         self._count_idle_frame()
 
     def handle_text(self, event: Frame) -> None:
-        """A message has come, or its beginning."""
+        """Take a text message, or its first fragment."""
         self._count_fragment(event)
         super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        """A message has come, or its beginning."""
+        """Take a binary message, or its first fragment."""
         self._count_fragment(event)
         super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        """A message goes on."""
+        """Take a further fragment of a message."""
         self._count_fragment(event)
         super().handle_cont(event)
 
@@ -166,13 +166,13 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
         if self._idle_frames == IDLE_FRAMES_MAX and not self.transport.is_closing():
             try:
                 self.conn.send_close(CloseCode.POLICY_VIOLATION, "too many frames")
-            except InvalidState:  # closing already
+            except InvalidState:  # it is closing already
                 self.transport.close()
                 return
             self.handle_parser_exception()
 
     def write(self, frame: bytes) -> bool:
-        """Write a whole frame now; False, and nothing is written, where the client is behind or gone."""
+        """Write a whole frame now; return False, without writing, where the client is behind or gone."""
         if not self.writable.is_set() or self.close_sent or not self.handshake_complete or self.disconnected:
             return False
         self.transport.write(frame)
@@ -180,7 +180,7 @@ class DirectWebSocket(WebSocketsSansIOProtocol):
 
 
 def text_frame(text: str) -> bytes:
-    """An unmasked WebSocket text frame (RFC 6455, 5.2), as servers send them."""
+    """Return a WebSocket text frame, unmasked as servers send them (RFC 6455, 5.2)."""
     data = text.encode()
     size = len(data)
     if size < 126:

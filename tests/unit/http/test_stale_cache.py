@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from podium.http import as_of
-from podium.http import stale_cache as memo
-from podium.http.stale_cache import Memo
+from podium.http import as_of, stale_cache
+from podium.http.stale_cache import StaleWhileRevalidateCache
 from tests.waiting import until
 
 
@@ -16,12 +15,12 @@ from tests.waiting import until
 def time_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The stopwatch, as the only item."""
     now = [100.0]
-    monkeypatch.setattr(memo, "stopwatch_s", lambda: now[0])
+    monkeypatch.setattr(stale_cache, "stopwatch_s", lambda: now[0])
     return now
 
 
 async def test_what_is_costly_is_kept_and_renewed_behind_the_scenes(time_s: list[float]) -> None:
-    kept, calls = Memo(), 0
+    kept, calls = StaleWhileRevalidateCache(), 0
 
     async def compute() -> int:
         nonlocal calls
@@ -42,7 +41,7 @@ async def test_what_is_costly_is_kept_and_renewed_behind_the_scenes(time_s: list
 
 
 async def test_a_time_to_keep_what_is_costly(time_s: list[float]) -> None:
-    kept, costs_s, calls = Memo(), 1.0, 0
+    kept, costs_s, calls = StaleWhileRevalidateCache(), 1.0, 0
 
     async def compute() -> int:
         nonlocal calls
@@ -58,7 +57,7 @@ async def test_a_time_to_keep_what_is_costly(time_s: list[float]) -> None:
 
 
 async def test_what_is_cheap_is_computed_each_time(time_s: list[float]) -> None:
-    kept, calls = Memo(), 0
+    kept, calls = StaleWhileRevalidateCache(), 0
 
     async def compute() -> int:
         nonlocal calls
@@ -70,7 +69,7 @@ async def test_what_is_cheap_is_computed_each_time(time_s: list[float]) -> None:
 
 
 async def test_an_error_reaches_who_asked_and_is_not_kept(time_s: list[float]) -> None:
-    kept = Memo()
+    kept = StaleWhileRevalidateCache()
 
     async def fail() -> int:
         time_s[0] += 1
@@ -91,7 +90,7 @@ async def test_an_error_reaches_who_asked_and_is_not_kept(time_s: list[float]) -
 
 
 async def test_a_hang_is_not_kept_for_hours(time_s: list[float]) -> None:
-    kept, calls = Memo(), 0
+    kept, calls = StaleWhileRevalidateCache(), 0
 
     async def compute() -> int:
         nonlocal calls
@@ -110,7 +109,7 @@ async def test_a_hang_is_not_kept_for_hours(time_s: list[float]) -> None:
 
 
 async def test_what_is_kept_makes_an_answer_as_old_as_it_is(time_s: list[float]) -> None:
-    kept = Memo()
+    kept = StaleWhileRevalidateCache()
 
     async def compute() -> int:
         await asyncio.sleep(0)
@@ -132,7 +131,7 @@ async def test_what_is_kept_makes_an_answer_as_old_as_it_is(time_s: list[float])
 
 
 async def test_who_waits_for_what_another_began_is_as_old(time_s: list[float]) -> None:
-    kept, go = Memo(), asyncio.Event()
+    kept, go = StaleWhileRevalidateCache(), asyncio.Event()
 
     async def compute() -> int:
         await go.wait()

@@ -16,7 +16,7 @@ from podium.game.numbers import UNITS_MAX
 from podium.http.badge_urls import Badge, badge, badge_url
 from podium.http.catalog_resource import Context, Resource, Update, check_name, check_uuid, given
 from podium.http.filters import AttributeFilterItem, Filters, named, shown
-from podium.http.references import check_unused, of_achievement
+from podium.http.references import check_unreferenced, references_to_achievement
 from podium.spaces.item_kinds import ACHIEVEMENT, METRIC
 
 DESCRIPTION_MAX = 1_000
@@ -180,7 +180,7 @@ def _check_parts(context: Context, one: Achievement) -> None:
 
 
 def _check_archive(catalog: Catalog, one: Achievement) -> None:
-    check_unused("Achievement", of_achievement(catalog, one.id))
+    check_unreferenced("Achievement", references_to_achievement(catalog, one.id))
 
 
 def _row(one: Achievement, catalog: Catalog, _: date) -> AchievementRow:

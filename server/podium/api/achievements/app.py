@@ -59,7 +59,7 @@ async def user_count(parts: Services, space: Space) -> int:
         async with acquired(parts.pool) as connection:
             return await queries.users(connection, space.id)
 
-    return await parts.memo.get(("users", space.id), number)
+    return await parts.cache.get(("users", space.id), number)
 
 
 async def completions(parts: Services, space: Space) -> tuple[dict[int, int], int]:

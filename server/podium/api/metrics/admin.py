@@ -15,7 +15,7 @@ from podium.game.errors import Unprocessable
 from podium.game.metrics.model import Metric, UnitType
 from podium.game.metrics.rules import to_units
 from podium.http.catalog_resource import Context, Resource, Update, check_name, given
-from podium.http.references import check_unused, of_metric
+from podium.http.references import check_unreferenced, references_to_metric
 from podium.spaces.item_kinds import METRIC, STREAKS
 
 DEFAULT_DECIMALS = 3
@@ -108,7 +108,7 @@ def _checked(metric: Metric) -> Metric:
 
 
 def _check_archive(catalog: Catalog, metric: Metric) -> None:
-    check_unused("Metric", of_metric(catalog, metric.id))
+    check_unreferenced("Metric", references_to_metric(catalog, metric.id))
     for settings in STREAKS.of(catalog):
         if any(wanted.metric_id == metric.id for wanted in settings.metrics):
             raise Unprocessable("Metric is used by the streak; take it out of the streak's settings first")

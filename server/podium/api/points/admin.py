@@ -18,7 +18,7 @@ from podium.game.numbers import UNITS_MAX
 from podium.game.points.model import PointsSystem
 from podium.http.badge_urls import Badge, badge, badge_url
 from podium.http.catalog_resource import BATCH_MAX, Context, Resource, Update, check_name, given
-from podium.http.references import check_unused, of_points
+from podium.http.references import check_unreferenced, references_to_points
 from podium.spaces.item_kinds import BOOST, LEVEL, POINTS, TRIGGER
 
 MaxPoints = Annotated[int, Meta(ge=1, le=UNITS_MAX, description="Most points that a user can have.")]
@@ -114,7 +114,7 @@ def _checked(system: PointsSystem) -> PointsSystem:
 
 
 def _check_archive(catalog: Catalog, system: PointsSystem) -> None:
-    check_unused("Points system", of_points(catalog, system.id))
+    check_unreferenced("Points system", references_to_points(catalog, system.id))
 
 
 def _archived(context: Context, system: PointsSystem) -> None:

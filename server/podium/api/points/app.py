@@ -97,7 +97,7 @@ async def distribution(
                 width, firsts, counts, await queries.count_users(connection, space.id, attributes)
             )
 
-    return await parts.memo.get(("points", space.id, system.number, *sorted(attributes.items())), count)
+    return await parts.cache.get(("points", space.id, system.number, *sorted(attributes.items())), count)
 
 
 async def level_counts(parts: Services, space: Space, system: PointsSystem) -> list[int]:
@@ -112,7 +112,7 @@ async def level_counts(parts: Services, space: Space, system: PointsSystem) -> l
                 counts[1] += await queries.count_users(connection, space.id, {}) - sum(counts)
             return counts
 
-    return await parts.memo.get(("levels", space.id, system.number, *thresholds), count)
+    return await parts.cache.get(("levels", space.id, system.number, *thresholds), count)
 
 
 async def get_summary(request: Request) -> Response:

@@ -12,7 +12,7 @@ from podium.game.catalog import Catalog
 from podium.game.errors import Unprocessable
 from podium.game.users.model import Attribute, AttributeType
 from podium.http.catalog_resource import Context, Resource, Update, check_name, given
-from podium.http.references import check_unused, of_attribute
+from podium.http.references import check_unreferenced, references_to_attribute
 from podium.spaces.item_kinds import ATTRIBUTE
 
 
@@ -68,7 +68,7 @@ def _row(attribute: Attribute, _: Catalog, __: date) -> AttributeRow:
 
 
 def _check_archive(catalog: Catalog, attribute: Attribute) -> None:
-    check_unused("Attribute", of_attribute(catalog, attribute))
+    check_unreferenced("Attribute", references_to_attribute(catalog, attribute))
 
 
 RESOURCE = Resource(

@@ -49,13 +49,13 @@ async def gains(parts: Services, space_id: int, *periods: Period) -> dict[Period
         async with acquired(parts.pool) as connection:
             return await _read(connection, space_id, users, period)
 
-    users = await parts.memo.get(("sample", space_id), draw, KEPT_S)
+    users = await parts.cache.get(("sample", space_id), draw, KEPT_S)
     kept_s: float | None = KEPT_S
     if len(users) < SAMPLE:
         # In a small space the sample is everybody.
-        users, kept_s = await parts.memo.get(("small sample", space_id), draw), None
+        users, kept_s = await parts.cache.get(("small sample", space_id), draw), None
     return {
-        period: await parts.memo.get(("gains", space_id, period), partial(read, period), kept_s)
+        period: await parts.cache.get(("gains", space_id, period), partial(read, period), kept_s)
         for period in periods
     }
 

@@ -44,7 +44,7 @@ async def get_analytics(request: Request) -> Response:
         return found, await _joined(request, board, run, first, last)
 
     key = ("analytics", space.id, board.number, run, first, last)
-    found, joined = await services(request).memo.get(key, count)
+    found, joined = await services(request).cache.get(key, count)
 
     def by_day(name: str) -> list[Point]:
         return [Point(row["date"], row["count"]) for row in found[name]]

@@ -115,7 +115,7 @@ async def _participants(request: Request, boards: list[Leaderboard], today: date
     for board, run in runs:
         if board.number not in found:
             count = _counting(request, board, run_name(board, run))
-            found[board.number] = await parts.memo.get(("participants", space.id, board.number, run), count)
+            found[board.number] = await parts.cache.get(("participants", space.id, board.number, run), count)
     return found
 
 

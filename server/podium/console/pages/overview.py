@@ -89,7 +89,7 @@ async def active_users(parts: Services, space: Space) -> list[int]:
             )
         return list(row or (0, 0, 0, 0))
 
-    return await parts.memo.get(("active users", space.id), count)
+    return await parts.cache.get(("active users", space.id), count)
 
 
 async def _numbers(request: Request, health: Readiness) -> dict[str, Any]:
