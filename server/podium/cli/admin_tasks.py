@@ -159,9 +159,9 @@ async def set_account_role(database_url: str, email: str, role: str) -> str:
     """
     async with _changing_accounts(database_url) as connection:
         done = _found(await accounts.set_role(connection, email, role), email)
-        entry = Entry("set role", "console account", done.email, {"role": done.told}, {"role": role})
+        entry = Entry("set role", "console account", done.email, {"role": done.detail}, {"role": role})
         await _record(connection, done.space_id, entry)
-    return done.told
+    return done.detail
 
 
 async def reset_account_password(database_url: str, email: str) -> str:
@@ -173,7 +173,7 @@ async def reset_account_password(database_url: str, email: str) -> str:
     async with _changing_accounts(database_url) as connection:
         done = _found(await accounts.reset_password(connection, email), email)
         await _record(connection, done.space_id, Entry("reset password", "console account", done.email))
-    return done.told
+    return done.detail
 
 
 async def disable_account(database_url: str, email: str) -> None:
@@ -201,7 +201,7 @@ async def enable_account(database_url: str, email: str) -> str:
             await _record(connection, done.space_id, entry)
     except asyncpg.UniqueViolationError:
         raise StartError(f"there is an account {email} that works already") from None
-    return done.told
+    return done.detail
 
 
 @asynccontextmanager

@@ -1,1 +1,1 @@
-"""The console: pages for people who support and analyse. What they show and do is the API's own."""
+"""The console: pages for support and analysis. They show and do only what the API can."""

@@ -12,19 +12,19 @@ from uuid import uuid4
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from podium.console.stores import soon
+from podium.console.stores import connection_within_limit
 from podium.storage.postgres.pool import Connection, Pool, PoolConnection
 
 Role = Literal["viewer", "support", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "support", "admin")
-"""Each may do what those before it may."""
+"""The roles, each of which includes the rights of those before it."""
 PASSWORD_BYTES = 18
 
 _hasher = PasswordHasher()
 
 
 class Account(NamedTuple):
-    """An account that is not disabled. ``mark`` changes with its password: sessions of before end."""
+    """An account that is not disabled. ``mark`` changes with its password, which ends older sessions."""
 
     id: str
     space_id: int
@@ -35,7 +35,11 @@ class Account(NamedTuple):
 
 
 async def create(connection: Connection | PoolConnection, space_id: int, email: str, name: str, role: str) -> str:
-    """A new account; its password. ``UniqueViolationError`` where the e-mail has one."""
+    """Create an account and return its password.
+
+    Raises:
+        UniqueViolationError: there is an account with this e-mail.
+    """
     password, hash_ = _new_password()
     await connection.execute(
         "INSERT INTO console_accounts (id, space_id, email, name, role, hash) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -50,15 +54,18 @@ async def create(connection: Connection | PoolConnection, space_id: int, email: 
 
 
 class Changed(NamedTuple):
-    """An account that was changed: its space, its e-mail as it was made, and its new password or former role."""
+    """An account that was changed. ``detail`` is its new password or its former role.
+
+    ``email`` has the spelling with which the account was created.
+    """
 
     space_id: int
     email: str
-    told: str = ""
+    detail: str = ""
 
 
 async def disable(connection: Connection | PoolConnection, email: str) -> Changed | None:
-    """Disable an account; None where there is none."""
+    """Disable an account; return None where there is none."""
     row = await connection.fetchrow(
         "UPDATE console_accounts SET disabled_at = now() WHERE lower(email) = lower($1) AND disabled_at IS NULL"
         " RETURNING space_id, email",
@@ -68,9 +75,12 @@ async def disable(connection: Connection | PoolConnection, email: str) -> Change
 
 
 async def enable(connection: Connection | PoolConnection, email: str) -> Changed | None:
-    """Have the account that was disabled last with an e-mail work again, with a new password; None where none is.
+    """Enable the account that was last disabled with this e-mail; return None where there is none.
 
-    ``UniqueViolationError`` where one works. With the old password, sessions of before would come back, too.
+    It gets a new password: with the old one, its former sessions would work again.
+
+    Raises:
+        UniqueViolationError: an account with this e-mail is enabled already.
     """
     password, hash_ = _new_password()
     row = await connection.fetchrow(
@@ -84,7 +94,7 @@ async def enable(connection: Connection | PoolConnection, email: str) -> Changed
 
 
 async def set_role(connection: Connection | PoolConnection, email: str, role: str) -> Changed | None:
-    """Give an account another role; None where there is no account."""
+    """Give an account another role; return None where there is no account."""
     row = await connection.fetchrow(
         "UPDATE console_accounts a SET role = $2 FROM console_accounts b WHERE a.id = b.id"
         " AND lower(a.email) = lower($1) AND a.disabled_at IS NULL RETURNING a.space_id, a.email, b.role",
@@ -95,7 +105,7 @@ async def set_role(connection: Connection | PoolConnection, email: str, role: st
 
 
 async def reset_password(connection: Connection | PoolConnection, email: str) -> Changed | None:
-    """Give an account a new password, which ends its sessions; None where there is no account."""
+    """Give an account a new password, which ends its sessions; return None where there is no account."""
     password, hash_ = _new_password()
     row = await connection.fetchrow(
         "UPDATE console_accounts SET hash = $2 WHERE lower(email) = lower($1) AND disabled_at IS NULL"
@@ -110,7 +120,7 @@ _COLUMNS = "id::text, space_id, email, name, role, hash"
 
 
 async def get(connection: PoolConnection, id_: str) -> Account | None:
-    """The account of an id; None without one, or one that is disabled."""
+    """Return the account with this id, None if there is none or it is disabled."""
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM console_accounts WHERE id = $1 AND disabled_at IS NULL",  # noqa: S608 - our own
         id_,
@@ -119,14 +129,17 @@ async def get(connection: PoolConnection, id_: str) -> Account | None:
 
 
 async def check(pool: Pool, email: str, password: str) -> Account | None:
-    """The account with this e-mail and password; None without one. It takes as long either way."""
-    async with soon(pool) as connection:
+    """Return the account with this e-mail and password, or None.
+
+    Both take equally long, so that the time does not tell which e-mails have accounts.
+    """
+    async with connection_within_limit(pool) as connection:
         row = await connection.fetchrow(
             f"SELECT {_COLUMNS} FROM console_accounts"  # noqa: S608 - our own
             " WHERE lower(email) = lower($1) AND disabled_at IS NULL",
             email,
         )
-    # Without the connection: this is made to take long.
+    # Hashing takes long on purpose: in a thread, and after the connection was given back.
     good = await asyncio.to_thread(_verify, None if row is None else row["hash"], password)
     return _account(*row) if row is not None and good else None
 
@@ -136,20 +149,20 @@ def _account(id_: str, space_id: int, email: str, name: str, role: Role, hash_: 
 
 
 def _new_password() -> tuple[str, str]:
-    """A password and its hash."""
+    """Return a new password and its hash."""
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     return password, _hasher.hash(password)
 
 
 @cache
-def _nobody() -> str:
-    """Checked where there is no such account. Made at the first sign-in: it takes as long as one."""
+def _dummy_hash() -> str:
+    """Return the hash to verify where there is no account. It is computed at the first sign-in, not at start."""
     return _hasher.hash("nobody")
 
 
 def _verify(hash_: str | None, password: str) -> bool:
-    nobody = _nobody()
+    dummy = _dummy_hash()
     try:
-        return _hasher.verify(nobody if hash_ is None else hash_, password) and hash_ is not None
+        return _hasher.verify(dummy if hash_ is None else hash_, password) and hash_ is not None
     except (VerificationError, InvalidHashError):
         return False

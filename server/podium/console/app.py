@@ -1,6 +1,6 @@
-"""The console's routes: who may see a page, forms that can't be forged or sent twice, errors as pages.
+"""The console's routes: sessions and roles, forms that can't be forged or executed twice, errors as pages.
 
-A new page is a handler and a line in its module's ``PAGES``.
+To add a page, write a handler and add a line to its module's ``PAGES``.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from starlette.staticfiles import StaticFiles
 from podium.clock import stopwatch_s
 from podium.console.accounts import Role
 from podium.console.forms import form_of
-from podium.console.internal_api import begun
+from podium.console.internal_api import has_begun
 from podium.console.middleware import Shell
 from podium.console.pages import actions, audit, boards, debug, overview, sign_in, user, users
 from podium.console.pages.page import Page
 from podium.console.render import page
 from podium.console.sessions import principal_of, session_of
-from podium.console.stores import of_redis
+from podium.console.stores import within_limit
 from podium.game.errors import PodiumError, RequestError, Unavailable
 from podium.http.routes import EscapedRoute, Observe
 from podium.http.services import services
 
 FORM_S = 3_600
-"""How long a form that was sent is remembered: sent again within it, it does nothing."""
+"""Seconds for which a form is remembered. Sent again within them, it does nothing."""
 TYPED_MAX = 4_000
-"""Characters of a form, percent-encoded, that the way through the sign-in carries along."""
+"""Characters of a form, percent-encoded, that are kept while its user signs in again."""
 STATIC = "/console/static"
 
 log = structlog.get_logger(__name__)
@@ -48,11 +48,11 @@ PAGES: tuple[Page, ...] = (
     *boards.PAGES,
     *audit.PAGES,
 )
-"""All but those that need nobody signed in."""
+"""All pages that need a session."""
 
 
 def console_routes(web: Path, observe: Observe = lambda *_: None) -> list[BaseRoute]:
-    """``/console`` and what it needs."""
+    """Return the routes of ``/console`` and its files."""
     inside: list[BaseRoute] = [
         Route("/console", lambda _: RedirectResponse("/console/")),
         Mount(STATIC, StaticFiles(directory=web / "console")),
@@ -88,61 +88,62 @@ def _signed_in(one: Page) -> Callable[[Request], Awaitable[Response]]:
         if one.method == "GET":
             return await _handled(request, one)
         form = await form_of(request)
-        if not session.made(form.get("csrf", "")):
+        if not session.verifies(form.get("csrf", "")):
             return page(request, "problem.html", 403, title="Not sent", message=_FORGED)
         request.state.form = form
-        once = one.once and form.get("step", "") not in one.looks
+        once = one.once and form.get("step", "") not in one.previews
         return await (_once(request, one) if once else _handled(request, one))
 
     return _guarded(handle)
 
 
 async def _handled(request: Request, one: Page) -> Response:
-    """Have a page answer, once more where it refused what a newer catalog may allow."""
+    """Call a page's handler, once more where a newer catalog may allow what it refused."""
     return await services(request).catalogs.retried(request.state.space, lambda: one.handler(request))
 
 
-_FORGED = "The form was not one of this session. Go back, reload the page and try again."
-_NAMELESS = "The form has no name of its own, so it could be carried out twice. Reload the page and try again."
-_TWICE = "This form was sent before, and has been carried out. Open the page again to see what is."
-_UNSURE = "It may have been carried out, or not: look at the user's page before you send it again."
+_FORGED = "The form does not belong to this session. Go back, reload the page and try again."
+_NAMELESS = "The form has no id, so it could be carried out twice. Reload the page and try again."
+_TWICE = "This form was sent before and has been carried out. Open the page again to see the present state."
+_UNSURE = "It may have been carried out or not: look at the user's page before you send it again."
 
 
 async def _once(request: Request, one: Page) -> Response:
-    """Have a form carried out, unless it was before.
+    """Execute a form, unless it was executed before.
 
-    Redis knows a form as begun while it is carried out and where nobody knows what came of it, then as done. One
-    that was refused, or ended before anything was asked for it, is forgotten and may be sent again.
+    Redis marks a form as begun before it is executed, and as done afterwards. It stays begun where the result is
+    unknown. A form that was refused, or that failed before it called an endpoint, is forgotten and may be sent
+    again.
     """
     name = request.state.form.get("form", "")
     if not name:
         return page(request, "problem.html", 422, title="Not sent", message=_NAMELESS)
     raw, key = services(request).redis.raw, f"{request.state.space.keys.prefix}f:{name[:64]}"
-    if not await of_redis(raw.set(key, "begun", nx=True, ex=FORM_S)):
-        done = await of_redis(raw.get(key)) == b"done"
+    if not await within_limit(raw.set(key, "begun", nx=True, ex=FORM_S)):
+        done = await within_limit(raw.get(key)) == b"done"
         return page(request, "problem.html", 409, title="Sent already", message=_TWICE if done else _SENT_UNSURE)
     try:
         response = await _handled(request, one)
     except Exception as error:
-        if isinstance(error, RequestError | HTTPException) or not begun(request):
-            await _note(raw.delete(key))
+        if isinstance(error, RequestError | HTTPException) or not has_begun(request):
+            await _try_redis(raw.delete(key))
         else:
             request.state.unsure = True
         raise
     if response.status_code < 400:
-        await _note(raw.set(key, "done", xx=True, ex=FORM_S))
+        await _try_redis(raw.set(key, "done", xx=True, ex=FORM_S))
     else:
-        await _note(raw.delete(key))
+        await _try_redis(raw.delete(key))
     return response
 
 
 _SENT_UNSURE = "This form was sent before. " + _UNSURE
 
 
-async def _note(call: Awaitable[object]) -> None:
-    """Have Redis know what became of a form. Where it is away the form stays as begun, which promises nothing."""
+async def _try_redis(call: Awaitable[object]) -> None:
+    """Record the result of a form. While Redis is away it stays begun, which is reported as unknown."""
     try:
-        await of_redis(call)
+        await within_limit(call)
     except Unavailable as error:
         log.debug("form_not_noted", error=str(error))
 
@@ -155,29 +156,29 @@ async def _signed_out(request: Request) -> Response:
         again = f"/console/sign-in?next={quote(here, safe='/')}"
         return page(request, "problem.html", 403, title="Signed out", message=_SIGN_IN_AGAIN, again=again)
     if request.scope["path"].endswith(".json") and "text/html" not in request.headers.get("accept", ""):
-        # A script asks: it would take the form to sign in for an answer.
+        # Requests of scripts get JSON: a redirect would give them the sign-in page.
         return Response(orjson.dumps({"error": "Sign in again"}), 401, media_type="application/json")
     return RedirectResponse(f"/console/sign-in?next={_here(request)}", 303)
 
 
 def _refused(request: Request, role: Role) -> Response:
-    message = f"This needs the role {role}; you are signed in as {request.state.session.role}."
+    message = f"This page needs the role {role}; you are signed in as {request.state.session.role}."
     return page(request, "problem.html", 403, title="Not allowed", message=message)
 
 
 _OF_THE_SESSION = frozenset({"csrf", "form", "seen", "step", "confirm", "secret"})
-"""Fields that are nobody's text, or that are to be typed each time."""
-_SIGN_IN_AGAIN = "You were signed out before this was sent, so nothing was done. What you typed is kept."
+"""Fields of a form that are not kept: generated ones, and those that must be typed each time."""
+_SIGN_IN_AGAIN = "You were signed out before the form was sent, so nothing was done. Your input is kept."
 
 
 def _path(request: Request) -> str:
-    """The path as it was sent: a user's id may hold a slash as %2F."""
+    """Return the path as the client sent it: a user's id may contain a slash as %2F."""
     path: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     return path.decode("latin-1")
 
 
 def _here(request: Request) -> str:
-    """Path and query, for a query."""
+    """Return path and query, encoded as a value of a query."""
     query = request.scope["query_string"].decode("latin-1")
     return quote(f"{_path(request)}?{query}" if query else _path(request), safe="/")
 
@@ -187,10 +188,10 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
         try:
             return await handler(request)
         except RequestError as error:
-            title = "Not found" if error.status == 404 else "That didn't work"
+            title = "Not found" if error.status == 404 else "Request refused"
             return page(request, "problem.html", error.status, title=title, message=error.message)
         except HTTPException as error:
-            return page(request, "problem.html", error.status_code, title="That didn't work", message=error.detail)
+            return page(request, "problem.html", error.status_code, title="Request refused", message=error.detail)
         except PodiumError as error:
             text = _sentence(error.message, request)
             answer = page(request, "problem.html", 503, title="Try again", message=text)
@@ -199,12 +200,12 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
         except Exception as error:
             log.error("console_failed", path=request.scope["path"], exc_info=error)
             text = _sentence("The log has the details", request)
-            return page(request, "problem.html", 500, title="Our mistake", message=text)
+            return page(request, "problem.html", 500, title="Internal error", message=text)
 
     return guard
 
 
 def _sentence(text: str, request: Request) -> str:
-    """``text``, and what it means for a form whose end is unknown."""
+    """Return ``text`` as a sentence, with a warning where the result of a form is unknown."""
     text = f"{text[:1].upper()}{text[1:]}."
     return f"{text} {_UNSURE}" if getattr(request.state, "unsure", False) else text

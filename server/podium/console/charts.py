@@ -1,7 +1,7 @@
-"""Charts as SVG, made here: no script, no colour but the page's own. Pure.
+"""Charts as SVG, without scripts; the colours come from the style sheet. Pure.
 
-Each is a picture for the eye (``aria-hidden``); the page puts the same numbers into a table behind it. The shapes
-stretch with the page; what is written stands beside them as HTML and keeps its size.
+Charts are hidden from screen readers (``aria-hidden``); pages add a table with the same numbers. The shapes
+stretch with the page. Their labels are HTML beside them, so that text keeps its size.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 160
 BAR_MAX = 48.0
-"""A bar is at most this wide: a single value must not look like a wall."""
+"""Greatest width of a bar, so that a single value does not fill the chart."""
 STEPS = 4
-"""About as many steps has the axis of values."""
+"""Approximate number of steps of the value axis."""
 LABELS = 5
-"""At most as many points are named below a chart; on a phone every second of them."""
+"""Most labels below a chart; on a phone every second one is shown."""
 MANY = 20
-"""Points among which half of one is not seen."""
+"""With so many points, a label that is off by half a point is not noticed."""
 CELL, GAP = 11, 2
 WEEK = 7
 YEAR_COLUMNS = 4
-"""Columns that the name of a month takes with its year; without it a month is never shorter."""
+"""Columns that a month's name with its year takes. Without the year it always fits into its month."""
 LEFT, TOP = 26, 14
-"""Room of a calendar for the names of weekdays and months."""
+"""Space of a calendar for the names of weekdays and months."""
 
 
 class Point(NamedTuple):
-    """A value and what it belongs to."""
+    """A value with its label."""
 
     label: str
     value: float
 
 
 class _Axis(NamedTuple):
-    """Round values from ``low`` to ``high``, ``step`` apart."""
+    """An axis with round values from ``low`` to ``high``, ``step`` apart."""
 
     low: float
     high: float
@@ -54,7 +54,7 @@ class _Axis(NamedTuple):
 
 
 def bars(points: Sequence[Point], names: Sequence[str] | None = None) -> Markup:
-    """A bar for each value, from 0 up or down. ``names`` are written below them, where the labels are too long."""
+    """Return a bar chart from 0 up or down. ``names`` are written below the bars where the labels are too long."""
     if not points:
         return Markup("")
     values = [point.value for point in points]
@@ -66,7 +66,7 @@ def bars(points: Sequence[Point], names: Sequence[str] | None = None) -> Markup:
     zero = axis.y(0)
     shapes = []
     for at, (label, value) in enumerate(points):
-        # A value that is there can be seen.
+        # At least one unit high, so that the smallest value is visible.
         height = max(1.0, abs(axis.y(value) - zero)) if value else 0.0
         kind, y = ("bar down", zero) if value < 0 else ("bar", zero - height)
         shapes.append(
@@ -77,14 +77,14 @@ def bars(points: Sequence[Point], names: Sequence[str] | None = None) -> Markup:
 
 
 def line(points: Sequence[Point]) -> Markup:
-    """A line through the values. It begins at 0, unless nothing could be seen of it then; the chart says so."""
+    """Return a line chart. Its axis begins at 0 unless the line would be flat then; a note says so."""
     if len(points) < 2:
         return Markup("")
     values = [point.value for point in points]
     if not any(values):
         return _only_zeros()
     low, high = min(values), max(values)
-    # Values far from 0 that hardly differ: from 0 on they would be a straight line.
+    # Values far from 0 that hardly differ would be a flat line on an axis from 0.
     far = low > 0 and high - low < low / 2
     axis = _axis(low if far else min(0, low), high if far else max(0, high), whole=_are_whole(values))
     step = WIDTH / (len(points) - 1)
@@ -98,7 +98,7 @@ def line(points: Sequence[Point]) -> Markup:
 
 
 def spark(values: Sequence[float], *, falling_is_good: bool = False) -> Markup:
-    """A small line; with ``falling_is_good`` the least value is at the top, as for ranks."""
+    """Return a sparkline. With ``falling_is_good`` the least value is at the top, as for ranks."""
     if len(values) < 2:
         return Markup("")
     wide, high = 96, 24
@@ -113,13 +113,13 @@ def spark(values: Sequence[float], *, falling_is_good: bool = False) -> Markup:
 
 
 def text(value: float) -> str:
-    """A number with the digits that people read, three behind the point, of small ones six: 1,234.5; 0.00025."""
+    """Format a number with at most three decimals, or six where it is small: 1,234.5; 0.00025."""
     shown = f"{value:,.{3 if abs(value) >= 0.1 else 6}f}"
     return shown.rstrip("0").rstrip(".")
 
 
 def short(value: float) -> str:
-    """A number in little room, with three digits at least: 250,000; 1.25 M; 2 bn."""
+    """Format a number briefly, large ones with a suffix: 250,000; 1.25 M; 2 bn."""
     for size, name in ((1e12, "tn"), (1e9, "bn"), (1e6, "M")):
         if abs(value) >= size:
             return f"{value / size:,.2f}".rstrip("0").rstrip(".") + f"\N{NO-BREAK SPACE}{name}"
@@ -127,7 +127,7 @@ def short(value: float) -> str:
 
 
 def _axis(low: float, high: float, *, whole: bool) -> _Axis:
-    """Round values around ``low`` and ``high``; of whole numbers only whole ones."""
+    """Return an axis around ``low`` and ``high``; with ``whole`` all of its values are whole numbers."""
     span = (high - low) or abs(high) or 1.0
     size = 10.0 ** floor(log10(span / STEPS))
     step = next(size * by for by in (1, 2, 5, 10) if size * by >= span / STEPS * 0.999)
@@ -142,36 +142,41 @@ def _are_whole(values: Sequence[float]) -> bool:
 
 
 def _plot(shapes: str, axis: _Axis, labels: Sequence[str]) -> Markup:
-    """Shapes between the values of the axis and what they belong to."""
+    """Return the shapes with the values of the axis and the labels of the points."""
     lines = "".join(
         f'<line class="{"zero" if abs(tick) < axis.step / 2 else "grid-line"}" '
         f'x1="0" x2="{WIDTH}" y1="{axis.y(tick):.1f}" y2="{axis.y(tick):.1f}"/>'
         for tick in axis.ticks()
     )
     svg = _svg(lines + shapes, WIDTH, HEIGHT, "plot", stretched=True)
-    names = Markup("").join(Markup("<span>{}</span>").format(labels[at]) for at in _named(len(labels)))
-    few = " one" if len(labels) == 1 else ""
+    names = Markup("").join(Markup("<span>{}</span>").format(labels[at]) for at in _labelled(len(labels)))
+    single = " one" if len(labels) == 1 else ""
     return Markup(
         '<div class="plotted" aria-hidden="true"><div class="values">{}</div>{}<div class="names{}">{}</div></div>'
     ).format(
-        Markup("").join(Markup("<span>{}</span>").format(value) for value in _written(axis)),
+        Markup("").join(Markup("<span>{}</span>").format(value) for value in _axis_labels(axis)),
         svg,
-        few,
+        single,
         names,
     )
 
 
-def _written(axis: _Axis) -> list[str]:
-    """The values of an axis: without what adding up fractions left behind (0.30000000000000004), and in full where
-    they would look the same in short."""
+def _axis_labels(axis: _Axis) -> list[str]:
+    """Return the labels of an axis, in full where the brief ones would not differ.
+
+    Values are rounded first: adding up fractions yields numbers like 0.30000000000000004.
+    """
     ticks = [round(tick, max(0, 1 - floor(log10(axis.step)))) + 0.0 for tick in axis.ticks()]
-    in_short = [short(tick) for tick in ticks]
-    return in_short if len(set(in_short)) == len(ticks) else [text(tick) for tick in ticks]
+    brief = [short(tick) for tick in ticks]
+    return brief if len(set(brief)) == len(ticks) else [text(tick) for tick in ticks]
 
 
-def _named(count: int) -> list[int]:
-    """The points that are named: the first, the last, and some between where they are equally far apart, as the
-    names are; among many points nobody sees a fraction of one."""
+def _labelled(count: int) -> list[int]:
+    """Return the indices of the points with labels: the first, the last, and evenly spaced ones between.
+
+    The labels are evenly spaced on the page, so the points must be, too; with ``MANY`` points, rounding is not
+    noticed.
+    """
     for labels in (LABELS, 3, 2):
         if count >= labels and (count >= MANY or (count - 1) % (labels - 1) == 0):
             return [round(i * (count - 1) / (labels - 1)) for i in range(labels)]
@@ -183,7 +188,7 @@ def _only_zeros() -> Markup:
 
 
 class Day(NamedTuple):
-    """A day of a calendar: ``kind`` is a class of the style sheet, ``text`` what it means."""
+    """A day of a calendar: ``kind`` is a class of the style sheet, ``text`` its meaning."""
 
     day: date
     kind: str
@@ -191,7 +196,7 @@ class Day(NamedTuple):
 
 
 def calendar(days: Sequence[Day], today: date | None = None) -> Markup:
-    """Days as columns of weeks, from Monday down; ``today`` is marked where it is among them."""
+    """Return a calendar with a column for each week, Monday at the top; ``today`` is marked."""
     if not days:
         return Markup("")
     first = days[0].day - timedelta(days=days[0].day.weekday())
@@ -216,8 +221,10 @@ def calendar(days: Sequence[Day], today: date | None = None) -> Markup:
 
 
 def _months(days: Sequence[Day], first: date) -> list[tuple[int, str]]:
-    """The columns in which a month is named, with the year where it is another: the first column, and the first
-    Monday of each month; no name reaches into the next one."""
+    """Return the columns with a month's name: the first one, and those with the first Monday of a month.
+
+    The year is added where it changes. The first name is left out where it would overlap the next one.
+    """
     found = [(0, days[0].day)]
     for before, one in pairwise(day.day for day in days if day.day == days[0].day or day.day.weekday() == 0):
         if one.month != before.month or one.year != before.year:
@@ -232,7 +239,7 @@ def _months(days: Sequence[Day], first: date) -> list[tuple[int, str]]:
 
 
 def _svg(inside: str, width: float, height: float, kind: str, *, stretched: bool = False) -> Markup:
-    # What is not ours in it has been escaped above.
+    # Safe: all text from outside was escaped by the callers.
     fit = ' preserveAspectRatio="none"' if stretched else ""
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     return Markup(f'<svg class="{kind}"{fit} {size} aria-hidden="true" focusable="false">{inside}</svg>')  # noqa: S704

@@ -1,4 +1,4 @@
-"""Several questions to the stores for one answer, a few at a time."""
+"""Concurrent calls for one page, with a limit."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Awaitable
 from typing import Any
 
 AT_ONCE = 4
-"""More would take the connections that other requests wait for."""
+"""Concurrent calls of one page. More would take the connections of the pool that other requests wait for."""
 
 
-async def few(*asked: Awaitable[Any]) -> list[Any]:
-    """All answers, in the order of the questions; raises what one of them raises."""
-    gate = asyncio.Semaphore(AT_ONCE)
+async def gather_limited(*calls: Awaitable[Any]) -> list[Any]:
+    """Await all calls, at most ``AT_ONCE`` at a time; return their results in order, or raise the first error."""
+    slots = asyncio.Semaphore(AT_ONCE)
 
-    async def one(question: Awaitable[Any]) -> Any:
-        async with gate:
-            return await question
+    async def run(call: Awaitable[Any]) -> Any:
+        async with slots:
+            return await call
 
-    return list(await asyncio.gather(*(one(question) for question in asked)))
+    return list(await asyncio.gather(*(run(call) for call in calls)))

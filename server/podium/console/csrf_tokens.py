@@ -1,7 +1,8 @@
-"""A secret as a page shows it: another text each time, so that compressed pages tell nothing about it.
+"""CSRF tokens: a session's secret, masked differently in each page, against BREACH.
 
-A page that is compressed and repeats what was sent to it gets shorter where the two agree; whoever can make a
-browser load pages and see their lengths could guess a text that always stands there, piece by piece (BREACH).
+A compressed page gets shorter where text from the request equals text in the page. An attacker who can make a
+browser load pages and who sees their lengths could so guess a constant secret piece by piece. A one-time pad makes
+the text different each time.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 
 def masked(secret: bytes) -> str:
-    """``secret`` under a pad made for this once, behind the pad."""
+    """Return a random pad followed by ``secret`` XOR pad, as text."""
     pad = secrets.token_bytes(len(secret))
     return urlsafe_b64encode(pad + _xor(pad, secret)).decode()
 
 
 def unmasked(text: str) -> bytes:
-    """The secret of a text that ``masked`` made; what else was sent becomes other bytes, or none."""
+    """Return the secret from a text of ``masked``; any other text yields other bytes, or none."""
     try:
         both = urlsafe_b64decode(text.encode())
     except ValueError:

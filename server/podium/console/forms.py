@@ -1,4 +1,4 @@
-"""Reads the fields of a posted form. Anybody may post one, so no more is read than a page of ours can send."""
+"""Parsing of posted forms. Anybody may post one, so the limits allow only what our pages can send."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from podium.game.errors import BadRequest, UnsupportedType
 from podium.http.bodies import read_body
 
 BYTES_MAX = 65_536
-"""Of a form: its longest fields are a reason and a user's id, percent-encoded."""
+"""Bytes of a form. Its longest fields are a reason and a user's id, percent-encoded."""
 FIELDS_MAX = 50
 
 _TYPE = "application/x-www-form-urlencoded"
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form; of two with one name the last. Without type and body there are none.
+    """Return the fields of a form, the last one of each name. Without type and body there are none.
 
     Raises:
-        BadRequest: More than ``FIELDS_MAX`` fields, or a text that is not UTF-8.
-        TooLarge: More than ``BYTES_MAX`` bytes.
-        UnsupportedType: Another type, multipart among them: no form of ours sends a file.
+        BadRequest: more than ``FIELDS_MAX`` fields, or a text that is not UTF-8.
+        TooLarge: more than ``BYTES_MAX`` bytes.
+        UnsupportedType: another type. Multipart is one too, as no form sends a file.
     """
     body = await read_body(request, BYTES_MAX)
     type_ = request.headers.get("content-type", "").partition(";")[0].strip().lower()

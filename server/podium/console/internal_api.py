@@ -1,4 +1,4 @@
-"""The API, asked from within: a page shows what an endpoint answers, and does what an endpoint does."""
+"""Calls of API endpoints from pages, within the process: pages show and do only what endpoints show and do."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from podium.console.stores import soon
+from podium.console.stores import connection_within_limit
 from podium.http.services import services
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def begun(request: Request) -> bool:
-    """Whether something was asked for a form."""
+def has_begun(request: Request) -> bool:
+    """Return whether the form of a request has called an endpoint."""
     return bool(getattr(request.state, "begun", False))
 
 
 async def begin(request: Request) -> None:
-    """From here on a form may have been carried out, whatever comes of it: so Postgres, which records it, is asked
-    first."""
-    if not begun(request):
-        async with soon(services(request).pool) as connection:
+    """Note that from here on the form may take effect.
+
+    Raises:
+        Unavailable: Postgres is away, which records the change. Nothing has been done then.
+    """
+    if not has_begun(request):
+        async with connection_within_limit(services(request).pool) as connection:
             await connection.execute("SELECT 1")
         request.state.begun = True
 
@@ -38,18 +41,18 @@ async def ask(
     query: Mapping[str, Any] | None = None,
     body: Any = None,
 ) -> Any:
-    """The decoded answer of a handler to whoever is signed in; raises what it raises."""
-    return orjson.loads(bytes((await asked(request, handler, path, query, body)).body))
+    """Call an endpoint's handler as the signed-in person, and return its decoded answer; raises what it raises."""
+    return orjson.loads(bytes((await call(request, handler, path, query, body)).body))
 
 
-async def asked(
+async def call(
     request: Request,
     handler: Handler,
     path: Mapping[str, str] | None = None,
     query: Mapping[str, Any] | None = None,
     body: Any = None,
 ) -> Response:
-    """The answer of a handler to whoever is signed in, as it is; raises what it raises."""
+    """Call an endpoint's handler as the signed-in person, and return its response; raises what it raises."""
     if request.method == "POST":
         await begin(request)
     sent = orjson.dumps(body) if body is not None else b""
@@ -63,7 +66,7 @@ async def asked(
         "path_params": dict(path or {}),
         "query_string": urlencode({k: v for k, v in (query or {}).items() if v is not None}).encode(),
         "headers": [],
-        # All reads of a page about its user are of one instant (http/users.py).
+        # All reads of a page about its user share one snapshot (http/users.py).
         "state": {"principal": request.state.principal, "snapshot": getattr(request.state, "snapshot", None)},
     }
     return await handler(Request(scope, receive))

@@ -1,4 +1,4 @@
-"""What holds for every answer below ``/console``: headers, compression, errors as pages."""
+"""Headers, compression and error pages for every answer below ``/console``."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ HEADERS = {
     ),
     "Referrer-Policy": "same-origin",
 }
-"""They let nothing in from elsewhere."""
+"""Headers that forbid scripts, styles, frames and connections from other origins."""
 GZIP_LEVEL = 6
-"""Beyond it a page takes longer and hardly gets shorter."""
+"""Higher levels take longer and hardly make a page shorter."""
 
 
 class Shell(BaseRoute):
-    """The path ``prefix`` and all below it: what ``routes`` answer, or a page that says that there is nothing."""
+    """The path ``prefix`` and everything below it: the answers of ``routes``, or an error page."""
 
     def __init__(self, prefix: str, static: str, routes: Sequence[BaseRoute]) -> None:
-        """Below ``static`` are files, which browsers may keep if they ask each time whether they still hold."""
+        """``static`` is the prefix of files, which browsers may keep and revalidate; pages must not be kept."""
         self._prefix, self._static = prefix, static
         self.routes = list(routes)
         inside = ExceptionMiddleware(Router(routes), handlers={HTTPException: _problem})
         self._app: ASGIApp = GZipMiddleware(inside, compresslevel=GZIP_LEVEL)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is for here; the routes inside match the whole path."""
+        """Match every path below ``prefix``. The inner routes match the whole path, so nothing is stripped."""
         path: str = scope["path"]
         here = scope["type"] == "http" and (path == self._prefix or path.startswith(self._prefix + "/"))
         return (Match.FULL if here else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
-        kept = "no-cache" if scope["path"].startswith(self._static) else "no-store"
+        """Answer a request with the inner routes and add the headers."""
+        cache_control = "no-cache" if scope["path"].startswith(self._static) else "no-store"
 
-        async def tell(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update({**HEADERS, "Cache-Control": kept})
+                headers.update({**HEADERS, "Cache-Control": cache_control})
             await send(message)
 
-        await self._app(scope, receive, tell)
+        await self._app(scope, receive, send_with_headers)
 
 
 def _problem(request: Request, error: Exception) -> Response:
-    """What the routes themselves refuse: a page that is not there, or that takes no such form."""
+    """Return the page for an error of the routes themselves, like an unknown path."""
     if not isinstance(error, HTTPException):
         raise error
-    title, text = "That didn't work", error.detail
+    title, text = "Request refused", error.detail
     if error.status_code == 404:
         title, text = "Not found", "There is no such page."
     answer = page(request, "problem.html", error.status_code, title=title, message=text)

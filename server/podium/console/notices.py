@@ -1,6 +1,6 @@
-"""What came of an action: said on the user's page for a while, and what of it can be taken back.
+"""Notices about actions, shown on the user's page for a while, and the data for undoing a restored streak.
 
-Nothing of it is in an address: who makes up a link can't have the console say something.
+The text of a notice is kept in Redis, not in the URL, so that nobody can make the console show a text by a link.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from podium.http.services import services
 from podium.storage.redis.client import AWAY, unavailable
 
 KEPT_S = 300
-"""How long a notice is shown, and how long it is known that there was something to undo."""
+"""Seconds for which a notice and an undo are kept."""
 UNDO_S = 60
-"""How long a restored streak can be taken back."""
+"""Seconds for which a restored streak can be undone."""
 
 T = TypeVar("T")
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """The result of an action in a sentence. ``undo``: something can still be taken back, until ``until_ms``."""
+    """The result of an action, in a sentence. With ``undo`` it can be undone until ``until_ms``."""
 
     text: str
     undo: bool = False
@@ -34,22 +34,22 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Undo(msgspec.Struct, frozen=True, array_like=True):
-    """A user's streaks before and after a restore, which can be taken back until an instant (ms)."""
+    """A user's streaks before and after a restore, which can be undone until an instant (ms)."""
 
     before: Streaks
     after: Streaks
     until_ms: int
 
 
-async def leave(request: Request, user: str, notice: Notice) -> str:
-    """Keep a notice for whoever is signed in; the address of the user's page that shows it."""
+async def keep_notice(request: Request, user: str, notice: Notice) -> str:
+    """Keep a notice for this session, and return the URL of the user's page that shows it."""
     id_ = secrets.token_urlsafe(9)
     await _redis(request, "set", _key(request, user, id_), msgspec.json.encode(notice), ex=KEPT_S)
     return f"/console/users/{quote(user, safe='')}?notice={id_}"
 
 
 async def notice_of(request: Request) -> Notice | None:
-    """The notice that a user's page was asked to show; None where it names none of this session and user."""
+    """Return the notice that the query names, None where this session has none for the user."""
     id_ = request.query_params.get("notice")
     if not id_:
         return None
@@ -64,23 +64,23 @@ async def notice_of(request: Request) -> Notice | None:
 
 
 async def keep_undo(request: Request, user: str, before: Streaks, after: Streaks) -> None:
-    """Remember what a restore did, so that it can be taken back."""
+    """Keep the effect of a restore, so that it can be undone."""
     undo = Undo(before, after, services(request).clock() + UNDO_S * 1000)
     await _redis(request, "set", request.state.space.keys.undo(user), msgspec.json.encode(undo), ex=KEPT_S)
 
 
 async def undo_of(request: Request, user: str) -> Undo | None:
-    """What could be taken back a moment ago, or still can."""
+    """Return the kept undo, which may have expired, or None."""
     return await _get(request, request.state.space.keys.undo(user), Undo)
 
 
 async def drop_undo(request: Request, user: str) -> None:
-    """There is nothing to take back any more."""
+    """Delete the kept undo."""
     await services(request).redis.delete(request.state.space.keys.undo(user))
 
 
 def _key(request: Request, user: str, id_: str) -> str:
-    """A notice's key: of the session, the user and its id, and readable for nobody."""
+    """Return the key of a notice: a hash of the session's secret, the user and the id, so it can't be guessed."""
     name = sha256("\n".join((request.state.session.secret, user, id_)).encode()).hexdigest()
     return f"{request.state.space.keys.prefix}notice:{name}"
 

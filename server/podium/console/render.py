@@ -1,4 +1,4 @@
-"""Pages as HTML."""
+"""Rendering of pages."""
 
 from __future__ import annotations
 
@@ -25,23 +25,24 @@ _templates = Environment(
 
 
 def number(value: Any) -> str:
-    """A number for people, with as many decimals as a metric can have: 1,234.5; 0.00025."""
+    """Format a number with up to six decimals, as many as a metric can have: 1,234.5; 0.00025."""
     if value is None:
         return "–"
     return f"{value:,.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
 
 
 def rounded(value: float) -> str:
-    """A number for people with at most two decimals: the average of a group."""
+    """Format a number with at most two decimals, for averages of groups."""
     return number(round(float(value), 2))
 
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
-"""Control characters, and those that turn the direction of what follows them."""
+"""Control characters, and those that change the direction of the following text."""
 
 
 def plain(text: str) -> Markup:
-    """Escaped text for a place that has no <bdi>, like a title: nothing in it turns the rest around."""
+    """Escape text for a place that can't have <bdi>, like a title, without characters that change its
+    direction."""
     return Markup(_UNSEEN.sub(" ", Markup.escape(text)))  # noqa: S704 - escaped here
 
 
@@ -54,17 +55,17 @@ _templates.filters["zip_with"] = lambda one, other: list(zip(one, other, strict=
 
 
 def compile_templates() -> None:
-    """Compile all templates: else the first look at a page would, which takes up to 60 ms."""
+    """Compile all templates, so that the first view of a page does not; each takes up to 60 ms."""
     for name in _templates.list_templates():
         _templates.get_template(name)
 
 
 PIECES_AT_ONCE = 50
-"""Pieces of a template that are rendered before others have their turn; one may be a whole table."""
+"""Pieces of a template that are rendered before other tasks may run; one may be a whole table."""
 
 
 async def large_page(request: Request, template: str, **values: Any) -> HTMLResponse:
-    """As ``page``, for one that may have thousands of rows: others have their turn while it is rendered."""
+    """Render a page that may have thousands of rows, letting other tasks run meanwhile (see ``page``)."""
     session, space = request.state.session, request.state.space
     pieces = []
     for at, piece in enumerate(
@@ -77,7 +78,7 @@ async def large_page(request: Request, template: str, **values: Any) -> HTMLResp
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page of the console; ``session`` and ``space`` are those of who looks, None before signing in."""
+    """Render a page. Templates get ``session`` and ``space`` of the signed-in person, None without."""
     session = getattr(request.state, "session", None)
     space = getattr(request.state, "space", None)
     text = _templates.get_template(template).render(session=session, space=space, request=request, **values)

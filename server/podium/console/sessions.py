@@ -1,7 +1,7 @@
-"""Who looks at a page: a signed cookie, and whether it is still good.
+"""Sessions: a signed cookie, whose id Redis keeps until the session ends.
 
-Redis keeps the id of each session, under the prefix of its space, until it ends or its person signs out; a rebuild
-of the space leaves it there. What the cookie says is signed, so Redis alone makes nobody somebody.
+The id is kept under the prefix of the space, and a rebuild of the space leaves it there. The claims are in the
+signed cookie, so write access to Redis is not enough to forge a session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.responses import Response
 from podium.console import accounts
 from podium.console.accounts import ROLES, Role
 from podium.console.csrf_tokens import masked, unmasked
-from podium.console.stores import of_redis, soon
+from podium.console.stores import connection_within_limit, within_limit
 from podium.game.errors import Unavailable
 from podium.http.addresses import is_here
 from podium.http.cookies import cookie
@@ -28,12 +28,15 @@ from podium.spaces.space import Principal, Space
 
 COOKIE = "podium_console"
 SESSION_S = 12 * 3_600
-"""A session ends after a working day."""
+"""Seconds of a session: a working day."""
 CSRF_BYTES = 16
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A signed-in person. ``by`` says what with; ``mark`` changes with an account's password; ``exp`` is in s."""
+    """A signed-in person. ``by`` is the means of signing in, ``exp`` the end in unix seconds.
+
+    ``mark`` changes with the password of an account (accounts.Account).
+    """
 
     id: str
     space: str
@@ -46,23 +49,23 @@ class Session(msgspec.Struct, frozen=True):
     exp: int
 
     def may(self, role: Role) -> bool:
-        """Whether what needs a role is allowed."""
+        """Return whether the person has a role, or one that includes it."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
     @property
     def csrf(self) -> str:
-        """What every form repeats, as a page shows it."""
+        """The CSRF token for a form, different each time."""
         return masked(bytes.fromhex(self.secret))
 
-    def made(self, csrf: str) -> bool:
-        """Whether a form is one of this session's pages."""
+    def verifies(self, csrf: str) -> bool:
+        """Return whether a CSRF token is from a page of this session."""
         return secrets.compare_digest(unmasked(csrf), bytes.fromhex(self.secret))
 
 
 async def sign_in(
     response: Response, request: Request, space: Space, by: str, sub: str, name: str, role: Role, mark: str = ""
 ) -> None:
-    """Begin a session and set its cookie. ``Unavailable`` where Redis is away."""
+    """Begin a session and set its cookie. Raises ``Unavailable`` where Redis is away."""
     parts = services(request)
     claims: dict[str, Any] = {
         "id": secrets.token_urlsafe(16),
@@ -75,7 +78,7 @@ async def sign_in(
         "secret": secrets.token_hex(CSRF_BYTES),
         "exp": parts.clock() // 1000 + SESSION_S,
     }
-    await of_redis(parts.redis.raw.set(space.keys.session(claims["id"]), 1, ex=SESSION_S))
+    await within_limit(parts.redis.raw.set(space.keys.session(claims["id"]), 1, ex=SESSION_S))
     response.set_cookie(
         COOKIE,
         jwt.encode(claims, _secret(space), algorithm="HS256"),
@@ -88,9 +91,10 @@ async def sign_in(
 
 
 def _may_be_plain(request: Request) -> bool:
-    """Return whether the cookie may go over plain HTTP: on this machine, or where the setting says so.
+    """Return whether the cookie may be sent over plain HTTP: on this machine, or where the setting allows it.
 
-    The scheme of the request says nothing: TLS may end at a proxy that ``PODIUM_TRUSTED_PROXIES`` doesn't name.
+    A request by plain HTTP does not prove that the browser uses it: TLS may end at a proxy that
+    ``PODIUM_TRUSTED_PROXIES`` doesn't name.
     """
     if request.scope["scheme"] == "https":
         return False
@@ -98,24 +102,26 @@ def _may_be_plain(request: Request) -> bool:
 
 
 async def sign_out(response: Response, request: Request) -> None:
-    """End the session and take the cookie back. ``Unavailable`` where Redis is away: it has not ended then."""
+    """End the session and delete its cookie. Raises ``Unavailable`` where Redis is away; it has not ended then."""
     session, space = request.state.session, request.state.space
-    await of_redis(services(request).redis.raw.delete(space.keys.session(session.id)))
+    await within_limit(services(request).redis.raw.delete(space.keys.session(session.id)))
     response.delete_cookie(COOKIE, path="/console")
 
 
 async def session_of(request: Request, *, in_outages: bool = False) -> tuple[Session, Space] | None:
-    """Who sent a request, and the space that they look at; None where nobody is signed in any more.
+    """Return the session of a request and its space, None without a valid one.
 
-    ``Unavailable`` where a store is away that would know; with ``in_outages`` what the cookie says is believed
-    then.
+    Raises:
+        Unavailable: a store is away, so the session can't be checked. With ``in_outages`` the signed cookie alone
+        is
+            enough then.
     """
     parts, found = services(request), _signed(request)
     if found is None:
         return None
     session, space = found
     try:
-        if not await of_redis(parts.redis.raw.exists(space.keys.session(session.id))):
+        if not await within_limit(parts.redis.raw.exists(space.keys.session(session.id))):
             return None
     except Unavailable:
         if not in_outages:
@@ -123,7 +129,7 @@ async def session_of(request: Request, *, in_outages: bool = False) -> tuple[Ses
     if session.by == "key":
         return found if parts.directory.knows_key(session.sub) else None
     try:
-        async with soon(parts.pool) as connection:
+        async with connection_within_limit(parts.pool) as connection:
             account = await accounts.get(connection, session.sub)
     except Unavailable:
         if not in_outages:
@@ -135,12 +141,13 @@ async def session_of(request: Request, *, in_outages: bool = False) -> tuple[Ses
 
 
 def principal_of(session: Session, space: Space) -> Principal:
-    """The person as the API knows them; what a role may do was checked by the page."""
+    """Return the principal for calls of the API. It has all rights; the console has checked the role."""
     return Principal(space, f"console, {session.by} {session.sub}", session.name, frozenset({"admin"}))
 
 
 def _signed(request: Request) -> tuple[Session, Space] | None:
-    """What the cookie says, where we signed it, it has not expired and its space is there."""
+    """Return session and space of the cookie, None unless its signature and expiry are valid and the space
+    exists."""
     parts, token = services(request), cookie(request, COOKIE)
     if not token:
         return None
@@ -158,5 +165,8 @@ def _signed(request: Request) -> tuple[Session, Space] | None:
 
 
 def _secret(space: Space) -> str:
-    """Not the secret of live tokens itself: the app's own server has that, and may not sign in with it."""
+    """Derive the key that signs sessions from the secret of live tokens.
+
+    It must differ: the app's own server knows that secret, and must not be able to forge a session.
+    """
     return hmac.new(space.realtime_secret.encode(), b"console session", sha256).hexdigest()

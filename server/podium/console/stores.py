@@ -1,4 +1,4 @@
-"""The stores, as a page asks them: nobody who looks waits long for one that is away."""
+"""Calls of the stores with a short time limit: a page must not wait long for a store that is away."""
 
 from __future__ import annotations
 
@@ -17,22 +17,30 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def soon(pool: Pool) -> AsyncIterator[PoolConnection]:
-    """A connection for ``LOOK_S`` at most, waiting for it included; then, and without one, ``Unavailable``."""
+async def connection_within_limit(pool: Pool) -> AsyncIterator[PoolConnection]:
+    """Yield a connection for at most ``LOOK_S``, the wait for it included.
+
+    Raises:
+        Unavailable: Postgres is away, or the time is over.
+    """
     try:
         async with asyncio.timeout(LOOK_S), acquired(pool) as connection:
             try:
                 yield connection
             except asyncio.CancelledError:
-                # Giving it back would wait until Postgres confirms that it stopped what it does.
+                # Releasing it would wait until Postgres confirms the cancellation of the query.
                 connection.terminate()
                 raise
     except TimeoutError as error:
         raise Unavailable("Postgres is away") from error
 
 
-async def of_redis(call: Awaitable[T]) -> T:
-    """What a call of the client answers; ``Unavailable`` where it takes longer than ``LOOK_S``."""
+async def within_limit(call: Awaitable[T]) -> T:
+    """Await a call of Redis.
+
+    Raises:
+        Unavailable: Redis is away, or the call takes longer than ``LOOK_S``.
+    """
     try:
         async with asyncio.timeout(LOOK_S):
             return await call
@@ -40,10 +48,10 @@ async def of_redis(call: Awaitable[T]) -> T:
         raise unavailable(error) from error
 
 
-async def or_none(look: Awaitable[T], within_s: float | None = None) -> T | None:
-    """What a look finds within that time, by default ``LOOK_S``; None where it takes longer or a store is away."""
+async def or_none(call: Awaitable[T], within_s: float | None = None) -> T | None:
+    """Await a call, by default for ``LOOK_S``; return None where it takes longer or a store is away."""
     try:
         async with asyncio.timeout(LOOK_S if within_s is None else within_s):
-            return await look
+            return await call
     except (TimeoutError, Unavailable):
         return None

@@ -226,7 +226,7 @@ async def test_many_boards_can_be_searched(
     few = await see(console, "")
     assert 'type="search"' not in few
     assert rows(few, "Leaderboards") == [
-        ["Best &lt;b&gt;week&lt;/b&gt; weekly", "active filling, 0 %", "Words metric", "1", few_runs(few)],
+        ["Best &lt;b&gt;week&lt;/b&gt; weekly", "active backfill 0 %", "Words metric", "1", few_runs(few)],
         ["sleeping sleeping", "inactive", "Words metric", "–", "one run"],
     ]
     [made] = await make(http, "points", {"name": "Coins", "key": "coins"})
@@ -254,7 +254,7 @@ async def test_the_list_is_there_without_redis(
     async with services.directory._refreshing:  # else the next look would find the epoch again
         monkeypatch.setattr(services.directory.production, "epoch", None)
         shown = await see(console, "")
-    assert "Redis is being rebuilt: how many take part can't be told now." in shown.replace("&#39;", "'")
+    assert "Redis is being rebuilt: numbers of participants are not available now." in shown.replace("&#39;", "'")
     assert rows(shown, "Leaderboards")[0][3] == "–"
 
 

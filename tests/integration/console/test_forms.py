@@ -93,7 +93,7 @@ async def test_points_say_where_they_lead_and_join_no_run(
         fields["amount"] = "3"
         assert "Week" not in said(await look(console, "points", **fields))
         assert "Week , run of" in (told := said(await look(console, "points", **fields, runs="all")))
-        assert "not on it yet, then rank 1." in told
+        assert "not ranked yet, becomes rank 1." in told
         assert (await act(console, "points", **fields, runs="all")).status_code == 303
     assert [row["userId"] for row in (await http.get("/v1/leaderboards/week")).json()["rankings"]] == ["ann"]
 

@@ -1,1 +1,1 @@
-"""The console's pages, a module for each part."""
+"""The console's pages, one module per part."""

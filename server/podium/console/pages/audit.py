@@ -1,4 +1,4 @@
-"""The audit log: who changed what, when, and what it was before and after."""
+"""The audit log: changes with actor, time, and values before and after."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from podium.api.audit.admin import AUDIT_FILTERS, get_audit_log
-from podium.console.audit_changes import in_words
+from podium.console.audit_changes import described
 from podium.console.internal_api import ask
 from podium.console.pages.page import Page
 from podium.console.render import page
@@ -19,7 +19,7 @@ ROWS = 50
 
 
 async def get_audit(request: Request) -> Response:
-    """``/console/audit``."""
+    """Render ``/console/audit``."""
     asked = {name: request.query_params.get(name, "").strip() for name in AUDIT_FILTERS}
     given: dict[str, Any] = {name: text for name, text in asked.items() if text}
     query = {**given, "limit": ROWS, "cursor": request.query_params.get("cursor") or None}
@@ -28,11 +28,11 @@ async def get_audit(request: Request) -> Response:
     try:
         found = await ask(request, get_audit_log, query=query)
         if not found["rows"] and asked["item"]:
-            # Of a user who was erased only this is left; who knows the id may find it.
+            # Entries about an erased user keep only a hash of the id: look for that, too.
             found = await ask(request, get_audit_log, query={**query, "item": erased_name(asked["item"])})
     except RequestError as error:
         problem = error.message
-    rows = [in_words(row) for row in found["rows"]]
+    rows = [described(row) for row in found["rows"]]
     more = {**given, "cursor": found["nextCursor"]} if "nextCursor" in found else None
     return page(
         request,

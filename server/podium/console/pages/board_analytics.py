@@ -1,4 +1,4 @@
-"""How a leaderboard is used, of a run and a range of days."""
+"""The analytics of a leaderboard, for a run and a range of days."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ from podium.http.services import services
 from podium.storage.postgres.pool import acquired
 
 RANGES = (30, 90, 365)
-"""Days to choose from; the first is shown unless another is asked for."""
+"""Ranges to choose from, in days; the first is the default."""
 
 
 async def get_analytics(request: Request) -> Response:
-    """``/console/leaderboards/{key}/analytics``; ``?run=`` is any day of a run, ``?days=`` one of ``RANGES``."""
+    """Render ``/console/leaderboards/{key}/analytics``.
+
+    ``?run=`` is any day of a run, ``?days=`` one of ``RANGES``.
+    """
     board, space, today = board_of_path(request), request.state.space, today_at_home(request)
     days = params.integer(request, "days", RANGES[0], RANGES[0], RANGES[-1])
     if days not in RANGES:
@@ -34,7 +37,7 @@ async def get_analytics(request: Request) -> Response:
     run = select_run(board, params.day(request, "run"), today)
     async with acquired(services(request).pool) as connection:
         finals = await final_runs(connection, space.id, board)
-    # A run that is still to come has no days yet: its first one stands for it.
+    # A future run has no days yet: show its first one.
     last = max(run.start, min(run.end or today, today))
     first = max(run.start, last - timedelta(days=days - 1))
 
@@ -80,14 +83,14 @@ async def get_analytics(request: Request) -> Response:
     )
 
 
-_JOINED = "How many had scored in this run by the end of each day; those who left since are among them."
+_JOINED = "Users who had scored in this run by the end of each day, those who have left since included."
 _ACTIVE = "Users whose score changed on the day."
-_CHANGES = "How often a score's change moved its user to another place."
-_SPREAD = "Users by score, in equally wide steps from the least to the greatest; named by where they begin."
+_CHANGES = "Score changes that moved their user to another place."
+_SPREAD = "Users by score, in steps of equal width. Each label is the least score of its step."
 
 
 async def _joined(request: Request, board: Leaderboard, run: Run, first: date, last: date) -> list[Point]:
-    """How many had scored in the run up to each day."""
+    """Return the number of users who had scored in the run by the end of each day."""
     async with acquired(services(request).pool) as connection:
         rows = await connection.fetch(
             "SELECT greatest(day, $4), sum(joined)::bigint FROM board_days"

@@ -1,4 +1,4 @@
-"""Which leaderboard, run and group a page is about, and which there are to choose from."""
+"""The leaderboard, run and group that a page shows, and the runs and groups to choose from."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from podium.http.services import services
 from podium.storage.postgres.pool import PoolConnection
 
 OPEN_MAX = 30
-"""Runs that are not final: one or two, but all since its start on the day on which a leaderboard was made."""
+"""Most runs to choose from that are not final. Usually there are one or two; a new leaderboard that starts in the
+past has many."""
 FINAL_MAX = 30
-"""Final runs to choose from; the others are on a page of their own."""
+"""Most final runs to choose from; all are on a page of their own."""
 GROUPS_MAX = 500
-"""Groups to choose from."""
+"""Most groups to choose from."""
 _RUN = re.compile(r"[0-9]{8}\Z|all\Z")
 
 
 class FinalRun(NamedTuple):
-    """A run whose standings are written down."""
+    """A run whose final standings are stored."""
 
     name: str
     start: date
@@ -38,19 +39,19 @@ class FinalRun(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The run in addresses."""
+        """The run's name in URLs."""
         return self.name or "all"
 
 
 class OpenRun(NamedTuple):
-    """A run that may still change, or whose standings are not written yet."""
+    """A run that may still change, or whose final standings are not stored yet."""
 
     run: Run
     state: RunState
 
 
 def board_of_path(request: Request) -> Leaderboard:
-    """The leaderboard of the path's ``key``, inactive ones too."""
+    """Return the leaderboard with the path's ``key``, active or not. Raises ``NotFound``."""
     key = request.path_params["key"]
     board: Leaderboard | None = request.state.space.index.leaderboard_by_key.get(key)
     if board is None:
@@ -59,12 +60,12 @@ def board_of_path(request: Request) -> Leaderboard:
 
 
 def today_at_home(request: Request) -> date:
-    """The date in the space's home zone."""
+    """Return today's date in the space's home zone."""
     return local_day(services(request).clock(), request.state.space.index.home)
 
 
 def open_runs(board: Leaderboard, today: date, final: Sequence[FinalRun]) -> list[OpenRun]:
-    """The current run and those before it that are not final yet, the newest first."""
+    """Return the current run and those before it that are not final yet, the newest first."""
     found: list[OpenRun] = []
     written = {run.name for run in final}
     run = run_on(board, within(board, today))
@@ -84,7 +85,7 @@ async def final_runs(
     limit: int = FINAL_MAX,
     before: str | None = None,
 ) -> list[FinalRun]:
-    """The newest final runs, or those before the run of that name."""
+    """Return the newest final runs, or those before the run with the name ``before``."""
     rows = await connection.fetch(
         "SELECT run, start_day, end_day, participants FROM final_runs WHERE space_id = $1 AND leaderboard = $2"
         " AND ($3::text IS NULL OR run < $3) ORDER BY run DESC LIMIT $4",
@@ -97,7 +98,7 @@ async def final_runs(
 
 
 async def final_run_of_path(request: Request, connection: PoolConnection, board: Leaderboard) -> FinalRun:
-    """The final run that the path's ``run`` names; 404 where it names none."""
+    """Return the final run that the path's ``run`` names. Raises ``NotFound``."""
     text: str = request.path_params["run"]
     if _RUN.match(text):
         row = await connection.fetchrow(
@@ -115,12 +116,12 @@ async def final_run_of_path(request: Request, connection: PoolConnection, board:
 async def groups_of_run(
     connection: PoolConnection, space_id: int, board: Leaderboard, run: str, *, final: bool
 ) -> list[str]:
-    """The groups in which somebody stands, as ``group_name``; at most ``GROUPS_MAX``."""
+    """Return the names (``group_name``) of groups with participants, at most ``GROUPS_MAX``."""
     if board.group_by is None and not board.breakdown_attributes:
         return []
     table = "run_standings" if final else "board_entries"
     of_run = f"FROM {table} WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
-    # From group to group along the primary key: a plain DISTINCT would read every entry.
+    # Skip from group to group along the primary key: a plain DISTINCT would read every entry.
     rows = await connection.fetch(
         f"WITH RECURSIVE groups AS ((SELECT grp {of_run} AND grp > '' ORDER BY grp LIMIT 1) UNION ALL"  # noqa: S608 # our own words
         f" SELECT (SELECT grp {of_run} AND grp > groups.grp ORDER BY grp LIMIT 1) FROM groups"
@@ -134,8 +135,13 @@ async def groups_of_run(
 
 
 def asked_group(request: Request, board: Leaderboard, groups: Sequence[str]) -> str:
-    """The group that the query's ``group`` names; without it the first where the leaderboard is broken down, else
-    "", which is everybody."""
+    """Return the group that the query's ``group`` names.
+
+    Without it, it is the first group where the leaderboard has a breakdown, else "" (all users).
+
+    Raises:
+        NotFound: the leaderboard has no such group.
+    """
     grouped = board.group_by is not None or board.breakdown_attributes
     if grouped and (text := request.query_params.get("group")):
         values = group_values(text)
@@ -146,7 +152,7 @@ def asked_group(request: Request, board: Leaderboard, groups: Sequence[str]) -> 
 
 
 def group_label(board: Leaderboard, group: str) -> str:
-    """A group for people: "city: London, team: red", or just "London" where groups are ranked."""
+    """Return the label of a group: "city: London, team: red", or just "London" where groups are ranked."""
     if not group:
         return ""
     values = group_values(group)
@@ -156,11 +162,11 @@ def group_label(board: Leaderboard, group: str) -> str:
 
 
 def live_group(board: Leaderboard, group: str) -> str:
-    """A group of a leaderboard that is broken down as live channels name it: ``city=London&team=red``."""
+    """Return the group of a breakdown as live channels name it: ``city=London&team=red``."""
     pairs = zip(board.breakdown_attributes, group_values(group), strict=False)
     return "&".join(f"{quote(key)}={quote(value, safe='')}" for key, value in pairs)
 
 
 def decimal(units: int, scale: int) -> Decimal:
-    """The exact value of whole units, of which ``scale``, a power of ten, are 1."""
+    """Return the exact value of whole units; ``scale`` of them, a power of ten, are 1."""
     return Decimal(units) / scale

@@ -1,4 +1,4 @@
-"""Leaderboards: the list, and one of them with its live ranking, movers, groups and runs."""
+"""The list of leaderboards, and the page of one with its live ranking, movers, groups and runs."""
 
 from __future__ import annotations
 
@@ -39,29 +39,29 @@ from podium.storage.postgres.pool import acquired
 from podium.storage.redis.client import AWAY, unavailable
 
 SHOWN = 100
-"""Rows of a ranking on the page."""
+"""Rows of a ranking on a page."""
 BOARDS_SHOWN = 50
-"""Leaderboards on a page of their list."""
+"""Leaderboards on a page of the list."""
 MOVERS, MOVED_AMONG = 10, 1_000
-"""Top movers that are shown, and the first places among which they are looked for."""
+"""Number of top movers that are shown, and of first places among which they are searched."""
 SEARCHED_FROM = 20
-"""With more leaderboards than these there is a field to search them."""
+"""With more leaderboards than this, the list has a search field."""
 
 
 async def get_boards(request: Request) -> Response:
-    """``/console/leaderboards``."""
+    """Render ``/console/leaderboards``."""
     index = request.state.space.index
     asked = request.query_params.get("search", "").strip()
     offset = params.integer(request, "offset", 0, 0, 1_000_000)
     every = index.catalog.leaderboards
-    found = [board for board in every if _is_meant(request, board, asked.casefold())]
+    found = [board for board in every if _matches(request, board, asked.casefold())]
     shown = found[offset : offset + BOARDS_SHOWN]
     today = today_at_home(request)
     counts, problem = {}, ""
     try:
         counts = await _participants(request, shown, today)
-    except Unavailable as error:  # the list is of use without them
-        problem = f"{error}: how many take part can't be told now."
+    except Unavailable as error:  # the list is useful without them
+        problem = f"{error}: numbers of participants are not available now."
     finals = await _final_counts(request, shown)
     backfills = await _backfills(request, shown)
     return page(
@@ -89,15 +89,18 @@ async def get_boards(request: Request) -> Response:
     )
 
 
-def _is_meant(request: Request, board: Leaderboard, asked: str) -> bool:
-    """Whether what is searched for is in a leaderboard's name or key, or in those of what it ranks by."""
+def _matches(request: Request, board: Leaderboard, asked: str) -> bool:
+    """Return whether a leaderboard's name or key, or that of its metric or points system, contains the search
+    text."""
     source = request.state.space.index.source_of(board)
     return any(asked in text.casefold() for text in (board.name, board.key, source.name, source.key))
 
 
 async def _participants(request: Request, boards: list[Leaderboard], today: date) -> dict[int, int]:
-    """Participants of the current runs, or of the last ones, by the leaderboard's number: Redis knows how many
-    stand on a board; those that are broken down have many, which Postgres counts."""
+    """Return the participants of current or last runs, by the leaderboard's number.
+
+    Redis has the size of each board. A leaderboard with a breakdown has many boards, so Postgres counts.
+    """
     parts, space = services(request), request.state.space
     if space.epoch is None:
         raise Unavailable("Redis is being rebuilt")
@@ -138,7 +141,7 @@ def _counting(request: Request, board: Leaderboard, run: str) -> Any:
 
 
 async def _final_counts(request: Request, boards: list[Leaderboard]) -> dict[int, int]:
-    """Final runs by the leaderboard's number."""
+    """Return the numbers of final runs, by the leaderboard's number."""
     async with acquired(services(request).pool) as connection:
         rows = await connection.fetch(
             "SELECT leaderboard, count(*) FROM final_runs"
@@ -150,29 +153,29 @@ async def _final_counts(request: Request, boards: list[Leaderboard]) -> dict[int
 
 
 async def _backfills(request: Request, boards: list[Leaderboard]) -> dict[int, str]:
-    """In words how far stored history has been counted, by the leaderboard's number, where it isn't all."""
+    """Return texts on the progress of unfinished backfills, by the leaderboard's number."""
     async with acquired(services(request).pool) as connection:
         found = await read_backfills(connection, request.state.space.id, boards)
-    return {number: words for number, one in found.items() if (words := _backfill_words(one))}
+    return {number: text for number, one in found.items() if (text := _backfill_text(one))}
 
 
-def _backfill_words(one: BackfillProgress) -> str:
+def _backfill_text(one: BackfillProgress) -> str:
     users = "user" if one.set_aside == 1 else "users"
     match one.state:
         case "pending":
-            return "filling, 0 %"
+            return "backfill 0 %"
         case "filling":
-            return f"filling, {one.percent} %"
+            return f"backfill {one.percent} %"
         case "retrying":
-            return f"filling, {one.set_aside:,} {users} left"
+            return f"backfill: {one.set_aside:,} {users} to retry"
         case "incomplete":
-            return f"filled but for {one.set_aside:,} {users}"
+            return f"backfill done except for {one.set_aside:,} {users}"
         case "done":
             return ""
 
 
 async def get_board(request: Request) -> Response:
-    """``/console/leaderboards/{key}``; ``?run=`` is any day of a run, ``?group=`` a group's name."""
+    """Render ``/console/leaderboards/{key}``; ``?run=`` is any day of a run, ``?group=`` a group's name."""
     board, space, today = board_of_path(request), request.state.space, today_at_home(request)
     found = find(space, board, services(request).clock())
     run = select_run(board, params.day(request, "run"), today)
@@ -187,7 +190,7 @@ async def get_board(request: Request) -> Response:
             return RedirectResponse(f"{path}?{urlencode(asked)}", 303)
         groups = await groups_of_run(connection, space.id, board, name, final=name in {one.name for one in finals})
     group = asked_group(request, board, groups)
-    seen = _NOTHING if found is None else await _seen(request, found, run, group)
+    seen = _NOTHING if found is None else await _read_run(request, found, run, group)
     return page(
         request,
         "board.html",
@@ -207,8 +210,8 @@ async def get_board(request: Request) -> Response:
     )
 
 
-class _Seen(NamedTuple):
-    """What a page shows of a run; ``movers`` is None where there is nothing to compare with."""
+class _RunView(NamedTuple):
+    """The data of a run on its page; ``movers`` is None where there is no earlier day to compare with."""
 
     state: str
     participants: int
@@ -217,10 +220,10 @@ class _Seen(NamedTuple):
     ranked_groups: list[dict[str, Any]]
 
 
-_NOTHING = _Seen("", 0, [], [], [])
+_NOTHING = _RunView("", 0, [], [], [])
 
 
-async def _seen(request: Request, found: Found, run: Run, group: str) -> _Seen:
+async def _read_run(request: Request, found: Found, run: Run, group: str) -> _RunView:
     board = found.board
     state = run_info(request, found, run).state
     if board.breakdown_attributes and not group:
@@ -232,7 +235,7 @@ async def _seen(request: Request, found: Found, run: Run, group: str) -> _Seen:
     if board.group_by is not None:
         query = {"limit": SHOWN, "run": run.start.isoformat()}
         ranked = (await ask(request, lists.get_groups, {"key": board.key}, query))["rankings"]
-    return _Seen(
+    return _RunView(
         state,
         ranking.participants,
         [
@@ -245,8 +248,11 @@ async def _seen(request: Request, found: Found, run: Run, group: str) -> _Seen:
 
 
 async def _movers(request: Request, found: Found, run: Run, ranking: store.Page) -> list[dict[str, Any]] | None:
-    """Who rose the most today, among the first places: from the place that a user had before the first change of
-    the day to the one of now. None on a run's first day, on which nobody had a place before."""
+    """Return the users who rose the most today, among the first places.
+
+    Compared are the rank before a user's first change of the day and the present one. None on a run's first day,
+    on which nobody had a rank before.
+    """
     today = today_at_home(request)
     if run.start == today:
         return None

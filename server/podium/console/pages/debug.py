@@ -1,4 +1,4 @@
-"""The state of a user as it is stored, and why a score is what it is."""
+"""The debug page: a user's state as stored, and the events or awards that make up a score."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from podium.api.points import app as points
 from podium.api.users import events
 from podium.console.internal_api import ask
 from podium.console.pages.page import Page
-from podium.console.pages.users import one_instant
+from podium.console.pages.users import user_snapshot
 from podium.console.render import page
 from podium.game import ids
 from podium.game.errors import NotFound
@@ -27,18 +27,18 @@ from podium.http.services import services
 from podium.storage.redis.client import AWAY, unavailable
 
 ENTRIES, LOOKED_AT = 20, 500
-"""Log entries of the user that are shown, and the newest of the space among which they are looked for."""
+"""Most log entries of the user that are shown, and newest entries of the space among which they are searched."""
 EVENTS = 10
 WHY_MAX = 100
 _LEAST_DAY = 700_000
-"""Ordinal of a day in 1917: a smaller number is no day."""
+"""The ordinal of a day in 1917; a smaller number is not shown as a date."""
 
 
 async def get_debug(request: Request) -> Response:
-    """``/console/users/{id}/debug``."""
+    """Render ``/console/users/{id}/debug``."""
     user = ids.check_id("id", request.path_params["id"])
     parts, space = services(request), request.state.space
-    # Before the rest is read: what is read then may have been flushed for it.
+    # First of all: reading a snapshot flushes the user's entries, and then they leave the log.
     try:
         found = await parts.redis.raw.xrevrange(space.keys.log, count=LOOKED_AT)
         token = await parts.redis.raw.hget(space.keys.user(user), "t")
@@ -51,7 +51,7 @@ async def get_debug(request: Request) -> Response:
         if item[0] == user
     ]
     key = request.query_params.get("board")
-    async with one_instant(request) as (_, state):
+    async with user_snapshot(request) as (_, state):
         newest = await ask(request, events.get_events, query={"userId": user, "limit": EVENTS})
         why = await _why(request, user, state, key) if key else None
     return page(
@@ -71,8 +71,11 @@ async def get_debug(request: Request) -> Response:
 
 
 async def _why(request: Request, user: str, state: UserState, key: str) -> dict[str, Any]:
-    """What a user's score in the present run of a leaderboard is made of: ``rows`` of (instant, amount, what),
-    their ``sum`` where that makes the score, ``note``, and the ``place``, None on an inactive leaderboard."""
+    """Explain a user's score in the present run of a leaderboard.
+
+    Return ``rows`` of (instant, amount, id or cause), their ``sum`` where the score is a sum, a ``note``, and the
+    ``place``, None on an inactive leaderboard.
+    """
     index, tz = request.state.space.index, zone(state.profile.tz)
     board = index.leaderboard_by_key.get(key)
     if board is None:
@@ -106,7 +109,8 @@ async def _why(request: Request, user: str, state: UserState, key: str) -> dict[
 
 
 def named(value: Any, name: str = "") -> Any:
-    """A state as people read it: fields of records by name, instants and days as dates beside their numbers."""
+    """Convert a state for people: records become maps of fields, instants and days get a date beside the
+    number."""
     if isinstance(value, msgspec.Struct):
         return {field: named(getattr(value, field), field) for field in value.__struct_fields__}
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What goes on: events, users, the log, and whether the stores are well."""
+"""The overview: events, users, the log, and the health of the stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from podium.console.charts import Point, bars
 from podium.console.pages import sign_in
 from podium.console.pages.page import Page
 from podium.console.render import page
-from podium.console.stores import or_none, soon
+from podium.console.stores import connection_within_limit, or_none
 from podium.game.periods import MS_PER_DAY, at
 from podium.http.services import Services, services
 from podium.spaces.space import Space
@@ -24,12 +24,12 @@ from podium.telemetry.samples import GAP_MS, KEPT_MS, count_events, keep, sample
 
 DAYS = 30
 COUNTED_S = 0.05
-"""The page waits no longer for users to be counted: right after a start that takes a second for a million. The
-count goes on (http/stale_cache.py), and the page asks again in two seconds."""
+"""Longest wait for the count of users, which takes a second for a million right after a start. It goes on in the
+background (http/stale_cache.py), and the page asks again in two seconds."""
 
 
 async def get_overview(request: Request) -> Response:
-    """``/console/``."""
+    """Render ``/console/``."""
     health = await _health(request)
     numbers, days = await asyncio.gather(_numbers(request, health), _days(request, health))
     points = [Point(day, count) for day, count in days or ()]
@@ -45,24 +45,24 @@ async def get_overview(request: Request) -> Response:
 
 
 async def get_numbers(request: Request) -> Response:
-    """``/console/overview.json``: what moves; asked for every two seconds."""
+    """Answer ``/console/overview.json``: the changing numbers, which the page fetches every two seconds."""
     numbers = await _numbers(request, await _health(request))
     return Response(orjson.dumps(numbers), media_type="application/json")
 
 
 async def _health(request: Request) -> Readiness:
-    """Asked before all else: a store that does not answer this is not asked again for the page."""
+    """Check the stores first; a store that does not answer is not called again for the page."""
     parts = services(request)
     return await readiness(parts.redis, parts.pool, [request.state.space], parts.clock())
 
 
 async def _days(request: Request, health: Readiness) -> list[tuple[str, int]] | None:
-    """Events by day; None where Postgres is away."""
+    """Return the events by day, None where Postgres is away."""
     parts, space = services(request), request.state.space
     today = at(parts.clock()).date()
 
     async def look() -> list[tuple[str, int]]:
-        async with soon(parts.pool) as connection:
+        async with connection_within_limit(parts.pool) as connection:
             rows = await connection.fetch(
                 "SELECT day, events FROM space_days WHERE space_id = $1 AND day > $2",
                 space.id,
@@ -72,11 +72,14 @@ async def _days(request: Request, health: Readiness) -> list[tuple[str, int]] | 
         asked = [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
         return [(day.isoformat(), found.get(day, 0)) for day in asked]
 
-    return await or_none(look()) if _well(health, "postgres") else None
+    return await or_none(look()) if _is_up(health, "postgres") else None
 
 
 async def active_users(parts: Services, space: Space) -> list[int]:
-    """Users in all, and those with an event in the last day, week and month; of a large space a while ago."""
+    """Return the number of users, and of those with an event in the last day, week and month.
+
+    The numbers of a large space come from a cache and may be minutes old.
+    """
 
     async def count() -> list[int]:
         now_ms = parts.clock()
@@ -93,22 +96,22 @@ async def active_users(parts: Services, space: Space) -> list[int]:
 
 
 async def _numbers(request: Request, health: Readiness) -> dict[str, Any]:
-    """The figures; None where the store that knows is away."""
+    """Return the changing numbers, each None where its store is away."""
     parts, space = services(request), request.state.space
 
     async def count() -> int:
-        async with soon(parts.pool) as connection:
+        async with connection_within_limit(parts.pool) as connection:
             return await count_events(connection, space.id)
 
     events = users = state = None
-    if _well(health, "postgres"):
+    if _is_up(health, "postgres"):
         counting = active_users(parts, space)
         events, users = await asyncio.gather(or_none(count()), or_none(counting, COUNTED_S))
     now_ms = parts.clock()
-    if _well(health, "redis"):
+    if _is_up(health, "redis"):
         state = await or_none(log_state(parts.redis, space, now_ms))
     sample = sample_of(now_ms, events, state)
-    samples = await or_none(keep(parts.redis, space, sample)) if _well(health, "redis") else None
+    samples = await or_none(keep(parts.redis, space, sample)) if _is_up(health, "redis") else None
     shown = series([sample] if samples is None else samples)
     last = shown["rate"][-1] if shown["rate"] else None
     in_all, *recent = users or (None, None, None, None)
@@ -127,7 +130,7 @@ async def _numbers(request: Request, health: Readiness) -> dict[str, Any]:
     }
 
 
-def _well(health: Readiness, store: str) -> bool:
+def _is_up(health: Readiness, store: str) -> bool:
     return health.parts[store].status == "ok"
 
 

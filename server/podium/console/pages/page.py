@@ -1,4 +1,4 @@
-"""A page as a value."""
+"""The description of a page, from which its route is made."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from podium.console.accounts import Role
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One operation of the console, and the least role that may use it.
+    """One operation of the console, and the lowest role that may use it.
 
-    A POST finds its fields, all text, in ``request.state.form``; its form carries ``csrf`` and, unless what it
-    does may as well be done twice (``once=False``), a name of its own in ``form``. One whose ``step`` is among
-    ``looks`` does nothing but show, as often as it is sent. ``in_outages``: shown while a store is away, to whom
-    the cookie alone names, so it must show nothing about any one user.
+    - The handler of a POST finds its fields, as text, in ``request.state.form``. Every form has the field
+    ``csrf``.
+    - A form is executed at most once, by the unique id in its field ``form``, unless ``once`` is False. A form
+      whose ``step`` is among ``previews`` changes nothing, and may be sent any number of times.
+    - A page with ``in_outages`` is also shown while a store is away, when only the cookie's signature can be
+      checked. It must show nothing about single users.
     """
 
     path: str
@@ -27,5 +29,5 @@ class Page:
     method: Literal["GET", "POST"] = "GET"
     role: Role = "viewer"
     once: bool = True
-    looks: frozenset[str] = frozenset()
+    previews: frozenset[str] = frozenset()
     in_outages: bool = False

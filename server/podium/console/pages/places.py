@@ -1,4 +1,4 @@
-"""Where a user stands: every leaderboard with rank, value, how it changed, and a line of former ranks."""
+"""A user's places: each leaderboard with rank, value, change, and a sparkline of former ranks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from podium.game.state import UserState
 from podium.http.users import snapshot_of
 
 SPARK_DAYS, SPARK_RUNS = 30, 14
-"""Former ranks of a line: the last of each day on a perpetual leaderboard, of each run on one that repeats."""
+"""Former ranks in a sparkline: the last of each day on a perpetual leaderboard, of each run on a repeating one."""
 DRAWN = 25
-"""Leaderboards with a line; of more a page would grow too large to be read."""
+"""Leaderboards with a sparkline; with more the page would be too large."""
 
 _RANKS = """
 SELECT b.leaderboard, b.run, d.day, d.rank
@@ -35,11 +35,15 @@ ORDER BY b.leaderboard, d.day
 
 
 async def places_of(request: Request, user: str, state: UserState, today: date) -> list[dict[str, Any]]:
-    """The places of a user, each with ``history`` (former ranks and the present one, as (label, rank), the oldest
-    first), ``change`` (places won since the one before, None without one), ``since`` and ``spark``; and ``group``
-    as live channels name it, "" without one."""
+    """Return a user's places as the API has them, each with these fields besides.
+
+    - ``history``: former ranks and the present one, as (label, rank), the oldest first;
+    - ``change``: places gained since the last former rank, None without one, and ``since``, its label;
+    - ``spark``: the sparkline;
+    - ``group``: the group as live channels name it, "" without one.
+    """
     places: list[dict[str, Any]] = await ask(request, app.get_user_leaderboards, {"id": user})
-    # Asked for after the places: a leaderboard may have come, or gone, meanwhile.
+    # Read after the await: leaderboards may have been added or deleted meanwhile.
     index = request.state.space.index
     places = [place for place in places if place["key"] in index.leaderboard_by_key]
     boards = {place["key"]: index.leaderboard_by_key[place["key"]] for place in places}
@@ -64,7 +68,7 @@ async def places_of(request: Request, user: str, state: UserState, today: date) 
 async def _ranks(
     request: Request, user: str, boards: list[Leaderboard], today: date
 ) -> dict[int, list[tuple[str, int]]]:
-    """Former ranks by the leaderboard's number: (day, or first day of the run; rank), the oldest first."""
+    """Return former ranks by the leaderboard's number: (day or first day of the run, rank), the oldest first."""
     asked = [(board.number, run, days) for board in boards for run, days in _asked(board, today)]
     if not asked:
         return {}
@@ -78,7 +82,7 @@ async def _ranks(
 
 
 def _asked(board: Leaderboard, today: date) -> list[tuple[str, int]]:
-    """The runs to look at, and how many days of each."""
+    """Return the runs to read, with the number of days of each."""
     if board.run_unit is None:
         return [("", SPARK_DAYS)]
     runs: list[tuple[str, int]] = []
@@ -96,12 +100,12 @@ def _group(board: Leaderboard, state: UserState, today: date) -> str:
     if run is None:
         return ""
     name = f"{board_name(board.number, run_name(board, run))}:"
-    own = next((one for one in state.boards if one.startswith(name) and is_ranked(one)), None)
-    return "" if own is None else live_group(board, own.removeprefix(name))
+    found = next((one for one in state.boards if one.startswith(name) and is_ranked(one)), None)
+    return "" if found is None else live_group(board, found.removeprefix(name))
 
 
 def _label_now(board: Leaderboard, today: date) -> str:
-    """The label of the day, or the run, that is still under way: its rank is the present one."""
+    """Return the label of the present day or run. Its last rank is the present one, which is added separately."""
     if board.run_unit is None:
         return today.isoformat()
     run = run_on(board, today)

@@ -15,7 +15,7 @@ from podium.console.forms import form_of
 from podium.console.pages.page import Page
 from podium.console.render import page
 from podium.console.sessions import session_of, sign_in, sign_out
-from podium.console.stores import soon
+from podium.console.stores import connection_within_limit
 from podium.game.errors import Forbidden, Unauthorized, Unprocessable
 from podium.http.addresses import is_here, neighbourhood
 from podium.http.services import services
@@ -23,14 +23,14 @@ from podium.spaces import audit
 from podium.spaces.audit import Entry
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
-"""Headers by which proxies and tunnels are known, which reach the server from this machine too."""
+"""Headers that proxies and tunnels add. Requests through them come from elsewhere, though from a local address."""
 
 _WRONG = "That is no admin key, and no e-mail with its password."
 _OURS = "Sign in on this page itself."
 
 
 async def get_sign_in(request: Request) -> Response:
-    """The form; who is signed in goes on."""
+    """Render the sign-in form, or redirect a person who is signed in."""
     asked = request.query_params.get("next", "")
     if await session_of(request) is not None:
         return RedirectResponse(inside(asked), 303)
@@ -38,7 +38,7 @@ async def get_sign_in(request: Request) -> Response:
 
 
 async def post_sign_in(request: Request) -> Response:
-    """Check what was typed; 303 to the page that was asked for, else the form again."""
+    """Check the credentials; redirect to the page that was asked for, or render the form again."""
     parts = services(request)
     form = await form_of(request)
     if not _same_origin(request):
@@ -46,7 +46,7 @@ async def post_sign_in(request: Request) -> Response:
     done = RedirectResponse(inside(form.get("next", "")), 303)
     if form.get("demo") and _one_click(request):
         space = parts.directory.production
-        # As the key of podium dev would: its name stands in the audit log.
+        # By the key of podium dev, whose name then appears in the audit log.
         await sign_in(done, request, space, "key", parts.directory.any_admin_key(space), "podium dev", "admin")
         return done
     address = neighbourhood(request.client.host if request.client else "")
@@ -65,11 +65,11 @@ async def post_sign_in(request: Request) -> Response:
 
 
 async def _enter(done: Response, request: Request, form: dict[str, str]) -> str:
-    """Begin a session with what was typed; what is wrong with it, if anything."""
+    """Begin a session if the credentials are valid; return "" then, else the problem."""
     parts = services(request)
     email, secret = form.get("email", "").strip()[:255], form.get("secret", "").strip()[:1_000]
     if "\0" in email:
-        return _WRONG  # nobody's, and Postgres could not be asked for it
+        return _WRONG  # no account has it, and Postgres refuses such text
     if email:
         spaces = {space.id: space for space in parts.directory.spaces.values()}
         account = await accounts.check(parts.pool, email, secret)
@@ -79,7 +79,7 @@ async def _enter(done: Response, request: Request, form: dict[str, str]) -> str:
         if space.archived:
             return "The tenant is archived."
         entry = Entry("sign in", "console account", account.email)
-        async with soon(parts.pool) as connection:
+        async with connection_within_limit(parts.pool) as connection:
             who = f"{account.name} (console, account {account.id})"
             await audit.write(connection, account.space_id, who, [entry])
         await sign_in(done, request, space, "account", account.id, account.name, account.role, account.mark)
@@ -100,22 +100,22 @@ async def _enter(done: Response, request: Request, form: dict[str, str]) -> str:
 
 
 async def post_sign_out(request: Request) -> Response:
-    """End the session."""
+    """End the session and redirect to the sign-in form."""
     done = RedirectResponse("/console/sign-in", 303)
     await sign_out(done, request)
     return done
 
 
 async def get_session(request: Request) -> Response:
-    """``/console/session.json``: whether the person is still signed in, 401 without; pages ask for it."""
+    """Answer ``/console/session.json``, with which pages check that the session is still valid (else 401)."""
     session = request.state.session
     return Response(orjson.dumps({"name": session.name, "role": session.role}), media_type="application/json")
 
 
 def inside(asked: str) -> str:
-    """A page of ours to go to: nothing that leads elsewhere."""
+    """Return ``asked`` if it is a path inside the console, else the console's start page."""
     if not asked.isascii() or not asked.isprintable() or " " in asked or "\\" in asked:
-        return "/console/"  # browsers read some of these as something else
+        return "/console/"  # browsers normalise some of these characters
     try:
         split = urlsplit(asked)
     except ValueError:
@@ -125,7 +125,7 @@ def inside(asked: str) -> str:
 
 
 def _form(request: Request, typed: dict[str, str], status: int = 200, problem: str = "") -> Response:
-    """The form with what was typed, but for the secret."""
+    """Render the form with what was typed, without the secret."""
     kept = {name: typed.get(name, "") for name in ("next", "email", "tenant")}
     tenants = services(request).directory.multi_tenancy
     return page(
@@ -134,15 +134,16 @@ def _form(request: Request, typed: dict[str, str], status: int = 200, problem: s
 
 
 def _same_origin(request: Request) -> bool:
-    """Whether a form came from a page of ours. Browsers send Origin with every POST."""
+    """Return whether a form was sent by a page of this server. Browsers send Origin with every POST."""
     origin = request.headers.get("origin")
     return origin is not None and origin.partition("://")[2] == request.headers.get("host")
 
 
 def _one_click(request: Request) -> bool:
-    """Whether signing in needs no secret: `podium dev`, from this machine, by one of the machine's own names.
+    """Return whether to offer signing in without a secret: in `podium dev`, for a browser on this machine.
 
-    The port must be the server's own, too: a tunnel on this machine that passes Host on has another.
+    The Host must be one of the machine's own names, with the server's own port: a tunnel on this machine that
+    passes Host on has another.
     """
     if not services(request).settings.console_one_click or any(name in request.headers for name in _FORWARDED):
         return False

@@ -1,4 +1,4 @@
-"""Runs that are final: the list of them, their standings to look at and as CSV."""
+"""Final runs: their list, and their standings as a page and as CSV."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from podium.storage.postgres.pool import acquired
 ROWS = 100
 """Rows of a page."""
 CSV_CHUNK = 1_000
-"""Rows of a download that are held at a time."""
+"""Rows of a download that are in memory at a time."""
 BOM = "\ufeff"
-"""Without it Excel takes UTF-8 for an old code page."""
+"""The byte order mark; without it Excel does not recognise UTF-8."""
 _FORMULA = tuple("=+-@＝＋－＠\t\r\n")
-"""Spreadsheets take a text that begins so for a formula; with Japanese settings full-width signs, too."""
+"""First characters of text that spreadsheets evaluate as a formula; full-width signs with Japanese settings."""
 
 
 async def get_runs(request: Request) -> Response:
-    """``/console/leaderboards/{key}/runs``; ``?before=`` is the name of a run."""
+    """Render ``/console/leaderboards/{key}/runs``; ``?before=`` is the name of a run."""
     board = board_of_path(request)
     before = request.query_params.get("before")
     if before is not None and not before.isdecimal():
@@ -51,7 +51,8 @@ async def get_runs(request: Request) -> Response:
 
 
 async def get_standings(request: Request) -> Response:
-    """``/console/leaderboards/{key}/runs/{run}``; ``?group=`` is a group's name, ``?offset=`` rows to skip."""
+    """Render ``/console/leaderboards/{key}/runs/{run}``; ``?group=`` is a group's name, ``?offset=`` rows to
+    skip."""
     board, space = board_of_path(request), request.state.space
     offset = params.integer(request, "offset", 0, 0, MAX_PARTICIPANTS)
     source = space.index.source_of(board)
@@ -141,7 +142,10 @@ async def get_csv(request: Request) -> Response:
 
 
 def _text(value: str) -> str:
-    """A text that no spreadsheet takes for a formula; numbers may begin with a minus."""
+    """Escape a text that a spreadsheet would evaluate as a formula.
+
+    Numbers, which may be negative, need no escape.
+    """
     return f"'{value}" if value.startswith(_FORMULA) else value
 
 

@@ -1,4 +1,4 @@
-"""Everything about one user on one page."""
+"""The page of one user, with everything that is known."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from podium.api.points import app as points
 from podium.api.streaks import app as streaks
 from podium.api.users import app as users
 from podium.api.users import timeline
-from podium.console.audit_changes import in_words
+from podium.console.audit_changes import described
 from podium.console.charts import Day, Point, bars, calendar, line
-from podium.console.concurrency import few
+from podium.console.concurrency import gather_limited
 from podium.console.internal_api import ask
 from podium.console.notices import notice_of
 from podium.console.pages.page import Page
 from podium.console.pages.places import places_of
-from podium.console.pages.users import one_instant
+from podium.console.pages.users import user_snapshot
 from podium.console.render import large_page, number
 from podium.game.periods import day_begins, local_time, parse_day, zone
 from podium.game.state import UserState
 from podium.http.services import services
 
 HEAT_DAYS = 371
-"""53 weeks."""
+"""Days of the calendar: 53 weeks."""
 CHART_DAYS = 30
 CHARTS = 12
-"""Metrics that have a chart: those that the user has most of. The others are a line each."""
+"""Metrics with a chart: those with the largest totals. The others are listed."""
 TIMELINE_ROWS = 25
 AUDIT_ROWS = 20
 AGGREGATIONS = {"daily": CHART_DAYS - 1, "weekly": 7 * 26, "monthly": 365}
-"""Days that a metric's chart goes back."""
+"""Days that a metric's chart covers, by its aggregation."""
 
 
 async def get_user(request: Request) -> Response:
-    """``/console/users/{id}``."""
-    async with one_instant(request) as (user, state):
+    """Render ``/console/users/{id}``."""
+    async with user_snapshot(request) as (user, state):
         return await _page(request, user, state)
 
 
@@ -53,7 +53,7 @@ async def _page(request: Request, user: str, state: UserState) -> Response:
     aggregation = request.query_params.get("aggregation", "daily")
     if aggregation not in AGGREGATIONS:
         aggregation = "daily"
-    shown, streak, goals, places, totals, happened, changes, *systems = await few(
+    shown, streak, goals, places, totals, happened, changes, *systems = await gather_limited(
         ask(request, users.get_user, here),
         ask(request, streaks.get_streak, here, {"historyPeriods": HEAT_DAYS + 1}),
         ask(request, achievements.get_user_achievements, here, {"includeIncomplete": "true"}),
@@ -67,10 +67,10 @@ async def _page(request: Request, user: str, state: UserState) -> Response:
     touched = [metric for metric in totals if numbers.get(metric["id"]) in state.totals]
     touched.sort(key=lambda metric: -abs(metric["current"]))
     charted = touched[:CHARTS]
-    charts = await few(*(_metric(request, user, metric, aggregation, now.date()) for metric in charted))
+    charts = await gather_limited(*(_metric(request, user, metric, aggregation, now.date()) for metric in charted))
     track = state.streaks.tracks[space.index.streaks.track] if state.streaks is not None else None
     best = track.best if track is not None else 0
-    days = _heat(streak, now.date())
+    days = _calendar_days(streak, now.date())
     chosen = _kinds(request)
     return await large_page(
         request,
@@ -94,7 +94,7 @@ async def _page(request: Request, user: str, state: UserState) -> Response:
         kinds=timeline.KINDS,
         chosen=chosen,
         until=request.query_params.get("until", ""),
-        audit=[in_words(row) for row in changes["rows"]],
+        audit=[described(row) for row in changes["rows"]],
         more_audit="nextCursor" in changes,
     )
 
@@ -109,7 +109,7 @@ def _timeline_query(request: Request, tz: str | None) -> dict[str, Any]:
     until = request.query_params.get("until")
     if until and not cursor:
         last = parse_day("until", until)
-        if last < date.max:  # behind the last day of the calendar there is nothing to leave out
+        if last < date.max:  # there is no day after the last one of the calendar
             cursor = f"{max(0, day_begins(last + timedelta(days=1), zone(tz)) - 1)}-0"
     return {"kinds": ",".join(_kinds(request)) or None, "cursor": cursor, "limit": TIMELINE_ROWS}
 
@@ -117,7 +117,7 @@ def _timeline_query(request: Request, tz: str | None) -> dict[str, Any]:
 async def _metric(
     request: Request, user: str, metric: dict[str, Any], aggregation: str, today: date
 ) -> dict[str, Any]:
-    """A metric with its chart."""
+    """Return a metric with its chart."""
     start = today - timedelta(days=AGGREGATIONS[aggregation])
     query = {"aggregation": aggregation, "startDate": start.isoformat(), "endDate": today.isoformat()}
     rows = await ask(request, metrics.get_summary, {"id": user, "key": metric["key"]}, query)
@@ -125,7 +125,7 @@ async def _metric(
 
 
 async def _points(request: Request, user: str, key: str, system: str, today: date) -> dict[str, Any]:
-    """What a user has of a points system: total, level and the next one, awards, boosts, a chart."""
+    """Return a user's points of one system: total, level and the next one, awards, boosts, and a chart."""
     here = {"id": user, "key": key}
     start = today - timedelta(days=CHART_DAYS - 1)
     query = {"aggregation": "daily", "startDate": start.isoformat(), "endDate": today.isoformat()}
@@ -156,7 +156,7 @@ def _completed_first(goals: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _goal(one: dict[str, Any], totals: list[dict[str, Any]], best: int) -> dict[str, Any]:
-    """An achievement with what it asks for in words, and how far the user is where one number says it."""
+    """Return an achievement with its condition as text, and the user's progress where one number describes it."""
     kind, at = one["trigger"], None
     if kind == "metric":
         how = f"{number(one['metricValue'])} {one['metricName']}"
@@ -174,9 +174,11 @@ def _goal(one: dict[str, Any], totals: list[dict[str, Any]], best: int) -> dict[
     return {**one, "how": how, "at": at if not one["achievedAt"] else None, "wanted": wanted}
 
 
-def _heat(streak: dict[str, Any], today: date) -> list[Day]:
-    """The periods of the past as a calendar shows them, the oldest first, but for the first: it only says what the
-    streak was before."""
+def _calendar_days(streak: dict[str, Any], today: date) -> list[Day]:
+    """Return past periods as days of a calendar, the oldest first.
+
+    The first period is left out: it only gives the streak's length before the second.
+    """
     first, *periods = sorted(streak["streakHistory"], key=lambda one: str(one["periodStart"]))
     paused = [(date.fromisoformat(pause["start"]), date.fromisoformat(pause["end"])) for pause in streak["pauses"]]
     days, before = [], first["length"]

@@ -1,4 +1,4 @@
-"""Users found, exported, and followed live."""
+"""Search for users, their export, and tokens for the pages' live connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from podium.api.users import admin
-from podium.console.internal_api import ask, asked
+from podium.console.internal_api import ask, call
 from podium.console.pages.page import Page
 from podium.console.render import page
 from podium.game import ids
@@ -23,11 +23,11 @@ from podium.http.services import services
 from podium.http.users import SharedSnapshot
 
 TOKEN_S = 600
-"""A page's live token; the page gets a new one by itself."""
+"""Seconds of a page's live token; the page fetches the next one by itself."""
 
 
 async def get_users(request: Request) -> Response:
-    """``/console/users``."""
+    """Render ``/console/users``."""
     wanted = {name: request.query_params.get(name) for name in ("search", "attribute", "cursor")}
     problem = ""
     found: dict[str, Any] = {"users": []}
@@ -40,7 +40,7 @@ async def get_users(request: Request) -> Response:
 
 
 async def state_of(request: Request) -> tuple[str, UserState]:
-    """The user of the path; 404 where there is none."""
+    """Return id and state of the user in the path. Raises ``NotFound``."""
     user = ids.check_id("id", request.path_params["id"])
     state = await services(request).reads.state(request.state.space, user)
     if state is None:
@@ -49,9 +49,14 @@ async def state_of(request: Request) -> tuple[str, UserState]:
 
 
 @asynccontextmanager
-async def one_instant(request: Request) -> AsyncIterator[tuple[str, UserState]]:
-    """The user of the path; 404 where there is none. All that is asked for about the user inside the block is of
-    the same instant, which is no earlier than the request."""
+async def user_snapshot(request: Request) -> AsyncIterator[tuple[str, UserState]]:
+    """Yield id and state of the user in the path; all reads about the user inside the block share one snapshot.
+
+    The snapshot is not older than the request.
+
+    Raises:
+        NotFound: there is no such user.
+    """
     user = ids.check_id("id", request.path_params["id"])
     async with services(request).reads.page(request.state.space, user) as found:
         if found.state is None:
@@ -64,16 +69,16 @@ async def one_instant(request: Request) -> AsyncIterator[tuple[str, UserState]]:
 
 
 async def get_export(request: Request) -> Response:
-    """``/console/users/{id}/export.json``."""
+    """Answer ``/console/users/{id}/export.json`` as a download."""
     user = request.path_params["id"]
-    response = await asked(request, admin.get_export, {"id": user})
+    response = await call(request, admin.get_export, {"id": user})
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(user, safe='')}.json"
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 async def get_token(request: Request) -> Response:
-    """``/console/token.json``: a live token, of the user that ``user`` names."""
+    """Answer ``/console/token.json``: a live token for the user that ``user`` names."""
     space = request.state.space
     claims = {
         "sub": request.query_params.get("user") or "console",

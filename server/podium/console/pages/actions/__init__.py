@@ -1,4 +1,4 @@
-"""What support does to a user: each action shows what it will do, asks, and is done by the API's own endpoint."""
+"""Support's actions on a user. Each shows a preview, asks for confirmation, and calls the API's own endpoint."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from podium.game.errors import Forbidden, NotFound, RequestError, Unprocessable
 ACTIONS = (*streaks.ACTIONS, *points.ACTIONS, *events.ACTIONS, *erasing.ACTIONS)
 _BY_NAME = {action.name: action for action in ACTIONS}
 LOOK, EDIT = "look", "edit"
-"""What the button ``step`` of a form asks for, but to do it: to see what it will do, or to type anew."""
+"""Values of ``step``: show a preview, or edit the form again. Without it the action is executed."""
 _PATH = "/console/users/{id}/actions/{action}"
 
 
 async def get_action(request: Request) -> Response:
-    """The form of an action, with what it will do."""
-    # Whoever was signed out with a form half filled comes back with what was typed.
+    """Render the form of an action, with a preview where no input is needed for one."""
+    # The query has the input of a person who was signed out while filling in the form.
     asked, action = await _asked(request, {**request.query_params, "confirm": ""})
     try:
         opened = await action.open(asked)
@@ -40,7 +40,7 @@ async def get_action(request: Request) -> Response:
 
 
 async def post_action(request: Request) -> Response:
-    """See what it will do, or do it; then back to the user, with what came of it."""
+    """Show the preview of an action, or execute it and redirect to the user's page with a notice."""
     form = request.state.form
     asked, action = await _asked(request, {**form, "reason": form.get("reason", "").strip()})
     try:
@@ -55,17 +55,17 @@ async def post_action(request: Request) -> Response:
         preview = opened.preview if action.look is None else await action.look(asked)
         changed = step != LOOK and preview is not None and asked.form.get("seen") not in (None, preview.mark)
         if changed or (step == LOOK and action.look is not None):
-            # The confirmed preview is not what would be done now: somebody, or the user, was quicker.
+            # The state has changed, so the effects would not be those that were confirmed: ask again.
             seen = replace(opened, preview=preview)
             return _page(asked, action, seen, 409 if changed else 200, confirm=True, changed=changed)
         request.state.principal = replace(request.state.principal, reason=asked.form["reason"])
         notice = await action.do(asked)
     except RequestError as error:
-        problem, wrong = _told(error.message, (*opened.fields, action.reason))
+        problem, wrong = _in_form_terms(error.message, (*opened.fields, action.reason))
         return _page(asked, action, opened, 422, problem=problem, wrong=wrong)
     if action.name == "erase":
         return RedirectResponse("/console/users?erased=1", 303)
-    return RedirectResponse(await notices.leave(request, asked.user, notice), 303)
+    return RedirectResponse(await notices.keep_notice(request, asked.user, notice), 303)
 
 
 async def _asked(request: Request, form: dict[str, str]) -> tuple[Asked, Action]:
@@ -79,19 +79,19 @@ async def _asked(request: Request, form: dict[str, str]) -> tuple[Asked, Action]
 
 
 def _check(fields: Sequence[Field], asked: Asked) -> None:
-    """422 naming the first field that lacks what it needs."""
+    """Raise ``Unprocessable``, naming the first field that is missing or not among its options."""
     for field in fields:
         typed = asked.form.get(field.name, field.value if field.options else "")
         if field.required and not typed:
             raise Unprocessable(f"{field.label} is missing")
         if field.options and typed not in [value for value, _ in field.options]:
-            raise Unprocessable(f"{field.label} must be one of those that are offered")
+            raise Unprocessable(f"{field.label} must be one of the options")
     ids.check_text("Reason", asked.form["reason"], REASON_MAX)
 
 
-def _told(problem: str, fields: Sequence[Field]) -> tuple[str, str]:
-    """An error in the words of the form, and the name of the field that it is about, "" where it names none: the
-    endpoints call a field as the API does."""
+def _in_form_terms(problem: str, fields: Sequence[Field]) -> tuple[str, str]:
+    """Return an error with the form's labels instead of the API's field names, and the name of its field, or
+    ""."""
     for field in fields:
         for name in (field.label, field.name):
             if problem == name or problem.startswith(f"{name} "):
@@ -114,7 +114,7 @@ def _page(
     confirm: bool = False,
     changed: bool = False,
 ) -> Response:
-    """The page of an action; without ``opened`` there is nothing to do, and no button."""
+    """Render the page of an action. Without ``opened`` there is nothing to do, and no button."""
     fields = (*opened.fields, action.reason) if opened is not None else ()
     preview = opened.preview if opened is not None else None
     shown: dict[str, Any] = {
@@ -139,5 +139,5 @@ def _page(
 
 PAGES = (
     Page(_PATH, get_action, role="support"),
-    Page(_PATH, post_action, "POST", role="support", looks=frozenset({LOOK, EDIT})),
+    Page(_PATH, post_action, "POST", role="support", previews=frozenset({LOOK, EDIT})),
 )

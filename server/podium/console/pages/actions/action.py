@@ -1,4 +1,4 @@
-"""An action as a value, and what the actions have in common."""
+"""The description of an action, and functions that actions share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,15}(?:\.([0-9]{1,9}))?\Z")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Something to type in, or to choose from ``options`` (value and text)."""
+    """A field of a form. ``options`` are pairs of value and text."""
 
     name: str
     label: str
@@ -43,12 +43,12 @@ class Field:
     required: bool = True
 
 
-REASON = Field("reason", "Reason", help="It stands in the audit log.", required=False)
+REASON = Field("reason", "Reason", help="It is shown in the audit log.", required=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an action works on: a user with the state as it is now, and what was typed."""
+    """The input of an action: a user with the present state, and the fields of the form."""
 
     request: Request
     user: str
@@ -62,28 +62,28 @@ class Asked:
 
     @property
     def index(self) -> CatalogIndex:
-        """The catalog."""
+        """The space's catalog."""
         found: CatalogIndex = self.request.state.space.index
         return found
 
     @property
     def now_ms(self) -> int:
-        """The instant."""
+        """The present instant."""
         return self.parts.clock()
 
     @property
     def today(self) -> date:
-        """The user's local day."""
+        """Today in the user's time zone."""
         return local_day(self.now_ms, zone(self.state.profile.tz))
 
-    def would(self, input_: Input) -> Applied:
-        """What an input would do now, as the engine says; nothing is committed."""
+    def simulate(self, input_: Input) -> Applied:
+        """Apply an input to the present state without committing it, and return the effects."""
         return apply(self.index, self.state, input_)
 
     async def ask(
         self, handler: Handler, path: Mapping[str, str] | None = None, query: Any = None, body: Any = None
     ) -> Any:
-        """An endpoint's answer; what it names as an issue is raised."""
+        """Call an endpoint and return its answer. Raises ``Unprocessable`` for the first of its issues."""
         answer = await ask(self.request, handler, path, query, body)
         for issue in answer.get("issues", ()):
             raise Unprocessable(issue["message"])
@@ -92,8 +92,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The effects of an action, a sentence a line. With ``loses`` the user has less afterwards, and the page says
-    so in another colour. ``button`` is a text instead of the action's own, and ``danger`` makes the button red."""
+    """The effects of an action, one sentence per line.
+
+    With ``loses`` the user has less afterwards, which the page shows in another colour. ``button`` replaces the
+    action's own text, and ``danger`` makes the button red.
+    """
 
     lines: Sequence[str]
     loses: bool = False
@@ -102,14 +105,13 @@ class Preview:
 
     @property
     def mark(self) -> str:
-        """The same for the same lines: what was confirmed is compared with what would be done."""
+        """A hash of the lines, with which the confirmed effects are compared with the present ones."""
         return sha256("\n".join(self.lines).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An action's page: what is known of what it is about, what to type in, and what it will do as far as that is
-    known without."""
+    """The content of an action's page: fields, facts about the subject, and the preview if it needs no input."""
 
     fields: Sequence[Field] = ()
     facts: Sequence[tuple[str, str]] = ()
@@ -118,10 +120,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: its name in paths, what its button says, and how it is done.
+    """One action; ``name`` is its part of the path.
 
-    ``open`` gives its page, or says by ``Unprocessable`` why there is nothing to do. ``look`` says what it will do
-    with what was typed; the action is then asked for in two steps. ``do`` does it.
+    ``open`` returns its page, or raises ``Unprocessable`` with the reason why there is nothing to do. ``look``
+    returns the preview for the input, and makes the form one of two steps. ``do`` executes the action.
     """
 
     name: str
@@ -137,23 +139,26 @@ class Action:
 
 
 def bdi(text: str) -> Markup:
-    """A name that people gave, within a sentence."""
+    """Wrap a name in <bdi>, so that its direction does not affect the sentence."""
     return Markup("<bdi>{}</bdi>").format(text)
 
 
 def shown_day(day: date | int) -> str:
-    """A day for people: Thu 24 Dec 2026."""
+    """Format a day: Thu 24 Dec 2026."""
     found = date.fromordinal(day) if isinstance(day, int) else day
     return f"{found:%a} {found.day} {found:%b %Y}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """A number with its noun: 1 freeze, 2 freezes."""
+    """Return a number with its noun: 1 freeze, 2 freezes."""
     return f"{number:,} {one if abs(number) == 1 else many or one + 's'}"
 
 
 def whole(asked: Asked, name: str, label: str, most: int) -> int:
-    """The whole number of a field, at most ``most`` in size; 422 naming the field."""
+    """Return the whole number in a field, from -``most`` to ``most``.
+
+    Raises ``Unprocessable``, naming the field.
+    """
     text = asked.form.get(name, "").strip()
     if not _WHOLE.match(text) or abs(int(text)) > most:
         raise Unprocessable(f"{label} must be a whole number from -{most:,} to {most:,}, like 100 or -50")
@@ -161,7 +166,7 @@ def whole(asked: Asked, name: str, label: str, most: int) -> int:
 
 
 def decimal(asked: Asked, name: str, label: str) -> Decimal:
-    """The number of a field, as it is written; 422 naming the field."""
+    """Return the number in a field, with its decimals. Raises ``Unprocessable``, naming the field."""
     text = asked.form.get(name, "").strip()
     if not _DECIMAL.match(text):
         raise Unprocessable(f"{label} must be a number like 12 or 2.5")

@@ -1,4 +1,4 @@
-"""Where a user would stand on leaderboards after an action that was not carried out yet."""
+"""Previews of a user's ranks after an action."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from podium.game.leaderboards.rules import ranked
 from podium.storage.redis.client import AWAY
 
 SHOWN = 12
-"""Leaderboards that a preview names; of more it gives the number."""
+"""Most leaderboards that a preview names; of the others it gives the number."""
 
 
 async def boards_become(asked: Asked, after: Applied) -> list[Markup]:
-    """Return a sentence for each leaderboard that would change: the rank now, and the rank then."""
+    """Return a sentence for each leaderboard that would change, with the ranks before and after."""
     found = []
     before = ranked(asked.state.boards)
     for name, standing in after.changes.items():
         board = asked.index.leaderboard_by_number.get(split_board(name).leaderboard)
         if board is not None and is_ranked(name) and standing != before.get(name):
             found.append((name, board, before.get(name), standing))
-    told = [await _becomes(asked, *one) for one in found[:SHOWN]]
+    sentences = [await _becomes(asked, *one) for one in found[:SHOWN]]
     if len(found) > SHOWN:
-        told.append(Markup("So do the places on {} more leaderboards.").format(len(found) - SHOWN))
-    return told
+        sentences.append(Markup("So do the places on {} more leaderboards.").format(len(found) - SHOWN))
+    return sentences
 
 
 async def _becomes(
@@ -39,9 +39,9 @@ async def _becomes(
     where = bdi(board.name) + (f", run of {run[:4]}-{run[4:6]}-{run[6:]}" if run else "")
     ranks = [await _rank(asked, name, board, one, was) for one in (was, will)]
     if will is None:
-        return Markup("{}: rank {}, and then on it no more.").format(where, f"{ranks[0]:,}")
+        return Markup("{}: rank {} becomes none: the user leaves it.").format(where, f"{ranks[0]:,}")
     if was is None:
-        return Markup("{}: not on it yet, then rank {}.").format(where, f"{ranks[1]:,}")
+        return Markup("{}: not ranked yet, becomes rank {}.").format(where, f"{ranks[1]:,}")
     if ranks[0] == ranks[1]:
         return Markup("{}: rank {} stays.").format(where, f"{ranks[0]:,}")
     return Markup("{}: rank {} becomes {}.").format(where, *(f"{rank:,}" for rank in ranks))
@@ -50,7 +50,10 @@ async def _becomes(
 async def _rank(
     asked: Asked, name: str, board: Leaderboard, standing: Standing | None, held: Standing | None
 ) -> int:
-    """The rank of a standing among the others as they are now; 0 for none. ``held`` is the user's present one."""
+    """Return the rank that a standing would have among the others, 0 for none.
+
+    ``held`` is the user's present standing, which must not count against the user.
+    """
     if standing is None:
         return 0
     keys, raw = asked.request.state.space.keys, asked.parts.redis.raw
@@ -59,13 +62,13 @@ async def _rank(
         if board.tie_rule == "dense":
             return int(await raw.zcount(keys.distinct(name), "-inf", f"({stored}")) + 1
         better = int(await raw.zcount(keys.board(name), "-inf", f"({stored}"))
-        own = held is not None and score(held.value, board.order) < stored
+        is_held_better = held is not None and score(held.value, board.order) < stored
         if board.tie_rule == "ordinal":
-            # Of those with the same score, whoever reached it first stands first.
+            # Of equal scores, the one that was reached first ranks first.
             equal: list[Any] = await raw.zrangebyscore(keys.board(name), stored, stored)
             mine = member(standing.reached_ms, asked.user).encode()
             me = member(held.reached_ms, asked.user).encode() if held is not None else b""
             better += sum(one < mine and one != me for one in equal)
     except AWAY as error:
         raise Unavailable("Redis is away") from error
-    return better + 1 - own
+    return better + 1 - is_held_better

@@ -1,4 +1,4 @@
-"""A user erased."""
+"""The action that erases a user."""
 
 from __future__ import annotations
 

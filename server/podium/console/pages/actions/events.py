@@ -1,4 +1,4 @@
-"""An event undone, or given the value that it should have had."""
+"""The action that undoes or corrects an event."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REMOVE, CORRECT = "remove", "correct"
 
 
 class _Event(NamedTuple):
-    """An event of the user that can be put right: its row, its metric, what it counts in whole units."""
+    """An event of the user that can be changed; ``counted`` is its present value in whole units."""
 
     row: Any
     metric: Metric
@@ -30,7 +30,12 @@ class _Event(NamedTuple):
 
 
 async def _event(asked: Asked) -> _Event:
-    """404 for another user's; 422 where there is nothing to put right."""
+    """Return the event that the form names.
+
+    Raises:
+        NotFound: the user has no such event.
+        Unprocessable: it was undone or corrected already.
+    """
     id_ = asked.form.get("event") or asked.request.query_params.get("event")
     if not id_:
         raise Unprocessable("Choose an event: each has a button for this in the timeline on the user's page.")
@@ -77,7 +82,7 @@ async def _open(asked: Asked) -> Opened:
 
 
 def _counts(asked: Asked, event: _Event) -> int | None:
-    """What the event shall count in whole units; None: nothing."""
+    """Return the new value in whole units, None where the event is to be undone."""
     typed = asked.form.get("value", "").strip()
     if asked.form["what"] == REMOVE:
         if typed:
@@ -98,17 +103,17 @@ async def _look(asked: Asked) -> Preview:
     event = await _event(asked)
     counts = _counts(asked, event)
     command = moderation.correction(event.row, event.counted, counts, asked.now_ms, "", {})
-    after = asked.would(command)
+    after = asked.simulate(command)
     was, will = (state.totals.get(event.metric.number, 0) for state in (asked.state, after.state))
-    told = Markup("The event of {} is undone.").format(_shown(event.metric, event.counted))
+    sentence = Markup("The event of {} is undone.").format(_shown(event.metric, event.counted))
     if counts is not None:
         values = (_shown(event.metric, units) for units in (event.counted, counts))
-        told = Markup("The event's {} becomes {}.").format(*values)
+        sentence = Markup("The event's {} becomes {}.").format(*values)
     total = Markup("{}: the total of {} becomes {}.").format(
         bdi(event.metric.name), _shown(event.metric, was), _shown(event.metric, will)
     )
     lines, loses = points_become(asked, after)
-    return Preview([told, total, *lines, *await boards_become(asked, after)], loses or will < was)
+    return Preview([sentence, total, *lines, *await boards_become(asked, after)], loses or will < was)
 
 
 async def _do(asked: Asked) -> Notice:

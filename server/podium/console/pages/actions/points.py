@@ -1,4 +1,4 @@
-"""What support does to points: given and taken, boosts of one's own made and ended, achievements completed."""
+"""Actions on points: award and deduct them, create and end personal boosts, complete achievements."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from podium.spaces.audit import Entry
 
 _MULTIPLIER = "Multiplier"
 HELD, ALL = "held", "all"
-"""On which leaderboards points by hand count."""
+"""Values of ``runs``: count on leaderboards that the user is on, or in all open runs."""
 
 
 def _systems(asked: Asked) -> Field:
@@ -59,10 +59,12 @@ def _system(asked: Asked) -> PointsSystem:
 
 
 def points_become(asked: Asked, after: Applied, systems: Sequence[int] = ()) -> tuple[list[Markup], bool]:
-    """Return sentences on the points of these systems, and of those that change by an award; and whether any are
-    lost."""
+    """Return sentences on points, and whether the user loses any.
+
+    They cover ``systems`` and those with an award in ``after``.
+    """
     numbers = dict.fromkeys([*systems, *(one.system for one in after.record.awards)])
-    told, loses = [], False
+    sentences, loses = [], False
     for number in numbers:
         system = asked.index.points.systems.get(number)
         if system is None:
@@ -70,16 +72,18 @@ def points_become(asked: Asked, after: Applied, systems: Sequence[int] = ()) -> 
         was, will = (state.points.get(number, 0) for state in (asked.state, after.state))
         loses = loses or will < was
         become = "becomes" if was == 1 else "become"
-        told.append(Markup("{}: {} {} {}.").format(bdi(system.name), counted(was, "point"), become, f"{will:,}"))
+        sentences.append(
+            Markup("{}: {} {} {}.").format(bdi(system.name), counted(was, "point"), become, f"{will:,}")
+        )
         if asked.index.points.levels[number]:
             before, now = (asked.index.points.level(number, total) for total in (was, will))
             if before is now:
                 kept = Markup("Level {} stays.").format(bdi(now.name)) if now else Markup("No level is reached.")
-                told.append(kept)
+                sentences.append(kept)
             else:
                 names = [bdi(level.name) if level else Markup("none") for level in (before, now)]
-                told.append(Markup("The level was {}, and will be {}.").format(*names))
-    return told, loses
+                sentences.append(Markup("The level was {}, and will be {}.").format(*names))
+    return sentences, loses
 
 
 async def _open_points(asked: Asked) -> Opened:
@@ -97,16 +101,16 @@ async def _open_points(asked: Asked) -> Opened:
 async def _look_points(asked: Asked) -> Preview:
     system, amount = _system(asked), _amount(asked)
     join_runs = asked.form.get("runs") == ALL
-    after = asked.would(GivePoints("look", asked.user, system.number, amount, asked.now_ms, join_runs))
+    after = asked.simulate(GivePoints("look", asked.user, system.number, amount, asked.now_ms, join_runs))
     given = sum(one.awarded for one in after.record.awards if one.cause == BY_HAND)
-    told: list[str] = []
+    sentences: list[str] = []
     button = f"{'Take' if given < 0 else 'Give'} {counted(abs(given), 'point')}"
     if given != amount and amount < 0:
-        told.append(f"Only {-given:,} of {-amount:,} points are taken: nobody has less than 0.")
+        sentences.append(f"Only {-given:,} of {-amount:,} points are taken: nobody has less than 0.")
     elif given != amount:
-        told.append(f"Only {given:,} of {amount:,} points are given: nobody may have more in this system.")
+        sentences.append(f"Only {given:,} of {amount:,} points are given: nobody may have more in this system.")
     lines, loses = points_become(asked, after, [system.number])
-    return Preview([*told, *lines, *await boards_become(asked, after)], loses, button, danger=given < 0)
+    return Preview([*sentences, *lines, *await boards_become(asked, after)], loses, button, danger=given < 0)
 
 
 def _amount(asked: Asked) -> int:
@@ -142,7 +146,7 @@ async def _open_boost(asked: Asked) -> Opened:
 
 
 def _boost_of(asked: Asked) -> dict[str, Any]:
-    """The boost that is asked for, as the endpoint wants it."""
+    """Return the boost in the form as a body for the endpoint."""
     multiplier = float(decimal(asked, "multiplier", _MULTIPLIER))
     if not 0 < multiplier < 100 or multiplier == 1:
         raise Unprocessable(f"{_MULTIPLIER} must be above 0 and below 100, and not 1")
@@ -163,14 +167,14 @@ async def _look_boost(asked: Asked) -> Preview:
         when = f"From {shown_day(start)} to {shown_day(end)} ({counted(days, 'day')})"
         if end < asked.today:
             raise Unprocessable("Last day must not lie before today: the boost would never hold")
-    told = [
+    sentences = [
         Markup("{}, what triggers award of {} is multiplied by {}.").format(
             when, bdi(_system(asked).name), f"{item['multiplier']:g}"
         )
     ]
     if start < asked.today:
-        told.append(Markup("What was awarded up to now stays as it is."))
-    return Preview(told, loses=item["multiplier"] < 1)
+        sentences.append(Markup("What was awarded up to now stays as it is."))
+    return Preview(sentences, loses=item["multiplier"] < 1)
 
 
 async def _boost(asked: Asked) -> Notice:
@@ -178,20 +182,20 @@ async def _boost(asked: Asked) -> Notice:
     return Notice("The boost is made.")
 
 
-def _own_boosts(asked: Asked) -> list[Boost]:
-    """The user's own boosts that are not over."""
+def _personal_boosts(asked: Asked) -> list[Boost]:
+    """Return the user's personal boosts that are not over."""
     moment = local_time(asked.now_ms, zone(asked.state.profile.tz)).replace(tzinfo=None)
     mine = [one for one in asked.index.catalog.boosts if one.user_id == asked.user]
     return [one for one in mine if rule_of(one).status(moment) != "finished"]
 
 
-def _own_boost(asked: Asked) -> Boost:
-    return next(one for one in _own_boosts(asked) if one.id == asked.form["boost"])
+def _personal_boost(asked: Asked) -> Boost:
+    return next(one for one in _personal_boosts(asked) if one.id == asked.form["boost"])
 
 
 async def _open_end_boost(asked: Asked) -> Opened:
     options = []
-    for one in _own_boosts(asked):
+    for one in _personal_boosts(asked):
         end = "without an end" if one.end is None else f"to {shown_day(one.end)}"
         options.append((one.id, f"{one.name}, ×{one.multiplier:g}, from {shown_day(one.start)} {end}"))
     if not options:
@@ -200,28 +204,30 @@ async def _open_end_boost(asked: Asked) -> Opened:
 
 
 async def _look_end_boost(asked: Asked) -> Preview:
-    boost = _own_boost(asked)
+    boost = _personal_boost(asked)
     if boost.start >= asked.today:
         return Preview([Markup("{} is deleted. What it multiplied stays.").format(bdi(boost.name))], loses=True)
     end = shown_day(asked.today - timedelta(days=1))
-    told = Markup("{} ends at once: its last day is {}. What it multiplied stays.").format(bdi(boost.name), end)
-    return Preview([told], loses=True)
+    sentence = Markup("{} ends at once: its last day is {}. What it multiplied stays.").format(
+        bdi(boost.name), end
+    )
+    return Preview([sentence], loses=True)
 
 
 async def _end_boost(asked: Asked) -> Notice:
-    boost = _own_boost(asked)
+    boost = _personal_boost(asked)
     path = {"systemId": boost.system_id}
     if boost.start >= asked.today:
         await asked.ask(boosting.RESOURCE.delete, path, query={"ids": boost.id})
         return Notice("The boost is deleted.")
-    # It ends with a whole day: a time of the last day would be one of another day.
+    # It ends with a whole day, so an end time that was set for another last day is removed.
     change = {"id": boost.id, "end": (asked.today - timedelta(days=1)).isoformat(), "endTime": None}
     await asked.ask(boosting.RESOURCE.patch, path, body=[change])
     return Notice("The boost is over.")
 
 
 def _goals(asked: Asked) -> list[Achievement]:
-    """Those that a call completes, and this user has not."""
+    """Return the achievements that an API call can complete and that this user has not completed."""
     goals = (asked.index.achievements.goals.get(one.number) for one in asked.index.catalog.achievements)
     return [
         goal.achievement
@@ -246,15 +252,15 @@ async def _open_achievement(asked: Asked) -> Opened:
 
 async def _look_achievement(asked: Asked) -> Preview:
     goal = next(one for one in _goals(asked) if one.key == asked.form["achievement"])
-    after = asked.would(Complete(asked.user, goal.number, NOTHING, asked.now_ms))
+    after = asked.simulate(Complete(asked.user, goal.number, NOTHING, asked.now_ms))
     by_number = asked.index.achievements.by_number
-    told = [
+    sentences = [
         Markup("{} is completed.").format(bdi(by_number[one.achievement].name))
         for one in after.record.completions
         if one.achievement in by_number
     ]
     lines, loses = points_become(asked, after)
-    return Preview([*told, *(lines or [Markup("It brings no points.")])], loses)
+    return Preview([*sentences, *(lines or [Markup("It brings no points.")])], loses)
 
 
 async def _achievement(asked: Asked) -> Notice:

@@ -1,4 +1,4 @@
-"""What support does to a streak."""
+"""Actions on a streak: restore, freeze, pause and end it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def _standing(asked: Asked, state: UserState) -> rules.Standing:
 
 
 def _becomes(asked: Asked, after: UserState, *more: str, before: Sequence[str] = ()) -> Preview:
-    """Return the preview of a streak now and then; with more sentences before and after."""
+    """Return the preview of a streak's change, between the sentence of ``before`` and ``more``."""
     was, will = _standing(asked, asked.state).length, _standing(asked, after).length
-    told = f"The streak of {was} stays." if was == will else f"The streak of {was} becomes one of {will}."
-    return Preview([*before, told, *more], loses=will < was)
+    sentence = f"The streak of {was} stays." if was == will else f"The streak of {was} becomes one of {will}."
+    return Preview([*before, sentence, *more], loses=will < was)
 
 
 async def _open_restore(asked: Asked) -> Opened:
     try:
-        after = asked.would(ChangeStreak(asked.user, "restore", asked.now_ms)).state
+        after = asked.simulate(ChangeStreak(asked.user, "restore", asked.now_ms)).state
     except RequestError:
         raise Unprocessable(
             "There is no streak to restore: within the time that counts, none was lost that is longer than the "
@@ -44,9 +44,9 @@ async def _open_restore(asked: Asked) -> Opened:
 
 
 async def _restore(asked: Asked) -> Notice:
-    after = asked.would(ChangeStreak(asked.user, "restore", asked.now_ms)).state
+    after = asked.simulate(ChangeStreak(asked.user, "restore", asked.now_ms)).state
     await asked.ask(streaks.post_restore, body={"users": [{"id": asked.user}]})
-    # Where the user has acted meanwhile, the streak is another than this one, and nothing is taken back.
+    # If the user has acted meanwhile, the streak differs from this one, and the undo will be refused.
     await keep_undo(asked.request, asked.user, asked.state.streaks or NONE, after.streaks or NONE)
     length = _standing(asked, after).length
     return Notice(f"The streak is back: {length}.", undo=True)
@@ -65,7 +65,7 @@ async def _undo_of(asked: Asked) -> ChangeStreak:
 
 async def _open_undo(asked: Asked) -> Opened:
     undo = await undo_of(asked.request, asked.user)
-    after = asked.would(await _undo_of(asked)).state
+    after = asked.simulate(await _undo_of(asked)).state
     until = [] if undo is None else [f"This can be done until {iso(undo.until_ms)[11:19]} UTC."]
     return Opened(preview=_becomes(asked, after, *until))
 
@@ -90,7 +90,7 @@ async def _open_freeze(asked: Asked) -> Opened:
     was = _standing(asked, asked.state).freezes
     if was >= wanted.max_count:
         raise Unprocessable(f"The user has {counted(was, 'freeze')}, and may have no more.")
-    will = _standing(asked, asked.would(ChangeStreak(asked.user, "freeze", asked.now_ms)).state).freezes
+    will = _standing(asked, asked.simulate(ChangeStreak(asked.user, "freeze", asked.now_ms)).state).freezes
     become = "becomes" if was == 1 else "become"
     return Opened(preview=Preview([f"{counted(was, 'freeze')} {become} {will:,}."]))
 
@@ -103,7 +103,7 @@ async def _freeze(asked: Asked) -> Notice:
 async def _open_reset(asked: Asked) -> Opened:
     if not _standing(asked, asked.state).length:
         raise Unprocessable("The user has no streak that could be ended.")
-    after = asked.would(ChangeStreak(asked.user, "reset", asked.now_ms)).state
+    after = asked.simulate(ChangeStreak(asked.user, "reset", asked.now_ms)).state
     return Opened(preview=_becomes(asked, after))
 
 
@@ -126,12 +126,12 @@ async def _look_pause(asked: Asked) -> Preview:
     start, end = parse_day("First day", asked.form["start"]), parse_day("Last day", asked.form["end"])
     streaks.check_pause(start, end)
     pause = Pause("", start.toordinal(), end.toordinal())
-    after = asked.would(ChangeStreak(asked.user, "pause", asked.now_ms, pause)).state
+    after = asked.simulate(ChangeStreak(asked.user, "pause", asked.now_ms, pause)).state
     days = (end - start).days + 1
-    told = f"Paused on {counted(days, 'day')}: {_span(pause)}."
+    sentence = f"Paused on {counted(days, 'day')}: {_span(pause)}."
     expires = _standing(asked, after).expires
     until = [f"The last day to go on with it is then {shown_day(expires)}."] if expires is not None else []
-    return _becomes(asked, after, *until, before=[told])
+    return _becomes(asked, after, *until, before=[sentence])
 
 
 async def _pause(asked: Asked) -> Notice:
@@ -147,7 +147,7 @@ def _span(pause: Pause) -> str:
 
 
 def _pauses(asked: Asked) -> list[Pause]:
-    """Those of today and to come."""
+    """Return the present and future pauses."""
     found = asked.state.streaks.pauses if asked.state.streaks is not None else ()
     return sorted((one for one in found if one.end >= asked.today.toordinal()), key=lambda one: one.start)
 
@@ -165,12 +165,12 @@ async def _open_unpause(asked: Asked) -> Opened:
 async def _look_unpause(asked: Asked) -> Preview:
     pause = next(one for one in _pauses(asked) if one.id == asked.form["pause"])
     left = past_of(pause, asked.today.toordinal())
-    after = asked.would(ChangeStreak(asked.user, "unpause", asked.now_ms, left)).state
+    after = asked.simulate(ChangeStreak(asked.user, "unpause", asked.now_ms, left)).state
     if left.end >= left.start:
-        told = f"The pause ends: its days up to yesterday stay ({_span(left)}), today counts again."
+        sentence = f"The pause ends: its days up to yesterday stay ({_span(left)}), today counts again."
     else:
-        told = f"The pause is deleted: {_span(pause)}."
-    return _becomes(asked, after, before=[told])
+        sentence = f"The pause is deleted: {_span(pause)}."
+    return _becomes(asked, after, before=[sentence])
 
 
 async def _unpause(asked: Asked) -> Notice:
