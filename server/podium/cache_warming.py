@@ -1,4 +1,4 @@
-"""Counts of whole spaces that take long in a large one, made before anybody asks for them."""
+"""Warming of the cache of expensive counts, so that no request waits for the first computation."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from podium.http.services import Services
 from podium.spaces.space import Space
 
 PAUSE_S = 1.0
-"""Between two looks for new catalogs: a new system or level is counted this soon."""
+"""Interval of the checks for new catalogs, whose new points systems and levels must be counted."""
 
 log = structlog.get_logger(__name__)
 
 
 async def keep_warm(services: Services) -> None:
-    """Count in every space at the start, and anew where its catalog changed; what the memo keeps of it is
-    answered at once from then on (http/stale_cache.py). Runs until it is cancelled."""
+    """Warm every space at the start, and again when its catalog has changed, until cancelled.
+
+    From then on the cache answers at once, and revalidates by itself (http/stale_cache.py).
+    """
     warmed: dict[int, int] = {}
     while True:
         for space in list(services.directory.spaces.values()):
@@ -35,7 +37,7 @@ async def keep_warm(services: Services) -> None:
             try:
                 await warm(services, space)
             except Unavailable:
-                continue  # whoever asks is told; the next look tries again
+                continue  # requests report it; the next round tries again
             except Exception as error:
                 log.error("not_warmed", space=space.public_id, exc_info=error)
             warmed[space.id] = version
@@ -43,7 +45,7 @@ async def keep_warm(services: Services) -> None:
 
 
 async def warm(services: Services, space: Space) -> None:
-    """Count in a space. ``Unavailable`` where a store is away."""
+    """Compute all counts of a space. Raises ``Unavailable`` where a store is away."""
     with as_of.computing(await services.reads.as_of_ms(space, services.clock())):
         await _warm(services, space)
 

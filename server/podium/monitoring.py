@@ -1,4 +1,4 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``. The details of the last two are for those who run the server."""
+"""``/healthz``, ``/readyz`` and ``/metrics``. The details of the last two need a token or an admin key."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from podium.telemetry.store_metrics import measure
 T = TypeVar("T")
 
 KEPT_S = 1.0
-"""However many ask, the stores are asked once in so long."""
+"""Seconds for which a result is reused, however many clients ask."""
 UNREADY_KEPT_S = 0.1
-"""A server that starts is waited for."""
+"""The same while the server is not ready, as deployments wait for it to become ready."""
 
 
 class Recent(Generic[T]):
-    """The last result of a call, made again once it is older than ``kept_s`` of it, by one for all who wait."""
+    """Caches the last result of a call, for ``kept_s(result)`` seconds. Concurrent callers share one call."""
 
     def __init__(self, compute: Callable[[], Awaitable[T]], kept_s: Callable[[T], float]) -> None:
         self._compute = compute
@@ -39,7 +39,7 @@ class Recent(Generic[T]):
         self._until_s = 0.0
 
     async def get(self) -> T:
-        """Return the result; raise what the call raises, which is not kept."""
+        """Return the result; raise what the call raises, which is not cached."""
         task = self._task
         if task is None or (task.done() and stopwatch_s() >= self._until_s):
             self._until_s = 0.0
@@ -53,17 +53,17 @@ class Recent(Generic[T]):
 
 
 def monitoring_routes() -> list[BaseRoute]:
-    """The three endpoints of a process."""
-    asked: dict[str, Recent[Readiness]] = {}
-    scraped: dict[str, Recent[list[Metric]]] = {}
+    """Return the routes of the three endpoints."""
+    checks: dict[str, Recent[Readiness]] = {}
+    scrapes: dict[str, Recent[list[Metric]]] = {}
 
     async def readyz(request: Request) -> Response:
         services: Services = request.app.state.services
         if _is_stopping(request):
-            stops = Part("missing", "this process is stopping: it still answers, and wants no new clients")
+            stops = Part("missing", "the process is stopping: it still answers, but must get no new clients")
             found = Readiness(False, {"process": stops})
         else:
-            found = await asked.setdefault("", Recent(lambda: _ask(services), _kept_s)).get()
+            found = await checks.setdefault("", Recent(lambda: _ask(services), _kept_s)).get()
         body: dict[str, object] = {"ready": found.ready}
         if _problem(request) is None:
             parts = {name: {"status": part.status, "detail": part.detail} for name, part in found.parts.items()}
@@ -74,7 +74,7 @@ def monitoring_routes() -> list[BaseRoute]:
         if (problem := _problem(request)) is not None:
             raise problem
         services: Services = request.app.state.services
-        found = await scraped.setdefault("", Recent(lambda: _measure(services), lambda _: KEPT_S)).get()
+        found = await scrapes.setdefault("", Recent(lambda: _measure(services), lambda _: KEPT_S)).get()
         body, content_type = metrics.exposition(found)
         return Response(body, headers={"content-type": content_type})
 
@@ -82,12 +82,13 @@ def monitoring_routes() -> list[BaseRoute]:
 
 
 async def _healthz(_: Request) -> Response:
-    """The process answers; nothing else is asked."""
+    """Answer 200: the process is alive. Nothing else is checked."""
     return Response(b'{"status":"ok"}', media_type="application/json")
 
 
 def _problem(request: Request) -> PodiumError | None:
-    """Return why a request may not see details, None where it shows the token of the setting or an admin key."""
+    """Return the error for a request that may not see details, None if it shows the metrics token or an admin
+    key."""
     services: Services = request.app.state.services
     token, header = services.settings.metrics_token, request.headers.get("authorization", "")
     if token and hmac.compare_digest(header.encode(), f"Bearer {token}".encode()):
@@ -97,12 +98,12 @@ def _problem(request: Request) -> PodiumError | None:
     except PodiumError as error:
         return error
     if who.user is not None or who.space.tenant != NO_TENANT or "admin" not in who.capabilities:
-        return Unauthorized("This needs PODIUM_METRICS_TOKEN or an admin key")
+        return Unauthorized("The token PODIUM_METRICS_TOKEN or an admin key is required")
     return None
 
 
 def _is_stopping(request: Request) -> bool:
-    """Whether the process was told to stop. A server inside a test has no such state."""
+    """Return whether the process is stopping. A server inside a test has no such state."""
     stopping: asyncio.Event | None = getattr(request.app.state, "stopping", None)
     return stopping is not None and stopping.is_set()
 

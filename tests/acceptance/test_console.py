@@ -179,7 +179,7 @@ async def test_a_form_survives_a_server_that_does_not_answer(browser: Browser, s
         await page.unroute_all()
         await restore.click()
         await expect(page.get_by_text("The streak is back: 42.")).to_be_visible()
-        await expect(page.get_by_text("You can take that back until")).to_be_visible()
+        await expect(page.get_by_text("You can undo this until")).to_be_visible()
         # An error stands in the same page, and the keyboard is where it is about.
         await page.goto(f"{stack.url}/console/users/{user}/actions/pause")
         await page.get_by_label("First day").fill("2020-01-01")

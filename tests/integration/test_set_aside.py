@@ -31,7 +31,7 @@ from podium.services import Services, open_services
 from podium.spaces import store as spaces_store
 from podium.spaces.space import Space
 from podium.telemetry import set_aside
-from podium.telemetry.set_aside import FORGOTTEN_MS
+from podium.telemetry.set_aside import OUTDATED_MS
 from podium.writebehind.eviction import evict
 from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
@@ -453,7 +453,7 @@ async def test_readyz_and_metrics_say_what_is_set_aside(
         assert ["run 3:20261123" in warned[0], "2 users" in warned[1]] == [True, True]
         assert "ann" not in ready.text
         assert 'podium_set_aside{job="ticks"} 2.0' in (await client.get("/metrics")).text
-        clock.advance(PAUSE_MS + FORGOTTEN_MS)  # no worker has tried it again: it is gone, or there is none
+        clock.advance(PAUSE_MS + OUTDATED_MS)  # no worker has tried it again: it is gone, or there is none
         assert "will be tried" not in (await client.get("/readyz")).text
         assert 'podium_set_aside{job="ticks"} 0.0' in (await client.get("/metrics")).text
 

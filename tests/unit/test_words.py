@@ -18,7 +18,6 @@ UNREVIEWED = (
     "intake/",
     "jobs/",
     "storage/",
-    "telemetry/",
     "writebehind/",
     "*.py",
 )

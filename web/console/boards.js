@@ -1,4 +1,4 @@
-// The live leaderboard of a page: each row leads to the page of its user, by a link that covers the row.
+// The live leaderboard of a page: a link over each row leads to the page of its user.
 
 const STYLE = `
 .open { position: absolute; inset: 0; }
@@ -28,7 +28,7 @@ async function open(board) {
   root.adoptedStyleSheets.push(sheet);
   const list = root.querySelector("[part=list]");
   const all = () => list.querySelectorAll("li").forEach(cover);
-  // A row is put in once and keeps its element; its name is written after that.
+  // Rows are inserted once and keep their element; the widget writes the name afterwards.
   new MutationObserver(all).observe(list, { childList: true, subtree: true, characterData: true });
   all();
 }

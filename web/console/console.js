@@ -1,15 +1,15 @@
-// The console's pages: times in the viewer's own zone, forms that survive a restart of the server, and a page that
-// says when it is out of date.
+// All pages of the console: times in the viewer's own zone, forms that survive a restart of the server, and a notice
+// when the page is out of date.
 
 const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-/** A page asks this often whether the server is there and the person still signed in. */
+/** Interval of the checks that the server answers and that the session is still valid. */
 const WATCH_MS = 15_000;
 const PATIENCE_MS = 10_000;
 
 const element = (tag, properties) => Object.assign(document.createElement(tag), properties);
 
-/** Show every instant in the viewer's zone; the text that the server sent, in UTC, becomes the title. */
+/** Show every instant in the viewer's time zone; the server's text, in UTC, becomes the title. */
 export function localTimes(root = document) {
   const theirs = document.querySelector("[data-zone]")?.dataset.zone;
   const there = theirs && theirs !== zone.resolvedOptions().timeZone
@@ -23,28 +23,28 @@ export function localTimes(root = document) {
   }
 }
 
-/** A live token: of a user, or of the console itself. */
+/** Fetch a live token, of a user or of the console itself. */
 export async function token(user = "") {
   const answer = await fetch(`/console/token.json?user=${encodeURIComponent(user)}`, { cache: "no-store" });
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   return (await answer.json()).token;
 }
 
-// ---- a page that is out of date says so ----
+// ---- the notice on a page that is out of date ----
 
 const main = document.getElementById("main");
 const trouble = document.getElementById("trouble");
 let answeredAt = Date.now();
 
-/** Say that what the page shows is not what is now, and grey it. */
-function complain(...what) {
+/** Show a notice that the page is out of date, and grey the page. */
+function showTrouble(...content) {
   main.classList.add("stale");
-  const text = what.map((one) => one.textContent ?? one).join("");
-  if (trouble.textContent !== text) trouble.replaceChildren(...what); // a live region speaks on every write
+  const text = content.map((one) => one.textContent ?? one).join("");
+  if (trouble.textContent !== text) trouble.replaceChildren(...content); // a live region is read aloud on every write
   trouble.hidden = false;
 }
 
-/** The server gave an answer to a page that is watched. */
+/** Remove the notice: the server has answered. */
 export function answered() {
   answeredAt = Date.now();
   main.classList.remove("stale");
@@ -52,15 +52,15 @@ export function answered() {
   trouble.replaceChildren();
 }
 
-/** The server gave none. */
+/** Show that the server does not answer. */
 export function silent() {
-  complain(`No answer since ${clock.format(answeredAt)}. What stands here may be old.`);
+  showTrouble(`No answer since ${clock.format(answeredAt)}. This page may be out of date.`);
 }
 
-/** The session is over. */
+/** Show that the session has ended. */
 export function signedOut() {
   const next = encodeURIComponent(location.pathname + location.search);
-  complain("You are signed out. ", element("a", { href: `/console/sign-in?next=${next}`, textContent: "Sign in" }), " to go on.");
+  showTrouble("You are signed out. ", element("a", { href: `/console/sign-in?next=${next}`, textContent: "Sign in" }), " to go on.");
 }
 
 let watching;
@@ -78,7 +78,7 @@ async function watch() {
   watching = setTimeout(watch, WATCH_MS);
 }
 
-// The overview asks for its figures anyway.
+// The overview polls its own data, which tells the same.
 if (document.querySelector("header .who") && !document.querySelector("[data-watches-itself]")) {
   watching = setTimeout(watch, WATCH_MS);
   document.addEventListener("visibilitychange", watch);
@@ -86,15 +86,15 @@ if (document.querySelector("header .who") && !document.querySelector("[data-watc
 
 // ---- forms ----
 
-/** Send a form as it stands and show what came; where nothing comes, everything typed stays. A form has a name of
- *  its own, so that one that arrived although its answer did not is not carried out again. */
+/** Send a form and show the answer. Without an answer the form and its input stay. It can be sent again safely: a
+ *  form has a unique id, by which the server carries it out once. */
 async function send(form, button) {
   const fields = new URLSearchParams(new FormData(form, button));
   let answer;
   try {
     answer = await fetch(form.action, { method: "POST", body: fields, cache: "no-store" });
   } catch {
-    return "The server did not answer. What you typed is kept: try again in a moment.";
+    return "The server did not answer. Your input is kept: try again in a moment.";
   }
   if (answer.redirected) {
     location.assign(answer.url);
@@ -102,8 +102,8 @@ async function send(form, button) {
   }
   const next = new DOMParser().parseFromString(await answer.text(), "text/html");
   const content = next.getElementById("main");
-  if (!content) return `The server answered ${answer.status}. What you typed is kept: try again in a moment.`;
-  if (answer.status >= 500) return `${content.querySelector(".lead")?.textContent ?? answer.status} What you typed is kept.`;
+  if (!content) return `The server answered ${answer.status}. Your input is kept: try again in a moment.`;
+  if (answer.status >= 500) return `${content.querySelector(".lead")?.textContent ?? answer.status} Your input is kept.`;
   document.title = next.title;
   content.querySelector("#trouble")?.remove();
   main.replaceChildren(trouble, ...content.childNodes);
@@ -128,7 +128,7 @@ document.addEventListener("submit", async (event) => {
   form.prepend(notice);
 });
 
-// ---- what can be taken back for a minute ----
+// ---- the countdown of an undo ----
 
 for (const offer of document.querySelectorAll("[data-until]")) {
   const left = offer.querySelector("[data-left]");
@@ -147,5 +147,5 @@ localTimes();
 const board = document.querySelector("podium-leaderboard[data-console]");
 if (board) {
   board.getToken = () => token();
-  token().then((found) => board.setAttribute("token", found), () => {}); // the page's own watch says what is wrong
+  token().then((found) => board.setAttribute("token", found), () => {}); // watch() shows the problem
 }

@@ -1,12 +1,12 @@
-// The overview: figures, charts and health that move, and what it says when no answer comes.
+// The overview: polls numbers, charts and health, and shows when the server does not answer.
 
 import { answered, signedOut, silent } from "./console.js";
 
 const POLL_MS = 2000;
-const PATIENCE_MS = 10_000; // the server itself gives a store 2 s, several times at worst
-const SAY_MS = 60_000; // a screen reader hears the figures this often at most; what is wrong, at once
-const CALM_MS = 10_000; // who asked for less motion sees charts move this often at most
-const LEAST = { rate: 1, logEntries: 10, flushLagS: 1 }; // a scale that ends lower would make noise look like news
+const PATIENCE_MS = 10_000; // the server waits up to 2 s for a store, at worst several times
+const SAY_MS = 60_000; // least time between two announcements of the numbers; a problem is announced at once
+const CALM_MS = 10_000; // least time between two redraws for viewers who prefer reduced motion
+const LEAST = { rate: 1, logEntries: 10, flushLagS: 1 }; // least end of a scale: below it noise would look important
 const WIDTH = 640;
 const HEIGHT = 160;
 
@@ -19,7 +19,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const shown = (value) => (value === null ? "–" : number.format(value));
 const element = (tag, properties) => Object.assign(document.createElement(tag), properties);
 
-/** The round number that a scale ends at: 1, 2 or 5 and noughts. */
+/** Round up to 1, 2 or 5 times a power of ten, for the end of a scale. */
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= value * 0.999);
@@ -83,8 +83,8 @@ let saidAt = Date.now();
 let saidHealth = "";
 function say(numbers) {
   const missing = Object.entries(numbers.health).filter(([, part]) => part.status !== "ok").map(([name]) => name);
-  const well = missing.length ? `Not well: ${missing.join(", ")}.` : "All parts are ok.";
-  saidHealth ||= well; // as the page was loaded, which is read anyway
+  const well = missing.length ? `Problems: ${missing.join(", ")}.` : "All parts are ok.";
+  saidHealth ||= well; // the state at load is part of the page, which is read anyway
   if (well === saidHealth && Date.now() - saidAt < SAY_MS) return;
   saidAt = Date.now();
   saidHealth = well;

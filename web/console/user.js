@@ -1,19 +1,19 @@
-// The page of one user: figures that follow the user live, and sections that are looked at again behind them.
+// The page of one user: numbers are updated live, and sections are reloaded after them.
 
 import { LiveClient } from "/shared/live.js";
 import { answered, localTimes, signedOut, silent, token } from "./console.js";
 
-/** After a change the page is looked at again, at most this often: an app may post many events a second. */
+/** Least time between two reloads of the sections: an app may post many events a second. */
 const REFRESH_MS = 3000;
-/** A screen reader is told at most this often. */
+/** Least time between two announcements to screen readers. */
 const SAY_MS = 5000;
-/** Own places that are followed on one connection. */
-const FOLLOWED = 30;
+/** Leaderboards whose rank is updated live. Each takes a channel of the connection. */
+const LIVE_PLACES = 30;
 
 const root = document.querySelector("[data-user]");
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
 
-/** Whether somebody is using a section: it must not be taken from under their hands. */
+/** Whether a section has focus, a selection or changed fields: then it must not be replaced. */
 function inUse(section) {
   const selection = document.getSelection();
   if (section.contains(document.activeElement)) return true;
@@ -22,8 +22,8 @@ function inUse(section) {
     field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== (field.defaultValue ?? field.value));
 }
 
-/** Load the page anew and put its sections in the place of ours. */
-async function look() {
+/** Fetch the page again and replace the sections that have changed. */
+async function reload() {
   const answer = await fetch(location.href, { cache: "no-store" });
   if (answer.redirected) {
     signedOut();
@@ -45,7 +45,8 @@ async function look() {
   }
 }
 
-/** `look`, one at a time, `REFRESH_MS` apart, not behind another window; what is asked for meanwhile comes after. */
+/** Reload the sections, one reload at a time and `REFRESH_MS` apart, and not while the page is hidden. A request
+ *  during a reload causes another one. */
 let wanted = false;
 let busy = false;
 async function refresh() {
@@ -53,27 +54,27 @@ async function refresh() {
   if (busy || document.hidden) return;
   busy = true;
   while (wanted && !document.hidden) {
-    // First the wait: Postgres is a moment behind, and events come in bursts.
+    // Wait first: Postgres lags by a moment, and events come in bursts.
     await new Promise((resolve) => { setTimeout(resolve, REFRESH_MS); });
     wanted = false;
-    await look().catch(silent);
+    await reload().catch(silent);
   }
   busy = false;
 }
 
-const told = new Map();
+const unsaid = new Map();
 let saying;
-/** Tell a screen reader what has changed, all of it at once. */
-function say(what, value) {
-  told.set(what, value);
+/** Announce a change to screen readers, together with others of the next seconds. */
+function say(name, value) {
+  unsaid.set(name, value);
   saying ??= setTimeout(() => {
     saying = undefined;
-    document.getElementById("live-summary").textContent = [...told].map(([name, text]) => `${name}: ${text}`).join(", ");
-    told.clear();
+    document.getElementById("live-summary").textContent = [...unsaid].map(([name, text]) => `${name}: ${text}`).join(", ");
+    unsaid.clear();
   }, SAY_MS);
 }
 
-/** Put a figure where it stands, and tell. */
+/** Update a number on the page, and announce it. */
 function put(selector, value, name) {
   const place = root.querySelector(selector);
   if (!place || value === undefined) return;
@@ -83,8 +84,8 @@ function put(selector, value, name) {
   say(name ?? place.closest("tr")?.querySelector("th")?.textContent ?? "", text);
 }
 
-/** An event of the user, as its answer was. */
-function changed(event) {
+/** Update the numbers from an event's answer. */
+function onEvent(event) {
   put("[data-streak]", event.currentStreak?.length, "Streak");
   for (const [key, points] of Object.entries(event.points ?? {})) {
     put(`[data-points="${CSS.escape(key)}"]`, points.total, points.name);
@@ -97,9 +98,9 @@ const user = root.dataset.user;
 const url = new URL("/connection/websocket", location.href);
 url.protocol = url.protocol.replace("http", "ws");
 const client = new LiveClient(url.href, { getToken: () => token(user) });
-// Between the page and its subscription, the first one and each after a break, events may have been missed.
-client.subscribe(`user#${encodeURIComponent(user)}`, {}, { onSnapshot: refresh, onPublication: changed });
-for (const cell of [...root.querySelectorAll("[data-rank]")].slice(0, FOLLOWED)) {
+// Events may have been missed between the page's load, or a lost connection, and each new subscription: reload.
+client.subscribe(`user#${encodeURIComponent(user)}`, {}, { onSnapshot: refresh, onPublication: onEvent });
+for (const cell of [...root.querySelectorAll("[data-rank]")].slice(0, LIVE_PLACES)) {
   const key = cell.dataset.rank;
   const follow = ({ rank, value }) => {
     put(`[data-rank="${CSS.escape(key)}"]`, rank);

@@ -1,12 +1,12 @@
-// The demo page: one widget for each board of the session, and a form that posts events over a socket as the
-// one demo user the session's token stands for.
+// The demo page: a widget for each board of the session, and a form that posts events over a WebSocket as the demo
+// user of the session's token.
 
 import { LiveClient } from "../widget/podium-leaderboard.js";
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
 const part = (id) => document.getElementById(id);
 
-/** Demo session `{socketUrl, user, token, metric, boards}` with a new token, minted by the server. */
+/** Fetch the demo session `{socketUrl, user, token, metric, boards}` with a new token. */
 async function fetchSession() {
   const response = await fetch("/demo/session.json", { cache: "no-store" });
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
@@ -39,7 +39,7 @@ function showBoards(session) {
   part("boards").replaceChildren(...widgets);
 }
 
-/** "Today: up from 12 to 9." for one board of an event's answer. */
+/** A sentence about one board of an event's answer, like "Today: up from rank 12 to 9." */
 function rankSentence(name, { rank, previousRank }) {
   if (rank === null) return `${name}: not ranked.`;
   const place = numbers.format(rank);
@@ -58,7 +58,7 @@ function showForm(session) {
       if (error) report("bad", `The connection for posting was closed: ${error.message}. Reload the page.`);
     },
   });
-  // The event whose answer never came. Sent again with its key it counts once, whether or not it had arrived.
+  // The event whose answer is missing. It is sent again with the same idempotency key, so it counts once.
   let unanswered = null;
 
   function report(className, ...sentences) {
@@ -111,7 +111,7 @@ function showCurl(session) {
       await navigator.clipboard.writeText(line);
       part("copied").textContent = "Copied.";
     } catch {
-      // Refused, or absent on a page that came over plain http: leave the line selected instead.
+      // The clipboard may be refused, and is absent on pages over plain http: select the text instead.
       getSelection().selectAllChildren(part("curl-line"));
       part("copied").textContent = "Selected: copy it with the keyboard.";
     }

@@ -1,5 +1,5 @@
-// All states of the widget on one page. The element is the real one; `Stage` stands for the server's socket and
-// plays one scene for each address `ws://gallery/<scene>`.
+// All states of the widget on one page. The element is the real one; `Stage` replaces the WebSocket and plays the
+// scene in the URL `ws://gallery/<scene>`.
 
 const TICK_MS = 1600;
 const DAY_MS = 86_400_000;
@@ -38,7 +38,7 @@ const place = (rank, toNext, around, more = {}) => ({
   seq: 0, rank, value: 5310, previousRank: rank, toNext, participants: 1204, around, passed: [], passedBy: [], ...more,
 });
 
-/** Someone scores every tick: the row that rises, as the server would send it. */
+/** Return a function whose calls yield publications in which a random row rises. */
 function play(rows) {
   const shown = rows.map((row) => ({ ...row }));
   let seq = 0;
@@ -56,10 +56,10 @@ const below = [
   person(40, "u40", "Priya Raman", 5430), person(41, "me", "Mia Berger", 5310), person(42, "u42", "Sven Iversen", 5290),
 ];
 
-/** By name: title, what it shows, attributes beside src and board, and what the server says on each channel. */
+/** The scenes by name: title, text, attributes besides src and board, and the server's data. */
 const SCENES = {
   live: {
-    title: "Live", text: "Rows glide to their new places and say by how much they moved.",
+    title: "Live", text: "Rows glide to their new places and show by how much they moved.",
     attributes: { limit: 6 }, board: board(people(VALUES)), moves: true,
   },
   me: {
@@ -67,7 +67,7 @@ const SCENES = {
     attributes: { limit: 5, user: "u3", token: "…" }, board: board(people(VALUES)), place: place(3, 335, people(VALUES).slice(1, 5)),
   },
   around: {
-    title: "You, further down", text: "Below the top stand the rows about you, as many as `around` says on either side.",
+    title: "You, further down", text: "Below the top are the rows around you, `around` of them on either side.",
     attributes: { limit: 3, user: "me", around: 1, token: "…" }, board: board(people(VALUES)), place: place(41, 120, below),
   },
   newcomer: {
@@ -103,7 +103,7 @@ const SCENES = {
   loading: { title: "Loading", text: "Until the first snapshot.", attributes: {}, stays: "loading" },
   empty: { title: "Empty", text: "Nobody has scored yet.", attributes: {}, board: board([], { participants: 0 }) },
   offline: {
-    title: "Offline", text: "What was known stays; it comes back by itself.", attributes: { limit: 3 }, board: board(people(VALUES)), stays: "offline",
+    title: "Offline", text: "The last rows stay, and the widget reconnects by itself.", attributes: { limit: 3 }, board: board(people(VALUES)), stays: "offline",
   },
   unreachable: { title: "Never reached", text: "The server can’t be found, or the token can’t be fetched.", attributes: {}, stays: "unreachable" },
   private: { title: "Not public", text: "The board needs a token that may watch it.", attributes: {}, error: { code: 103, message: "permission denied" } },
@@ -114,7 +114,7 @@ const SCENES = {
     board: board(people(VALUES), { run: { start: day(-8), end: day(-1), state: "provisional", finalAt: new Date(Date.now() + 5.5 * 3_600_000).toISOString() } }),
   },
   final: {
-    title: "Final", text: "The standings as they are written down for ever.",
+    title: "Final", text: "The standings as they are kept for ever.",
     attributes: { limit: 3, run: "2026-11-16" },
     board: board(people(VALUES), { run: { start: "2026-11-16", end: "2026-11-22", state: "final", finalAt: "2026-11-23T12:00:00Z" } }),
   },
@@ -131,11 +131,11 @@ const SCENES = {
     attributes: { limit: 3, dir: "rtl", lang: "ar-EG", user: "u2" },
     board: board([person(1, "u1", "نور حداد", 9420), person(2, "u2", "ليلى منصور", 9105), person(3, "u3", "Ana Souza", 8770)], { name: "كتّاب الأسبوع", metricName: "كلمات" }),
   },
-  german: { title: "Another locale", text: "Numbers, dates and times by `lang`; the words by `texts`.", attributes: { limit: 3, lang: "de" }, board: board(people([9420.5, 9105.25, 8770])) },
+  german: { title: "Another locale", text: "Numbers, dates and times by `lang`; the texts by `texts`.", attributes: { limit: 3, lang: "de" }, board: board(people([9420.5, 9105.25, 8770])) },
   narrow: { title: "Narrow", text: "In a side column.", attributes: { limit: 3 }, board: board(people(VALUES)) },
 };
 
-/** A WebSocket whose server is the scene. */
+/** A WebSocket whose server is a scene. */
 class Stage {
   static #visits = {};
 
@@ -185,7 +185,7 @@ class Stage {
 globalThis.WebSocket = Stage;
 await import("../widget/podium-leaderboard.js");
 
-/** The text, its `words` in backquotes as code. */
+/** Return a paragraph in which text between backquotes is code. */
 function prose(text) {
   const pieces = text.split("`").map((piece, index) => {
     if (index % 2 === 0) return piece;

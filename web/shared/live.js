@@ -1,24 +1,24 @@
 /*! Podium. Copyright 2026 The Podium authors. SPDX-License-Identifier: Apache-2.0 */
-// A small client for the JSON form of the Centrifuge protocol (docs/, the live protocol), and the pure
-// functions that keep a leaderboard up to date from what it receives. No dependency, no build step.
+// A small client for the JSON form of the Centrifuge protocol (docs/live-protocol.md), and pure functions that apply
+// publications to a leaderboard. No dependency, no build step.
 
-/** Longest wait for a socket to open and for the answer to any command. */
+/** Longest wait for a WebSocket to open, and for the answer to a command. */
 const ANSWER_TIMEOUT_MS = 10_000;
-/** How long after a missed ping a server counts as dead: room for a slow network. */
+/** Time after a missed ping until the server counts as dead: a margin for a slow network. */
 const PING_GRACE_MS = 10_000;
-/** First reconnect within 0.2–0.7 s, so that a restarted server isn't met by everyone at once; at most 20 s. */
+/** Reconnect delays: 0.2–0.7 s at first, random so that not everybody returns at once, and at most 20 s. */
 const BACKOFF_FLOOR_MS = 200;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_CEILING_MS = 19_800;
-/** Close code of a server that stops, and within how long its viewers come back: the next one gets them bit by bit. */
+/** Close code of a server that stops, and the time over which its viewers spread their reconnects. */
 const SHUTDOWN_CODE = 3001;
 const SHUTDOWN_SPREAD_MS = 3000;
 /** From this code on an `unsubscribe` push asks the client to subscribe again (Centrifuge's ranges). */
 const RESUBSCRIBE_FROM_CODE = 2500;
-/** A token that is refused or has run out: errors 101 and 109, closes 3005 and 3500. */
+/** Codes for a token that was refused or has expired: errors 101 and 109, close codes 3005 and 3500. */
 const TOKEN_CODES = new Set([101, 109, 3005, 3500]);
 
-/** An error named by the server, or by the client (code 0: not connected, no answer, unreadable). */
+/** An error from the server, or from the client itself with code 0 (not connected, no answer, unreadable). */
 export class LiveError extends Error {
   /** `temporary`: the same request may succeed later. */
   constructor({ code = 0, message = "", temporary = false }) {
@@ -29,23 +29,23 @@ export class LiveError extends Error {
   }
 }
 
-/** Whether a close code tells the client not to come back. */
+/** Whether a close code tells the client not to reconnect. */
 export function isFinal(code) {
   return (code >= 3500 && code <= 3999) || (code >= 4500 && code <= 4999);
 }
 
-/** Milliseconds to wait before reconnecting after `failures` earlier failures; `random` gives [0, 1). */
+/** The milliseconds to wait before reconnecting, after `failures` earlier failures; `random` returns [0, 1). */
 export function reconnectDelayMs(failures, random = Math.random, code = 0) {
   if (code === SHUTDOWN_CODE) return BACKOFF_FLOOR_MS + random() * SHUTDOWN_SPREAD_MS;
   return BACKOFF_FLOOR_MS + random() * Math.min(BACKOFF_CEILING_MS, BACKOFF_FIRST_MS * 2 ** failures);
 }
 
-/** The messages of one text frame: one JSON object a line. Throws SyntaxError on anything else. */
+/** Parse a text frame: one JSON object per line. Throws SyntaxError on anything else. */
 export function parseFrame(text) {
   return text.split("\n").filter((line) => line.trim()).map((line) => JSON.parse(line));
 }
 
-/** Rows with `rank` set anew from the first (rank 1) by the tie rule: ordinal, competition or dense. */
+/** Return the rows with ranks from 1 by the tie rule: ordinal, competition or dense. */
 function renumber(rows, tieRule) {
   let rank = 0;
   return rows.map((row, index) => {
@@ -56,9 +56,9 @@ function renumber(rows, tieRule) {
 }
 
 /**
- * The rows after a publication; the given rows stay as they are. Everyone in `left` and `rows` is taken out,
- * `rows` go in at their position in ascending order, and all are numbered again. The length of the window is
- * the server's business: it lists who left. Rows that the publication doesn't name get `previousRank` null.
+ * Return the rows after a publication; the given rows are not changed. Everybody in `left` and `rows` is removed,
+ * `rows` are inserted at their positions in ascending order, and all ranks are set again. The server controls the
+ * length: it lists those who left. Rows that the publication doesn't name get `previousRank` null.
  */
 export function applyPublication(rows, publication, tieRule = "ordinal") {
   const moved = [...publication.rows].sort((a, b) => a.position - b.position);
@@ -70,9 +70,9 @@ export function applyPublication(rows, publication, tieRule = "ordinal") {
 }
 
 /**
- * The board `{seq, leaderboard, run, participants, rows}` (a snapshot at first) after a publication. A
- * publication that the board already holds changes nothing; null means that one was missed and only a fresh
- * snapshot helps. A `reset` brings all rows and is always taken.
+ * Return the board `{seq, leaderboard, run, participants, rows}`, which begins as a snapshot, after a publication.
+ * A publication that the board includes already changes nothing. Null means that one was missed, and that a new
+ * snapshot is needed. A `reset` has all rows and is always applied.
  */
 export function nextBoard(board, publication) {
   const { seq, reset, participants = board.participants, run = board.run } = publication;
@@ -84,12 +84,12 @@ export function nextBoard(board, publication) {
 }
 
 /**
- * One connection that comes back by itself, with the subscriptions made on it.
+ * A connection that reconnects by itself and restores its subscriptions.
  *
- * `onState({state, error})` hears of "connecting", "connected", "reconnecting" and "closed"; `error` comes
- * with a "closed" that nobody asked for and is final. `getToken` (async) is asked when there is no token yet
- * or the server no longer takes the one at hand; without either the connection is anonymous. It is asked again
- * after any error but a LiveError that is not temporary.
+ * `onState({state, error})` is called with "connecting", "connected", "reconnecting" and "closed"; `error` is set
+ * where the connection was closed for good without a call of `close`. `getToken` (async) is called when there is no
+ * token yet, or the server no longer accepts it; without token and `getToken` the connection is anonymous. It is
+ * called again after any error except a LiveError that is not temporary.
  */
 export class LiveClient {
   #url;
@@ -99,9 +99,9 @@ export class LiveClient {
   #WebSocket;
   #random;
   #state = "closed";
-  #attempt = 0; // number of the newest attempt to connect: an older one that wakes up late does nothing
+  #attempt = 0; // number of the newest attempt to connect; an older one that finishes late does nothing
   #socket = null;
-  #tokenIsFresh = false; // from getToken and not yet accepted: refused now, another one won't help
+  #tokenIsFresh = false; // from getToken and not accepted yet: if it is refused, another one won't help
   #failures = 0;
   #retryTimer;
   #silenceTimer;
@@ -137,8 +137,8 @@ export class LiveClient {
   }
 
   /**
-   * Watches a channel: `onSnapshot(data)` on every subscribe, also after a reconnect, then
-   * `onPublication(data)`. `onError(error)` means that the server refused or ended the subscription; it is
+   * Subscribe to a channel. `onSnapshot(data)` is called on every subscription, also after a reconnect, then
+   * `onPublication(data)`. `onError(error)` is called where the server refused or ended the subscription; it is
    * tried again only on the next connection or by `resubscribe`.
    */
   subscribe(channel, data, { onSnapshot, onPublication, onError = () => {} }) {
@@ -157,7 +157,7 @@ export class LiveClient {
     if (this.#state === "connected") this.#command("unsubscribe", { channel });
   }
 
-  /** Asks for a fresh snapshot of a channel that is being watched. */
+  /** Get a new snapshot of a subscribed channel. */
   resubscribe(channel) {
     const subscription = this.#subscriptions.get(channel);
     if (!subscription || this.#state !== "connected") return;
@@ -165,7 +165,7 @@ export class LiveClient {
     this.#subscribe(subscription);
   }
 
-  /** The answer's data. Rejects with a LiveError; a temporary one doesn't say whether the call was carried out. */
+  /** Return the answer's data. Rejects with a LiveError; after a temporary one the call may or may not have had effect. */
   rpc(method, data) {
     return new Promise((resolve, reject) => {
       if (this.#state !== "connected") {
@@ -195,7 +195,7 @@ export class LiveClient {
     try {
       socket = new this.#WebSocket(this.#url);
     } catch (error) {
-      this.#finish(new LiveError({ message: error.message })); // not an address, or ws: on an https: page
+      this.#finish(new LiveError({ message: error.message })); // no valid URL, or ws: on an https: page
       return;
     }
     this.#socket = socket;
@@ -227,7 +227,7 @@ export class LiveClient {
     this.#drop(new LiveError({ code, message, temporary: !isFinal(code) }));
   }
 
-  /** Gives this socket up, without waiting for a dead one to say goodbye, and comes back unless that is useless. */
+  /** Abandon the socket without waiting for its close, and reconnect unless the error is final. */
   #drop(error) {
     this.#disconnect(error);
     if (TOKEN_CODES.has(error.code) && this.#getToken && !this.#tokenIsFresh) {
@@ -275,7 +275,7 @@ export class LiveClient {
     this.#onState({ state, error });
   }
 
-  /** Any message shows that the server is there; silence past its ping shows that it isn't. */
+  /** Restart the timer that treats a server as dead once its ping is overdue; any message counts. */
   #expectMessage() {
     clearTimeout(this.#silenceTimer);
     if (!this.#silenceMs) return;
@@ -283,7 +283,7 @@ export class LiveClient {
     this.#silenceTimer = setTimeout(() => this.#drop(dead), this.#silenceMs);
   }
 
-  /** Calls `done(error, result)` in the order of the server's messages: a promise would let pushes overtake it. */
+  /** Send a command; `done(error, result)` is called synchronously, as pushes would overtake a promise. */
   #command(method, params, done = () => {}) {
     const id = ++this.#lastId;
     const silent = new LiveError({ message: `No answer to ${method}`, temporary: true });
@@ -311,7 +311,7 @@ export class LiveClient {
   }
 
   #ping() {
-    this.#failures = 0; // only a connection that has held for a while makes the next reconnect quick again
+    this.#failures = 0; // only after a ping: a connection that breaks at once must not reset the backoff
     if (this.#pong) this.#socket.send("{}");
   }
 
@@ -330,7 +330,7 @@ export class LiveClient {
       return;
     }
     const subscription = this.#subscriptions.get(channel);
-    if (!subscription?.live) return; // a late one of an earlier subscription: the snapshot under way holds it
+    if (!subscription?.live) return; // late, from an earlier subscription: the next snapshot includes it
     if (pub) {
       subscription.onPublication(pub.data);
     } else if (unsubscribe) {
@@ -346,7 +346,7 @@ export class LiveClient {
     clearTimeout(subscription.retryTimer);
     subscription.live = false;
     const request = this.#command("subscribe", { channel, data }, (error, result) => {
-      if (subscription.request !== request) return; // unsubscribed or asked again meanwhile
+      if (subscription.request !== request) return; // unsubscribed or subscribed again meanwhile
       if (!error) {
         subscription.live = true;
         subscription.failures = 0;

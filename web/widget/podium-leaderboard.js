@@ -1,22 +1,22 @@
 // <podium-leaderboard src="wss://host/connection/websocket" board="weekly" limit="10"></podium-leaderboard>
 //
-// Attributes, properties, states, styling: docs/widget.md. The server joins this file and what it imports into
-// one (server/podium/http/widget.py).
+// Attributes, properties, states and styling: docs/widget.md. The server joins this file and its imports into one
+// (server/podium/http/widget.py).
 
 import { LiveClient, LiveError, nextBoard } from "../shared/live.js";
-import { RowList, make, who } from "./rows.js";
+import { RowList, make, rowId } from "./rows.js";
 import { STYLE } from "./style.js";
-import { TEXTS, Words, explain, localeOf, staysTrueMs } from "./words.js";
+import { Formatter, TEXTS, explain, localeOf, staysTrueMs } from "./texts.js";
 
-/** The server's largest window. */
+/** The largest number of rows that the server sends. */
 const LIMIT_MAX = 500;
-/** Least time between two announcements to screen readers; of what happens meanwhile the newest is told. */
+/** Least time between two announcements to screen readers; in between only the newest sentence is kept. */
 const SPOKEN_EVERY_MS = 10_000;
 const AROUND = 2;
 
 const NAME = "podium-leaderboard";
 
-// A server that renders pages imports this module, too: there it defines nothing, and harms nothing.
+// The module is also imported for rendering on a server, where it must not fail and defines no element.
 const sheet = globalThis.CSSStyleSheet && new CSSStyleSheet();
 sheet?.replaceSync(STYLE);
 
@@ -25,7 +25,7 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     "src", "board", "run", "group", "groups", "limit", "interval", "user", "around", "token", "token-url", "lang",
   ];
 
-  /** The words of every widget of the page: where a page loads the script twice, both copies have the same. */
+  /** The texts of all widgets of the page, also if the page loads the script twice. */
   static texts = globalThis.customElements?.get(NAME)?.texts ?? { ...TEXTS };
 
   #title = make("h2", { part: "title", id: "title", dir: "auto" });
@@ -36,18 +36,18 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
   #message = make("p", { part: "message" });
   #placeLine = make("p", { part: "place", hidden: true });
   #spoken = make("p", { className: "spoken", ariaLive: "polite" });
-  #words;
+  #formatter;
   #client = null;
   #board = null; // {seq, leaderboard, run, participants, rows}: the window of the board
-  #place = null; // the newest of the own place, whole
-  #toldRank; // the own rank as last told; undefined before the first
-  #toldLeader;
-  #changed = new Map(); // whom the server has named since the last frame drawn → rank before
+  #place = null; // the newest frame about the own place
+  #announcedRank; // the own rank as last announced; undefined before the first frame
+  #announcedLeader;
+  #changed = new Map(); // rows that have changed since the last draw: rowId → rank before
   #frame = 0;
   #clock;
   #speaking;
   #sentence = "";
-  #started = false; // an element of the page's source hears of its attributes before it is connected
+  #started = false; // attributes in the page's source are set before the element is connected
   #restarting = false;
 
   constructor() {
@@ -82,7 +82,7 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
 
   attributeChangedCallback(name, before, after) {
     if (!this.#started || before === after || this.#restarting) return;
-    this.#restarting = true; // several attributes set in a row make one new connection
+    this.#restarting = true; // several attributes that are set one after another cause one new connection
     queueMicrotask(() => {
       this.#restarting = false;
       this.#stop();
@@ -90,7 +90,7 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     });
   }
 
-  /** The whole number of an attribute, not below `least`. */
+  /** The whole number in an attribute, at least `least`; `otherwise` without one. */
   #number(name, otherwise, least) {
     const number = Number.parseInt(this.getAttribute(name), 10);
     return Number.isNaN(number) ? otherwise : Math.max(least, number);
@@ -100,21 +100,21 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     return Math.min(this.#number("limit", 10, 1), LIMIT_MAX);
   }
 
-  get #ofGroups() {
+  get #ranksGroups() {
     return this.hasAttribute("groups");
   }
 
-  /** Whose row is marked: the viewer's, or on a ranking of groups the viewer's group. */
+  /** The rowId of the marked row: the viewer, or the viewer's group on a ranking of groups. */
   get #me() {
-    return this.getAttribute(this.#ofGroups ? "group" : "user");
+    return this.getAttribute(this.#ranksGroups ? "group" : "user");
   }
 
   get #channel() {
     const run = this.getAttribute("run");
-    const group = this.#ofGroups ? null : this.getAttribute("group");
+    const group = this.#ranksGroups ? null : this.getAttribute("group");
     const parts = [...new URLSearchParams(group ?? "")].map((part) => part.map(encodeURIComponent).join("="));
     const board = this.getAttribute("board") + (run ? `@${run}` : "") + (group ? `?${parts.join("&")}` : "");
-    return `${this.#ofGroups ? "groups" : "leaderboard"}:${board}`;
+    return `${this.#ranksGroups ? "groups" : "leaderboard"}:${board}`;
   }
 
   async #fetchToken() {
@@ -130,7 +130,7 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     const src = this.getAttribute("src");
     const board = this.getAttribute("board");
     const texts = PodiumLeaderboard.texts;
-    this.#words = new Words(texts, localeOf(this.getAttribute("lang")));
+    this.#formatter = new Formatter(texts, localeOf(this.getAttribute("lang")));
     this.#title.textContent = board || texts.untitled;
     this.#details.textContent = "";
     if (!src || !board) {
@@ -159,7 +159,7 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     this.#watchBoard(client, fail);
     const user = this.getAttribute("user");
     const known = this.token || this.getToken || this.hasAttribute("token-url");
-    if (user && known && !this.#ofGroups) this.#followPlace(client, user);
+    if (user && known && !this.#ranksGroups) this.#followPlace(client, user);
     client.connect();
   }
 
@@ -181,7 +181,7 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
         }
         if (!publication.reset && !document.hidden) {
           for (const row of publication.rows) {
-            if (!this.#changed.has(who(row))) this.#changed.set(who(row), row.previousRank);
+            if (!this.#changed.has(rowId(row))) this.#changed.set(rowId(row), row.previousRank);
           }
         }
         this.#take(board);
@@ -194,15 +194,15 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
   #followPlace(client, user) {
     const take = (place) => {
       this.#place = place;
-      if (this.#toldRank !== undefined) {
+      if (this.#announcedRank !== undefined) {
         const passer = place.around.find(({ userId }) => userId === place.passedBy[0]);
-        this.#say(this.#words.move(this.#toldRank, place.rank, passer && (passer.name || passer.userId)));
+        this.#say(this.#formatter.move(this.#announcedRank, place.rank, passer && (passer.name || passer.userId)));
       }
-      this.#toldRank = place.rank;
+      this.#announcedRank = place.rank;
       this.#frame ||= requestAnimationFrame(() => this.#draw());
     };
     const around = Math.min(this.#number("around", AROUND, 0), 50);
-    // Refused: the token is not this user's. The board is shown all the same.
+    // No onError: with another user's token it is refused, and the board is shown all the same.
     client.subscribe(`${this.#channel}#${encodeURIComponent(user)}`, { around }, {
       onSnapshot: take,
       onPublication: take,
@@ -222,7 +222,7 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     this.#frame = 0;
     this.#speaking = undefined;
     this.#board = this.#place = null;
-    this.#toldRank = this.#toldLeader = undefined;
+    this.#announcedRank = this.#announcedLeader = undefined;
     this.#sentence = this.#spoken.textContent = "";
     this.#changed.clear();
     this.#rows.clear();
@@ -242,11 +242,11 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     this.#sayLeader(board);
   }
 
-  /** The line under the title, written again when the time that is left has another name. */
+  /** Write the line under the title, and again whenever its text on the remaining time changes. */
   #describe() {
     const { run } = this.#board;
     const nowMs = Date.now();
-    this.#details.textContent = this.#words.details(this.#board, this.#ofGroups, nowMs);
+    this.#details.textContent = this.#formatter.details(this.#board, this.#ranksGroups, nowMs);
     clearTimeout(this.#clock);
     this.#clock = setTimeout(() => this.#describe(), staysTrueMs(run, nowMs));
   }
@@ -261,7 +261,7 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     const { texts } = PodiumLeaderboard;
     this.dataset.state = state;
     const shown = state === "live" || state === "empty" ? this.dataset.run : state;
-    // Set only when it differs: a live region speaks on every write.
+    // Only when it differs: a live region is read aloud on every write.
     if (this.#status.textContent !== texts[shown]) this.#status.textContent = texts[shown];
     this.#message.textContent = message;
     this.#message.hidden = !message;
@@ -274,30 +274,30 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
     if (!this.#board) return;
     const rows = this.#board.rows.slice(0, this.#limit); // the server rounds the limit up
     const me = this.#me;
-    this.#rows.draw(rows, this.#changed, me, this.#words);
+    this.#rows.draw(rows, this.#changed, me, this.#formatter);
     const place = this.#place;
     const below = place !== null && place.rank !== null && !rows.some(({ userId }) => userId === me);
-    const shown = new Set(rows.map(who));
-    const around = below ? place.around.filter((row) => !shown.has(who(row))) : [];
+    const shown = new Set(rows.map(rowId));
+    const around = below ? place.around.filter((row) => !shown.has(rowId(row))) : [];
     const moved = below && place.previousRank !== null && place.previousRank !== place.rank;
-    this.#around.draw(around, moved ? new Map([[me, place.previousRank]]) : new Map(), me, this.#words);
+    this.#around.draw(around, moved ? new Map([[me, place.previousRank]]) : new Map(), me, this.#formatter);
     this.#around.element.hidden = !around.length;
     this.#placeLine.hidden = place === null || this.#board.run?.state === "final" && place.rank === null;
-    if (place) this.#placeLine.textContent = this.#words.place(place);
+    if (place) this.#placeLine.textContent = this.#formatter.place(place);
     this.#changed.clear();
   }
 
-  /** Who looks on without a place of their own is told of a new leader. */
+  /** Announce a new leader to viewers without a place of their own. */
   #sayLeader({ rows: [first] }) {
     if (this.#place || !first) return;
-    const leader = who(first);
-    if (this.#toldLeader !== undefined && this.#toldLeader !== leader) {
-      this.#say(PodiumLeaderboard.texts.leads(first.name || leader, this.#words.number(first.value)));
+    const leader = rowId(first);
+    if (this.#announcedLeader !== undefined && this.#announcedLeader !== leader) {
+      this.#say(PodiumLeaderboard.texts.leads(first.name || leader, this.#formatter.number(first.value)));
     }
-    this.#toldLeader = leader;
+    this.#announcedLeader = leader;
   }
 
-  /** Tells a screen reader, at once or when it has had its rest. */
+  /** Announce a sentence to screen readers, at once or after SPOKEN_EVERY_MS since the last one. */
   #say(sentence) {
     if (!sentence || document.hidden) return;
     this.#sentence = sentence;
@@ -313,5 +313,5 @@ export class PodiumLeaderboard extends (globalThis.HTMLElement ?? class {}) {
   }
 }
 
-// The first copy serves all elements of the page; a second one is there for its exports.
+// If the page loads the script twice, the first copy defines the element.
 if (globalThis.customElements && !customElements.get(NAME)) customElements.define(NAME, PodiumLeaderboard);

@@ -1,17 +1,17 @@
-// The rows of the widget: one line each, and a list of them in which they glide to their new places.
+// The rows of the widget, and a list in which they glide to their new places.
 
 const GLIDE = { duration: 450, easing: "cubic-bezier(.2, .8, .2, 1)" };
 const FLASH = { duration: 1400, easing: "ease-out" };
-/** Long enough to look at the row that moved and read by how much. */
+/** Time for which a row shows by how much it moved: long enough to find and read it. */
 const MOVE_SHOWN_MS = 5000;
-/** The one attribute beside a name that is shown as a picture, where it is the address of one. */
+/** The attribute that is shown as a picture, where its value is the URL of one. */
 const AVATAR = "avatar";
 const PICTURE = /^(https:|data:image\/)/;
 
-// A server that renders pages imports the module, too, and has no screen.
-const stillness = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)") ?? { matches: false };
+// The module is also imported for rendering on a server, where there is no matchMedia.
+const reducedMotion = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)") ?? { matches: false };
 
-/** An element with properties and children; names reach the page only as text. */
+/** Create an element with properties and children. Strings become text nodes, so names can't inject HTML. */
 export function make(tag, { part, ...properties } = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   if (part) element.setAttribute("part", part);
@@ -19,12 +19,12 @@ export function make(tag, { part, ...properties } = {}, ...children) {
   return element;
 }
 
-/** Whom a row is about: a user's id, or a group. */
-export function who(row) {
+/** The identity of a row: a user's id, or a group's name. */
+export function rowId(row) {
   return row.userId ?? row.group;
 }
 
-/** One line on the board; keeps its element while its user or group stays in the window. */
+/** One row; it keeps its element while its user or group stays in the window. */
 class Row {
   #rank = make("span", { part: "rank" });
   #move = make("span", { part: "move" });
@@ -46,23 +46,23 @@ class Row {
     this.element.dataset.userId = id;
   }
 
-  show(row, me, words) {
+  show(row, me, formatter) {
     const { rank, name, value, members, attributes = {} } = row;
-    const { texts } = words;
-    const mine = who(row) === me;
+    const { texts } = formatter;
+    const mine = rowId(row) === me;
     this.rank = rank;
     this.element.dataset.rank = rank;
     this.element.toggleAttribute("data-me", mine);
     this.#spoken.textContent = `${texts.rank} `;
-    this.#rank.textContent = words.number(rank);
-    this.#name.textContent = name || who(row);
+    this.#rank.textContent = formatter.number(rank);
+    this.#name.textContent = name || rowId(row);
     this.#you.textContent = mine && row.userId ? ` ${texts.you}` : "";
-    // The average of a group has any number of decimals; whoever wants them all finds them.
-    const exact = words.number(value);
-    this.#value.textContent = members === undefined ? exact : words.rounded(value);
+    // The average of a group has any number of decimals; the title has them all.
+    const exact = formatter.number(value);
+    this.#value.textContent = members === undefined ? exact : formatter.rounded(value);
     this.#value.title = this.#value.textContent === exact ? "" : exact;
     const { [AVATAR]: picture = "", ...others } = attributes;
-    const extra = members === undefined ? Object.values(others) : [texts.members(members, words.number(members))];
+    const extra = members === undefined ? Object.values(others) : [texts.members(members, formatter.number(members))];
     this.#extra.textContent = extra.filter(Boolean).join(" · ");
     this.#extra.hidden = !this.#extra.textContent;
     if (picture !== (this.#avatar?.getAttribute("src") ?? "")) this.#show(picture);
@@ -78,11 +78,11 @@ class Row {
     this.#avatar = avatar;
   }
 
-  /** Says how far the row came: up, down, or new on the board (null). */
-  showMove(from, words) {
+  /** Show how far the row moved, up or down; `from` is its rank before, null for a newcomer. */
+  showMove(from, formatter) {
     const up = from === null || this.rank < from;
-    const places = from === null ? words.texts.fresh : words.number(Math.abs(from - this.rank));
-    const spoken = from === null ? "" : `${words.texts[up ? "up" : "down"]} `;
+    const places = from === null ? formatter.texts.fresh : formatter.number(Math.abs(from - this.rank));
+    const spoken = from === null ? "" : `${formatter.texts[up ? "up" : "down"]} `;
     this.element.dataset.move = up ? "up" : "down";
     this.#move.replaceChildren(
       make("span", { ariaHidden: "true", textContent: up ? "▲ " : "▼ " }),
@@ -96,9 +96,9 @@ class Row {
     }, MOVE_SHOWN_MS);
   }
 
-  /** A tint that fades; one at a time, so that a busy row doesn't flicker. */
+  /** Tint the row for a moment; one tint at a time, so that a busy row doesn't flicker. */
   flash() {
-    if (stillness.matches || this.#flash?.playState === "running") return;
+    if (reducedMotion.matches || this.#flash?.playState === "running") return;
     const colour = { up: "var(--_up)", down: "var(--_down)" }[this.element.dataset.move] ?? "var(--_accent)";
     const tint = `color-mix(in srgb, ${colour} var(--_tint), var(--_bg))`;
     this.#flash = this.element.animate([{ backgroundColor: tint, offset: 0 }], FLASH);
@@ -123,10 +123,10 @@ class Row {
 
 /** The rows in an `ol`. */
 export class RowList {
-  #rows = new Map(); // by whom they are about, as on the screen
+  #rows = new Map(); // by rowId, in the order on the screen
 
   constructor(part) {
-    this.element = make("ol", { part, role: "list" }); // the role: Safari drops it from lists without bullets
+    this.element = make("ol", { part, role: "list" }); // Safari drops the role of lists without bullets
   }
 
   clear() {
@@ -134,10 +134,10 @@ export class RowList {
     this.element.replaceChildren();
   }
 
-  /** Shows these rows, `me` marked. `changed` has the rank before of all who were named since the last time. */
-  draw(rows, changed, me, words) {
-    const moving = this.#rows.size > 0 && !document.hidden && !stillness.matches;
-    // FLIP: where rows are on the screen now, where they belong, and a glide from the one to the other.
+  /** Show these rows, with that of `me` marked. `changed` has the former ranks of rows that changed since. */
+  draw(rows, changed, me, formatter) {
+    const moving = this.#rows.size > 0 && !document.hidden && !reducedMotion.matches;
+    // FLIP: measure the old positions, move the rows, and animate from the old positions to the new ones.
     const before = new Map();
     if (moving) {
       const origin = this.element.getBoundingClientRect().top;
@@ -155,19 +155,19 @@ export class RowList {
       }
     }
     for (const data of rows) {
-      const id = who(data);
+      const id = rowId(data);
       const row = this.#rows.get(id);
       const from = known.has(id) ? row.rank : changed.get(id);
-      row.show(data, me, words);
+      row.show(data, me, formatter);
       if (!changed.has(id)) continue;
-      if (from !== data.rank) row.showMove(from, words);
+      if (from !== data.rank) row.showMove(from, formatter);
       row.flash();
     }
   }
 
-  /** Puts the rows into the list in order, touching only those that aren't in their place. */
+  /** Order the rows of the list, moving only those that are out of place. */
   #place(rows) {
-    const staying = new Set(rows.map(who));
+    const staying = new Set(rows.map(rowId));
     for (const [id, row] of this.#rows) {
       if (staying.has(id)) continue;
       row.element.remove();
@@ -175,8 +175,8 @@ export class RowList {
     }
     let next = this.element.firstElementChild;
     for (const data of rows) {
-      let row = this.#rows.get(who(data));
-      if (!row) this.#rows.set(who(data), (row = new Row(who(data))));
+      let row = this.#rows.get(rowId(data));
+      if (!row) this.#rows.set(rowId(data), (row = new Row(rowId(data))));
       if (row.element === next) next = next.nextElementSibling;
       else this.element.insertBefore(row.element, next);
     }

@@ -13,7 +13,7 @@ from podium.http.compressed import Compressed
 
 PARTS = (
     "shared/live.js",
-    "widget/words.js",
+    "widget/texts.js",
     "widget/style.js",
     "widget/rows.js",
     "widget/podium-leaderboard.js",

@@ -1,1 +1,1 @@
-"""Logs, metrics and health: what this server says about itself."""
+"""Logs, metrics and health of the server."""

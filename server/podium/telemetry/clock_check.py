@@ -1,7 +1,7 @@
-"""Compares this process's clock with Redis', and says where the two don't agree.
+"""The comparison of this process's clock with Redis'.
 
-Every process that finds its clock wrong is listed in Redis, so that each web process can say so (``/readyz``,
-``/metrics``): a worker has no page of its own.
+A process whose clock is wrong adds itself to a list in Redis, which each web process reports (``/readyz``,
+``/metrics``): a worker serves no pages.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ EVERY_MS = 60_000
 AGAIN_MS = 5_000
 """The same while they don't."""
 LOOK_S = 0.1
-"""Pause between two looks whether a comparison is due, or the clock was set."""
+"""Interval at which the process checks whether a comparison is due, or the clock was set."""
 PROMPT_MS = 5_000
-"""An answer that took longer says too little about now: this process stood still, or Redis was out of reach."""
+"""An answer that took longer is ignored, as its time is too old: the process or the network stalled."""
 LISTED_MS = 3 * EVERY_MS
-"""A process that has not renewed its entry for so long has ended."""
+"""A process that has not renewed its entry for so long counts as ended."""
 WRONG_CLOCKS = "podium:clocks"
-"""Hash: process -> its entry, a sentence behind the instant (Redis' clock, ms) at which it was written."""
+"""A Redis hash: process name -> "<instant> <problem>", the instant in ms of Redis' clock."""
 
 log = structlog.get_logger(__name__)
 
 
 def process_name(role: str) -> str:
-    """Return what others call this process."""
+    """Return the name by which other processes report this one."""
     return f"{role} {socket.gethostname()} {os.getpid()}"
 
 
 async def watch_clock(clock: CheckedClock, redis: RedisClient, process: str) -> NoReturn:
-    """Compare until cancelled: at once, each minute, and whenever the clock was set."""
+    """Compare the clocks until cancelled: at once, each minute, and whenever the clock was set."""
     compared_ms: int | None = None
     while True:
         pause_ms = EVERY_MS if clock.agrees.is_set() else AGAIN_MS
         due = compared_ms is None or stopwatch_ms() - compared_ms >= pause_ms
-        # One that Redis has refuted is not asked about ten times a second.
+        # A clock that is known to be wrong is compared every AGAIN_MS only, not ten times a second.
         if (due or (clock.was_set and clock.agrees.is_set())) and await compare(clock, redis, process):
             compared_ms = stopwatch_ms()
         await asyncio.sleep(LOOK_S)
 
 
 async def compare(clock: CheckedClock, redis: RedisClient, process: str) -> bool:
-    """Compare once; whether there was an answer. A clock that is wrong is logged, and listed in Redis."""
+    """Compare the clocks once; return whether Redis answered. A wrong clock is logged, and listed in Redis."""
     began_ms = stopwatch_ms()
     try:
         seconds, microseconds = await redis.raw.time()

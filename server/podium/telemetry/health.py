@@ -1,4 +1,4 @@
-"""Whether this server can do its work, part by part."""
+"""Health checks of the parts that this server needs, for ``/readyz`` and the console."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ from podium.telemetry.clock_check import wrong_clocks
 from podium.telemetry.servers import memory_of, memory_warning, postgres_problem, redis_problem
 
 LOOK_S = 2.0
-"""A store that takes longer than this to answer a look is called missing."""
+"""A store that takes longer than this to answer is reported as missing."""
 LAG_WARNED_S = 30.0
-"""A flusher that is behind by so long is named."""
+"""Flush lag from which on there is a warning."""
 REJECTED_MAX = 10_000
-"""Rejected items that are counted; beyond that nobody needs the number."""
+"""Most rejected items that are counted; a larger number would not tell more."""
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part: ``ok``, or what is missing."""
+    """The state of one part; ``detail`` says what is missing."""
 
     status: Literal["ok", "missing"]
     detail: str = ""
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """``ready`` where events are accepted; ``warnings`` name what weakens the promise of 201."""
+    """``ready`` is True where events are accepted.
+
+    ``warnings`` name risks for events that were answered with 201.
+    """
 
     ready: bool
     parts: dict[str, Part]
@@ -49,8 +52,11 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class Rebuilds(NamedTuple):
-    """How often Redis was filled anew with a space for one reason (spaces/continuity.py); of the last time the
-    instant (ms), whether that is less than a day ago, and the log entries that didn't continue Postgres."""
+    """The rebuilds of a space for one reason (spaces/continuity.py).
+
+    The last three fields are about the newest one: its instant (ms), whether that is less than a day ago, and the
+    number of log entries that were lost because they did not continue what Postgres has.
+    """
 
     space_id: int
     reason: str
@@ -71,10 +77,11 @@ class LogState(NamedTuple):
 async def readiness(
     redis: RedisClient, pool: Pool, spaces: list[Space], now_ms: int, *, has_time: bool = True
 ) -> Readiness:
-    """Ask every part, each for ``LOOK_S`` at most. ``has_time`` says whether this process has a clock to go by.
+    """Check every part, each for at most ``LOOK_S``. ``has_time`` tells whether this process's clock agrees with
+    Redis'.
 
-    Postgres away is no reason not to accept events (failure table), so it only warns. A schema that is behind is
-    one: what is accepted could not be written.
+    Events are accepted while Postgres is away, so that is only a warning. An older schema is not: what is accepted
+    could not be written.
     """
     parts: dict[str, Part] = {}
     warnings: list[str] = []
@@ -129,7 +136,7 @@ async def readiness(
 
 
 async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
-    """Look at Redis as a commit needs it: login, version, functions, writes; then at its settings and memory."""
+    """Check all that a commit needs of Redis (login, version, functions, writes), then its settings and memory."""
     hidden = ""
     try:
         async with asyncio.timeout(LOOK_S):
@@ -141,7 +148,7 @@ async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
                 info, hidden = {}, str(error)
             if problem := redis_problem(info):
                 return Part("missing", problem)
-            # Reads nothing that is there, and needs all that the first call of a commit needs.
+            # This key does not exist, but the call needs the same functions and rights as a commit.
             await redis.call("load", "{podium}:ready", "", "")
             try:
                 config = await redis.raw.config_get("append*", "maxmemory-policy")
@@ -154,9 +161,9 @@ async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
     except Unavailable as error:
         return Part("missing", error.message)
     except ResponseError as error:
-        return Part("missing", f"Redis doesn't do what Podium asks for: {error}")
+        return Part("missing", f"Redis refuses a command that Podium needs: {error}")
     if hidden:
-        # Hosted ones hide CONFIG, and an account may lack the right to it.
+        # Hosted Redis often hides CONFIG, and an account may lack the right to it.
         warnings.append(f"Redis does not show the settings that docs/operations.md asks for: {hidden}")
     if warning := memory_warning(memory_of(info)):
         warnings.append(warning)
@@ -171,7 +178,7 @@ async def _redis(redis: RedisClient, warnings: list[str]) -> Part:
 
 
 async def _postgres(pool: Pool) -> tuple[Part, Part, str]:
-    """Look at Postgres and its schema: both parts, and a warning."""
+    """Check Postgres and its schema; return both parts and a warning, "" for none."""
     try:
         async with pool.acquire(timeout=LOOK_S) as connection:
             try:
@@ -179,7 +186,7 @@ async def _postgres(pool: Pool) -> tuple[Part, Part, str]:
                     number = int(await connection.fetchval("SHOW server_version_num"))
                     has = await schema.found(connection)
             except TimeoutError:
-                # Giving it back would wait until Postgres confirms that it stopped what it does.
+                # Releasing it would wait until Postgres confirms the cancellation of the query.
                 connection.terminate()
                 raise
     except POSTGRES_AWAY as error:
@@ -192,12 +199,12 @@ async def _postgres(pool: Pool) -> tuple[Part, Part, str]:
 
 
 def _reason(error: BaseException) -> str:
-    """The driver's own words, which name users and databases, never passwords."""
+    """Return the driver's message, which names users and databases but never passwords."""
     return str(error) or type(error).__name__
 
 
 async def rebuilds(pool: Pool) -> list[Rebuilds] | None:
-    """How often spaces were rebuilt, by space and reason; None where Postgres is away."""
+    """Return the rebuilds by space and reason, None where Postgres is away."""
     query = (
         "SELECT space_id, reason, count(*), (extract(epoch FROM max(at)) * 1000)::bigint,"
         " max(at) > now() - interval '1 day', (array_agg(lost_entries ORDER BY id DESC))[1]"
@@ -211,7 +218,10 @@ async def rebuilds(pool: Pool) -> list[Rebuilds] | None:
 
 
 async def rejected_items(pool: Pool) -> dict[int, int] | None:
-    """How many items Postgres refused, at most ``REJECTED_MAX``, by the space's id; None where it is away."""
+    """Return the number of rejected items by the space's id, None where Postgres is away.
+
+    At most ``REJECTED_MAX`` are counted in all.
+    """
     query = (
         "SELECT space_id, count(*) FROM (SELECT space_id FROM rejected_entries LIMIT $1) AS few GROUP BY space_id"
     )
@@ -223,12 +233,12 @@ async def rejected_items(pool: Pool) -> dict[int, int] | None:
 
 
 async def log_state(redis: RedisClient, space: Space, now_ms: int) -> LogState | None:
-    """How far the flusher is behind; None while Redis is away, or holds no such space that can be read."""
+    """Return the state of a space's log, None while Redis is away or has no such space."""
     return (await log_states(redis, [space], now_ms)).get(space.public_id)
 
 
 async def log_states(redis: RedisClient, spaces: Sequence[Space], now_ms: int) -> dict[str, LogState]:
-    """How far the flusher is behind in each space that Redis holds, by public id; none while Redis is away."""
+    """Return the state of each space's log by public id, {} while Redis is away."""
     try:
         async with redis.raw.pipeline(transaction=False) as pipe:
             for space in spaces:

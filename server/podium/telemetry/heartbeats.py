@@ -1,4 +1,4 @@
-"""Workers write heartbeats to Redis, so that every web process can say where there is no worker."""
+"""Heartbeats of workers in Redis, by which every web process can tell whether a worker is running."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from podium.storage.redis.client import AWAY, RedisClient
 EVERY_S = 5.0
 """Pause between two heartbeats of a worker."""
 MISSING_S = 30.0
-"""A worker that has not been heard of for so long counts as gone."""
+"""A worker without a heartbeat for so long counts as gone."""
 WORKERS = "podium:workers"
-"""Sorted set: the names of workers by the instant (Redis' clock, ms) of their last heartbeat."""
+"""A Redis sorted set: names of workers by the instant of their last heartbeat, in ms of Redis' clock."""
 
 log = structlog.get_logger(__name__)
 
 
 async def beat(redis: RedisClient, worker: str) -> None:
-    """Write one heartbeat, and forget the workers that are gone. Raises what the client raises."""
+    """Write one heartbeat, and remove workers that are gone. Raises what the client raises."""
     now_ms = await _now_ms(redis)
     async with redis.raw.pipeline(transaction=False) as pipeline:
         pipeline.zadd(WORKERS, {worker: now_ms})
@@ -30,14 +30,15 @@ async def beat(redis: RedisClient, worker: str) -> None:
 
 
 async def keep_beating(redis: RedisClient, worker: str, stop: asyncio.Event) -> None:
-    """Write heartbeats until ``stop``; then take the worker off the list."""
+    """Write heartbeats until ``stop``, then remove the worker."""
     try:
-        # Not until cancelled: a client may swallow a cancellation that comes as its own wait ends (before 3.12).
+        # By an event, not by cancellation: before Python 3.12 a client may swallow a cancellation that arrives
+        # just as its own wait ends.
         while not stop.is_set():
             try:
                 await beat(redis, worker)
             except (*AWAY, RedisError) as error:
-                # Whoever needs Redis says that it is away; the next heartbeat may come through.
+                # Other parts report that Redis is away; the next heartbeat may succeed.
                 log.debug("heartbeat_lost", error=str(error))
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):

@@ -1,4 +1,4 @@
-"""Structured logs: an event is a static name, what varies are fields. No log line holds a secret."""
+"""Structured logs. Events have static names, values are fields. No log line may hold a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counters of web processes, and the text of ``/metrics``; the stores' numbers: store_metrics.py."""
+"""The counters of web processes, and the text of ``/metrics``. Numbers from the stores are in store_metrics.py."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ WRITES_REFUSED = Counter(
 
 
 class CommitObserver:
-    """Feeds the metrics of the commit path, once a call."""
+    """Updates the metrics of the commit path, once per commit call."""
 
     def committed(self, *, inputs: int, events: int, call_s: float, waits_s: list[float]) -> None:
-        """See intake.batcher.Observer."""
+        """Observe a commit call (intake.batcher.Observer)."""
         BATCH_SIZE.observe(inputs)
         CALL.observe(call_s)
         EVENTS.inc(events)
@@ -57,18 +57,21 @@ class CommitObserver:
             RANK_UPDATE.observe(wait_s)
 
     def refused(self, reason: str, inputs: int) -> None:
-        """See intake.batcher.Observer."""
+        """Count inputs that Redis refused (intake.batcher.Observer)."""
         WRITES_REFUSED.labels(reason).inc(inputs)
 
 
 def answered(method: str, path: str, seconds: float) -> None:
-    """See http.routes.Observe."""
+    """Observe an answer (http.routes.Observe)."""
     ANSWER.labels(method, path).observe(seconds)
 
 
 def exposition(of_stores: Sequence[Metric] = ()) -> tuple[bytes, str]:
-    """Return the scrape's body and content type: what this process counts, or all web processes that share a
-    folder of metrics, and what the stores know (store_metrics.py)."""
+    """Return body and content type of a scrape.
+
+    It has the counters of this process, or of all web processes that share PROMETHEUS_MULTIPROC_DIR, and the
+    numbers ``of_stores`` (store_metrics.py).
+    """
     body = generate_latest(_Fixed(of_stores))
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
@@ -78,12 +81,12 @@ def exposition(of_stores: Sequence[Metric] = ()) -> tuple[bytes, str]:
 
 
 class _Fixed(CollectorRegistry):
-    """Numbers that are known already, as the library writes them."""
+    """A registry of metrics that were measured already."""
 
     def __init__(self, found: Sequence[Metric]) -> None:
         super().__init__()
         self._found = found
 
     def collect(self) -> Iterable[Metric]:
-        """Return the numbers."""
+        """Return the metrics."""
         return self._found

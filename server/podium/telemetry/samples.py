@@ -1,6 +1,7 @@
-"""The last minutes of a space's figures: Redis keeps them for all who look.
+"""Samples of a space's numbers over the last minutes, kept in Redis for the console's charts.
 
-The worker keeps them while a space is written to, whoever looks does so meanwhile."""
+The worker takes them while a space is written to. Besides, every request of the overview takes one.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +15,15 @@ from podium.storage.redis.client import AWAY, RedisClient, unavailable
 from podium.telemetry.health import LogState
 
 STEP_MS = 2_000
-"""One sample is kept of each step, however many look."""
+"""Length of a step. One sample is kept of each, however many processes take one."""
 KEPT_MS = 240_000
-"""How long one is kept."""
+"""Time for which a sample is kept."""
 GAP_MS = 10_000
-"""Nothing happened and nobody looked in between: nothing is said about that time."""
+"""Charts are interrupted where two samples are further apart: nothing is known about the time between."""
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """Figures at an instant; None where the store that knows was away."""
+    """The numbers at an instant, each None where its store was away."""
 
     at_ms: int
     events: int | None = None
@@ -31,7 +32,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 
 async def count_events(connection: PoolConnection, space_id: int) -> int:
-    """Events of a space in all."""
+    """Return the number of a space's events."""
     found: int = await connection.fetchval(
         "SELECT coalesce(sum(events), 0)::bigint FROM space_days WHERE space_id = $1", space_id
     )
@@ -39,7 +40,7 @@ async def count_events(connection: PoolConnection, space_id: int) -> int:
 
 
 def sample_of(now_ms: int, events: int | None, state: LogState | None) -> Sample:
-    """The sample of an instant, with what was found."""
+    """Return the sample of an instant."""
     if state is None:
         return Sample(now_ms, events)
     return Sample(now_ms, events, state.entries, round(state.lag_s, 2))
@@ -49,7 +50,11 @@ _sample = msgspec.json.Decoder(Sample)
 
 
 async def keep(redis: RedisClient, space: Space, sample: Sample) -> list[Sample]:
-    """Keep a sample; those of the last ``KEPT_MS``, the oldest first. ``Unavailable`` where Redis is away."""
+    """Keep a sample, and return those of the last ``KEPT_MS``, the oldest first.
+
+    Raises:
+        Unavailable: Redis is away.
+    """
     step = sample.at_ms // STEP_MS
     keys = [f"{space.keys.prefix}o:{one}" for one in range(step - KEPT_MS // STEP_MS + 1, step + 1)]
     async with redis.raw.pipeline(transaction=False) as pipe:
@@ -63,11 +68,11 @@ async def keep(redis: RedisClient, space: Space, sample: Sample) -> list[Sample]
 
 
 def rates(samples: list[Sample]) -> list[tuple[int, float]]:
-    """Events a second, each over about a step: the instant (ms) and the rate."""
+    """Return pairs of instant (ms) and events per second, each measured over about a step."""
     found, before = [], 0
     known = [(one.at_ms, one.events) for one in samples if one.events is not None]
     for at, (at_ms, events) in enumerate(known):
-        # Two who look may leave two samples of nearly one instant, too short to say anything.
+        # Two processes may take samples at nearly the same instant; a rate between them would be noise.
         while before + 1 < at and at_ms - known[before + 1][0] >= STEP_MS // 2:
             before += 1
         took_ms = at_ms - known[before][0]
@@ -77,7 +82,7 @@ def rates(samples: list[Sample]) -> list[tuple[int, float]]:
 
 
 def series(samples: list[Sample]) -> dict[str, list[tuple[int, Any]]]:
-    """What the charts show: instants (ms) and values."""
+    """Return the series of the charts: pairs of instant (ms) and value."""
     return {
         "rate": rates(samples),
         "logEntries": [(one.at_ms, one.entries) for one in samples if one.entries is not None],

@@ -1,6 +1,7 @@
-"""Work that jobs have set aside: an item, or a whole space, failed again and again, and the rest goes on.
+"""Items that jobs have set aside: an item, or a whole space, that failed several times, so that the rest goes on.
 
-Kept in Redis, a hash a space, so that every process can say so: ``/readyz``, ``/metrics`` and the console.
+They are kept in Redis, one hash per space, and every web process reports them: ``/readyz``, ``/metrics`` and the
+console.
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ from podium.spaces.space import Space
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
 
 JOBS = ("eviction", "figures", "filling", "finals", "flush", "partitions", "rewards", "sweeps", "ticks")
-"""The jobs of the worker: the values of the metric's label."""
+"""The jobs of the worker, which are the values of the metric's label."""
 SPACE = "space"
-"""The kind of item that stands for all that a job does in a space."""
-FORGOTTEN_MS = 15 * 60_000
-"""An entry is out of date this long after its item should have been tried again: it is gone, or no worker runs."""
+"""The kind of an item that stands for all work of a job in a space."""
+OUTDATED_MS = 15 * 60_000
+"""An entry is ignored this long after its item was to be tried again: the item is gone, or no worker runs."""
 KEPT_S = 86_400
-"""Seconds that Redis keeps entries which nobody writes any more."""
+"""Seconds for which Redis keeps the entries after the last write."""
 READ_MAX = 1_000
-"""Entries of a space that are looked at."""
+"""Most entries of a space that are read."""
 
 
 class SetAside(msgspec.Struct, frozen=True, array_like=True):
-    """An item of a job that is left alone until ``until_ms``, unless its ``version`` changes before. ``kind`` is
-    ``space``, or what ``name`` identifies; ``error`` is the name of the exception's type, without values."""
+    """An item that a job does not try again before ``until_ms``, unless its ``version`` changes.
+
+    ``kind`` is the kind of thing that ``name`` identifies, or ``space``. ``error`` is the exception's type without
+    its message, which may hold personal data.
+    """
 
     job: str
     kind: str
@@ -49,7 +53,7 @@ _decoder = msgspec.json.Decoder(SetAside)
 
 
 async def write(redis: RedisClient, space: Space, entry: SetAside) -> None:
-    """Have every process know of an item that was set aside. ``Unavailable`` where Redis is away."""
+    """Write an entry. Raises ``Unavailable`` where Redis is away."""
     try:
         async with redis.raw.pipeline(transaction=False) as pipeline:
             pipeline.hset(space.keys.set_aside, entry.field, _encoder.encode(entry))
@@ -60,7 +64,7 @@ async def write(redis: RedisClient, space: Space, entry: SetAside) -> None:
 
 
 async def forget(redis: RedisClient, space: Space, *fields: str) -> None:
-    """Take items off the list. ``Unavailable`` where Redis is away."""
+    """Delete entries by their fields. Raises ``Unavailable`` where Redis is away."""
     try:
         await redis.raw.hdel(space.keys.set_aside, *fields)
     except AWAY as error:
@@ -68,12 +72,12 @@ async def forget(redis: RedisClient, space: Space, *fields: str) -> None:
 
 
 async def forget_user(redis: RedisClient, space: Space, user: str) -> None:
-    """Take a user who is erased off the list. ``Unavailable`` where Redis is away."""
+    """Delete all entries about a user who is erased. Raises ``Unavailable`` where Redis is away."""
     await forget(redis, space, *(f"{job}:user:{user}" for job in JOBS))
 
 
 async def read(redis: RedisClient, space: Space) -> list[SetAside]:
-    """All entries of a space. ``Unavailable`` where Redis is away."""
+    """Return the entries of a space. Raises ``Unavailable`` where Redis is away."""
     try:
         found = await redis.raw.hgetall(space.keys.set_aside)
     except AWAY as error:
@@ -82,8 +86,7 @@ async def read(redis: RedisClient, space: Space) -> list[SetAside]:
 
 
 async def read_all(redis: RedisClient, spaces: Iterable[Space], now_ms: int) -> dict[str, list[SetAside]]:
-    """The entries that are not out of date, by the public id of each space that has any; none where Redis is
-    away."""
+    """Return the entries that are not outdated, by the space's public id; {} where Redis is away."""
     spaces = list(spaces)
     try:
         async with redis.raw.pipeline(transaction=False) as pipeline:
@@ -95,14 +98,14 @@ async def read_all(redis: RedisClient, spaces: Iterable[Space], now_ms: int) -> 
     found: dict[str, list[SetAside]] = {}
     for space, reply in zip(spaces, replies, strict=True):
         entries = [_decoder.decode(one) for one in list(reply.values())[:READ_MAX]]
-        current = [one for one in entries if one.job in JOBS and now_ms < one.until_ms + FORGOTTEN_MS]
+        current = [one for one in entries if one.job in JOBS and now_ms < one.until_ms + OUTDATED_MS]
         if current:
             found[space.public_id] = current
     return found
 
 
 def warnings(found: dict[str, list[SetAside]]) -> list[str]:
-    """One sentence for each space and job. Users are counted, not named: anybody may read it."""
+    """Return a sentence for each space and job. Users are counted, not named, as anybody may read it."""
     sentences = []
     for public_id, entries in found.items():
         for job in sorted({entry.job for entry in entries}):
@@ -116,8 +119,8 @@ def warnings(found: dict[str, list[SetAside]]) -> list[str]:
                     named.append(f"{entry.kind} {entry.name}")
             if users:
                 named.append("1 user" if users == 1 else f"{users} users")
-            what = ", ".join(sorted(named)[:5]) or "all of it"
+            items = ", ".join(sorted(named)[:5]) or "all of it"
             sentences.append(
-                f"{job} of space {public_id} failed and will be tried again: {what} (see the worker's log)"
+                f"{job} of space {public_id} failed and will be tried again: {items} (see the worker's log)"
             )
     return sentences

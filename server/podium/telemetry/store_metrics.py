@@ -1,6 +1,6 @@
-"""The numbers at ``/metrics`` that the stores know: asked for at each scrape, and the same from every web process.
+"""The metrics that come from the stores. They are read at each scrape, and are the same in every web process.
 
-One that its store can't say at present is left out, so that an old number never passes for a new one.
+A metric is left out while its store is away, so that an old number is never taken for a new one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from podium.telemetry.health import log_states, rebuilds, rejected_items
 from podium.telemetry.servers import Memory, memory_of
 
 Values = Mapping[tuple[str, ...], float]
-"""By the values of the labels."""
+"""Numbers by the values of their labels."""
 
 FAMILIES: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str, tuple[str, ...]]] = {
     "podium_log_entries": (GaugeMetricFamily, "Entries of the log in Redis that are not flushed yet", ("space",)),
@@ -29,7 +29,7 @@ FAMILIES: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str, tu
     "podium_flush_lag_seconds": (GaugeMetricFamily, "Age of the oldest log entry not flushed yet", ("space",)),
     "podium_rebuilds": (
         CounterMetricFamily,
-        "Times that Redis was filled anew with a space; empty, other, behind: it went back in time",
+        "Rebuilds of a space in Redis; with the reasons empty, other and behind, Redis had gone back in time",
         ("space", "reason"),
     ),
     "podium_rejected_items": (
@@ -39,7 +39,7 @@ FAMILIES: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str, tu
     ),
     "podium_set_aside": (
         GaugeMetricFamily,
-        "Items that a job of the worker has set aside because they failed again and again",
+        "Items that a job of the worker has set aside because they failed several times",
         ("job",),
     ),
     "podium_wrong_clocks": (
@@ -47,20 +47,20 @@ FAMILIES: dict[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str, tu
         "Processes, web and worker, whose clock differs from Redis' by more than a minute",
         (),
     ),
-    "podium_workers": (GaugeMetricFamily, "Workers that were heard of in the last 30 seconds", ()),
+    "podium_workers": (GaugeMetricFamily, "Workers with a heartbeat in the last 30 seconds", ()),
     "podium_worker_heartbeat_age_seconds": (
         GaugeMetricFamily,
-        "Seconds since the last heartbeat of the worker that was heard of last; absent without any",
+        "Seconds since the newest heartbeat of any worker; absent without one",
         (),
     ),
     "podium_redis_memory_bytes": (GaugeMetricFamily, "Memory that Redis uses", ()),
-    "podium_redis_memory_limit_bytes": (GaugeMetricFamily, "maxmemory of Redis; 0: none", ()),
+    "podium_redis_memory_limit_bytes": (GaugeMetricFamily, "maxmemory of Redis; 0 if there is none", ()),
 }
-"""Every such number: its kind, its help and its labels."""
+"""The metrics, with type, help and labels."""
 
 
 async def measure(redis: RedisClient, pool: Pool, spaces: Sequence[Space], now_ms: int) -> list[Metric]:
-    """Return all numbers that the stores can say now."""
+    """Return all metrics whose store is there."""
     found: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in FAMILIES}
     names = {space.id: space.public_id for space in spaces}
     for public_id, state in (await log_states(redis, spaces, now_ms)).items():

@@ -24,4 +24,4 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(accounts, "_hasher", quick)
     nobody = quick.hash("nobody")
-    monkeypatch.setattr(accounts, "_nobody", lambda: nobody)
+    monkeypatch.setattr(accounts, "_dummy_hash", lambda: nobody)

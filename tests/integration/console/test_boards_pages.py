@@ -288,7 +288,7 @@ async def test_a_board_that_is_broken_down_shows_a_group_at_a_time(
     second = await see(console, "/towns", group=name)
     assert rows(second, "Standings") == [["1", "Ann", "5"]]
     assert 'group="city=New%20York%2C%20NY&amp;team=red%20%26%20blue"' in second
-    assert "Nobody is here yet" in await see(console, "/towns", group="Rome&red")
+    assert "Nobody has scored yet" in await see(console, "/towns", group="Rome&red")
     for unknown in ("Rome", "&", "a&b&c"):
         assert "no such group" in await see(console, "/towns", 404, group=unknown)
     await see(console, "/towns", group="%00&x")
@@ -335,7 +335,7 @@ async def test_a_board_of_groups_leads_to_their_members(
         ({"status": "inactive"}, "This leaderboard is inactive and counts nothing. It starts with"),
         ({"start": "2027-01-01"}, "It begins on 2027-01-01"),
         ({"end": "2026-11-01"}, "Nobody scored in this run."),
-        ({}, "The first event brings somebody: POST /v1/metrics/words/event"),
+        ({}, "The first event adds somebody: POST /v1/metrics/words/event"),
     ],
 )
 async def test_an_empty_board_says_what_to_do(

@@ -151,11 +151,11 @@ async def test_undo_is_offered_until_it_is_over(
         done = await act(console, "restore")
         location = done.headers["location"]
         told = said(await console.get(location))
-        assert re.search(r"The streak is back: 1\. You can take that back until \d\d:\d\d:\d\d UTC", told), told
+        assert re.search(r"The streak is back: 1\. You can undo this until \d\d:\d\d:\d\d UTC", told), told
         clock.now_ms += 61_000
         told = said(await console.get(location))
     assert "The streak is back: 1." in told
-    assert "take that back" not in told
+    assert "undo this until" not in told
 
 
 async def test_what_support_did_is_told_in_words(

@@ -62,5 +62,5 @@ async def test_what_counts_is_of_the_present_run(
     clock.advance(DAY_MS)
     async with signed_in(console_url, admin_key) as console:
         shown = await why(console, "daily")
-        assert ("does not stand there" in shown) is (board.get("status") != "inactive"), shown
+        assert ("is not ranked there" in shown) is (board.get("status") != "inactive"), shown
         assert "Nothing counts there in the present run." in shown

@@ -47,18 +47,18 @@ def test_the_served_file_does_as_the_sources(tests: Path, tmp_path: Path) -> Non
 
 
 def test_the_served_file_says_what_the_sources_say(tmp_path: Path) -> None:
-    """Every text of words.js, blanks between the words included."""
+    """Every text of texts.js, blanks between the words included."""
     (tmp_path / "served.mjs").write_bytes(join(web_folder()))
     say = """
 const [, file] = process.argv.slice(1);
-const { TEXTS, Words } = await import(file);
-const words = new Words(TEXTS, "en-US");
+const { Formatter, TEXTS } = await import(file);
+const formatter = new Formatter(TEXTS, "en-US");
 const said = Object.entries(TEXTS).flatMap(([name, text]) => typeof text === "string"
   ? [[name, text]] : [[name, text("a", "b", "c")], [name, text()]]);
-said.push(["move", words.move(2, 3, "Dmitri"), words.move(2, 3), words.move(3, 2), words.move(null, 1)]);
+said.push(["move", formatter.move(2, 3, "Dmitri"), formatter.move(2, 3), formatter.move(3, 2), formatter.move(null, 1)]);
 process.stdout.write(JSON.stringify(said));
 """
-    sources = _run("--input-type=module", "-e", say, "-", str(web_folder() / "widget" / "words.js"))
+    sources = _run("--input-type=module", "-e", say, "-", str(web_folder() / "widget" / "texts.js"))
     served = _run("--input-type=module", "-e", say, "-", str(tmp_path / "served.mjs"))
     assert json.loads(served) == json.loads(sources)
     assert "Dmitri passed you. You are down from rank 2 to 3." in sources

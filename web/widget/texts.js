@@ -1,14 +1,14 @@
-// What the widget says, in words and numbers. Pure: the moment is passed in.
+// The texts, numbers and dates of the widget. Pure: the present moment is passed in.
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
-/** The unit changes where two of it are left: "in 47 hours", "in 2 days". */
+/** A unit is used from two of it on: "in 47 hours", "in 2 days". */
 const UNITS = [["day", DAY_MS], ["hour", HOUR_MS], ["minute", MINUTE_MS]];
-/** Longest delay of `setTimeout`, near enough; who waits longer looks again. */
+/** Longest delay between two updates; timers of more than 24 days overflow. */
 const LONGEST_WAIT_MS = DAY_MS;
 
-/** English. Pages put their own words in their place: `Object.assign(PodiumLeaderboard.texts, {…})`. */
+/** The English texts. Pages replace them by `Object.assign(PodiumLeaderboard.texts, {…})`. */
 export const TEXTS = {
   untitled: "Leaderboard",
   loading: "Loading…",
@@ -52,19 +52,19 @@ export const TEXTS = {
   failed: (reason) => `The leaderboard could not be shown${reason ? `: ${reason}` : "."}`,
 };
 
-/** The instant at which a run's last day, a date like "2026-11-24", is over where the viewer is. */
+/** The instant in ms at which a day, like "2026-11-24", ends in the viewer's time zone. */
 export function endOfDayMs(day) {
   const [year, month, date] = day.split("-").map(Number);
   return new Date(year, month - 1, date + 1).getTime();
 }
 
-/** How to say so much time: `{amount, unit}` rounded down, so that nobody is promised more; null below a minute. */
+/** Return `{amount, unit}` for a duration, rounded down; null below a minute. */
 export function amountOf(leftMs) {
   const found = UNITS.find(([unit, size]) => leftMs >= (unit === "minute" ? 1 : 2) * size);
   return found ? { amount: Math.floor(leftMs / found[1]), unit: found[0] } : null;
 }
 
-/** One sentence for the reader of the page about an error that won't go away by itself. */
+/** Return a sentence for the page's reader about an error that is final. */
 export function explain({ code, message }, board, texts) {
   switch (code) {
     case 102: return texts.unknownBoard(board);
@@ -79,7 +79,7 @@ export function explain({ code, message }, board, texts) {
   }
 }
 
-/** The language tag of an attribute: `en_US` as many servers write it is `en-US`; one that is none is undefined. */
+/** Return the language tag of an attribute, also from the form `en_US`; undefined where it is none. */
 export function localeOf(lang) {
   try {
     return Intl.getCanonicalLocales((lang ?? "").trim().replace(/[.@].*/, "").replaceAll("_", "-"))[0];
@@ -88,14 +88,14 @@ export function localeOf(lang) {
   }
 }
 
-/** Words, numbers and dates for one reader; without a locale the browser's. */
-export class Words {
+/** Formats texts, numbers and dates for a locale, by default the browser's. */
+export class Formatter {
   constructor(texts, locale) {
     this.texts = texts;
     const numbers = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
     const rounded = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
     const relative = new Intl.RelativeTimeFormat(locale);
-    // A run is dates, not instants: shown as they are, in no time zone.
+    // A run has dates, not instants: UTC shows them unchanged.
     const dates = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
     this.number = (value) => numbers.format(value);
     this.rounded = (value) => rounded.format(value);
@@ -103,7 +103,7 @@ export class Words {
     this.in = ({ amount, unit }) => relative.format(amount, unit);
   }
 
-  /** "Words written · 1,204 participants · Nov 23, 2026 · ends in 5 hours", as far as the board says. */
+  /** The line under the title: "Words written · 1,204 participants · Nov 23, 2026 · ends in 5 hours". */
   details({ leaderboard, participants, run }, groups, nowMs) {
     const count = this.texts[groups ? "groups" : "participants"](participants, this.number(participants));
     const days = run?.start && run.end ? this.days(run.start, run.end) : "";
@@ -124,7 +124,7 @@ export class Words {
     return "";
   }
 
-  /** "You are at rank 41 of 1,203, 120 behind the next place." */
+  /** A sentence on the own place: "You are at rank 41 of 1,203, 120 behind the next place." */
   place({ rank, toNext, participants }) {
     if (rank === null) return this.texts.notRanked;
     if (toNext === null) return this.texts.leading(this.number(rank));
@@ -132,7 +132,7 @@ export class Words {
     return toNext ? this.texts.standing(shown, of, this.number(toNext)) : this.texts.level(shown, of);
   }
 
-  /** What to tell one whose rank was `before` and is `rank` (null: not on the board); "" for nothing. */
+  /** A sentence on a change of the own rank (null: not on the board), "" if there is nothing to say. */
   move(before, rank, passer) {
     if (rank === null || rank === before) return "";
     const [now, from] = [this.number(rank), this.number(before ?? 0)];
@@ -142,7 +142,7 @@ export class Words {
   }
 }
 
-/** How long the words of a board stay true, in ms: until the minute, the hour or the day left changes. */
+/** The ms until the text on the remaining time changes. */
 export function staysTrueMs(run, nowMs) {
   const endMs = run?.state === "live" && run.end ? endOfDayMs(run.end) : Date.parse(run?.finalAt ?? "");
   const leftMs = endMs - nowMs;

@@ -443,10 +443,10 @@ async def test_a_hanging_postgres_is_away_soon(
 ) -> None:
     monkeypatch.setattr(stores, "LOOK_S", 0.05)
     with pytest.raises(Unavailable):
-        async with stores.soon(pool) as connection:
+        async with stores.connection_within_limit(pool) as connection:
             await connection.execute("SELECT pg_sleep(600)")
     with pytest.raises(Unavailable):
-        await stores.of_redis(asyncio.Event().wait())
+        await stores.within_limit(asyncio.Event().wait())
     monkeypatch.undo()
     async with acquired(pool) as connection:  # and the pool is as good as before
         assert await connection.fetchval("SELECT 1") == 1

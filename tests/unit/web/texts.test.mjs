@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { TEXTS, Words, amountOf, endOfDayMs, explain, localeOf, staysTrueMs } from "../../../web/widget/words.js";
+import { Formatter, TEXTS, amountOf, endOfDayMs, explain, localeOf, staysTrueMs } from "../../../web/widget/texts.js";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const words = new Words(TEXTS, "en-US");
+const words = new Formatter(TEXTS, "en-US");
 const board = (run, more = {}) => ({ leaderboard: { metricName: "Words" }, participants: 1204, run, ...more });
 const live = { start: "2026-11-23", end: "2026-11-24", state: "live" };
 
@@ -62,7 +62,7 @@ describe("the line under the title", () => {
   });
 
   test("follows the locale", () => {
-    const german = new Words(TEXTS, "de");
+    const german = new Formatter(TEXTS, "de");
     assert.match(german.details(board(live), false, end - 5 * HOUR), /1\.204 participants .* ends in 5 Stunden$/);
   });
 
