@@ -1,6 +1,6 @@
-"""The API reference: one page of HTML, made from the OpenAPI document on the server.
+"""The API reference: one HTML page, rendered from the OpenAPI document on the server.
 
-Everything is there without a script: search engines of people's browsers, readers of screens and printers find it.
+It is complete without scripts, so that the browser's search, screen readers and printers find everything.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from markupsafe import Markup, escape
 
 ASSETS = Path(__file__).parent / "assets"
 HERE = "http://localhost:8000"
-"""The server in the commands; the page's script puts its own address there."""
+"""The server in the example commands; the page's script replaces it by the page's own."""
 DEPTH = 3
-"""Objects within objects whose fields are listed with a body; deeper ones are links to their types."""
+"""Depth of nested objects whose fields are listed with a body; deeper ones link to their types."""
 
 _LIMITS = (
     ("minimum", "at least {}"),
@@ -39,7 +39,10 @@ _CODE = re.compile(r"`+([^`]+)`+")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A row of a table: a parameter (``where`` it is: path, query or header), or a field of a body or a type."""
+    """A row of a table: a parameter, or a field of a body or a type.
+
+    ``where`` is "path", "query" or "header" for a parameter, "" for a field.
+    """
 
     name: str
     type_: Markup
@@ -52,7 +55,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, what it means, and the type of what comes with it."""
+    """An answer: its status, meaning and type."""
 
     status: str
     description: str
@@ -61,7 +64,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation as the page shows it. ``body`` and ``answer`` are examples in JSON, or empty."""
+    """One operation on the page. ``body`` and ``answer`` are examples in JSON, or empty."""
 
     id: str
     method: str
@@ -79,7 +82,7 @@ class Operation:
 
 
 class Reference:
-    """The subjects, operations and types of a document, as the page shows them."""
+    """The subjects, operations and types of an OpenAPI document, prepared for the page."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
@@ -151,7 +154,7 @@ class Reference:
                 yield from self._fields(inner, below, depth - 1)
 
     def _inside(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the object that a reference leads to, or that an array has."""
+        """Return the object behind a reference, or the item type of an array."""
         if schema.get("type") == "array":
             return self._inside(schema.get("items", {}))
         if reference := schema.get("$ref"):
@@ -160,7 +163,7 @@ class Reference:
         return schema
 
     def _type(self, schema: Mapping[str, Any]) -> Markup:
-        """Return a type in words, with links to those that have fields."""
+        """Return a type as text, with links to types that have fields."""
         if reference := schema.get("$ref"):
             name = _last(reference)
             linked = Markup('<a href="#type-{0}">{0}</a>').format(name)
@@ -199,7 +202,7 @@ def command(method: str, path: str, operation: Mapping[str, Any]) -> str:
 
 
 def render(document: Mapping[str, Any]) -> bytes:
-    """Return the page, UTF-8."""
+    """Return the page as UTF-8."""
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
@@ -213,7 +216,7 @@ def render(document: Mapping[str, Any]) -> bytes:
 
 
 def prose(text: str) -> Markup:
-    """Return a text of the document as HTML: what stands between backticks is code."""
+    """Return a text of the document as HTML, in which text between backticks is code."""
     escaped = str(escape(" ".join(text.split())))
     return Markup(_CODE.sub(r"<code>\1</code>", escaped))  # noqa: S704 - escaped just above
 
@@ -232,7 +235,7 @@ def _last(reference: str) -> str:
 
 
 def _limits(schema: Mapping[str, Any]) -> str:
-    """Return the limits of a value of this type, and its default, in words."""
+    """Return the limits and the default of a type as text."""
     said = [words.format(_number(schema[name])) for name, words in _LIMITS if name in schema]
     if schema.get("default") not in (None, [], {}, ""):
         said.append(f"default {json.dumps(schema['default'])}")

@@ -125,7 +125,7 @@ class Connection:
     async def run(self, receive: Receive, send: Send) -> None:
         """Serve the connection until either side closes it."""
         self._main = asyncio.current_task()
-        await receive()
+        await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         writer = asyncio.create_task(self._queue.run(send))
         try:
@@ -133,7 +133,7 @@ class Connection:
                 await self._read(receive)
             except Close as close:
                 self.close(close.code, close.reason)
-            if self._closing:
+            if self._closing:  # let the writer send what is queued, and the close frame; CLOSE_S bounds it
                 await writer
         except asyncio.CancelledError:
             # _cut cancels this task to end it; any other cancellation is the server's and must be passed on.
@@ -300,6 +300,7 @@ class Connection:
         token = protocol.body(command, ConnectRequest).token
         grant = access.authorize(self._context.spaces, token, None, self._context.clock())
         if (grant.user, grant.space) != (old.user, old.space):
+            # Its subscriptions were allowed to the first user.
             raise Close(CloseCode.INVALID_TOKEN, "the token is another user's")
         self._set_grant(command, grant)
         for channel, watch in list(self._watches.items()):
@@ -329,7 +330,7 @@ class Connection:
     async def _subscribe(self, command: Command, grant: Grant) -> None:
         request = protocol.body(command, SubscribeRequest)
         name = request.channel
-        self._session.subscribe(name)
+        self._session.subscribe(name)  # before the await: a second command for the same channel must fail
         try:
             watch = await self._context.hub.retry_with_newer_catalog(
                 grant.space, lambda: self._watch(request, grant)
@@ -337,6 +338,7 @@ class Connection:
         except BaseException:  # a cancelled attempt must not keep the name taken either
             self._session.unsubscribe(name)
             raise
+        # Without an await in between, so that no publication precedes the snapshot.
         self._watches[name] = watch
         self._queue.push(protocol.subscribe_reply(command.id, watch.view.snapshot()))
         if self._closing:  # closed while this subscription was being made

@@ -181,6 +181,7 @@ class Hub:
             later = self._later or asyncio.get_running_loop().call_later
             view = View(str(name), channel.target, limit, interval_ms, window, later, self.stats)
             channel.views[options] = view
+        # No await from here to the caller's snapshot(): the frames must continue from it without a gap.
         view.viewers[viewer] = None
         return Watch(view, lambda: channel.target.config.public, partial(channel.leave, options, view))
 
@@ -205,6 +206,7 @@ class Hub:
         if events is None:
             events = UserEvents(space, self._listener, self.stats, self._logged_answers)
             self._users[space.keys.events] = events
+        # One per space: Redis publishes the events of all its users on one channel.
         view = await events.join(name, viewer)
         return Watch(view, lambda: False, partial(events.leave, view))
 
@@ -253,7 +255,7 @@ class Hub:
     async def tick(self) -> None:
         """Check what depends on time; called once a second."""
         async with self._ticking:  # tests call it too
-            for channel in list(self._channels.values()):
+            for channel in list(self._channels.values()):  # _refresh may close some
                 try:
                     await self._refresh(channel)
                     channel.own_places.retry()
@@ -324,11 +326,12 @@ class Hub:
             self._close(channel)
             return
         for view in channel.views.values():
-            view.drop_encoded()
+            view.drop_encoded()  # viewers who subscribe together, as after a restart, have shared it by now
         self._confirm_board(channel)
         space, day = channel.space, self._today(channel.space)
         if channel.version == space.index.version and channel.day == day:
             return
+        # A new day may begin another run; a new version may change the configuration, or delete the leaderboard.
         version = space.index.version
         try:
             target = self.resolve(space, channel.name)
@@ -357,6 +360,7 @@ class Hub:
         views = [view for channel in self._channels.values() for view in channel.all_views()]
         views += [view for events in self._users.values() for view in events.views()]
         behind = {viewer for view in views for viewer in view.behind}
+        # A viewer that has caught up is not in ``behind`` any more, and starts from 0 the next time.
         self._slow = {viewer: self._slow.get(viewer, 0) + 1 for viewer in behind}
         for viewer, ticks in self._slow.items():
             if ticks > SLOW_TICKS:

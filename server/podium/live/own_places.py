@@ -82,7 +82,7 @@ class OwnPlaceView(BaseView):
         shown = target, place
         if shown == self._shown:
             return
-        first = self._shown is None
+        first = self._shown is None  # it becomes the snapshot, frame 0, and is not sent as a publication
         self._shown = shown
         self._seq += not first
         data = standing(target, self._seq, self.tracker, place, participants, self._previous, change)
@@ -149,7 +149,7 @@ class OwnPlaces:
         except RedisError as error:
             raise unavailable(error) from error
         finally:
-            view.joining -= 1
+            view.joining -= 1  # also where the viewer was cancelled, or Redis failed
             self._drop_if_unused(view)
         return view
 
@@ -222,6 +222,7 @@ class OwnPlaces:
             self._round = None
 
     async def _read_dirty(self) -> None:
+        # A view without data has its first reading under way in ``join``.
         dirty = [view for view in self if view.has_data and (view.tracker.dirty or not view.tracker.synced)]
         for i in range(0, len(dirty), READ_USERS):
             await self._read(dirty[i : i + READ_USERS])
@@ -240,7 +241,7 @@ class OwnPlaces:
             change = tracker.change_until(reading.number) if caught_up and tracker.synced else None
             if change is not None and change.rank != place.position:
                 change = None  # the tracker has drifted: start it anew, and name nobody
-            if target is self._target:
+            if target is self._target:  # never show the rank of another run
                 view.show(target, place, reading.participants, change)
             if change is not None:
                 tracker.mark_sent(reading.number, change.rank)
@@ -269,7 +270,7 @@ class OwnPlaces:
         tie_rule = TIES[self._target.config.tie_rule]
         reply = await self._redis.call("around", self._space.keys.meta, board, tie_rule, *users)
         epoch, number, participants, places = reply
-        if not epoch:
+        if not epoch:  # it is absent during a rebuild
             raise Unavailable("the space is being rebuilt")
         return _Reading(
             epoch.decode(),
@@ -291,7 +292,7 @@ class OwnPlaces:
         try:
             async with asyncio.timeout(MESSAGE_WAIT_S):
                 while self._board_tracker.number < number:
-                    self._advanced.clear()
+                    self._advanced.clear()  # no await between this and the check above: no message is missed
                     await self._advanced.wait()
         except TimeoutError:
             return False

@@ -103,7 +103,7 @@ class RankTracker:
         rank, climbed = self._base, 0
         crossings: dict[str, int] = {}
         for step in self.steps:
-            if step.number > number:
+            if step.number > number:  # the reading does not include it; it belongs to the next frame
                 break
             rank += step.delta
             if step.user is None:
@@ -199,8 +199,9 @@ class BoardTracker:
         if len(missed) != self.number - number:
             # Older than what is kept, or newer than the last message received: it must be read again.
             tracker.synced = False
-        self._by_user.setdefault(tracker.user, []).append(tracker)
+        self._by_user.setdefault(tracker.user, []).append(tracker)  # one for each ``around``
         self._reach = max(self._reach, tracker.reach)
+        # Catch up with the messages that arrived between the reading and now.
         for message in missed:
             for change in message.changes:
                 _apply_to(tracker, message.number, change.user, change.before, change.after)
@@ -230,6 +231,7 @@ class BoardTracker:
         else:
             delta, low, high = -1, bisect_right(ranks, before), bisect_right(ranks, after) if after else len(ranks)
         for i in range(low, high):
+            # ``user`` is named as the one who passed, unless it left the board altogether.
             ranks[i] += delta
             trackers[i].step(number, user if after else "", delta)
         # Near either end of the move the rows that are shown have changed, even where the rank has not.
@@ -248,6 +250,7 @@ class BoardTracker:
         self._trackers.insert(at, tracker)
 
     def _delete(self, tracker: RankTracker) -> None:
+        # Several trackers of one user share a rank.
         at = bisect_left(self._ranks, tracker.rank)
         while at < len(self._ranks) and self._ranks[at] == tracker.rank:
             if self._trackers[at] is tracker:

@@ -135,6 +135,7 @@ class Stream:
     def tick(self, now_ms: int) -> None:
         """Check what depends on time; called once a second."""
         self._ticks += 1
+        # A stream can't refresh its token: the client reconnects with a new one.
         if self._expires_ms is not None and self._expires_ms <= now_ms:
             self.end()
         if self._sending and self._ticks > SLOW_TICKS:
@@ -145,6 +146,7 @@ class Stream:
     async def run(self, receive: Receive, send: Send) -> None:
         """Send until either side ends the response."""
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        # Nothing is received but the disconnect, which would not end a wait for the next event.
         gone = asyncio.create_task(self._until_gone(receive))
         try:
             while not self._ended or self._queue:
@@ -166,6 +168,7 @@ class Stream:
         await send({"type": "http.response.body", "body": body, "more_body": True})
         self._sending, self._ticks = False, 0
         self._waiting = sum(map(len, self._queue))
+        # Only once everything was taken: the frame that replaces the skipped ones may be large.
         if self._behind and not self._queue and self._watch is not None:
             self._behind = False
             self._watch.view.catch_up(self)

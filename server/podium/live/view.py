@@ -70,6 +70,7 @@ class View(BaseView):
             return
         for change in changes:
             if 0 < change.after <= self._shown:
+                # The first of several changes has the rank that viewers know.
                 self._entered.setdefault(change.user, change.rank)
         self._schedule()
 
@@ -82,6 +83,7 @@ class View(BaseView):
         """Show another run, or the same run in another state, and send all rows at once."""
         self._target = target
         self.seq += 1
+        # All rows: the difference between two boards would hardly be smaller.
         self._show(window)
         self._send_all(self._catch_up_frame())
 
@@ -91,13 +93,14 @@ class View(BaseView):
             self._timer.cancel()
 
     def _schedule(self) -> None:
+        # A running timer is either that of this turn, or the pause after the last frame: both end in _publish.
         if self._timer is None:
             self._timer = self._later(0, self._publish)
 
     def _publish(self) -> None:
         self._timer = None
         frame = self._publication()
-        if frame is None:
+        if frame is None:  # no timer then: the next change is sent at once
             return
         if self._interval_ms:
             self._timer = self._later(self._interval_ms / 1000, self._publish)
@@ -116,11 +119,11 @@ class View(BaseView):
             return None
         rows, new_ranks = [], ranks(new, tie_rule)
         for position, row, previous in delta.rows:
-            if previous is not None:
+            if previous is not None:  # it was shown before
                 rank: int | None = old_ranks[previous]
-            elif row.user in entered:
+            elif row.user in entered:  # it moved into sight itself; 0 is a newcomer to the board
                 rank = entered[row.user] or None
-            else:
+            else:  # others left, and moved it up
                 rank = _rank_in(known, row.user, tie_rule)
             rows.append(moved_row(self._target, position, new_ranks[position], row, rank))
         self.seq += 1

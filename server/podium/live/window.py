@@ -75,16 +75,18 @@ class Window:
         """
         if self.must_read:
             return None
+        # Numbers start anew after a rebuild of Redis, so they compare within one epoch only.
         if message.epoch != self.epoch:
             self.must_read = True
             return None
-        if message.number <= self.number:
+        if message.number <= self.number:  # the read included it
             return None
         if message.number != self.number + 1:
             self.must_read = True
             return None
         rows = self.rows.copy()  # views still hold the old list, to compare with
         best = self._move(rows, message.changes)
+        # Fewer rows than are served, though the board has more: MARGIN is used up.
         if best is None or not min(self.limit, message.participants) <= len(rows) <= message.participants:
             self.must_read = True
             return None
@@ -99,9 +101,11 @@ class Window:
         best = 1 << 53  # beyond every place
         for user, label, before, after, score, _ in changes:
             if 0 < before <= len(rows):
+                # The row that left must be where the message says, or the window is not what it seems.
                 if rows[before - 1].user != user:
                     return None
                 del rows[before - 1]
+            # Below the window nothing is known; a row right after the last one extends it.
             if 0 < after <= len(rows) + 1:
                 rows.insert(after - 1, Row(user, label, units_of(score)))
             best = min(best, after or before, before or after)
