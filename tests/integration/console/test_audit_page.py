@@ -25,7 +25,7 @@ def texts(page: str) -> list[str]:
 async def test_who_did_what(
     http: httpx.AsyncClient, console_url: str, console: httpx.AsyncClient, services: Services
 ) -> None:
-    assert "Nothing has been changed yet" in (await console.get("/console/audit")).text
+    assert "There are no changes yet" in (await console.get("/console/audit")).text
     secret = await account(services, "support", "ana@example.com")
     await game(http)
     await write(http)

@@ -272,7 +272,7 @@ async def test_a_board_that_is_broken_down_shows_a_group_at_a_time(
 ) -> None:
     made = await board("towns", breakdownAttributes=[attributes["city"], attributes["team"]])
     empty = await see(console, "/towns")
-    assert "A user stands in the group of their values of city and team" in text(empty)
+    assert "A user is ranked in the group of their values of city and team" in text(empty)
     await score(http, clock, "ann", 5, city="New York, NY", team="red & blue")
     await score(http, clock, "bob", 7, city="Bern", team="red & blue")
     await score(http, clock, "cid", 9, city="Bern")  # without a team: nowhere

@@ -311,7 +311,7 @@ async def test_a_form_may_be_sent_again_only_where_nothing_was_done(
     path = "/console/users/ann/actions/points"
     sent = await form(console, path, system=xp["id"], amount="many", reason="Sorry")
     nameless = await console.post(path, data={**sent, "form": ""})
-    assert (nameless.status_code, "no name of its own" in nameless.text) == (422, True)
+    assert (nameless.status_code, "has no id" in nameless.text) == (422, True)
     assert (await console.post(path, data=sent)).status_code == 422
     # Refused, so the same form may be sent as it should have been.
     assert (await console.post(path, data={**sent, "amount": "5"})).status_code == 303

@@ -7,7 +7,7 @@ import httpx
 from podium.console import accounts
 from podium.services import Services
 from tests.conftest import SettableClock
-from tests.integration.console.test_door import sign_in_as
+from tests.integration.console.test_sign_in import sign_in_as
 from tests.integration.test_boards import make
 from tests.integration.test_tenants import revive
 

@@ -55,7 +55,8 @@ const { Formatter, TEXTS } = await import(file);
 const formatter = new Formatter(TEXTS, "en-US");
 const said = Object.entries(TEXTS).flatMap(([name, text]) => typeof text === "string"
   ? [[name, text]] : [[name, text("a", "b", "c")], [name, text()]]);
-said.push(["move", formatter.move(2, 3, "Dmitri"), formatter.move(2, 3), formatter.move(3, 2), formatter.move(null, 1)]);
+const move = (...ranks) => formatter.move(...ranks);
+said.push(["move", move(2, 3, "Dmitri"), move(2, 3), move(3, 2), move(null, 1)]);
 process.stdout.write(JSON.stringify(said));
 """
     sources = _run("--input-type=module", "-e", say, "-", str(web_folder() / "widget" / "texts.js"))
