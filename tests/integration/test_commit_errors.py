@@ -19,7 +19,7 @@ from podium.game.metrics.model import Metric
 from podium.game.state import UserState
 from podium.game.users.model import Profile
 from podium.game.users.rules import NOTHING, Upsert
-from podium.intake import batcher as batching
+from podium.intake import lane as batching
 from podium.intake.batcher import Batcher, Outcome
 from podium.intake.states import States
 from podium.spaces.space import Space

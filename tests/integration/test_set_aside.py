@@ -115,7 +115,7 @@ async def test_an_unreadable_state_keeps_nobody_of_its_call_waiting(
 async def test_a_mistake_of_ours_keeps_nobody_of_its_call_waiting(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from podium.intake import batcher as module
+    from podium.intake import lane as module
 
     apply = module.apply
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import msgspec
 import structlog
 from redis.exceptions import ResponseError
 
-from podium.game.errors import StaleEpoch
+from podium.game.errors import PodiumError, StaleEpoch
 from podium.game.inputs import Event, Input
 from podium.game.state import UserState, decode_state
 from podium.intake.idempotency import key_hash
@@ -19,6 +20,11 @@ from podium.storage.postgres.pool import Pool, acquired
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
 
 log = structlog.get_logger(__name__)
+
+LOAD_USERS = 32
+"""Users of one call that reads ahead: Redis serves nobody else meanwhile."""
+WANTED_MAX = 1_000
+"""Users who wait to be read ahead; more are read when their turn comes."""
 
 _NEW: tuple[str, UserState | None] = ("", None)
 
@@ -48,6 +54,12 @@ class States:
         self._thaw = thaw
         self._most = most
         self._held: OrderedDict[str, tuple[str, UserState | None]] = OrderedDict()
+        self._wanted: dict[str, None] = {}
+        self._loading: frozenset[str] = frozenset()
+        """Users whom the prefetch has asked for, until ``_loaded``."""
+        self._loaded = asyncio.Event()
+        self.tasks: set[asyncio.Task[None]] = set()
+        """The prefetch, where one is under way."""
 
     def known(self, user: str) -> tuple[str, UserState | None]:
         """Token and state as last heard; of a user who is new, or not held, ``("", None)``."""
@@ -78,28 +90,66 @@ class States:
         """Forget everything: Redis was replaced."""
         self._held.clear()
 
+    def want(self, users: Iterable[str]) -> None:
+        """Begin to read the states of users, in calls of ``LOAD_USERS``, one at a time: ``fetch`` finds them held.
+
+        Nobody waits for it and it promises nothing: whom it did not bring, ``fetch`` reads.
+        """
+        held, wanted, loading = self._held, self._wanted, self._loading
+        for user in users:
+            if user not in held and user not in loading and len(wanted) < WANTED_MAX:
+                wanted[user] = None
+        if wanted and not self.tasks and self._space.epoch is not None:
+            task = asyncio.create_task(self._prefetch())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _prefetch(self) -> None:
+        while self._wanted:
+            users = list(self._wanted)[:LOAD_USERS]
+            for user in users:
+                del self._wanted[user]
+            self._loading, self._loaded = frozenset(users), asyncio.Event()
+            try:
+                await self._load(users, set(), set(), only_new=True)
+            except (PodiumError, StaleEpoch):
+                self._wanted.clear()  # fetch() meets the same, and says so
+            finally:
+                self._loading = frozenset()
+                self._loaded.set()
+
     async def fetch(self, users: set[str]) -> Fetched:
         """Hold all of ``users`` but the cold ones. ``StaleEpoch`` where Redis has another epoch than the space."""
         held = self._held
         while len(held) > self._most + len(users):
             held.popitem(last=False)
-        missing = []
+        missing, coming = [], []
         for user in users:
             if user in held:
                 held.move_to_end(user)
+            elif user in self._loading:
+                coming.append(user)
             else:
                 missing.append(user)
+                self._wanted.pop(user, None)
+        loaded = self._loaded
         cold: set[str] = set()
         broken: set[str] = set()
         if missing:
             await self._load(missing, cold, broken)
-        return Fetched(set(missing), cold, broken)
+        if coming:
+            await loaded.wait()
+            # All but cold ones, as a rule: that they are is said by a read of this call only.
+            if coming := [user for user in coming if user not in held]:
+                await self._load(coming, cold, broken)
+        return Fetched({*missing, *coming}, cold, broken)
 
     async def thaw(self, users: list[str]) -> None:
         """Have the states of cold users put back into Redis; ``Unavailable`` where Postgres is away."""
         await self._thaw(self._space, users)
 
-    async def _load(self, users: list[str], cold: set[str], broken: set[str]) -> None:
+    async def _load(self, users: list[str], cold: set[str], broken: set[str], *, only_new: bool = False) -> None:
+        """Read users; ``only_new``: whoever is held by then stays so, as a commit may have been quicker."""
         epoch = self._space.epoch
         try:
             reply: list[Any] = await self._redis.call("load", self._space.keys.meta, epoch or "", *users)
@@ -107,7 +157,7 @@ class States:
             # A key of one of them is not what it should be: each alone, and only that one fails.
             if len(users) > 1:
                 for user in users:
-                    await self._load([user], cold, broken)
+                    await self._load([user], cold, broken, only_new=only_new)
                 return
             log.error("state_unreadable", space=self._space.public_id, user=users[0], error=str(error))
             broken.add(users[0])
@@ -119,6 +169,8 @@ class States:
         for user, (token, blob) in zip(users, reply[1:], strict=True):
             if token == b"cold":
                 cold.add(user)
+            elif only_new and user in self._held:
+                continue
             elif not self.put_blob(user, token.decode(), blob):
                 broken.add(user)
 

@@ -1,0 +1,206 @@
+"""The calls of the commit function: numbered, repeated until they are answered, and what their replies ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from podium.clock import Clock, stopwatch_s
+from podium.game.errors import Unavailable, WritesRefused
+from podium.intake import commit
+from podium.intake.pending import Observer
+from podium.intake.states import States
+from podium.spaces import continuity
+from podium.spaces.space import Space
+from podium.storage.redis.client import AWAY, RedisClient, unavailable
+from podium.storage.redis.keys import generation
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S = 2.0
+"""An unanswered call is repeated until it is answered; those who wait for it hear 503 after this long."""
+REPEAT_DELAY_S = 0.1
+"""Pause before a lost call is sent again."""
+
+
+class Link:
+    """What all lanes of a space know of its Redis."""
+
+    def __init__(
+        self,
+        space: Space,
+        redis: RedisClient,
+        states: States,
+        refresh: Callable[[Space], Awaitable[None]],
+        clock: Clock,
+        observer: Observer,
+        log_limit: int,
+    ) -> None:
+        self.space = space
+        self.redis = redis
+        self.states = states
+        self.observer = observer
+        self.log_limit = log_limit
+        self.generation = generation(clock())
+        """Of idempotency keys, as Redis has said; until then a guess, which it corrects."""
+        self.away = False
+        """Whether nothing is answered."""
+        self.waited = 0, 0.0
+        """Single inputs that were settled since the last call, and the seconds that they waited: the next call says
+        so in Redis, for jobs that must not keep them waiting."""
+        self.answered_s = 0.0
+        """When a call was last answered (``stopwatch_s``)."""
+        self._refresh = refresh
+        self._refused: WritesRefused | None = None
+        """Why the last call was refused by a Redis that takes no writes."""
+
+    async def refresh(self) -> None:
+        """Bring ``space.index`` and ``space.epoch`` up to date."""
+        await self._refresh(self.space)
+
+    async def renew(self) -> None:
+        """Read catalog and epoch anew, after Redis refused those that were held; ``Unavailable`` without one."""
+        await self._refresh(self.space)
+        if self.space.epoch is None:
+            raise Unavailable("this space is being rebuilt")
+
+    async def confirm(self, epoch: str) -> None:
+        """Have Redis take commits again: it is another server process than before (restarted, restored, promoted).
+
+        Postgres says whether it continues. While Postgres is away, it is enough that Redis lacks nothing of what
+        this process knows of: otherwise a Redis that was merely restarted would stand still as long as Postgres.
+        """
+        space = self.space
+        try:
+            await self.renew()
+        except Unavailable:
+            log_id = space.log_id(epoch)
+            if space.epoch != epoch or not log_id:
+                raise
+            if not await continuity.reaches(self.redis, space, epoch, log_id):
+                space.epoch = None
+                if await continuity.close(self.redis, space, epoch, "behind"):
+                    log.error("redis_went_back", space=space.public_id, reason="behind", epoch=epoch)
+                raise
+            log.warning("confirmed_without_postgres", space=space.public_id, log_id=log_id)
+
+    async def is_current(self, epoch: str, version: int) -> bool:
+        """Whether Redis still has this epoch and no newer catalog; what is newer is read, where not."""
+        try:
+            known = await self.redis.raw.hmget(self.space.keys.meta, ["epoch", "catalog", "generation"])
+        except AWAY as error:
+            raise unavailable(error) from error
+        same_epoch = known[0] is not None and known[0].decode() == epoch
+        if same_epoch and int(known[1] or 0) <= version:
+            before, self.generation = self.generation, max(self.generation, int(known[2] or 0))
+            return before == self.generation
+        if not same_epoch:
+            self.states.clear()
+        await self.refresh()
+        return False
+
+    def note_refusal(self, error: WritesRefused, inputs: int) -> None:
+        """Count a refused call; log the first of those with the same reason."""
+        self.observer.refused(error.reason, inputs)
+        if self._refused is None or self._refused.reason != error.reason:
+            log.warning("writes_refused", space=self.space.public_id, reason=error.reason, error=str(error))
+        self._refused = error
+
+    def note_done(self) -> None:
+        """Redis takes writes."""
+        if self._refused is not None:
+            log.info("writes_resumed", space=self.space.public_id, reason=self._refused.reason)
+            self._refused = None
+
+
+class Calls:
+    """The calls of one lane, one after the other.
+
+    Redis keeps the last number of each ``process`` with its reply: the same number again does nothing and is
+    answered with that, a lower one is refused. So each lane is a process of its own to it.
+    """
+
+    def __init__(self, link: Link, process: str, give_up: Callable[[Unavailable, float], None]) -> None:
+        """``give_up`` is called with the error, and when the call was first sent, while one stays unanswered for
+        longer than ``PATIENCE_S``."""
+        self._link = link
+        self._process = process
+        self._give_up = give_up
+        self._number = 0
+
+    def begin(self) -> str:
+        """Begin the next call, and return the prefix of the tokens of the states that it writes."""
+        self._number += 1
+        return f"{self._process}.{self._number}"
+
+    async def commit(
+        self, epoch: str, version: int, gen: int, entries: list[list[Any]]
+    ) -> tuple[list[Any], str] | None:
+        """Make the call that was begun: the replies to its inputs, and the log's id. None where Redis refused the
+        whole call for what this process has learnt by now: apply its inputs again."""
+        link = self._link
+        space = link.space
+        reply, repeated = await self._send(epoch, version, gen, commit.encode_inputs(entries))
+        if reply[0] == commit.DONE:
+            link.note_done()
+            if len(reply) > 3:
+                log.error("commit_incomplete", space=space.public_id, log_id=reply[1], error=reply[3])
+            if reply[1]:
+                space.note_log_id(epoch, reply[1])
+            return reply[2], reply[1]
+        if reply[0] == commit.FULL:
+            text = "the log is full: Postgres has been away for too long"
+            raise WritesRefused(text, "log", retry_after_s=10)
+        if reply[0] == commit.GENERATION:
+            link.generation = reply[1]
+        elif reply[0] in (commit.EPOCH, commit.CATALOG):
+            if reply[0] == commit.EPOCH:
+                link.states.clear()
+            await link.renew()
+            if repeated:
+                raise Unavailable("Redis was replaced while the event was on its way")
+        elif reply[0] == commit.UNCONFIRMED:
+            await link.confirm(epoch)
+        elif reply[0] == commit.BEHIND:
+            link.states.clear()
+            space.epoch = None
+            log.error("redis_went_back", space=space.public_id, reason="behind", epoch=epoch)
+            raise Unavailable("Redis lost its last events: this space is being rebuilt")
+        else:
+            raise AssertionError(f"unexpected reply {reply!r}")
+        return None
+
+    async def _send(self, epoch: str, version: int, gen: int, packed: bytes) -> tuple[list[Any], bool]:
+        """The reply, and whether the call was sent more than once. The same number makes a repetition harmless."""
+        link = self._link
+        space = link.space
+        args = (
+            *(epoch, str(version), self._process, str(self._number), str(gen), str(link.log_limit), packed),
+            space.log_id(epoch),
+            str(link.waited[0]),
+            str(int(link.waited[1] * 1_000_000)),
+        )
+        link.waited = 0, 0.0
+        sent_s = stopwatch_s()
+        repeated = False
+        while True:
+            try:
+                reply = commit.decode_reply(await link.redis.call("commit", space.keys.meta, *args))
+            except Unavailable as error:
+                if isinstance(error, WritesRefused) and not repeated:
+                    raise  # nothing was written: there is no reply to wait for
+                if not repeated:
+                    log.warning("redis_lost", space=space.public_id)
+                repeated = True
+                if stopwatch_s() >= sent_s + PATIENCE_S:
+                    self._give_up(error, sent_s)
+                await asyncio.sleep(REPEAT_DELAY_S)
+                continue
+            if repeated:
+                log.info("redis_back", space=space.public_id)
+            link.away = False
+            link.answered_s = stopwatch_s()
+            return reply, repeated
