@@ -49,8 +49,8 @@ class Link:
         self.away = False
         """Whether nothing is answered."""
         self.waited = 0, 0.0
-        """Single inputs that were settled since the last call, and the seconds that they waited: the next call says
-        so in Redis, for jobs that must not keep them waiting."""
+        """Single inputs that were settled since the last call, and the seconds that they waited: the next call
+        says so in Redis, for jobs that must not keep them waiting."""
         self.answered_s = 0.0
         """When a call was last answered (``stopwatch_s``)."""
         self._refresh = refresh

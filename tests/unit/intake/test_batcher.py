@@ -15,9 +15,10 @@ from podium.game.inputs import Event, Tick
 from podium.game.leaderboards.model import Leaderboard
 from podium.game.metrics.model import Metric
 from podium.game.state import UserState, decode_state
-from podium.intake import batcher as module
-from podium.intake.batcher import CALL_INPUTS, CALL_MOVES, Batcher, Outcome
+from podium.intake import calls as module
+from podium.intake.batcher import Batcher, Outcome
 from podium.intake.commit import FAILED, NOT_FINITE
+from podium.intake.queue import CALL_INPUTS, CALL_MOVES
 from podium.intake.states import States
 from podium.spaces.space import Space
 from podium.storage.redis.keys import GENERATION_MS
@@ -172,7 +173,7 @@ async def test_one_inputs_refusal_leaves_its_neighbours_alone(bench: Bench) -> N
 async def test_a_stale_token_is_answered_with_the_fresh_state_and_applied_again(bench: Bench) -> None:
     other = Bench()
     other.redis = bench.redis
-    other.states._redis = other.batcher._redis = bench.redis  # type: ignore[assignment]
+    other.states._redis = other.batcher._link.redis = bench.redis  # type: ignore[assignment]
     await bench.batcher.submit(event(1))
     await other.batcher.submit(event(10))
     outcome = await bench.batcher.submit(event(100))
