@@ -78,8 +78,8 @@ def _with_streak(state: UserState, today: date) -> UserState:
     return msgspec.structs.replace(
         state,
         streaks=Streaks(tracks=(tracks[0], tracks[1], tracks[2])),
-        carried_ms=state.newest_ms,
-        carried_day=day,
+        advanced_ms=state.newest_ms,
+        advanced_day=day,
         first_day=day - 90,
         due_ms=midnight(day + 2, tz),
     )

@@ -47,7 +47,7 @@ def play(story: dict[str, Any], scheduler: Scheduler) -> Any:
             player.step(step)
     player.wait(player.at(story["steps"][-1]["at"]))
     assert player.state is not None
-    state = msgspec.structs.replace(player.state, carried_ms=0, carried_day=0, due_ms=0)
+    state = msgspec.structs.replace(player.state, advanced_ms=0, advanced_day=0, due_ms=0)
     happened = sorted(facts(player.records), key=lambda fact: (fact.at_ms, fact.kind, fact.subject))
     given = sorted(awards(player.records), key=lambda award: (award.at_ms, award.cause))
     return state, happened, given

@@ -1,4 +1,4 @@
-"""Folds the features' rules over one input. Pure: the same values give the same result, however often."""
+"""Apply one input to a user's state by all rules. Pure: the same values always give the same result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from podium.game import ids
-from podium.game.advance import carry, next_due
+from podium.game.advance import advance, next_due
 from podium.game.catalog import CatalogIndex
 from podium.game.errors import NotFound, Unprocessable
 from podium.game.inputs import (
@@ -37,22 +37,22 @@ from podium.game.space_settings import is_control
 from podium.game.state import UserState
 from podium.game.streaks import changes as streaks
 from podium.game.streaks.model import Streaks, Wishes
-from podium.game.unit_of_work import Turn
+from podium.game.unit_of_work import UnitOfWork
 from podium.game.users import rules as users
 from podium.game.users.model import Profile
 from podium.game.users.rules import NOTHING, Upsert
 
 BY_HAND = 0
-"""The cause of points that support gave."""
+"""The cause (a trigger's number otherwise) of points that support gave."""
 _LATE_MS = leaderboards.LATE_DAYS * MS_PER_DAY
 
 
 class Applied(NamedTuple):
-    """What one input concluded.
+    """The result of one input.
 
-    ``changes`` are the standings it wrote on boards that are ranked, by board, None where the user left; where
-    ``relabelled``, also those that only show a new name or attributes. ``dropped`` are boards that the state let
-    go of while the user stays there. ``metric`` and ``total`` (whole units) are an event's.
+    ``changes`` are the new standings on ranked boards, None where the user left the board; if ``relabelled``, also
+    those that only show a new name or attributes. ``dropped`` are boards that the state doesn't keep any more, while
+    the user stays on them. ``metric`` and ``total`` (whole units) are those of an event.
     """
 
     state: UserState
@@ -65,132 +65,136 @@ class Applied(NamedTuple):
 
 
 def apply(index: CatalogIndex, state: UserState | None, input_: Input, generation: int = 0) -> Applied:
-    """The state after ``input_`` and what it concluded. ``state`` is None for a user who is new.
+    """Return the state after ``input_``, and the record of its changes. ``state`` is None for a new user.
 
-    ``generation`` is that of idempotency keys now. Raises 422 or 404 if the input can't be applied to this
-    state; then nothing has changed.
+    ``generation`` is the present generation of idempotency keys.
+
+    Raises:
+        Unprocessable: The input can't be applied to this state.
+        NotFound: The input needs an existing user.
     """
     if isinstance(input_, Event):
         return _event(index, state, input_, generation)
     if isinstance(input_, ChangeUser):
         if state is None and input_.must_exist:
             raise NotFound(f"User not found: {ids.printable(input_.user)}")
-        turn = _begin(index, state, input_.user, input_.upsert, input_.received_ms)
-        turn.settle()
-        return _end(turn)
+        work = _begin(index, state, input_.user, input_.upsert, input_.received_ms)
+        work.award_pending()
+        return _end(work)
     if isinstance(input_, Complete):
         return _complete(index, state, input_)
     if state is None:
         raise NotFound(f"User not found: {ids.printable(input_.user)}")
     if isinstance(input_, Erase):
         return _erase(index, state, input_)
-    turn = _begin(index, state, input_.user, NOTHING, input_.received_ms)
+    work = _begin(index, state, input_.user, NOTHING, input_.received_ms)
     if isinstance(input_, RemoveStanding):
-        return _remove(turn, input_)
+        return _remove(work, input_)
     if isinstance(input_, Correction):
-        return _correct(turn, input_)
+        return _correct(work, input_)
     if isinstance(input_, Fill):
-        return _fill(turn, input_)
+        return _fill(work, input_)
     if isinstance(input_, Recount):
-        return _recount(turn, input_)
+        return _recount(work, input_)
     if isinstance(input_, MoveOlder):
-        return _move_older(turn, input_)
+        return _move_older(work, input_)
     if isinstance(input_, ChangeStreak):
-        return _change_streak(turn, input_)
+        return _change_streak(work, input_)
     if isinstance(input_, ChangePreferences):
-        return _change_preferences(turn, input_)
+        return _change_preferences(work, input_)
     if isinstance(input_, GivePoints):
-        turn.source = input_.id
-        turn.give(input_.system, input_.amount, BY_HAND, join_runs=input_.join_runs)
-        return _end(turn)
-    return _reward(turn, input_) if isinstance(input_, Reward) else _tick(turn, input_)
+        work.source = input_.id
+        work.give(input_.system, input_.amount, BY_HAND, join_runs=input_.join_runs)
+        return _end(work)
+    return _reward(work, input_) if isinstance(input_, Reward) else _tick(work, input_)
 
 
-def _begin(index: CatalogIndex, state: UserState | None, user: str, upsert: Upsert, now_ms: int) -> Turn:
-    """The turn of an input: time is carried up to now, then the profile is changed, or the user made."""
+def _begin(index: CatalogIndex, state: UserState | None, user: str, upsert: Upsert, now_ms: int) -> UnitOfWork:
+    """Return the unit of work of an input, advanced to now and with the profile changed or the user created."""
     if state is None:
         profile = users.apply(None, upsert, now_ms, control=is_control(index.settings, user))
         day = local_day(now_ms, zone(profile.tz)).toordinal()
-        old = UserState(profile, carried_ms=now_ms, carried_day=day, first_day=day)
-        turn = Turn(index, user, old, now_ms, is_new=True)
-        turn.at(now_ms)
+        old = UserState(profile, advanced_ms=now_ms, advanced_day=day, first_day=day)
+        work = UnitOfWork(index, user, old, now_ms, is_new=True)
+        work.at(now_ms)
         if index.points.on_creation:
-            turn.fire(index.points.on_creation)
+            work.queue_triggers(index.points.on_creation)
         if profile.sign_up is not None and index.achievements.anniversaries:
-            turn.look_around(silent=False)
-        return turn
-    turn = Turn(index, user, state, now_ms, is_new=False)
+            work.complete_reached(silent=False)
+        return work
+    work = UnitOfWork(index, user, state, now_ms, is_new=False)
     if state.due_ms and now_ms >= state.due_ms:
-        carry(turn, now_ms)
-    turn.at(now_ms)
+        advance(work, now_ms)
+    work.at(now_ms)
     if upsert is not NOTHING:
         profile = users.apply(state.profile, upsert, now_ms)
         if profile is not state.profile:
             before = state.profile
-            turn.enter(profile)
-            if profile.tz != before.tz and turn.carried_day:
-                carry(turn, now_ms)
-            turn.at(now_ms)
+            work.change_profile(profile)
+            if profile.tz != before.tz and work.advanced_day:
+                advance(work, now_ms)
+            work.at(now_ms)
             if index.achievements.goals and (
                 profile.attributes != before.attributes or profile.sign_up != before.sign_up
             ):
-                turn.look_around(silent=False)
-    return turn
+                work.complete_reached(silent=False)
+    return work
 
 
 def _end(
-    turn: Turn,
+    work: UnitOfWork,
     event: EventRecord | None = None,
     metric: Metric | None = None,
     **fields: Any,
 ) -> Applied:
-    if turn.due_moved:
-        fields["due_ms"] = next_due(turn)
-    relabelled = turn.relabelled
-    shown = turn.shown(relabelled=relabelled)
-    total = turn.totals.get(metric.number, 0) if metric is not None else 0
-    record = turn.record(event, shown)
-    return Applied(turn.state(**fields), record, shown, turn.dropped, relabelled, metric, total)
+    if work.due_changed:
+        fields["due_ms"] = next_due(work)
+    relabelled = work.relabelled
+    shown = work.changed_boards(relabelled=relabelled)
+    total = work.totals.get(metric.number, 0) if metric is not None else 0
+    record = work.record(event, shown)
+    return Applied(work.state(**fields), record, shown, work.dropped, relabelled, metric, total)
 
 
 def _event(index: CatalogIndex, state: UserState | None, event: Event, generation: int) -> Applied:
     metric = index.metric_by_key.get(event.metric)
     if metric is None:
         raise Unprocessable(f"Unknown metric key: {event.metric}")
-    turn = _begin(index, state, event.user, event.upsert, event.received_ms)
-    turn.source, turn.by_event = event.id, True
-    old = turn.old
+    work = _begin(index, state, event.user, event.upsert, event.received_ms)
+    work.source, work.by_event = event.id, True
+    old = work.old
     seen_ms = old.seen_ms
     if event.timestamp_ms is None:
-        # A clock that steps back must not bring back a local day that is over.
+        # If the clock steps back, a local day that is over must not come again.
         at_ms = seen_ms = max(event.received_ms, seen_ms)
     else:
         at_ms = event.timestamp_ms
-    turn.at(at_ms)
+    work.at(at_ms)
 
     units = metrics.to_units(metric, event.value)
     fields: dict[str, Any] = {}
     newest_before_ms = old.newest_of(metric.number)
     newest_of_metric_ms = max(at_ms, newest_before_ms)
-    late = at_ms < newest_before_ms - _LATE_MS or (bool(old.older) and turn.has_let_go(metric.number))
-    # Points and streaks hang on several metrics: there the state lets go of the past by the user's newest event.
+    late = at_ms < newest_before_ms - _LATE_MS or (bool(old.older) and work.has_dropped_run(metric.number))
+    # Points and streaks depend on several metrics, so for them the user's newest event of any metric decides which
+    # runs and periods the state still has.
     behind = late or at_ms < old.newest_ms - _LATE_MS
-    turn.newest_ms = newest_ms = max(at_ms, old.newest_ms)
+    work.newest_ms = newest_ms = max(at_ms, old.newest_ms)
     if newest_of_metric_ms != old.newest.get(metric.number):
-        turn.newest = {**old.newest, metric.number: newest_of_metric_ms}
-    turn.count(metric, units)
+        work.newest = {**old.newest, metric.number: newest_of_metric_ms}
+    work.count(metric, units)
     if metric.max_per_day is not None:
-        fields["gained"] = _gained(turn, metric, units, newest_of_metric_ms)
-    turn.score(metric.number, units, late=late)
-    extended = not behind and turn.extend(metric, units, local_day(newest_ms, turn.tz).toordinal())
-    turn.reach(metric, units, event.attributes)
-    turn.settle(may_block=True, late=behind)
+        fields["gained"] = _gained(work, metric, units, newest_of_metric_ms)
+    work.score(metric.number, units, late=late)
+    extended = not behind and work.extend_streak(metric, units, local_day(newest_ms, work.tz).toordinal())
+    work.apply_rules(metric, units, event.attributes)
+    work.award_pending(may_block=True, late=behind)
 
     if (
         newest_of_metric_ms // MS_PER_DAY != newest_before_ms // MS_PER_DAY
         or newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY
     ):
-        turn.drop_outdated()
+        work.drop_outdated()
     keyed = event.key is not None and old.keyed_since < 0
     record = EventRecord(
         event.id,
@@ -198,7 +202,7 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
         units,
         at_ms,
         event.received_ms,
-        turn.day.toordinal(),
+        work.day.toordinal(),
         event.key,
         event.attributes,
         late,
@@ -206,7 +210,7 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
         behind=behind,
     )
     return _end(
-        turn,
+        work,
         record,
         metric,
         seen_ms=seen_ms,
@@ -215,19 +219,19 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     )
 
 
-def _gained(turn: Turn, metric: Metric, units: int, newest_ms: int) -> dict[int, dict[int, int]]:
-    """What was gained on the last days of each metric that has a most for a day."""
-    of_days = turn.old.gained.get(metric.number, {})
-    newest = local_day(newest_ms, turn.tz).toordinal()
+def _gained(work: UnitOfWork, metric: Metric, units: int, newest_ms: int) -> dict[int, dict[int, int]]:
+    """Return the gains of the last days, by metric, of metrics with ``max_per_day``, with these units added."""
+    of_days = work.old.gained.get(metric.number, {})
+    newest = local_day(newest_ms, work.tz).toordinal()
     return {
-        **turn.old.gained,
-        metric.number: metrics.gained(metric, of_days, turn.day.toordinal(), newest, units),
+        **work.old.gained,
+        metric.number: metrics.gained(metric, of_days, work.day.toordinal(), newest, units),
     }
 
 
-def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
-    wanted, today = turn.streak_rules, turn.day.toordinal()
-    pause, old = command.pause, turn.streaks
+def _change_streak(work: UnitOfWork, command: ChangeStreak) -> Applied:
+    wanted, today = work.streak_rules, work.day.toordinal()
+    pause, old = command.pause, work.streaks
     new: Streaks | None
     match command.action:
         case "freeze":
@@ -239,8 +243,8 @@ def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
         case "reset":
             new = streaks.reset(wanted, old)
             problem = ""
-            if length := turn.streak_length:
-                turn.tell("streak_lost", length, wanted.track)
+            if length := work.streak_length:
+                work.add_fact("streak_lost", length, wanted.track)
         case "undo":
             if command.undone is None:
                 raise AssertionError("what to undo is missing")
@@ -251,140 +255,140 @@ def _change_streak(turn: Turn, command: ChangeStreak) -> Applied:
         case "pause":
             new = streaks.paused(old, pause) if pause.start >= today else None
             problem = "start must not lie before today in the user's zone"
-            turn.pauses.append(PauseRecord(pause.id, pause.start, pause.end))
+            work.pauses.append(PauseRecord(pause.id, pause.start, pause.end))
         case _:
             left = pause.end >= pause.start
             new = streaks.unpaused(old, pause.id)
             new = streaks.paused(new, pause) if left else new
             problem = ""
-            turn.pauses.append(PauseRecord(pause.id, pause.start, pause.end if left else 0))
+            work.pauses.append(PauseRecord(pause.id, pause.start, pause.end if left else 0))
     if new is None:
         raise Unprocessable(problem)
-    turn.streaks = new
-    turn.due_moved = True
+    work.streaks = new
+    work.due_changed = True
     steps = streaks.taken_back(*command.undone) if command.undone is not None else streaks.changed(old, new)
-    turn.periods += [StreakRecord(*step) for step in steps]
+    work.periods += [StreakRecord(*step) for step in steps]
     if command.action in ("restore", "reset", "undo"):
-        turn.lost = not turn.streak_length
-        turn.rank_streak()
-    return _end(turn)
+        work.lost = not work.streak_length
+        work.rank_streak()
+    return _end(work)
 
 
-def _change_preferences(turn: Turn, command: ChangePreferences) -> Applied:
+def _change_preferences(work: UnitOfWork, command: ChangePreferences) -> Applied:
     fields: dict[str, Any] = {}
     if command.channels is not None:
-        channels = {**turn.old.channels, **command.channels}
+        channels = {**work.old.channels, **command.channels}
         fields["channels"] = {type_: wanted for type_, wanted in channels.items() if wanted is not None}
     if command.wishes is not None:
-        turn.wishes = msgspec.structs.replace(turn.wishes or Wishes(), **command.wishes)
-        turn.due_moved = True
-        turn.rank_streak()
-    return _end(turn, **fields)
+        work.wishes = msgspec.structs.replace(work.wishes or Wishes(), **command.wishes)
+        work.due_changed = True
+        work.rank_streak()
+    return _end(work, **fields)
 
 
 def _complete(index: CatalogIndex, state: UserState | None, command: Complete) -> Applied:
-    turn = _begin(index, state, command.user, command.upsert, command.received_ms)
-    if command.achievement not in turn.achieved:
+    work = _begin(index, state, command.user, command.upsert, command.received_ms)
+    if command.achievement not in work.achieved:
         goal = index.achievements.goals.get(command.achievement)
         if goal is None:
             raise Unprocessable("The achievement is not active")
-        if not goal.is_for(turn.profile.attributes):
+        if not goal.is_for(work.profile.attributes):
             raise Unprocessable("The user's attributes don't match those of the achievement")
-        turn.by_event = True
-        turn.complete(goal)
-    turn.settle()
-    return _end(turn)
+        work.by_event = True
+        work.complete(goal)
+    work.award_pending()
+    return _end(work)
 
 
-def _reward(turn: Turn, command: Reward) -> Applied:
-    given = turn.old.rewarded
+def _reward(work: UnitOfWork, command: Reward) -> Applied:
+    given = work.old.rewarded
     last = given.get(command.leaderboard)
     if last is not None and command.run <= last:
-        return _end(turn)
-    turn.source = f"{turn.user} {command.leaderboard}:{command.run}"
+        return _end(work)
+    work.source = f"{work.user} {command.leaderboard}:{command.run}"
     for number in command.achievements:
-        goal = turn.index.achievements.goals.get(number)
-        if goal is not None and number not in turn.achieved:
-            turn.complete(goal)
-    turn.settle()
+        goal = work.index.achievements.goals.get(number)
+        if goal is not None and number not in work.achieved:
+            work.complete(goal)
+    work.award_pending()
     for system, amount in command.points.items():
-        turn.give(system, amount, command.leaderboard)
+        work.give(system, amount, command.leaderboard)
     for _ in range(command.freezes):
-        more = streaks.given(turn.streak_rules, turn.streaks, turn.day.toordinal())
+        more = streaks.given(work.streak_rules, work.streaks, work.day.toordinal())
         if more is None:
             break
-        turn.streaks = more
-        turn.due_moved = True
-    return _end(turn, rewarded={**given, command.leaderboard: command.run})
+        work.streaks = more
+        work.due_changed = True
+    return _end(work, rewarded={**given, command.leaderboard: command.run})
 
 
-def _tick(turn: Turn, tick: Tick) -> Applied:
+def _tick(work: UnitOfWork, tick: Tick) -> Applied:
     if tick.sweep:
-        # The catalog is other than when the state was last carried: what it asks for may be due by now.
-        if turn.carried_ms < tick.received_ms:
-            carry(turn, tick.received_ms)
-            turn.at(tick.received_ms)
-        turn.due_moved = True
-        turn.counts = {**turn.counts, **tick.counts}
-        turn.rank_streak()
-        turn.look_around(silent=True)
-        turn.settle()
-    return _end(turn)
+        # The catalog has changed since the state was advanced, so timed changes of the new one may be due.
+        if work.advanced_ms < tick.received_ms:
+            advance(work, tick.received_ms)
+            work.at(tick.received_ms)
+        work.due_changed = True
+        work.counts = {**work.counts, **tick.counts}
+        work.rank_streak()
+        work.complete_reached(silent=True)
+        work.award_pending()
+    return _end(work)
 
 
-def _remove(turn: Turn, command: RemoveStanding) -> Applied:
-    state = turn.old
+def _remove(work: UnitOfWork, command: RemoveStanding) -> Applied:
+    state = work.old
     blocked = state.blocked
     if command.block is False:
-        return _end(turn, blocked=tuple(name for name in blocked if name != command.blocks))
-    live = leaderboards.live(turn.index.leaderboard_by_number, turn.boards)
-    turn.move(leaderboards.removal(live, command.leaderboard, command.run))
+        return _end(work, blocked=tuple(name for name in blocked if name != command.blocks))
+    live = leaderboards.live(work.index.leaderboard_by_number, work.boards)
+    work.move(leaderboards.removal(live, command.leaderboard, command.run))
     if command.block and command.blocks not in blocked:
         blocked = (*blocked, command.blocks)
     filled = state.filled
     if command.run is None and command.leaderboard not in filled:
-        filled = (*filled, command.leaderboard)  # what was taken off must not come back from stored events
-    return _end(turn, blocked=blocked, filled=filled)
+        filled = (*filled, command.leaderboard)  # a backfill must not bring the user back from stored events
+    return _end(work, blocked=blocked, filled=filled)
 
 
 def _erase(index: CatalogIndex, state: UserState, command: Erase) -> Applied:
-    """The user leaves every board, and a state of nobody stands for the one that goes."""
-    turn = Turn(index, command.user, state, command.received_ms, is_new=False)
-    turn.move(dict.fromkeys(state.boards))
-    shown = turn.shown(relabelled=True)
+    """Remove the user from all boards, and replace the state by an empty one."""
+    work = UnitOfWork(index, command.user, state, command.received_ms, is_new=False)
+    work.move(dict.fromkeys(state.boards))
+    shown = work.changed_boards(relabelled=True)
     nobody = UserState(Profile(command.received_ms, command.received_ms))
-    return Applied(nobody, turn.record(None, shown), shown, [], relabelled=True)
+    return Applied(nobody, work.record(None, shown), shown, [], relabelled=True)
 
 
-def _correct(turn: Turn, command: Correction) -> Applied:
-    """Totals, boards and points follow; streaks and achievements stay (docs/http-api.md#moderation)."""
-    index = turn.index
+def _correct(work: UnitOfWork, command: Correction) -> Applied:
+    """Correct totals, boards and points. Streaks and achievements stay (docs/http-api.md#moderation)."""
+    index = work.index
     metric = index.metric_by_number.get(command.metric)
     if metric is None:
         raise Unprocessable("the event's metric has been deleted")
-    kept = turn.boards
-    turn.recall(command.held)
-    turn.at(command.at_ms)
-    turn.day = command.day
-    turn.source, turn.by_event = command.id, True
-    turn.count(metric, command.units)
+    kept = work.boards
+    work.restore(command.held)
+    work.at(command.at_ms)
+    work.day = command.day
+    work.source, work.by_event = command.id, True
+    work.count(metric, command.units)
     boards = index.open_boards(metric.number, command.day)
     changes = leaderboards.score_changes(
         [board for board in boards if board.leaderboard.scoring == "sum"],
-        turn.boards,
-        turn.profile.attributes,
-        local_time(command.at_ms, turn.tz),
+        work.boards,
+        work.profile.attributes,
+        local_time(command.at_ms, work.tz),
         command.at_ms,
         command.units,
         late=command.late,
-        blocked=turn.old.blocked,
+        blocked=work.old.blocked,
     )
-    # A user who was taken off a board does not come back by a correction.
-    changes = {board: standing for board, standing in changes.items() if board in turn.boards}
-    changes.update(leaderboards.reread(boards, turn.boards, command.standings))
-    turn.move(changes)
-    turn.reach(metric, command.units, command.attributes, corrects=True)
-    turn.settle(late=command.behind, only_held=True)
+    # A correction must not bring back a user who was removed from a board.
+    changes = {board: standing for board, standing in changes.items() if board in work.boards}
+    changes.update(leaderboards.reread(boards, work.boards, command.standings))
+    work.move(changes)
+    work.apply_rules(metric, command.units, command.attributes, corrects=True)
+    work.award_pending(late=command.behind, only_held=True)
     record = EventRecord(
         command.id,
         metric.number,
@@ -399,54 +403,56 @@ def _correct(turn: Turn, command: Correction) -> Applied:
     )
     fields: dict[str, Any] = {}
     if metric.max_per_day is not None and command.units < 0:
-        fields["gained"] = _gained(turn, metric, command.units, turn.old.newest_of(metric.number))
+        fields["gained"] = _gained(work, metric, command.units, work.old.newest_of(metric.number))
     if command.held:
-        turn.let_go(kept)
-    return _end(turn, record, metric, **fields)
+        work.drop(kept)
+    return _end(work, record, metric, **fields)
 
 
-def _move_older(turn: Turn, command: MoveOlder) -> Applied:
-    kept = turn.boards
+def _move_older(work: UnitOfWork, command: MoveOlder) -> Applied:
+    kept = work.boards
     held = {board: standing for board, standing in command.held.items() if board not in kept}
-    turn.recall(held)
+    work.restore(held)
     if command.attributes is None:
-        turn.move(dict.fromkeys(held))
+        work.move(dict.fromkeys(held))
     else:
-        turn.move(leaderboards.regroup(turn.index.leaderboard_by_number, held, command.attributes))
-    turn.let_go(kept)
-    return _end(turn)
+        work.move(leaderboards.regroup(work.index.leaderboard_by_number, held, command.attributes))
+    work.drop(kept)
+    return _end(work)
 
 
-def _fill(turn: Turn, command: Fill) -> Applied:
-    """The runs that no event of the user can reach any more are let go of again at once: a state does not grow
-    with the years."""
+def _fill(work: UnitOfWork, command: Fill) -> Applied:
+    """Add the standings of a backfill. Runs that no event of the user can reach any more are dropped at once.
+
+    So a state doesn't grow with the years.
+    """
     changes: leaderboards.Changes = {}
-    filled = turn.old.filled
-    turn.recall(command.held)
+    filled = work.old.filled
+    work.restore(command.held)
     for number, standings in command.standings.items():
-        board = turn.index.leaderboard_by_number.get(number)
+        board = work.index.leaderboard_by_number.get(number)
         if board is None or (number in filled and not command.again):
             continue
-        attributes = turn.profile.attributes
-        changes.update(backfill.placed(board, turn.boards, attributes, standings, turn.old.blocked))
+        attributes = work.profile.attributes
+        changes.update(backfill.placed(board, work.boards, attributes, standings, work.old.blocked))
         if number in command.done and number not in filled:
             filled = (*filled, number)
     if not command.again:
-        turn.filled = tuple(command.standings)
-    turn.move(changes)
-    turn.dropped = turn.outdated({**command.held, **changes})
-    return _end(turn, filled=filled)
+        work.filled = tuple(command.standings)
+    work.move(changes)
+    work.dropped = work.outdated({**command.held, **changes})
+    return _end(work, filled=filled)
 
 
-def _recount(turn: Turn, command: Recount) -> Applied:
-    turn.streaks = command.streaks
-    turn.due_moved = True
-    turn.periods += [StreakRecord(*step) for step in command.steps]
-    turn.lost = not turn.streak_length
-    turn.rank_streak()
-    longest = command.streaks.tracks[turn.streak_rules.track].best
-    for goal in turn.index.achievements.on_streak:
-        if goal.number not in turn.achieved and longest >= goal.needs and goal.is_for(turn.profile.attributes):
-            turn.complete(goal, silent=True)
-    turn.settle()
-    return _end(turn)
+def _recount(work: UnitOfWork, command: Recount) -> Applied:
+    work.streaks = command.streaks
+    work.due_changed = True
+    work.periods += [StreakRecord(*step) for step in command.steps]
+    work.lost = not work.streak_length
+    work.rank_streak()
+    longest = command.streaks.tracks[work.streak_rules.track].best
+    for goal in work.index.achievements.on_streak:
+        if goal.number not in work.achieved and longest >= goal.needs and goal.is_for(work.profile.attributes):
+            work.complete(goal, silent=True)
+    work.award_pending()
+    return _end(work)

@@ -1,4 +1,4 @@
-"""How many boards one event may move: Redis serves nobody else while it moves them."""
+"""Limit the boards that one event may move: Redis serves nobody else while it moves them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from podium.game.errors import Unprocessable
 from podium.game.leaderboards.model import Leaderboard
 
 MOVES_MAX = 100
-"""Boards that one event may move: Redis takes 2 ms for a call of so many, 18 µs each."""
+"""Most boards that one event may move. Redis takes 2 ms for a call of so many, 18 µs each."""
 
 
 def check_moves(before: Catalog, after: Catalog) -> None:
-    """Refuse a catalog under which an event moves too many boards.
+    """Check that a new catalog doesn't let an event move too many boards.
 
-    One that was so ``before`` may stay as it is: the events of its users count.
+    A catalog that had too many ``before`` may stay as it is, since its users' events must count.
 
     Raises:
         Unprocessable: Events of a metric would move more boards than ``MOVES_MAX``, and than before.
@@ -35,7 +35,7 @@ def check_moves(before: Catalog, after: Catalog) -> None:
 
 
 def moves_over(catalog: Catalog) -> dict[str, int]:
-    """Return the boards that one event moves on the busiest day, by keys of metrics: beyond ``MOVES_MAX`` only."""
+    """Return the number of boards that one event moves on the busiest day, by key of metrics that exceed ``MOVES_MAX``."""
     boards: dict[str, list[Leaderboard]] = defaultdict(list)
     weights: Counter[str] = Counter()
     for board in catalog.leaderboards:
@@ -54,17 +54,17 @@ def moves_over(catalog: Catalog) -> dict[str, int]:
 
 
 def _weight(board: Leaderboard) -> int:
-    """The boards that a score on a leaderboard moves."""
+    """Return the number of boards that a score on a leaderboard moves."""
     return 1 if board.group_by is None else 2
 
 
 def _sources(catalog: Catalog) -> Iterator[tuple[str, set[str]]]:
-    """Each metric's key, with the sources of leaderboards (``Leaderboard.source_id``) that its events reach."""
+    """Yield each metric's key, with the sources of leaderboards (``Leaderboard.source_id``) that its events move."""
     extending = {wanted.metric_id for settings in catalog.streaks for wanted in settings.metrics}
     systems: dict[str, set[str]] = defaultdict(set)
     for trigger in catalog.triggers:
         if trigger.status == "active":
-            # Achievements, time and the user's creation come with an event of any metric.
+            # Triggers by achievement, time or the user's creation may fire at an event of any metric.
             by = trigger.metric_id if trigger.type == "metric" else trigger.type
             systems[by or ""].add(trigger.system_id)
     always = systems["achievement"] | systems["time"] | systems["user_creation"]
@@ -76,7 +76,7 @@ def _sources(catalog: Catalog) -> Iterator[tuple[str, set[str]]]:
 
 
 def _busiest(boards: Iterable[Leaderboard]) -> int:
-    """The most boards that are moved on one day."""
+    """Return the greatest number of boards that are moved on one day."""
     changes: Counter[date] = Counter()
     for board in boards:
         first = board.start

@@ -1,4 +1,4 @@
-"""The catalog of a space: immutable, replaced whole by a newer version
+"""The catalog of a space: immutable, and replaced as a whole by a newer version
 (docs/decisions/0015-versioned-catalog.md)."""
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from podium.game.streaks.model import NO_SETTINGS, StreakSettings, Wishes
 from podium.game.users.model import Attribute, AttributeType
 
 _OPEN_MAX = 10_000
-"""Days times metrics whose boards are remembered."""
+"""Most pairs of day and source whose boards are cached."""
 
 
 class Catalog(msgspec.Struct, frozen=True, rename="camel"):
-    """One version of a space's configuration. Archived items are not in it."""
+    """One version of a space's configuration, without archived items."""
 
     version: int
     home_zone: str = "UTC"
@@ -47,13 +47,13 @@ class Catalog(msgspec.Struct, frozen=True, rename="camel"):
 
 
 STREAK = 0
-"""The number of the streak as a leaderboard's source; all others are above."""
+"""The number of the streak as a leaderboard's source. All other numbers are greater."""
 _WISHES_MAX = 10_000
-"""Users' wishes about their streaks whose rules are remembered."""
+"""Most users' preferences for the streak whose rules are cached."""
 
 
 class CatalogIndex:
-    """A catalog with the look-ups that the hot path needs, made once per version."""
+    """A catalog with the indexes for the hot path, built once per version."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -67,7 +67,7 @@ class CatalogIndex:
         self.user_attributes = _keys(catalog.attributes, "user")
         self.event_attributes = _keys(catalog.attributes, "event")
         self.group_sizes = _group_sizes(catalog.leaderboards)
-        """Bytes, percent-encoded, that a value may have, by the user attributes that leaderboards group by."""
+        """Most bytes of a value, percent-encoded, by key of the user attributes by which leaderboards group."""
         scales = {m.id: (m.number, 10**m.decimals) for m in catalog.metrics}
         self._sources = {
             m.id: Source("metric", m.number, m.id, m.key, m.name, 10**m.decimals) for m in catalog.metrics
@@ -80,25 +80,25 @@ class CatalogIndex:
             )
             for source in self._sources.values()
         }
-        """By the number of a source: the active leaderboards that it moves."""
+        """The active leaderboards of each source, by the source's number."""
         self.achievements = AchievementRules(catalog.achievements, scales)
         numbers = {one.id: one.number for one in catalog.achievements}
         self.points = PointsRules(
             catalog.points, catalog.triggers, catalog.levels, catalog.boosts, scales, numbers
         )
         self.streaks = streaks.rules_of(catalog.streaks[0] if catalog.streaks else NO_SETTINGS, scales)
-        """What the streak asks for; without thresholds there is none."""
+        """The rules of the streak. Without thresholds nobody has one."""
         self._customizable = bool(catalog.streaks) and catalog.streaks[0].customizable
         self._wishes: dict[Wishes, streaks.Rules] = {}
         self.settings = catalog.settings[0] if catalog.settings else NO_SPACE_SETTINGS
         self._open: dict[tuple[int, date], tuple[OpenBoard, ...]] = {}
 
     def source_of(self, board: Leaderboard) -> Source:
-        """What a leaderboard ranks by."""
+        """Return the source of a leaderboard's scores."""
         return self._sources[board.source_id]
 
     def streak_rules(self, wishes: Wishes | None, tz: str | None) -> streaks.Rules:
-        """Return what the streak asks of a user with these wishes in a zone (IANA name, None for UTC)."""
+        """Return the streak's rules for a user with these preferences in a zone (IANA name, None for UTC)."""
         found = self.streaks if wishes is None else self._wished(wishes)
         skipped = skipped_dates(tz)
         return found._replace(skipped=skipped) if skipped else found
@@ -113,11 +113,11 @@ class CatalogIndex:
         return found
 
     def open_boards(self, source: int, day: date) -> tuple[OpenBoard, ...]:
-        """The boards that count what a source (by its number) brings on a local day."""
+        """Return the boards that count scores of a source (by its number) on a local day."""
         found = self._open.get((source, day))
         if found is None:
             if len(self._open) >= _OPEN_MAX:
-                self._open.clear()  # an import walks through years; a live server needs three days
+                self._open.clear()  # only an import of years gets here; usually there are three days at a time
             found = self._open[(source, day)] = open_boards(self.counting[source], day)
         return found
 

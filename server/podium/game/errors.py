@@ -1,18 +1,18 @@
-"""The one tree of errors.
+"""The tree of all errors.
 
     PodiumError
     ├── RequestError            the client's mistake: answered with its ``status`` and ``{"error": message}``
     │   ├── BadRequest          400  not JSON, or not the documented shape or type
-    │   ├── Unauthorized        401  no key, or one that is unknown or revoked
-    │   ├── Forbidden           403  a good key that may not do this
+    │   ├── Unauthorized        401  no API key, or one that is unknown or revoked
+    │   ├── Forbidden           403  a valid key that may not do this
     │   ├── NotFound            404
     │   ├── TooLarge            413  body over the limit
     │   ├── UnsupportedType     415  a body of another content type than the one that is read
     │   ├── Unprocessable       422  well formed but unacceptable (unknown key, unknown zone, out of range)
-    │   └── TooManyRequests     429  come back after ``retry_after_s``
-    ├── Unavailable             503  a store is away or catching up; come back after ``retry_after_s``
-    │   ├── InputFailed         503  this input alone: its user's changes collide, or it met a mistake of ours
-    │   ├── WritesRefused       503  Redis is there but takes no writes: its memory, disk or log is full, …
+    │   └── TooManyRequests     429  try again after ``retry_after_s``
+    ├── Unavailable             503  a store is away or catching up; try again after ``retry_after_s``
+    │   ├── InputFailed         503  only this input: its user's changes collide, or it hit a bug of Podium
+    │   ├── WritesRefused       503  Redis answers but takes no writes: its memory, disk or log is full, …
     │   └── StaleEpoch          503  Redis has another epoch than the caller held, or none
     └── StartError                   refused at start: one sentence for the person at the terminal
         ├── SettingsError            an environment variable is wrong
@@ -34,7 +34,7 @@ class PodiumError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence for people."""
+        """Return the message for people."""
         return str(self)
 
 
@@ -50,21 +50,21 @@ class BadRequest(RequestError):
 
 
 class Unauthorized(RequestError):
-    """401: no key, or one that is unknown or revoked."""
+    """401: no API key, or one that is unknown or revoked."""
 
     status = 401
     code = "unauthorized"
 
 
 class Forbidden(RequestError):
-    """403: the key is good but may not do this."""
+    """403: the key is valid but may not do this."""
 
     status = 403
     code = "forbidden"
 
 
 class NotFound(RequestError):
-    """404: what the path names does not exist."""
+    """404: something that the request names does not exist."""
 
     status = 404
     code = "not_found"
@@ -78,7 +78,7 @@ class TooLarge(RequestError):
 
 
 class UnsupportedType(RequestError):
-    """415: the body has another content type than the one that is read."""
+    """415: the body has an unsupported content type."""
 
     status = 415
     code = "unsupported_type"
@@ -92,14 +92,14 @@ class Unprocessable(RequestError):
 
 
 class Conflict(RequestError):
-    """What the request was computed from has changed meanwhile; the same request may succeed now."""
+    """Data on which the request was based have changed meanwhile. The same request may succeed now."""
 
     status = 409
     code = "conflict"
 
 
 class TooManyRequests(RequestError):
-    """429: more than this server queues; nothing was stored. Come back after ``retry_after_s`` seconds."""
+    """429: too many requests; nothing was stored. Try again after ``retry_after_s`` seconds."""
 
     status = 429
     code = "too_many_requests"
@@ -110,7 +110,7 @@ class TooManyRequests(RequestError):
 
 
 class Unavailable(PodiumError):
-    """503: a store is away or catching up. Come back after ``retry_after_s`` seconds."""
+    """503: a store is away or catching up. Try again after ``retry_after_s`` seconds."""
 
     status: ClassVar[int] = 503
     code = "unavailable"
@@ -121,7 +121,7 @@ class Unavailable(PodiumError):
 
 
 class InputFailed(Unavailable):
-    """503: this input alone could not be processed; others can."""
+    """503: this input could not be processed; others can be."""
 
 
 class WritesRefused(Unavailable):
@@ -135,14 +135,14 @@ class WritesRefused(Unavailable):
 
 
 class StaleEpoch(Unavailable):
-    """503: Redis refused the epoch that this process held. Whoever can read the newest one tries again with it."""
+    """503: Redis refused the epoch that this process held. Callers that can read the newest epoch try again with it."""
 
     def __init__(self) -> None:
         super().__init__("Redis is being rebuilt")
 
 
 class StartError(PodiumError):
-    """Refused at start. The message is one clear sentence with the way out."""
+    """A command can't start or go on. The message is one sentence that says what to do."""
 
     code = "start"
 

@@ -8,13 +8,13 @@ import re
 from podium.game.errors import Unprocessable
 
 ID_MAX = 255
-"""Characters in a user id or an idempotency key."""
+"""Most characters in a user id or an idempotency key."""
 KEY_MAX = 100
-"""Characters in a catalog key."""
+"""Most characters in a catalog key."""
 NAME_MAX = 255
-"""Characters in a name."""
+"""Most characters in a name."""
 ATTRIBUTE_VALUE_MAX = 1_000
-"""Characters in an attribute value."""
+"""Most characters in an attribute value."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -22,7 +22,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
 def uuid7(at_ms: int, bits: int) -> str:
-    """UUIDv7 (RFC 9562, 5.7) in its text form, for an instant in ms and 74 random bits."""
+    """Return a UUIDv7 (RFC 9562, 5.7) as text, for an instant in ms and 74 random bits."""
     number = (
         (at_ms & 0xFFFF_FFFF_FFFF) << 80
         | 0x7 << 76
@@ -34,17 +34,22 @@ def uuid7(at_ms: int, bits: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-# Ids are names, not secrets: the operating system seeds it once, a call to it for each id is 3 % of an event.
+# Ids are names, not secrets, so a generator that the operating system seeds once is enough. A system call for each id
+# would be 3 % of an event's time.
 _random = random.Random()  # noqa: S311 - see above
 
 
 def new_uuid7(at_ms: int) -> str:
-    """A fresh UUIDv7 for an instant in ms. Unique, but no secret."""
+    """Return a new UUIDv7 for an instant in ms. It is unique, but not a secret."""
     return uuid7(at_ms, _random.getrandbits(74))
 
 
 def check_id(field: str, value: str) -> str:
-    """``value`` if it can be a user id or an idempotency key; 422 naming ``field`` if not."""
+    """Return ``value`` if it can be a user id or an idempotency key.
+
+    Raises:
+        Unprocessable: It can't. The message names ``field``.
+    """
     if not 1 <= len(value) <= ID_MAX:
         raise Unprocessable(f"{field} must have 1 to {ID_MAX} characters")
     if _CONTROL.search(value):
@@ -53,7 +58,11 @@ def check_id(field: str, value: str) -> str:
 
 
 def check_text(field: str, value: str, most: int) -> str:
-    """``value`` if it can be stored as text of at most ``most`` characters; 422 naming ``field`` if not."""
+    """Return ``value`` if it can be stored as text of at most ``most`` characters.
+
+    Raises:
+        Unprocessable: It can't. The message names ``field``.
+    """
     if len(value) > most:
         raise Unprocessable(f"{field} must have at most {most:,} characters")
     if _UNSTORABLE.search(value):
@@ -62,12 +71,16 @@ def check_text(field: str, value: str, most: int) -> str:
 
 
 def check_key(field: str, value: str) -> str:
-    """``value`` if it can be a catalog key; 422 naming ``field`` if not."""
+    """Return ``value`` if it can be a catalog key.
+
+    Raises:
+        Unprocessable: It can't. The message names ``field``.
+    """
     if not 1 <= len(value) <= KEY_MAX or not _KEY.match(value):
         raise Unprocessable(f"{field} must be 1 to {KEY_MAX} letters, digits, '-' or '_'")
     return value
 
 
 def printable(text: str) -> str:
-    """``text`` fit for an answer: what JSON can't carry as UTF-8 is replaced."""
+    """Return ``text`` with characters replaced that JSON can't carry as UTF-8."""
     return text.encode("utf-8", "replace").decode()

@@ -1,7 +1,7 @@
-"""What goes into ``engine.apply``: events and commands, as values.
+"""The inputs of ``game.apply``: events, commands and ticks, as values.
 
-They are checked against the catalog once, on arrival (``check_event``, features/users/rules.check), and applied
-as often as the optimistic token asks for (docs/decisions/0003-tokens.md).
+They are checked against the catalog once, on arrival (``check_event``, ``users.rules.check``). They may be applied
+several times, until the state's token is still the same at the commit (docs/decisions/0003-tokens.md).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from podium.game.users import rules as users
 from podium.game.users.rules import NOTHING, Upsert
 
 FUTURE_MS = 5 * 60_000
-"""A ``timestamp`` may lie this far ahead of the server's clock (docs/http-api.md#event-time)."""
+"""Milliseconds that a ``timestamp`` may lie ahead of the server's clock (docs/http-api.md#event-time)."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One interaction. ``timestamp_ms`` is None where the sender named no time; ``id`` is its eventId."""
+    """One interaction. ``id`` is the eventId. ``timestamp_ms`` is None if the sender gave no time."""
 
     id: str
     user: str
@@ -42,7 +42,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class ChangeUser(msgspec.Struct, frozen=True, gc=False):
-    """Create or change a user's profile. With ``must_exist`` an unknown user is a 404."""
+    """Create or change a user's profile. With ``must_exist`` an unknown user is refused with 404."""
 
     user: str
     upsert: Upsert
@@ -51,7 +51,7 @@ class ChangeUser(msgspec.Struct, frozen=True, gc=False):
 
 
 class Erase(msgspec.Struct, frozen=True, gc=False):
-    """Forget a user: off every board, and nothing stays. With ``read_at`` the state must still have this token."""
+    """Erase a user from all boards, and the state. With ``read_at`` the state must still have this token."""
 
     user: str
     received_ms: int
@@ -59,9 +59,11 @@ class Erase(msgspec.Struct, frozen=True, gc=False):
 
 
 class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
-    """Take a user off a leaderboard (its number), or off one run of it. ``block`` true also bars the user from it;
-    false takes nobody off, and lifts that; None leaves it as it is. With ``read_at`` the state must still have
-    this token."""
+    """Remove a user from a leaderboard (by its number), or from one run of it.
+
+    With ``block`` True the user is barred from it too. False removes nobody, and lifts the bar. None doesn't change it.
+    With ``read_at`` the state must still have this token.
+    """
 
     user: str
     leaderboard: int
@@ -72,18 +74,17 @@ class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def blocks(self) -> str:
-        """What the state names as blocked."""
+        """Return the entry of ``UserState.blocked``: the leaderboard's number, or the run's board."""
         return str(self.leaderboard) if self.run is None else board_name(self.leaderboard, self.run)
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """Undo or correct an event: a new event of ``units``, the difference, at the time and on the day of the one
-    that it ``corrects`` (docs/http-api.md#negative-events).
+    """Undo or correct an event, by a new event at the time and on the day of the one that it ``corrects``.
 
-    ``standings`` are those that the remaining events give on boards of the best and of the last score
-    (rules.reread), as of the state with the token ``read_at``: the state must still have it. ``held`` are the
-    user's standings, by board, in runs of the day that the state has let go of. ``late`` and ``behind`` are those
-    of the event (records.EventRecord).
+    ``units`` is the difference (docs/http-api.md#negative-events). ``standings`` are those that the remaining events
+    give on boards by best or last score (``rules.reread``), computed from the state with the token ``read_at``, which
+    the state must still have. ``held`` are the user's standings, by board, in runs of the day that the state has
+    dropped. ``late`` and ``behind`` are those of the event (``records.EventRecord``).
     """
 
     id: str
@@ -103,9 +104,11 @@ class Correction(msgspec.Struct, frozen=True):
 
 
 class MoveOlder(msgspec.Struct, frozen=True):
-    """Take a user off boards that the state has let go of, or, with ``attributes``, to the boards of the groups
-    that those put the user in. ``held`` are the standings there, as of the state with the token ``read_at``: the
-    state must still have it."""
+    """Remove a user from boards that the state has dropped, or, with ``attributes``, move the user to other groups.
+
+    ``held`` are the standings on those boards, read with the state of the token ``read_at``, which the state must
+    still have.
+    """
 
     user: str
     held: dict[str, Standing]
@@ -134,10 +137,10 @@ class Fill(msgspec.Struct, frozen=True):
 
 
 class Recount(msgspec.Struct, frozen=True):
-    """Put in place of a user's streaks those that the stored events give in order of their time, with the periods
-    that are other than before (game/streaks/backfill.py); achievements that this reaches are completed, silently.
+    """Replace a user's streaks by those that the stored events give in the order of time (game/streaks/backfill.py).
 
-    As of the state with the token ``read_at``: the state must still have it.
+    ``steps`` are the periods that differ from before. Achievements that the streaks reach are completed silently.
+    The streaks were computed from the state with the token ``read_at``, which the state must still have.
     """
 
     user: str
@@ -148,9 +151,12 @@ class Recount(msgspec.Struct, frozen=True):
 
 
 class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
-    """Give a freeze, put the lost streak back, end the streak, or pause it: ``pause`` is the one to add, with
-    ``unpause`` the one to delete, or what is left of it where it has days. ``undo`` takes a change back that made
-    the second of ``undone`` of the first. 422 where there is nothing to do."""
+    """Give a freeze, restore or reset the streak, add or delete a pause, or undo such a change.
+
+    ``pause`` is the pause to add. With ``unpause`` it is the one to delete, or, if it has days, the rest that stays.
+    ``undo`` reverts the change that turned the first of ``undone`` into the second. The command is refused with 422 if
+    there is nothing to do.
+    """
 
     user: str
     action: Literal["freeze", "restore", "reset", "pause", "unpause", "undo"]
@@ -160,8 +166,10 @@ class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
 
 
 class GivePoints(msgspec.Struct, frozen=True, gc=False):
-    """Give points of a system, by its number, or take some, by hand; ``id`` names the award. They count in runs of
-    leaderboards that the user is in; with ``join_runs`` in all that are open."""
+    """Give or deduct points of a system, by its number. ``id`` is that of the award.
+
+    They count in runs of leaderboards that the user is in, and with ``join_runs`` in all open runs.
+    """
 
     id: str
     user: str
@@ -172,8 +180,11 @@ class GivePoints(msgspec.Struct, frozen=True, gc=False):
 
 
 class ChangePreferences(msgspec.Struct, frozen=True):
-    """Replace the preferences that are named: fields of ``Wishes`` about the streak, ``channels`` by types of
-    notifications (None: as if never set). The others stay, whoever else changes them at the same time."""
+    """Replace preferences: fields of ``Wishes`` for the streak, ``channels`` by type of notification.
+
+    A None in ``channels`` removes a preference. Preferences that are not named are kept, even if another request
+    changes them at the same time.
+    """
 
     user: str
     received_ms: int
@@ -182,7 +193,7 @@ class ChangePreferences(msgspec.Struct, frozen=True):
 
 
 class Complete(msgspec.Struct, frozen=True):
-    """Complete an achievement, by its number, for a user who is created if new. A second time changes nothing."""
+    """Complete an achievement, by its number. The user is created if new. A second time changes nothing."""
 
     user: str
     achievement: int
@@ -191,9 +202,12 @@ class Complete(msgspec.Struct, frozen=True):
 
 
 class Tick(msgspec.Struct, frozen=True):
-    """Time passed. With ``sweep``, after a change of the catalog, also what the user has reached already is
-    completed, silently; ``counts`` are then the units that count for achievements, by number, whose filters by
-    event attributes are new, as of the state with the token ``read_at`` where that is given."""
+    """Time has passed.
+
+    With ``reconciles``, after a change of the catalog, achievements that the user has reached are completed silently.
+    ``counts`` are then the units that count for achievements, by number, with new filters by event attributes. With
+    ``read_at`` the state must still have this token.
+    """
 
     user: str
     received_ms: int
@@ -203,8 +217,8 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Reward(msgspec.Struct, frozen=True):
-    """What a place in a final run of a leaderboard, by its number, earns: points by the number of their system,
-    achievements by number, freezes. A user is rewarded once for a run."""
+    """The reward of a place in a final run of a leaderboard, by its number: points by the number of their system,
+    achievements by number, and freezes. A user is rewarded once for a run."""
 
     user: str
     leaderboard: int
@@ -234,12 +248,20 @@ Input = (
 
 
 def units_of(metric: Metric, value: float) -> int:
-    """The whole units of a value; 422 if it can't be one of the metric's."""
+    """Return a value in whole units of the metric.
+
+    Raises:
+        Unprocessable: It can't be a value of the metric.
+    """
     return to_units(metric, value)
 
 
 def check_event(index: CatalogIndex, event: Event) -> None:
-    """422 naming the field if no state could take this event under this catalog."""
+    """Check an event against the catalog, without a state.
+
+    Raises:
+        Unprocessable: No state could take the event. The message names the field.
+    """
     ids.check_id("user.id", event.user)
     metric = index.metric_by_key.get(event.metric)
     if metric is None:

@@ -1,4 +1,4 @@
-"""When an input concerns standings that the user's state has let go of (intake/older_runs.py reads them)."""
+"""Find inputs that concern standings which the user's state has dropped (intake/older_runs.py reads them)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def moves_older(index: CatalogIndex, state: UserState | None, input_: Input) -> 
     try:
         profile = users.apply(state.profile, input_.upsert, input_.received_ms)
     except RequestError:
-        return None  # it is refused
+        return None  # the input will be refused
     if profile.attributes == state.profile.attributes or not moves_in_older(
         index.leaderboard_by_number, state.older
     ):

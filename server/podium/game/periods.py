@@ -21,7 +21,11 @@ def _zone_names() -> frozenset[str]:
 
 @lru_cache(maxsize=1_024)
 def zone(name: str | None) -> tzinfo:
-    """The zone of an IANA name; UTC where there is none (docs/http-api.md#time-zones). Unknown: 422."""
+    """Return the zone of an IANA name, or UTC for None (docs/http-api.md#time-zones).
+
+    Raises:
+        Unprocessable: There is no such zone.
+    """
     if name is None:
         return UTC
     if name not in _zone_names():
@@ -30,22 +34,24 @@ def zone(name: str | None) -> tzinfo:
 
 
 def at(instant_ms: int, tz: tzinfo = UTC) -> datetime:
-    """The aware datetime of an instant, exact to the millisecond."""
+    """Return an instant as an aware datetime, exact to the millisecond."""
     return (_EPOCH + timedelta(milliseconds=instant_ms)).astimezone(tz)
 
 
 def local_time(instant_ms: int, tz: tzinfo) -> datetime:
-    """The clock and calendar of an instant in a zone, to the second."""
+    """Return the local time of an instant in a zone, to the second."""
     return datetime.fromtimestamp(instant_ms // 1000, tz)
 
 
 @lru_cache(maxsize=1_024)
 def skipped_dates(name: str | None) -> frozenset[int]:
-    """Return the local dates (ordinals) that a zone never had since 1970, because it moved across the date line:
-    30 December 2011 in Samoa. Empty for nearly every zone."""
+    """Return the local dates (ordinals) since 1970 that a zone never had, because it moved across the date line.
+
+    An example is 30 December 2011 in Samoa. Nearly all zones have none.
+    """
     tz = zone(name)
     found: set[int] = set()
-    # A move across the date line changes the offset by a day, for good: looking twice a year finds it.
+    # A move across the date line changes the offset permanently by a day, so two samples a year find it.
     for first in range(0, _LAST_SIEVED, _SIEVE_DAYS):
         if _offset(first + _SIEVE_DAYS, tz) - _offset(first, tz) >= _DATE_LINE:
             days = range(first * MS_PER_DAY, (first + _SIEVE_DAYS) * MS_PER_DAY, MS_PER_DAY)
@@ -56,7 +62,7 @@ def skipped_dates(name: str | None) -> frozenset[int]:
 
 _SIEVE_DAYS = 180
 _LAST_SIEVED = 80 * 365
-"""Days after 1970: to about 2050; zoneinfo repeats its last rule from 2037 on."""
+"""Days after 1970 up to which zones are sampled, to about 2050. zoneinfo repeats its last rule from 2037 on."""
 _DATE_LINE = timedelta(hours=20)
 
 
@@ -65,37 +71,45 @@ def _offset(day: int, tz: tzinfo) -> timedelta:
 
 
 def local_day(instant_ms: int, tz: tzinfo) -> date:
-    """The calendar day of an instant in a zone."""
+    """Return the calendar day of an instant in a zone."""
     return datetime.fromtimestamp(instant_ms // 1000, tz).date()
 
 
 def instant(moment: datetime) -> int:
-    """The instant in ms of an aware datetime."""
+    """Return the instant (ms) of an aware datetime."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def day_begins(day: date, tz: tzinfo) -> int:
-    """The instant in ms at which a local day begins; 0 for one before 1970."""
+    """Return the instant (ms) at which a local day begins, or 0 for one before 1970."""
     return max(0, instant(datetime.combine(day, time.min, tz)))
 
 
 def iso(instant_ms: int) -> str:
-    """ISO 8601 with milliseconds and ``Z``, as the contract prints instants."""
+    """Return an instant as ISO 8601 with milliseconds and ``Z``, the form of the API."""
     return at(instant_ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant_ms % 1000:03d}Z"
 
 
 def parse_day(field: str, text: str) -> date:
-    """The day of ``YYYY-MM-DD``; 422 naming ``field`` if it is none."""
+    """Return the day of a text ``YYYY-MM-DD``.
+
+    Raises:
+        Unprocessable: The text is no such date. The message names ``field``.
+    """
     try:
         if not _DAY.match(text):
-            raise ValueError  # fromisoformat() also takes weeks and basic format
+            raise ValueError  # fromisoformat() also accepts weeks and the basic format
         return date.fromisoformat(text)
     except ValueError:
         raise Unprocessable(f"{field} must be a date like 2026-01-31") from None
 
 
 def parse_instant(field: str, text: str) -> int:
-    """The instant in ms of an ISO 8601 time with an offset; 422 naming ``field`` if it is none."""
+    """Return the instant (ms) of an ISO 8601 time with an offset.
+
+    Raises:
+        Unprocessable: The text is no such time, or lies before 1970. The message names ``field``.
+    """
     moment = parse_moment(field, text)
     if moment < _EPOCH:
         raise Unprocessable(f"{field} must not lie before 1970")
@@ -103,7 +117,11 @@ def parse_instant(field: str, text: str) -> int:
 
 
 def parse_moment(field: str, text: str) -> datetime:
-    """The aware datetime of an ISO 8601 time with an offset; 422 naming ``field`` if it is none."""
+    """Return an ISO 8601 time with an offset as an aware datetime.
+
+    Raises:
+        Unprocessable: The text is no such time. The message names ``field``.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a user has come to, as answers show it: achievements and points, by the catalog that is at hand."""
+"""Build the parts of answers about a user's achievements, points, places and streak."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from podium.game.points.shapes import EventPoints, PointsAward, PointsTrigger
 from podium.game.records import AwardRecord, CompletionRecord
 from podium.game.state import UserState
 from podium.game.streaks.calendar import first_day, last_day, period_of
-from podium.game.streaks.history import Became, became, history
+from podium.game.streaks.history import StreakOutcome, history, outcomes
 from podium.game.streaks.model import NONE
 from podium.game.users.model import Profile
 from podium.game.users.shapes import User
@@ -30,9 +30,9 @@ from podium.game.users.shapes import shown as shown_user
 
 __all__ = [
     "Archived",
-    "Became",
     "BestPlace",
     "EventPoints",
+    "StreakOutcome",
     "User",
     "UserAchievement",
     "award",
@@ -52,24 +52,24 @@ __all__ = [
 ]
 
 Archived = Mapping[int, Trigger | Leaderboard]
-"""What gave points and is no longer in the catalog, by number."""
+"""Archived triggers and leaderboards that gave points, by number."""
 
 
 def cause(kind: str, body: object) -> Trigger | Leaderboard | None:
-    """What gave points, from the row of its kind; None for a kind that gives none."""
+    """Return the cause of points from a row of ``catalog_items``, or None for a kind that gives no points."""
     if kind == "points trigger":
         return msgspec.convert(body, Trigger)
     return msgspec.convert(body, Leaderboard) if kind == "leaderboard" else None
 
 
 def metric_name(index: CatalogIndex, id_: str | None) -> str | None:
-    """The name of a metric, None where it is gone."""
+    """Return the name of a metric, or None if it is archived."""
     metric = index.metric_by_id.get(id_ or "")
     return metric.name if metric is not None else None
 
 
 def user_achievement(index: CatalogIndex, one: Achievement, achieved_ms: int | None) -> UserAchievement:
-    """An achievement as a user stands to it."""
+    """Return an achievement with the time at which a user completed it."""
     return UserAchievement(
         **achievement_fields(one, metric_name(index, one.metric_id)),
         achieved_at=None if achieved_ms is None else iso(achieved_ms),
@@ -77,7 +77,7 @@ def user_achievement(index: CatalogIndex, one: Achievement, achieved_ms: int | N
 
 
 def metric_achievements(index: CatalogIndex, metric_id: str, state: UserState) -> list[UserAchievement]:
-    """The achievements of a metric that a user may complete, or has completed."""
+    """Return the achievements of a metric that a user may complete, or has completed."""
     return [
         user_achievement(index, one, state.achieved_ms(one.number))
         for one in index.achievements.of_metric.get(metric_id, ())
@@ -86,7 +86,7 @@ def metric_achievements(index: CatalogIndex, metric_id: str, state: UserState) -
 
 
 def is_visible(index: CatalogIndex, one: Achievement, state: UserState) -> bool:
-    """Whether a user sees an achievement: who has completed it sees a locked one too."""
+    """Return whether a user sees an achievement. Locked ones are visible only to users who have completed them."""
     if one.number in state.achieved:
         return one.status != "inactive"
     goal = index.achievements.goals.get(one.number)
@@ -94,7 +94,7 @@ def is_visible(index: CatalogIndex, one: Achievement, state: UserState) -> bool:
 
 
 def completed(index: CatalogIndex, completions: Iterable[CompletionRecord]) -> list[UserAchievement]:
-    """The achievements that were completed, but for the silent ones."""
+    """Return the achievements that were completed, except silently."""
     by_number = index.achievements.by_number
     return [
         user_achievement(index, by_number[one.achievement], one.at_ms)
@@ -104,14 +104,14 @@ def completed(index: CatalogIndex, completions: Iterable[CompletionRecord]) -> l
 
 
 def trigger(index: CatalogIndex, one: Trigger, *, archived: bool = False) -> PointsTrigger:
-    """A trigger with the names of what it hangs on."""
+    """Return a trigger with the names of its metric and achievement."""
     achievement = index.achievements.by_id.get(one.achievement_id or "")
     name = achievement.name if achievement is not None else None
     return points.trigger(one, metric_name(index, one.metric_id), name, archived=archived)
 
 
 def award(index: CatalogIndex, one: AwardRecord, moment: datetime, archived: Archived) -> PointsAward | None:
-    """An award, seen at a local time without a zone; None where nobody knows any more what gave it."""
+    """Return an award, with boosts as of a local time without a zone, or None if its cause is unknown."""
     cause: Trigger | Leaderboard | None = index.points.triggers.get(one.cause)
     gone = cause is None
     if cause is None:
@@ -146,7 +146,7 @@ def award(index: CatalogIndex, one: AwardRecord, moment: datetime, archived: Arc
 def changed_points(
     index: CatalogIndex, state: UserState, awards: Sequence[AwardRecord], now_ms: int
 ) -> dict[str, EventPoints]:
-    """What awards did to a user's points, by the key of the system. The level is there where it changed."""
+    """Return the effect of awards on a user's points, by key of the system. The level is included if it changed."""
     found: dict[str, EventPoints] = {}
     moment = local_time(now_ms, zone(state.profile.tz)).replace(tzinfo=None)
     by_system: dict[int, list[AwardRecord]] = {}
@@ -171,44 +171,44 @@ def changed_points(
 
 
 def user(id_: str, profile: Profile) -> User:
-    """The user as answers show it."""
+    """Return a user in the form of the API."""
     return shown_user(id_, profile)
 
 
 class BestPlace(LeaderboardConfig, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard, and the best place that a user had on it in a period; ``value`` is rounded down."""
+    """A leaderboard, and a user's best place on it in a period. ``value`` is rounded down."""
 
     rank: int
     value: int
 
 
 def best_place(index: CatalogIndex, board: Leaderboard, rank: int, units: int) -> BestPlace:
-    """The leaderboard with a place on it, ``units`` in units of what it ranks by."""
+    """Return a leaderboard with a place on it. ``units`` are whole units of its source."""
     source = index.source_of(board)
     return BestPlace(**leaderboard_fields(board, source), rank=rank, value=units // source.scale)
 
 
 def streak_past(
-    index: CatalogIndex, state: UserState, now_ms: int, lived: Mapping[int, tuple[int, bool, bool]], most: int
-) -> list[Became]:
-    """What became of the user's streak, period by period, oldest first, in the last ``most`` periods; ``lived`` as
-    in ``streaks.history``."""
-    if not lived:
+    index: CatalogIndex, state: UserState, now_ms: int, past: Mapping[int, tuple[int, bool, bool]], most: int
+) -> list[StreakOutcome]:
+    """Return the outcomes of the user's streak in the last ``most`` periods, the oldest first. ``past`` is as in
+    ``streaks.history``."""
+    if not past:
         return []
     wanted, today = (
         index.streak_rules(state.wishes, state.profile.tz),
         local_day(now_ms, zone(state.profile.tz)).toordinal(),
     )
-    number = min(most, period_of(wanted.frequency, today) - min(lived) + 1)
-    return list(became(history(wanted, state.streaks or NONE, today, number, lived)))
+    number = min(most, period_of(wanted.frequency, today) - min(past) + 1)
+    return list(outcomes(history(wanted, state.streaks or NONE, today, number, past)))
 
 
 def streak_period(index: CatalogIndex, day: date) -> int:
-    """The number of the streak's period that holds a day."""
+    """Return the number of the streak's period that contains a day."""
     return period_of(index.streaks.frequency, day.toordinal())
 
 
 def streak_days(index: CatalogIndex, period: int) -> tuple[date, date]:
-    """The first and the last day of a period of the streak."""
+    """Return the first and the last day of a period of the streak."""
     frequency = index.streaks.frequency
     return date.fromordinal(first_day(frequency, period)), date.fromordinal(last_day(frequency, period))

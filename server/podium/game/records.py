@@ -1,4 +1,4 @@
-"""What a commit appends to the log for each accepted input; the flusher reads nothing else.
+"""The records that a commit appends to the log, one per accepted input. The flusher reads nothing else.
 
 A log entry (one per commit) holds a list of ``LogItem``. The ranks come from the Redis function, the rest from the
 process that computed it.
@@ -12,9 +12,9 @@ import msgspec
 
 
 class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An event as applied. ``units`` are whole units of the metric, ``day`` is the proleptic Gregorian ordinal
-    of the user's local date (``date.fromordinal``). A ``late`` one moved no repeating board, one that is
-    ``behind`` none by points or by streak and no streak; ``extended``: it lengthened the streak."""
+    """An event as applied. ``units`` are whole units of the metric; ``day`` is the user's local date as a proleptic
+    Gregorian ordinal (``date.fromordinal``). A ``late`` event moved no repeating board; one that is ``behind`` moved
+    no streak, and no repeating board by points or by streak. ``extended`` is True if it lengthened the streak."""
 
     id: str
     metric: int
@@ -31,8 +31,9 @@ class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StreakRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A period of a streak as it is now: index of its frequency, number (game/streaks/calendar.py), length at its
-    end (0: it is none any more), whether a freeze held it, and whether support put back a streak as of it."""
+    """A period of a streak as it is now: the index of its frequency, its number (game/streaks/calendar.py), the length
+    at its end (0 if it is no period of a streak any more), whether a freeze was used for it, and whether support
+    restored a streak as of it."""
 
     track: int
     period: int
@@ -42,7 +43,7 @@ class StreakRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class PauseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A pause as written, or with fewer days than before, as ordinals; ``end`` 0 where it was deleted."""
+    """A pause that was added or shortened, with days as ordinals. ``end`` is 0 if it was deleted."""
 
     id: str
     start: int
@@ -50,8 +51,8 @@ class PauseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StreakChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an input did to the streak: periods that came, changed or went, pauses made, shortened or deleted.
-    ``lost`` says after a command whether the streak stands at 0; None where the rest says it."""
+    """The changes of a streak: periods that were added, changed or removed, and pauses that were added, shortened or
+    deleted. ``lost`` tells after a command whether the streak is 0; it is None after other inputs."""
 
     periods: list[StreakRecord]
     pauses: list[PauseRecord] = []
@@ -59,9 +60,9 @@ class StreakChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A standing as written. ``value`` is None where the user left the board, ``previous`` is the value before,
-    None for a newcomer. ``day`` is the local day (an ordinal) of the board's history that the change belongs to, 0
-    for that of the event."""
+    """A changed standing. ``value`` is None if the user left the board. ``previous`` is the value before, None for a
+    newcomer. ``day`` is the local day (an ordinal) of the board's history to which the change belongs, 0 for the day
+    of the event."""
 
     board: str
     value: int | None
@@ -71,9 +72,9 @@ class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class AwardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Points that were given or taken: numbers of the system, of what gave them (a trigger, or the leaderboard
-    of a reward) and of the boosts that multiplied them; the total after it; the local day as an ordinal.
-    ``by_event``: the record's own event is the cause."""
+    """Points that were awarded or deducted: the numbers of the system, of the cause (a trigger, or the leaderboard of
+    a reward) and of the boosts that multiplied them; the total after it; the local day as an ordinal. ``by_event`` is
+    True if the record's own event is the cause."""
 
     id: str
     system: int
@@ -87,7 +88,7 @@ class AwardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class CompletionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An achievement, by its number, that was completed; ``silent``: nobody is told (backdating)."""
+    """A completed achievement, by its number. If ``silent`` (backdating), nobody is notified."""
 
     achievement: int
     at_ms: int
@@ -98,10 +99,11 @@ FactKind = Literal["streak_lost", "freeze_used", "freeze_earned", "level", "boos
 
 
 class FactRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Something else that happened at an instant, with two numbers:
+    """Another fact at an instant, with two numbers, ``amount`` and ``subject``:
 
-    streak_lost: its length, index of its frequency · freeze_used: 1, freezes left · freeze_earned: how many,
-    freezes there are then · level: number of the level (0 for none), number of the points system · boost_…:
+
+    streak_lost: its length, index of its frequency · freeze_used: 1, freezes left · freeze_earned: number of freezes
+    earned, freezes after that · level: number of the level (0 for none), number of the points system · boost_…:
     number of the boost, number of the points system.
     """
 
@@ -112,7 +114,7 @@ class FactRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One accepted input. ``event`` is None where there was none.
+    """One accepted input. ``event`` is None for other inputs than events.
 
     ``filled`` are the numbers of leaderboards that a backfill brings the user onto. The ranks of those who come
     onto a board so say nothing (others are still missing), and are kept for no day.
@@ -128,8 +130,8 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class GroupMove(NamedTuple):
-    """A group whose score changed: ``board`` is that of its run, ranks as in ``LogItem``, ``score`` is that of
-    the sorted set, "" where the group is not ranked."""
+    """A group whose score changed. ``board`` is that of its run, the ranks are as in ``LogItem``, ``score`` is that of
+    the sorted set, "" if the group is not ranked."""
 
     board: str
     group: str
@@ -140,11 +142,11 @@ class GroupMove(NamedTuple):
 
 
 class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One accepted input as the Redis function packed it: the state that was written, its token, the record. An
-    empty state: the user was erased.
+    """One accepted input as the Redis function packed it: the state that was written, its token, and the record. An
+    empty state means that the user was erased.
 
-    ``ranks`` are three for each board of the record: the rank before, the rank after (1 is best, 0 for "not on the
-    board") and the score of the last place that counts ("" where the board is not full).
+    ``ranks`` has three values for each board of the record: the rank before, the rank after (1 is best, 0 means not on
+    the board), and the score of the last rank that is shown ("" if the board has fewer).
     """
 
     user: str
@@ -156,7 +158,7 @@ class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def erased(self) -> bool:
-        """Whether nothing of the user stays."""
+        """Return whether the user was erased."""
         return not self.state
 
 
@@ -165,10 +167,14 @@ _decoder = msgspec.json.Decoder(LogRecord)
 
 
 def encode_record(record: LogRecord) -> str:
-    """The record as it stands in the log: JSON."""
+    """Return a record as JSON for the log."""
     return _encoder.encode(record).decode()
 
 
 def decode_record(text: str | bytes) -> LogRecord:
-    """The record of a log item; ``msgspec.DecodeError`` if it is none."""
+    """Return the record of a log item.
+
+    Raises:
+        msgspec.DecodeError: The text is no record.
+    """
     return _decoder.decode(text)

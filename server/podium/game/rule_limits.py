@@ -1,4 +1,4 @@
-"""How many rules one event may have to look at: each costs every event of its metric, and points their rows."""
+"""Limit the rules that one event has to evaluate: each costs time on every event of its metric, and awards write rows."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from podium.game.catalog import Catalog
 from podium.game.errors import Unprocessable
 
 TRIGGERS_MAX = 100
-"""Active triggers with one cause: a metric, an achievement, the streak, time, the user's creation. An event that
+"""Most active triggers with one cause: a metric, an achievement, the streak, time, the user's creation. An event that
 fires so many takes 0.4 ms and writes as many rows; 1,000 took 8 to 12 ms."""
 ACHIEVEMENTS_MAX = 1_000
-"""Active achievements with one cause. So many of one metric take an event 0.1 ms, 0.5 ms with filters by its
-attributes, and 1.3 ms where all are completed at once."""
+"""Most active achievements with one cause. So many of one metric cost an event 0.1 ms, 0.5 ms with filters by its
+attributes, and 1.3 ms if all are completed at once."""
 COMPOSITES_MAX = 100
-"""Active achievements that are made of one and the same."""
+"""Most active achievements that are made of the same one."""
 
 
 def check_triggers(before: Catalog, after: Catalog) -> None:
-    """Refuse a catalog under which too many triggers fire together.
+    """Check that a new catalog doesn't let too many triggers fire together.
 
-    One that was so ``before`` may stay as it is: the events of its users count.
+    A catalog that had too many ``before`` may stay as it is, since its users' events must count.
 
     Raises:
         Unprocessable: One cause has more active triggers than ``TRIGGERS_MAX``, and than before.
@@ -31,7 +31,7 @@ def check_triggers(before: Catalog, after: Catalog) -> None:
 
 
 def check_achievements(before: Catalog, after: Catalog) -> None:
-    """Refuse a catalog under which an event looks at too many achievements; raises as ``check_triggers``."""
+    """Check that a new catalog doesn't let an event evaluate too many achievements. Raises as ``check_triggers``."""
     if len(after.achievements) > COMPOSITES_MAX:
         _check(after, "achievements", ACHIEVEMENTS_MAX, _achievements(before), _achievements(after))
         _check(after, "achievements made of it", COMPOSITES_MAX, _composites(before), _composites(after))
@@ -46,14 +46,14 @@ def _check(catalog: Catalog, rules: str, most: int, before: Mapping[str, int], a
 
 
 def _triggers(catalog: Catalog) -> Counter[str]:
-    """Return how many are active, by the id of the metric or achievement, or by type."""
+    """Return the number of active triggers, by id of the metric or achievement, or by type."""
     return Counter(
         one.metric_id or one.achievement_id or one.type for one in catalog.triggers if one.status == "active"
     )
 
 
 def _achievements(catalog: Catalog) -> Counter[str]:
-    """Return how many are active, by the id of the metric, or by kind."""
+    """Return the number of active achievements, by id of the metric, or by kind."""
     return Counter(
         one.metric_id or one.trigger
         for one in catalog.achievements
@@ -62,7 +62,7 @@ def _achievements(catalog: Catalog) -> Counter[str]:
 
 
 def _composites(catalog: Catalog) -> Counter[str]:
-    """Return how many active ones are made of an achievement, by its id."""
+    """Return the number of active achievements that are made of an achievement, by its id."""
     return Counter(part for one in catalog.achievements if one.status == "active" for part in one.achievement_ids)
 
 

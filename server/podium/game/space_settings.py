@@ -1,4 +1,4 @@
-"""What a space is called and looks like, and who is in the control group (docs/http-api.md#settings)."""
+"""The settings of a space: branding, control group, recaps (docs/http-api.md#settings)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ AggregationPeriod = Literal["weekly", "monthly"]
 
 
 class SpaceSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """Branding of what is sent, percent of new users in the control group, days in which a user counts as active,
-    and how often recaps come."""
+    """The branding of messages, the percentage of new users in the control group, the days in which a user counts as
+    active, and the interval of recaps."""
 
     id: str
     number: int
@@ -43,8 +43,7 @@ NO_SETTINGS = SpaceSettings(id="", number=0)
 
 
 def is_control(settings: SpaceSettings, user: str) -> bool:
-    """Whether a new user is drawn into the control group: by the id, so that it is the same however often it is
-    asked."""
+    """Return whether a new user is in the control group. It depends on the id, so that it is always the same."""
     if not settings.control_ratio:
         return False
     drawn = int.from_bytes(sha256(f"{settings.id} {user}".encode()).digest()[:4], "big") % 100

@@ -1,4 +1,4 @@
-"""A total of a user over time, in buckets of local days (docs/http-api.md#summaries)."""
+"""Summarise a user's total over time, in buckets of local days (docs/http-api.md#summaries)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Aggregation = Literal["daily", "weekly", "monthly"]
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 
 SPAN_MAX_DAYS = 400
-"""Days from the first to the last day of a summary (docs/http-api.md#summaries)."""
+"""Most days from the first to the last day of a summary (docs/http-api.md#summaries)."""
 
 
 class Bucket(NamedTuple):
-    """One bucket, in whole units. ``first`` is its first day in the calendar, also where the range begins
-    later; ``change`` counts the days within the range, ``total`` is that at the end of the last of them."""
+    """One bucket, in whole units. ``first`` is its first day in the calendar, also if the range begins later.
+    ``change`` counts the days within the range, ``total`` is the total at the end of the last of them."""
 
     first: date
     total: int
@@ -26,7 +26,11 @@ class Bucket(NamedTuple):
 
 
 def check_range(start: date, end: date) -> None:
-    """422 if this is no range to summarise."""
+    """Check the range of a summary.
+
+    Raises:
+        Unprocessable: The start doesn't lie before the end, or the range is too long.
+    """
     if start >= end:
         raise Unprocessable("startDate must lie before endDate")
     if (end - start).days > SPAN_MAX_DAYS:
@@ -36,8 +40,8 @@ def check_range(start: date, end: date) -> None:
 def summarise(
     aggregation: Aggregation, start: date, end: date, before: int, changes: Mapping[date, int]
 ) -> list[Bucket]:
-    """Every bucket with a day in ``start`` to ``end``, both inclusive. ``before`` is the total of all days
-    before ``start``, ``changes`` holds the days on which something changed."""
+    """Return all buckets with a day in ``start`` to ``end``, both inclusive. ``before`` is the total of all days before
+    ``start``, ``changes`` has the changes of the days with any."""
     days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
     buckets, total = [], before
     for first, group in groupby(days, lambda day: first_day(aggregation, day)):
@@ -48,7 +52,7 @@ def summarise(
 
 
 def first_day(aggregation: Aggregation, day: date) -> date:
-    """The first day of the bucket that holds ``day``; weeks start on Monday."""
+    """Return the first day of the bucket that contains ``day``. Weeks start on Monday."""
     if aggregation == "daily":
         return day
     return day - timedelta(days=day.weekday()) if aggregation == "weekly" else day.replace(day=1)

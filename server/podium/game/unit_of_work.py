@@ -1,7 +1,7 @@
-"""Collect what one input does to a user, in the order of docs/http-api.md#order-within-an-event.
+"""Collect everything that one input does to a user, in the order of docs/http-api.md#order-within-an-event.
 
-User, metric, streak, achievements, points, levels, boards. Pure: a turn lives as long as one ``apply``, and the
-state that it began with is never changed.
+The order is user, metric, streak, achievements, points, levels, boards. Pure: a unit of work exists during one
+``apply``, and never changes the state that it began with.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from podium.game.users.model import Profile
 _replace = msgspec.structs.replace
 
 
-class Turn:
-    """What has come together so far. ``old`` is the state before, or that of a user who ``is_new``.
+class UnitOfWork:
+    """The changes of one input so far. ``old`` is the state before, or the first one of a user who ``is_new``.
 
-    ``source`` names what happens, for ids of awards: the same input gives the same ids. ``at`` says when the
-    following happens; nothing may be counted or awarded before.
+    ``source`` is the part of awards' ids that names the input, so that the same input always gives the same ids. Call
+    ``at`` with the instant before anything is counted or awarded.
     """
 
     def __init__(self, index: CatalogIndex, user: str, old: UserState, now_ms: int, *, is_new: bool) -> None:
@@ -72,10 +72,10 @@ class Turn:
         self.achieved = old.achieved
         self.counts = old.counts
         self.wishes = old.wishes
-        self.carried_ms, self.carried_day = old.carried_ms, old.carried_day
+        self.advanced_ms, self.advanced_day = old.advanced_ms, old.advanced_day
         self.newest, self.newest_ms = old.newest, old.newest_ms
         self.boards = old.boards
-        """The standings as they are so far."""
+        """The user's present standings."""
         self.changes: leaderboards.Changes = {}
         self.dropped: list[str] = []
         self.awards: list[AwardRecord] = []
@@ -84,15 +84,15 @@ class Turn:
         self.periods: list[StreakRecord] = []
         self.pauses: list[PauseRecord] = []
         self.filled: tuple[int, ...] = ()
-        """The numbers of leaderboards that a backfill brings the user onto."""
+        """Numbers of leaderboards onto which a backfill brings the user."""
         self.lost: bool | None = None
-        """After a command whether the streak stands at 0."""
-        self.due_moved = is_new
-        """Whether the moment may have moved at which time next brings something."""
+        """True or False after a command: the streak is 0 now, or isn't."""
+        self.due_changed = is_new
+        """True if the instant of the next timed change may have changed."""
         self._pending: list[tuple[TriggerRule, int]] = []
 
     def at(self, at_ms: int) -> None:
-        """What follows happens at this instant."""
+        """Set the instant (ms) of all that follows."""
         if at_ms == self.at_ms:
             return
         self.at_ms = at_ms
@@ -101,42 +101,42 @@ class Turn:
 
     @property
     def streak_rules(self) -> streaks.Rules:
-        """What the streak asks of this user."""
+        """Return the streak's rules for this user."""
         return self.index.streak_rules(self.wishes, self.profile.tz)
 
     @property
     def streak_length(self) -> int:
-        """The streak as it stands on the day of what happens."""
+        """Return the length of the streak on the current day."""
         return streaks.standing(self.streak_rules, self.streaks, self.day.toordinal()).length
 
-    def enter(self, profile: Profile) -> None:
-        """The user's profile from here on; boards follow other attributes."""
+    def change_profile(self, profile: Profile) -> None:
+        """Change the user's profile. Standings move to the boards of new attributes."""
         before, self.profile = self.profile, profile
         if profile.tz != before.tz:
             left, self.tz = self.tz, zone(profile.tz)
             newest = self.old.newest
             times = (newest.get(metric, 0) for metric in self.streak_rules.thresholds)
-            newest_ms = max(times, default=0) if newest else self.old.newest_ms  # a state of an older release
+            newest_ms = max(times, default=0) if newest else self.old.newest_ms  # a state of an older release has no times by metric
             self.streaks = moved(self.streaks, newest_ms, self.now_ms, left, self.tz)
             self.at_ms = -1
-            self.due_moved = True
+            self.due_changed = True
         if profile.sign_up != before.sign_up:
-            self.due_moved = True
+            self.due_changed = True
         if profile.attributes != before.attributes and self.boards:
             self.move(leaderboards.regroup(self.index.leaderboard_by_number, self.boards, profile.attributes))
 
-    def recall(self, held: Mapping[str, Standing]) -> None:
-        """Know again of standings that the state has let go of."""
+    def restore(self, held: Mapping[str, Standing]) -> None:
+        """Add standings that the state had dropped."""
         if held:
             self.old = _replace(self.old, boards={**held, **self.old.boards})
             self.boards = {**held, **self.boards}
 
-    def let_go(self, kept: Collection[str]) -> None:
-        """Let go again of the standings in older runs, all but the boards that the state ``kept``."""
+    def drop(self, kept: Collection[str]) -> None:
+        """Drop the ranked standings again, except the boards that the state ``kept``."""
         self.dropped += [board for board in self.boards if board not in kept and is_ranked(board)]
 
     def move(self, changes: leaderboards.Changes) -> None:
-        """Change standings."""
+        """Apply changes of standings."""
         if not changes:
             return
         self.changes.update(changes)
@@ -153,9 +153,12 @@ class Turn:
         only_current: bool = False,
         join_runs: bool = True,
     ) -> None:
-        """Count on every board that a source moves; ``only_held``: the user comes onto none; ``only_current``:
-        only on those by the present streak. Without ``join_runs`` the user comes into no run of a repeating
-        leaderboard, and onto none at all by what is taken."""
+        """Count units on all boards of a source (metric, points system or streak).
+
+        With ``only_held`` the user is not added to boards. With ``only_current`` only boards by the present streak are
+        changed. Without ``join_runs`` the user is not added to runs of repeating leaderboards, nor to any board by
+        negative units.
+        """
         boards = self.index.open_boards(source, self.day)
         if only_current:
             boards = tuple(board for board in boards if board.leaderboard.scoring == "current")
@@ -182,15 +185,21 @@ class Turn:
         self.move(changes)
 
     def count(self, metric: Metric, units: int) -> None:
-        """Add to a metric's total. 422 where it can't be counted exactly."""
+        """Add to a metric's total.
+
+        Raises:
+            Unprocessable: The total can't be counted exactly.
+        """
         after = metrics.add(metric, self.totals.get(metric.number, 0), units)
         self.totals = {**self.totals, metric.number: after}
 
-    def reach(
+    def apply_rules(
         self, metric: Metric, units: int, attributes: dict[str, str] | None, *, corrects: bool = False
     ) -> None:
-        """Achievements and points that hang on a metric follow what was just counted; a correction completes
-        nothing."""
+        """Apply the achievements and triggers of a metric to units that were just counted.
+
+        A correction completes nothing.
+        """
         number, index = metric.number, self.index
         after = self.totals[number]
         before = after - units
@@ -203,7 +212,8 @@ class Turn:
                     continue
                 was, now = self._add(goal.number, units)
             if not corrects and now >= goal.needs and goal.is_for(self.profile.attributes):
-                # Reached before, and only not seen yet: as if the sweep had come by already.
+                # If it was reached before this event, only the reconciliation hasn't seen it yet, which completes
+                # silently.
                 self.complete(goal, silent=was >= goal.needs)
         for rule in index.points.on_metric.get(number, ()):
             was, now = before, after
@@ -216,13 +226,13 @@ class Turn:
 
     def _add(self, number: int, units: int) -> tuple[int, int]:
         before = self.counts.get(number, 0)
-        if self.counts is self.old.counts:  # copied once: an event may reach hundreds of rules
+        if self.counts is self.old.counts:  # copied only once: an event may reach hundreds of rules
             self.counts = dict(self.counts)
         self.counts[number] = before + units
         return before, before + units
 
-    def extend(self, metric: Metric, units: int, newest_day: int) -> bool:
-        """Have the streak count; whether it was lengthened."""
+    def extend_streak(self, metric: Metric, units: int, newest_day: int) -> bool:
+        """Count units for the streak. Return whether it was lengthened."""
         wanted = self.streak_rules
         if metric.number not in wanted.thresholds:
             return False
@@ -233,10 +243,10 @@ class Turn:
         )
         self.periods += [StreakRecord(*step) for step in steps]
         if steps:
-            self.due_moved = True
+            self.due_changed = True
         if extended:
             new = self.streaks.tracks[index].stretches[-1]
-            # What it grew from: one stretch, two that an event of the past joins, or none.
+            # The streak grew from one stretch, from two that a late event joins, or from none.
             self._lengthened([one.length for one in old if one.length and one.last >= new.first], new.length)
         return extended
 
@@ -252,17 +262,19 @@ class Turn:
         self.score(STREAK, after)
 
     def rank_streak(self) -> None:
-        """Bring the boards by the present streak to what a command made of it; what a repeating run ranks is only
-        ever reached by lengthening the streak in it."""
+        """Update the boards by the present streak after a command.
+
+        Repeating runs rank the longest streak that was reached in them, which only lengthening changes.
+        """
         if any(board.leaderboard.scoring == "current" for board in self.index.open_boards(STREAK, self.day)):
             self.score(STREAK, self.streak_length, only_current=True)
 
     def complete(self, goal: Goal, *, silent: bool = False) -> None:
-        """Complete an achievement, and what is made of it."""
-        # Whole seconds since the user was created, and not before that: a state of many achievements stays small.
+        """Complete an achievement, and achievements that are made of it."""
+        # Stored in whole seconds since the user's creation, so that a state with many achievements stays small.
         created_ms = self.profile.created_ms
         since_s = (self.at_ms - created_ms) // 1000
-        if self.achieved is self.old.achieved:  # copied once: hundreds may come together
+        if self.achieved is self.old.achieved:  # copied only once: hundreds may be completed together
             self.achieved = dict(self.achieved)
         self.achieved[goal.number] = since_s
         self.completions.append(CompletionRecord(goal.number, created_ms + since_s * 1000, silent))
@@ -271,14 +283,14 @@ class Turn:
             if whole.number not in self.achieved:
                 self.complete(whole, silent=silent)
 
-    def look_around(self, *, silent: bool) -> None:
-        """Complete whatever the user has reached: after a change of attributes, or of the catalog."""
+    def complete_reached(self, *, silent: bool) -> None:
+        """Complete all achievements that the user has reached, after a change of attributes or of the catalog."""
         for goal in self.reached(self.index.achievements.goals.values()):
-            if goal.number not in self.achieved:  # made of others, it may have come with them
+            if goal.number not in self.achieved:  # a composite may have been completed with its last part
                 self.complete(goal, silent=silent)
 
     def reached(self, goals: Iterable[Goal]) -> list[Goal]:
-        """Those that the user has not completed, and has what they ask for."""
+        """Return the goals that the user has reached and not completed."""
         found = []
         for goal in goals:
             if goal.number in self.achieved or not goal.is_for(self.profile.attributes):
@@ -303,13 +315,16 @@ class Turn:
                 found.append(goal)
         return found
 
-    def fire(self, rules: Iterable[TriggerRule]) -> None:
-        """Triggers that fire once now."""
+    def queue_triggers(self, rules: Iterable[TriggerRule]) -> None:
+        """Have triggers fire once at the next ``award_pending``."""
         self._pending += [(rule, 1) for rule in rules]
 
-    def settle(self, *, may_block: bool = False, late: bool = False, only_held: bool = False) -> None:
-        """Award what has fired; levels and boards follow. 422 where a deduction may block and points don't
-        suffice."""
+    def award_pending(self, *, may_block: bool = False, late: bool = False, only_held: bool = False) -> None:
+        """Award the points of all triggers that have fired, and update levels and boards.
+
+        Raises:
+            Unprocessable: With ``may_block``, a deduction that may block exceeds the user's points.
+        """
         if not self._pending:
             return
         gained: dict[int, int] = {}
@@ -335,10 +350,10 @@ class Turn:
                 if rule.points < 0 and rule.trigger.type == "metric":
                     self.taken = {**self.taken, rule.number: taken - given.awarded}
         self._pending = []
-        self._follow(gained, late=late, only_held=only_held)
+        self._update_levels_and_boards(gained, late=late, only_held=only_held)
 
     def give(self, system: int, amount: int, cause: int, *, join_runs: bool = True) -> None:
-        """Give points that no trigger gives; ``join_runs`` as in ``score``."""
+        """Give points without a trigger. ``join_runs`` is as in ``score``."""
         known = self.index.points.systems.get(system)
         if known is None:
             return
@@ -346,7 +361,7 @@ class Turn:
         given = points.limited(known, total, amount)
         if given:
             self._award(points.Award(system, cause, given, total + given))
-            self._follow({system: given}, join_runs=join_runs)
+            self._update_levels_and_boards({system: given}, join_runs=join_runs)
 
     def _award(self, given: points.Award) -> None:
         self.points = {**self.points, given.system: given.total}
@@ -364,25 +379,27 @@ class Turn:
             )
         )
 
-    def _follow(
+    def _update_levels_and_boards(
         self, gained: dict[int, int], *, late: bool = False, only_held: bool = False, join_runs: bool = True
     ) -> None:
-        """Levels and boards after points."""
+        """Update levels and boards after points were gained, by the number of the system."""
         for system, amount in gained.items():
             total = self.points[system]
             level = self.index.points.level(system, total)
             if level is not self.index.points.level(system, total - amount):
-                self.tell("level", level.number if level is not None else 0, system)
+                self.add_fact("level", level.number if level is not None else 0, system)
             self.score(system, amount, late=late, only_held=only_held, join_runs=join_runs)
 
-    def tell(self, kind: FactKind, amount: int, subject: int) -> None:
-        """Something else happened."""
+    def add_fact(self, kind: FactKind, amount: int, subject: int) -> None:
+        """Record a fact at the current instant."""
         self.facts.append(FactRecord(kind, self.at_ms, amount, subject))
 
-    def has_let_go(self, source: int) -> bool:
-        """Whether the state has let go of the run of a leaderboard by this source that today is in: a score there
-        would overwrite the standing. The dates of events don't allow for it, unless the leaderboard was by another
-        metric before."""
+    def has_dropped_run(self, source: int) -> bool:
+        """Return whether the state has dropped a run by this source that holds the current day.
+
+        A score there would overwrite the standing. Events are too young for that, unless the leaderboard was by
+        another metric before.
+        """
         older = self.old.older
         for _, name, _, _ in self.index.open_boards(source, self.day):
             number, run, _ = split_board(name)
@@ -391,7 +408,7 @@ class Turn:
         return False
 
     def drop_outdated(self) -> None:
-        """Let go of standings in runs that no event of this user can reach any more."""
+        """Drop standings in runs that no event of this user can reach any more."""
         if len(self.boards) > 1:
             self.dropped = [board for board in self.outdated(self.boards) if board not in self.changes]
 
@@ -415,7 +432,7 @@ class Turn:
         return local_day(at_ms, self.tz) - timedelta(days=1)
 
     def state(self, **fields: Any) -> UserState:
-        """The state as it is now, with these fields besides."""
+        """Return the new state, with further fields changed."""
         boards, older = self.boards, self.old.older
         if self.dropped:
             older = leaderboards.older_runs(self.index.leaderboard_by_number, older, self.dropped)
@@ -431,8 +448,8 @@ class Turn:
             achieved=self.achieved,
             counts=self.counts,
             wishes=self.wishes,
-            carried_ms=self.carried_ms,
-            carried_day=self.carried_day,
+            advanced_ms=self.advanced_ms,
+            advanced_day=self.advanced_day,
             older=older,
             newest=self.newest,
             newest_ms=self.newest_ms,
@@ -442,17 +459,17 @@ class Turn:
 
     @property
     def relabelled(self) -> bool:
-        """Whether what boards show beside the user's rank is other than before."""
+        """Return whether the name or the attributes, which boards show, have changed."""
         profile, before = self.profile, self.old.profile
         if self.is_new:
             return profile.name is not None or bool(profile.attributes)
         return profile.name != before.name or profile.attributes != before.attributes
 
-    def shown(self, *, relabelled: bool) -> dict[str, Standing | None]:
-        """The changes of boards that are ranked; where the user is relabelled, all boards that show it."""
+    def changed_boards(self, *, relabelled: bool) -> dict[str, Standing | None]:
+        """Return the changes of ranked boards. If the user is relabelled, include all boards that show the user."""
         changes = self.changes
         if relabelled:
-            # What is left comes first: a group that is joined is ranked among the others as they are then.
+            # Boards that the user leaves come first: a group that is joined is then ranked among the others after it.
             left = {board: None for board, standing in changes.items() if standing is None}
             live = leaderboards.live(self.index.leaderboard_by_number, self.boards)
             changes = {**left, **{b: s for b, s in live.items() if b not in self.dropped}, **changes}
@@ -461,9 +478,11 @@ class Turn:
         return changes
 
     def _history_day(self, event: EventRecord, board: str) -> int:
-        """Where a board's history has what an event that comes behind the newest one changed (of its metric, where
-        it is one by a metric): on the day of that, or the run's last. On its own day it would contradict the rows
-        that follow."""
+        """Return the day (ordinal) of the board's history for an event that is older than the user's newest one.
+
+        It is the day of the newest event (of the same metric, on a board by a metric), or the run's last day. On the
+        event's own day it would contradict the rows of later days.
+        """
         newest_ms, end = self.old.newest_ms, None
         number, run, _ = split_board(board)
         leaderboard = self.index.leaderboard_by_number.get(number)
@@ -476,8 +495,10 @@ class Turn:
         return max(event.day, (newest if end is None else min(newest, end)).toordinal())
 
     def _filled_day(self, board: str, new: Standing) -> int:
-        """The day on which a user came onto a board that a backfill brings the user onto now: when the standing
-        was reached, within the dates of the run."""
+        """Return the day (ordinal) on which a user joined a board onto which a backfill brings the user now.
+
+        It is the day on which the standing was reached, within the dates of the run.
+        """
         number, run, _ = split_board(board)
         leaderboard = self.index.leaderboard_by_number[number]
         first, last = named_run(leaderboard, run)
@@ -485,7 +506,7 @@ class Turn:
         return (day if last is None else min(day, last)).toordinal()
 
     def record(self, event: EventRecord | None, shown: dict[str, Standing | None]) -> LogRecord:
-        """What the log keeps."""
+        """Return the record for the log."""
         old = self.old.boards
         behind = event is not None and event.at_ms < self.old.newest_ms
         boards = [
@@ -512,7 +533,7 @@ class Turn:
 
 
 _ORDER = {"user_creation": 0, "metric": 1, "streak": 2, "achievement": 3, "time": 4}
-"""What gives points first (docs/http-api.md#order-within-an-event)."""
+"""The order of triggers' types (docs/http-api.md#order-within-an-event)."""
 
 
 def _by_type(fired_: tuple[TriggerRule, int]) -> int:

@@ -169,11 +169,11 @@ def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | UserC
         return event_response(
             index, metric, event.key, event.id, state, places, item.groups, replayed=False, record=record
         )
-    moment = local_time(state.carried_ms, zone(state.profile.tz)).replace(tzinfo=None)
+    moment = local_time(state.advanced_ms, zone(state.profile.tz)).replace(tzinfo=None)
     changed = [fact.amount for fact in record.facts if fact.kind in ("boost_started", "boost_finished")]
     return UserChange(
         achievements=_achievements(index, record),
-        current_streak=_streak(index, state, state.carried_ms, extended=False),
+        current_streak=_streak(index, state, state.advanced_ms, extended=False),
         points=_points(index, state, record),
         leaderboards=_leaderboards(index, None, state, places, item.groups, record),
         boosts=[boost(rule, moment) for rule in map(index.points.boost, changed) if rule is not None],

@@ -25,7 +25,7 @@ from podium.game.errors import Conflict, InputFailed, NotFound, PodiumError, Req
 from podium.game.filters import AttributeFilter
 from podium.game.inputs import Tick
 from podium.game.state import UserState, decode_state
-from podium.game.unit_of_work import Turn
+from podium.game.unit_of_work import UnitOfWork
 from podium.intake.service import Intake
 from podium.jobs.quarantine import Quarantine
 from podium.jobs.watermark import Watermark
@@ -239,12 +239,12 @@ def _matters(index: CatalogIndex, state: UserState, tick: Tick, new: set[int] | 
     if tick.counts:
         return True
     if new is not None:
-        turn = Turn(index, tick.user, state, tick.received_ms, is_new=False)
-        turn.at(tick.received_ms)
+        work = UnitOfWork(index, tick.user, state, tick.received_ms, is_new=False)
+        work.at(tick.received_ms)
         goals = index.achievements.goals
-        return bool(turn.reached(goals[number] for number in new if number in goals))
+        return bool(work.reached(goals[number] for number in new if number in goals))
     after = apply(index, state, tick).state
-    return msgspec.structs.replace(after, carried_ms=state.carried_ms, carried_day=state.carried_day) != state
+    return msgspec.structs.replace(after, advanced_ms=state.advanced_ms, advanced_day=state.advanced_day) != state
 
 
 def _digest(items: Sequence[Any]) -> str:

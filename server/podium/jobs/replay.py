@@ -367,7 +367,7 @@ class Replaying(Filling):
             counted += 1
             if counted % EVENTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        fold.pass_time(history.state.carried_day)
+        fold.pass_time(history.state.advanced_day)
         return fold
 
     async def _by_hand(self, connection: PoolConnection, index: CatalogIndex, user: str, state: UserState) -> bool:

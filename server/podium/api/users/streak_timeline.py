@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from podium.game.catalog import CatalogIndex
 from podium.game.periods import day_begins, zone
-from podium.game.progress import Became, streak_past
+from podium.game.progress import StreakOutcome, streak_past
 from podium.game.state import UserState
 from podium.storage.postgres.pool import PoolConnection
 
@@ -48,21 +48,21 @@ async def read_streak(
         wanted.track,
         PERIODS_MAX,
     )
-    lived = {period: (length, frozen, restored) for period, length, frozen, restored in reversed(periods)}
+    met = {period: (length, frozen, restored) for period, length, frozen, restored in reversed(periods)}
     until_ms = min(until_ms, now_ms)
-    past = [
+    outcomes = [
         one
-        for one in streak_past(index, state, now_ms, lived, PERIODS_MAX)
+        for one in streak_past(index, state, now_ms, met, PERIODS_MAX)
         if day_begins(one.start, tz) <= until_ms
     ][-most - 1 :]
-    if not past:
+    if not outcomes:
         return []
     known = await connection.fetch(
         "SELECT at_ms, kind FROM user_facts"
         " WHERE space_id = $1 AND user_id = $2 AND at_ms >= $3 AND kind IN ('streak_lost', 'freeze_used')",
         space_id,
         user,
-        day_begins(past[0].start, tz),
+        day_begins(outcomes[0].start, tz),
     )
     # The instant at which a day was met is not stored. Usually it is that of the day's first event.
     acted = await connection.fetch(
@@ -70,13 +70,13 @@ async def read_streak(
         " AND day BETWEEN $3 AND $4 AND metric = ANY ($5::integer[]) AND corrects IS NULL GROUP BY day",
         space_id,
         user,
-        past[0].start,
-        past[-1].end,
+        outcomes[0].start,
+        outcomes[-1].end,
         [*wanted.thresholds],
     )
     first_ms: dict[date, int] = dict(map(tuple, acted))
     rows = []
-    for one, before in zip(past, (past[0], *past), strict=False):
+    for one, before in zip(outcomes, (outcomes[0], *outcomes), strict=False):
         begins_ms, ends_ms = day_begins(one.start, tz), day_begins(one.end + timedelta(days=1), tz)
         # Support may have ended the streak while the period before still held it.
         since_ms = day_begins(before.start, tz) if one.what == "streak_lost" else begins_ms
@@ -91,5 +91,5 @@ async def read_streak(
     return sorted(rows, reverse=True)[:most]
 
 
-def _amount(one: Became) -> int:
+def _amount(one: StreakOutcome) -> int:
     return 1 if one.what == "freeze_used" else one.length

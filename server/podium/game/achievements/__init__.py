@@ -1,1 +1,1 @@
-"""Achievements: what completes one."""
+"""Achievements and their completion."""

@@ -1,4 +1,4 @@
-"""What an achievement is (docs/http-api.md#achievements)."""
+"""The achievement, an item of the catalog (docs/http-api.md#achievements)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ Status = Literal["active", "inactive", "locked"]
 
 
 class Achievement(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What a user completes once: a total of ``metric_value`` (of the events that match ``event_attributes``), a
-    streak of ``streak_length``, a call that names its key, all of the achievements ``achievement_ids``, or
-    ``anniversary_years`` since the sign-up.
+    """A goal that a user completes once.
 
-    ``key`` is the id where the achievement has none of its own. A locked one is completed by nobody new.
+    By its trigger it is completed by a total of ``metric_value`` (of the events that match ``event_attributes``), a
+    streak of ``streak_length``, a call that names its key, all of the achievements ``achievement_ids``, or
+    ``anniversary_years`` since the sign-up. ``key`` is the id if the achievement has no key of its own. A locked
+    achievement can't be completed any more.
     """
 
     id: str
@@ -38,5 +39,5 @@ class Achievement(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     @property
     def own_key(self) -> str | None:
-        """The key by which it is completed; None where it completes by itself."""
+        """Return the key by which calls complete it, or None if it has another trigger."""
         return self.key if self.trigger == "api" else None

@@ -1,4 +1,4 @@
-"""When an achievement is completed (docs/http-api.md#achievements)."""
+"""The rules of achievements (docs/http-api.md#achievements)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from podium.game.filters import AttributeFilter, matches
 
 
 class Goal(NamedTuple):
-    """An active achievement: ``needs`` in units of the ``metric`` (its number), periods or years; ``parts`` are
-    the numbers of the achievements that it is made of. With filters by event attributes
-    the units that count have a sum of their own."""
+    """An active achievement. ``needs`` is in units of the ``metric`` (a number), periods or years; ``parts`` are the
+    numbers of the achievements that it is made of. With filters by event attributes the units are counted apart
+    (``UserState.counts``)."""
 
     number: int
     achievement: Achievement
@@ -27,18 +27,18 @@ class Goal(NamedTuple):
     metric: int = 0
 
     def is_for(self, attributes: Mapping[str, str]) -> bool:
-        """Whether a user with these attributes may complete it."""
+        """Return whether a user with these attributes may complete it."""
         return not self.users or matches(self.users, attributes)
 
 
 class AchievementRules:
-    """The achievements of a catalog, with the look-ups that the hot path needs."""
+    """The achievements of a catalog, indexed for the hot path."""
 
     def __init__(self, achievements: Iterable[Achievement], metrics: Mapping[str, tuple[int, int]]) -> None:
-        """``metrics`` gives number and units of 1 by id."""
+        """``metrics`` has number and units of 1 by id."""
         all_ = tuple(achievements)
         self.of_metric: dict[str, list[Achievement]] = {}
-        """Goals of a total, by the id of the metric."""
+        """Achievements with the trigger ``metric``, by the metric's id."""
         for one in all_:
             if one.trigger == "metric" and one.metric_id is not None:
                 self.of_metric.setdefault(one.metric_id, []).append(one)
@@ -52,7 +52,7 @@ class AchievementRules:
         """By the number of each of its parts."""
         self.anniversaries: list[Goal] = []
         self.goals: dict[int, Goal] = {}
-        """The active ones, by number."""
+        """Active achievements, by number."""
         for one in all_:
             if one.status == "active":
                 self._place(one, metrics)
@@ -78,7 +78,7 @@ class AchievementRules:
         self.goals[one.number] = goal
 
     def composed(self, part: int, achieved: Mapping[int, int], attributes: Mapping[str, str]) -> Iterator[Goal]:
-        """Composites of a part that was just completed, all of whose parts are completed, and which are not."""
+        """Yield the goals with this part all of whose parts are completed, and which are not completed themselves."""
         for goal in self.composite.get(part, ()):
             reached = all(one in achieved for one in goal.parts)
             if reached and goal.number not in achieved and goal.is_for(attributes):
@@ -86,7 +86,7 @@ class AchievementRules:
 
 
 def anniversary(signed_up: date, years: int) -> date:
-    """The day, so many years later; 28 February where there is no 29th."""
+    """Return the same day some years later; 28 February for a 29th that doesn't exist."""
     try:
         return signed_up.replace(year=signed_up.year + years)
     except ValueError:

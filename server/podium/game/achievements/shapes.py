@@ -1,4 +1,4 @@
-"""Achievements as the application API shows them (docs/http-api.md#achievements)."""
+"""Achievements in the form of the application API (docs/http-api.md#achievements)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from podium.game.filters import AttributeFilter
 
 
 class AchievementBase(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An achievement. What its trigger doesn't need is absent; attributes are named by key."""
+    """An achievement. Fields of other triggers are absent; attributes are named by key."""
 
     id: str
     name: str
@@ -34,26 +34,26 @@ class AchievementBase(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class UserAchievement(AchievementBase, frozen=True, kw_only=True, rename="camel"):
-    """An achievement and when the user completed it; null where that is still to come."""
+    """An achievement, and the time at which the user completed it, or null."""
 
     achieved_at: Annotated[str | None, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
 class AchievementWithStats(AchievementBase, frozen=True, kw_only=True, rename="camel"):
-    """An achievement, how many users completed it, and how many percent of all users that is."""
+    """An achievement, the number of users who completed it, and their percentage of all users."""
 
     completions: int
     rarity: float
 
 
 class UserAchievementWithStats(AchievementWithStats, frozen=True, kw_only=True, rename="camel"):
-    """The same with when the user completed it."""
+    """An achievement with statistics, and the time at which the user completed it."""
 
     achieved_at: Annotated[str | None, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
 def fields(one: Achievement, metric_name: str | None) -> dict[str, Any]:
-    """What every answer about an achievement carries, by field of ``AchievementBase``."""
+    """Return the common fields of answers about an achievement, by field of ``AchievementBase``."""
     found: dict[str, Any] = {
         "id": one.id,
         "name": one.name,
@@ -83,5 +83,5 @@ def fields(one: Achievement, metric_name: str | None) -> dict[str, Any]:
 
 
 def rarity(completions: int, users: int) -> float:
-    """Percent of all users, to two decimals."""
+    """Return the percentage of all users, to two decimals."""
     return round(100 * min(completions, users) / users, 2) if users else 0.0

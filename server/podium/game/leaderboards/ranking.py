@@ -12,7 +12,7 @@ from podium.game.leaderboards.model import Aggregate, Order, TieRule
 
 _TIME_DIGITS = 12
 """Hexadecimal digits of an instant in ms: 48 bits, as in UUIDv7, reach beyond the year 10000."""
-WAITING = ""
+UNRANKED = ""
 """The group of those who have a score but stand on no board: they lack an attribute, or have left the audience."""
 GROUP_MAX = 1_500
 """Bytes of a ``group_name``. It stands in an index of Postgres beside a user's id of up to 1,020 bytes, and a row

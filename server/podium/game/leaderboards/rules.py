@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from podium.game.errors import Unprocessable
 from podium.game.filters import matches
 from podium.game.leaderboards.model import Leaderboard, Standing
-from podium.game.leaderboards.ranking import GROUP_MAX, WAITING, board_name, group_name, is_ranked, split_board
+from podium.game.leaderboards.ranking import GROUP_MAX, UNRANKED, board_name, group_name, is_ranked, split_board
 from podium.game.leaderboards.runs import is_final, is_named_final, named_day, named_run, run_name, run_on
 from podium.game.numbers import UNITS_MAX
 
@@ -166,7 +166,7 @@ def takes_part(board: Leaderboard, attributes: Mapping[str, str]) -> bool:
 
 def standing_places(board: Leaderboard, name: str, attributes: Mapping[str, str]) -> tuple[str, ...]:
     """The boards of a run on which one of the audience stands: that of all, of the group too where groups are
-    ranked, or only that of the group where the leaderboard is broken down; the waiting room without a group.
+    ranked, or only that of the group where the leaderboard is broken down; the unranked room without a group.
 
     A group longer than ``GROUP_MAX`` is none: a value from before the leaderboard was there must not keep its user
     from scoring.
@@ -179,11 +179,11 @@ def standing_places(board: Leaderboard, name: str, attributes: Mapping[str, str]
 
 
 def group_of(values: tuple[str, ...]) -> str:
-    """Return the ``group_name`` of these values: ``WAITING`` where one is missing, or they are too long."""
+    """Return the ``group_name`` of these values: ``UNRANKED`` where one is missing, or they are too long."""
     if not all(values):
-        return WAITING
+        return UNRANKED
     group = group_name(values)
-    return group if len(group) <= GROUP_MAX else WAITING
+    return group if len(group) <= GROUP_MAX else UNRANKED
 
 
 def _is_too_long(board: Leaderboard, places: tuple[str, ...], attributes: Mapping[str, str]) -> bool:
@@ -197,7 +197,7 @@ def regroup(
     by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing], attributes: Mapping[str, str]
 ) -> Changes:
     """What moves where a user has other attributes now: the score goes along to the new group, and out of the
-    audience into the waiting room. Final runs stay as they are.
+    audience into the unranked room. Final runs stay as they are.
 
     With ``keepOnLeave`` a group keeps what a leaver scored for it, and a joiner begins with nothing.
     """
@@ -225,21 +225,21 @@ def _regroup_run(
     standings: Mapping[str, Standing],
     attributes: Mapping[str, str],
 ) -> Changes:
-    waiting = f"{name}:{WAITING}"
+    unranked = f"{name}:{UNRANKED}"
     part = takes_part(leaderboard, attributes)
-    places = standing_places(leaderboard, name, attributes) if part else (waiting,)
+    places = standing_places(leaderboard, name, attributes) if part else (unranked,)
     grouped = leaderboard.group_by is not None
     # Where groups are ranked, the standing among all is the one that counts; else there is only one.
-    main = next((board for board in held if not grouped or board in (name, waiting)), None)
+    main = next((board for board in held if not grouped or board in (name, unranked)), None)
     if main is None:
         return {}
     changed: Changes = {}
     for board in held:
-        keeps = grouped and leaderboard.keep_on_leave and board not in (name, waiting)
+        keeps = grouped and leaderboard.keep_on_leave and board not in (name, unranked)
         if board not in places and not keeps:
             changed[board] = None
     for board in places:
-        joins = board not in (name, waiting) and grouped
+        joins = board not in (name, unranked) and grouped
         if board not in standings and not (joins and leaderboard.keep_on_leave):
             changed[board] = standings[main]
     return changed

@@ -1,1 +1,1 @@
-"""Metrics: what is counted, in whole units."""
+"""Metrics, which are counted in whole units."""

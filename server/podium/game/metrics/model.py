@@ -1,4 +1,4 @@
-"""What a metric is."""
+"""The metric, an item of the catalog."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ UnitType = Literal["number", "currency"]
 class Metric(msgspec.Struct, frozen=True, rename="camel"):
     """Something that users do, counted in whole units of 10^-``decimals``.
 
-    ``number`` is small, unique in the space and never reused: it stands for the metric in states and keys. Against
-    cheating, an event's value lies between ``min_value`` and ``max_value``, and what a user gains on a local day
-    does not pass ``max_per_day``.
+    ``number`` is small, unique in the space and never reused. It names the metric in states and keys. Against
+    cheating, an event's value must lie between ``min_value`` and ``max_value``, and a user's gain on a local day must
+    not exceed ``max_per_day``.
     """
 
     id: str
@@ -29,5 +29,5 @@ class Metric(msgspec.Struct, frozen=True, rename="camel"):
     max_per_day: float | None = None
 
     def value(self, units: int) -> float:
-        """The value of a count of whole units."""
+        """Return the value of a count of whole units."""
         return float(units / 10**self.decimals)

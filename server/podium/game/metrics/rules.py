@@ -1,4 +1,4 @@
-"""How a metric counts: values become whole units, units add up (docs/http-api.md#precision)."""
+"""The rules of metrics: convert values to whole units, and add units up (docs/http-api.md#precision)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from podium.game.metrics.model import Metric
 from podium.game.numbers import UNITS_MAX, whole_units
 
 KEPT_DAYS = 9
-"""Days whose gains a state keeps where a metric has a most for a day: those that events may be late, and a move
-across the date line."""
+"""Days whose gains a state keeps for metrics with ``max_per_day``: those by which events may be late, and two for a
+move across the date line."""
 VALUE_MAX = 1e15
-"""Largest size of one event's value (docs/http-api.md#sizes)."""
+"""Greatest absolute value of one event (docs/http-api.md#sizes)."""
 
 
 def to_units(metric: Metric, value: float) -> int:
-    """``value`` in whole units of the metric, halves away from zero; 422 where it can't be counted exactly."""
+    """Return ``value`` in whole units of the metric, with halves rounded away from zero.
+
+    Raises:
+        Unprocessable: It is too large to be counted exactly.
+    """
     if not isfinite(value) or abs(value) > VALUE_MAX:
         raise Unprocessable("value must lie within ±1e15")
     units = whole_units(value, metric.decimals)
@@ -27,7 +31,11 @@ def to_units(metric: Metric, value: float) -> int:
 
 
 def add(metric: Metric, total: int, units: int) -> int:
-    """The new total in whole units; 422 where it can't be counted exactly any more."""
+    """Return the new total in whole units.
+
+    Raises:
+        Unprocessable: It is too large to be counted exactly.
+    """
     added = total + units
     if abs(added) > UNITS_MAX:
         raise Unprocessable(f"the total of {metric.key} would pass ±{UNITS_MAX / 10**metric.decimals:g}")
@@ -35,7 +43,11 @@ def add(metric: Metric, total: int, units: int) -> int:
 
 
 def check_value(metric: Metric, value: float) -> None:
-    """422 naming the limit of an event's value that is broken."""
+    """Check an event's value against the metric's limits.
+
+    Raises:
+        Unprocessable: It lies outside. The message names the limit.
+    """
     if metric.min_value is not None and value < metric.min_value:
         raise Unprocessable(f"value must not be below the metric's minValue, {metric.min_value:g}")
     if metric.max_value is not None and value > metric.max_value:
@@ -43,9 +55,12 @@ def check_value(metric: Metric, value: float) -> None:
 
 
 def gained(metric: Metric, of_days: Mapping[int, int], day: int, newest: int, units: int) -> dict[int, int]:
-    """What was gained on the last days (ordinals), in units, with these; 422 where a day would pass the most.
+    """Return the gains of the last days (ordinals), in units, with these units added.
 
-    What is taken away makes room again.
+    Negative units make room for further gains.
+
+    Raises:
+        Unprocessable: The day's gain would exceed ``max_per_day``.
     """
     kept = {one: sum_ for one, sum_ in of_days.items() if one >= newest - KEPT_DAYS}
     total = kept.get(day, 0) + units

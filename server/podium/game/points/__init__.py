@@ -1,1 +1,1 @@
-"""Points: systems, triggers, boosts, levels."""
+"""Points systems, triggers, boosts and levels."""

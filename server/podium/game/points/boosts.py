@@ -1,4 +1,4 @@
-"""Boosts: when they hold, for whom, and what they make of an award (docs/http-api.md#boosts)."""
+"""The rules of boosts: their times, their users, and their effect on an award (docs/http-api.md#boosts)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BoostStatus = Literal["scheduled", "active", "finished"]
 
 
 class BoostRule(NamedTuple):
-    """A boost with its multiplier as an exact fraction, and the local instants between which it holds."""
+    """A boost with its multiplier as an exact fraction, and the local times between which it applies."""
 
     boost: Boost
     numerator: int
@@ -23,20 +23,20 @@ class BoostRule(NamedTuple):
     ends: datetime | None
 
     def holds(self, moment: datetime) -> bool:
-        """Whether it multiplies what is awarded at a local time (without a zone)."""
+        """Return whether the boost applies to awards at a local time (without a zone)."""
         if moment < self.begins or (self.ends is not None and moment >= self.ends):
             return False
         return not self.boost.weekdays or moment.isoweekday() % 7 in self.boost.weekdays
 
     def status(self, moment: datetime) -> BoostStatus:
-        """What it is at a local time (without a zone)."""
+        """Return the boost's status at a local time (without a zone)."""
         if moment < self.begins:
             return "scheduled"
         return "finished" if self.ends is not None and moment >= self.ends else "active"
 
 
 def rule_of(boost: Boost) -> BoostRule:
-    """The rule of a boost."""
+    """Return the rule of a boost."""
     numerator, denominator = Decimal(str(boost.multiplier)).as_integer_ratio()
     begins = datetime.combine(boost.start, time.fromisoformat(boost.start_time) if boost.start_time else time.min)
     ends = None
@@ -48,7 +48,7 @@ def rule_of(boost: Boost) -> BoostRule:
 
 
 def holding(rules: Iterable[BoostRule], attributes: Mapping[str, str], moment: datetime) -> list[BoostRule]:
-    """The boosts that multiply what a user with these attributes is awarded at a local time."""
+    """Return the boosts that apply to awards at a local time, to a user with these attributes."""
     return [
         rule
         for rule in rules
@@ -58,8 +58,7 @@ def holding(rules: Iterable[BoostRule], attributes: Mapping[str, str], moment: d
 
 
 class Boosting(NamedTuple):
-    """Boosts that hold together: their numbers, the product of the multipliers as a fraction, and how it is
-    rounded."""
+    """Boosts that apply together: their numbers, the product of their multipliers as a fraction, and the rounding."""
 
     numbers: tuple[int, ...]
     numerator: int
@@ -68,7 +67,7 @@ class Boosting(NamedTuple):
 
 
 def together(rules: Sequence[BoostRule]) -> Boosting | None:
-    """Boosts multiply each other; the one that began last says how what they give is rounded. None for none."""
+    """Return the combination of boosts, or None for none. The one that began last decides the rounding."""
     if not rules:
         return None
     numerator, denominator = 1, 1
@@ -80,7 +79,7 @@ def together(rules: Sequence[BoostRule]) -> Boosting | None:
 
 
 def boosted(amount: int, boosting: Boosting) -> int:
-    """A positive amount times all multipliers, rounded once; halves go away from zero."""
+    """Return a positive amount times all multipliers, rounded once. Halves are rounded away from zero."""
     numerator, denominator = amount * boosting.numerator, boosting.denominator
     if boosting.rounding == "up":
         return -(-numerator // denominator)

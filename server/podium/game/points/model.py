@@ -1,4 +1,4 @@
-"""What a points system, its triggers, its levels and its boosts are (docs/http-api.md#points)."""
+"""Points systems with their triggers, levels and boosts, as items of the catalog (docs/http-api.md#points)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Rounding = Literal["down", "up", "nearest"]
 
 
 class PointsSystem(msgspec.Struct, frozen=True, rename="camel"):
-    """One kind of points. No user has more than ``max_points``."""
+    """One kind of points. ``max_points`` is the most that a user can have."""
 
     id: str
     number: int
@@ -28,11 +28,11 @@ class PointsSystem(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Trigger(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What gives ``points``, or takes them where negative: every ``metric_threshold`` of a metric, every
-    ``streak_length`` periods of a streak, an achievement, every ``time_interval`` hours or days, or the creation
-    of the user.
+    """A rule that awards ``points``, or deducts them if negative.
 
-    It counts from ``active_ms`` on, the instant at which it became active. All filters must match.
+    It fires for every ``metric_threshold`` of a metric, every ``streak_length`` periods of a streak, an achievement,
+    every ``time_interval`` hours or days, or the user's creation. It applies from ``active_ms`` on, the instant at
+    which it became active. All filters must match.
     """
 
     id: str
@@ -57,7 +57,7 @@ class Trigger(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Level(msgspec.Struct, frozen=True, rename="camel"):
-    """What a user is who has at least ``points``."""
+    """A level of users with at least ``points``."""
 
     id: str
     number: int
@@ -70,11 +70,10 @@ class Level(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Boost(msgspec.Struct, frozen=True, rename="camel", kw_only=True, gc=False):
-    """Multiplies the points that a system awards from ``start`` to ``end``, local dates of the user, inclusive:
-    for all, for those whose attributes match, or for one user.
+    """A multiplier of a system's awards from ``start`` to ``end``, which are local dates of the user, inclusive.
 
-    It begins at ``start_time`` of the first day and ends before ``end_time`` of the last; with ``weekdays``
-    (0 is Sunday) it holds on those days only.
+    It applies to all users, to users with matching attributes, or to one user. It begins at ``start_time`` of the first
+    day and ends at ``end_time`` of the last. With ``weekdays`` (0 is Sunday) it applies on those days only.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What is awarded for what, and which level a total is (docs/http-api.md#triggers)."""
+"""The rules of points: awards of triggers, and the level of a total (docs/http-api.md#triggers)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from podium.game.points.model import Boost, Level, PointsSystem, Trigger
 
 MS_PER_HOUR = 3_600_000
 TOGETHER_MAX = 10_000
-"""Sets of boosts that hold together whose product is remembered."""
+"""Most combinations of boosts that are cached."""
 
 
 class TriggerRule(NamedTuple):
-    """An active trigger: numbers instead of ids, ``step`` in units of the metric, periods, hours or days."""
+    """An active trigger, with numbers instead of ids. ``step`` is in units of the metric, periods, hours or days."""
 
     trigger: Trigger
     number: int
@@ -31,12 +31,12 @@ class TriggerRule(NamedTuple):
     events: tuple[AttributeFilter, ...]
 
     def is_for(self, attributes: Mapping[str, str]) -> bool:
-        """Whether a user with these attributes gets it."""
+        """Return whether the trigger applies to a user with these attributes."""
         return not self.users or matches(self.users, attributes)
 
 
 class Award(NamedTuple):
-    """Points that were given, or taken: the system's and the trigger's number, the ``total`` after it, the numbers
+    """Points that were awarded or deducted: the numbers of system and trigger, the ``total`` after it, and the numbers
     of the boosts that multiplied it."""
 
     system: int
@@ -47,11 +47,11 @@ class Award(NamedTuple):
 
 
 class OutOfPoints(Exception):
-    """A deduction that must not go below zero would."""
+    """A deduction that may block would bring the total below 0."""
 
 
 class PointsRules:
-    """The points of a catalog, with the look-ups that the hot path needs."""
+    """The points systems of a catalog, indexed for the hot path."""
 
     def __init__(
         self,
@@ -62,20 +62,20 @@ class PointsRules:
         metrics: Mapping[str, tuple[int, int]],
         achievements: Mapping[str, int],
     ) -> None:
-        """``metrics`` gives number and units of 1 by id, ``achievements`` the number by id."""
+        """``metrics`` has number and units of 1 by id, ``achievements`` the number by id."""
         self.systems = {system.number: system for system in systems}
         """By number."""
         self.by_key = {system.key: system for system in self.systems.values()}
         numbers = {system.id: system.number for system in self.systems.values()}
         self.on_metric: dict[int, list[TriggerRule]] = defaultdict(list)
-        """By the metric's number; what gives comes before what takes."""
+        """By the metric's number. Triggers that award come before triggers that deduct."""
         self.on_achievement: dict[int, list[TriggerRule]] = defaultdict(list)
         """By the achievement's number."""
         self.on_streak: list[TriggerRule] = []
         self.on_creation: list[TriggerRule] = []
         self.timed: list[TriggerRule] = []
         self.triggers: dict[int, Trigger] = {}
-        """Of every status, by number."""
+        """Triggers of every status, by number."""
         for one in sorted(triggers, key=lambda trigger: trigger.points < 0):
             self.triggers[one.number] = one
             system = numbers.get(one.system_id)
@@ -94,7 +94,7 @@ class PointsRules:
         self.shared: dict[int, list[BoostRule]] = {number: [] for number in self.systems}
         """Boosts for more than one user, by the system's number."""
         self.personal: dict[str, tuple[Boost, ...]] = {}
-        """Boosts for one user. There may be 100,000: their rules are made for those who come (``own``)."""
+        """Boosts for one user, by user id. There may be 100,000, so their rules are only made when needed (``own``)."""
         self._systems = numbers
         own: dict[str, list[Boost]] = {}
         for boost in boosts:
@@ -109,12 +109,12 @@ class PointsRules:
         self.personal.update((user, tuple(boosts)) for user, boosts in own.items())
 
     def boost(self, number: int) -> BoostRule | None:
-        """The rule of a boost, by its number; None where it is gone."""
+        """Return the rule of a boost, by its number, or None if it is archived."""
         found = self._boosts.get(number)
         return None if found is None else self._rule(found)
 
     def own(self, user: str) -> list[tuple[int, BoostRule]]:
-        """The boosts for one user, each with the number of its system."""
+        """Return the boosts for one user, each with the number of its system."""
         return [(self._systems[one.system_id], self._rule(one)) for one in self.personal.get(user, ())]
 
     def _rule(self, boost: Boost) -> BoostRule:
@@ -146,7 +146,7 @@ class PointsRules:
             self.on_creation.append(rule(1))
 
     def boosting(self, user: str, system: int, attributes: Mapping[str, str], moment: datetime) -> Boosting | None:
-        """What multiplies a system's awards to a user with these attributes at a local time; None for nothing."""
+        """Return the boosts that apply to a system's awards to a user at a local time, or None for none."""
         boosts = self.shared[system]
         if user in self.personal:
             boosts = [*boosts, *(rule for number, rule in self.own(user) if number == system)]
@@ -161,7 +161,7 @@ class PointsRules:
         return self._together[numbers]
 
     def level(self, system: int, total: int) -> Level | None:
-        """The highest level that a total reaches; None below the first."""
+        """Return the highest level that a total reaches, or None below the first."""
         at = bisect_right(self._steps[system], total)
         return self.levels[system][at - 1] if at else None
 
@@ -176,11 +176,13 @@ def award(
     taken: int = 0,
     may_block: bool = False,
 ) -> Award | None:
-    """What a trigger that fired ``times`` (negative: what it gave is taken back, what it took given back) gives
-    to a user who has ``total``; None for nothing. ``taken`` is what it really took, which is less than it asked
-    for where the points didn't suffice: no more comes back.
+    """Return the award of a trigger that fired ``times`` to a user with ``total`` points, or None for nothing.
 
-    ``OutOfPoints`` where a deduction ``may_block`` and the total doesn't suffice.
+    Negative ``times`` revert earlier awards or deductions. ``taken`` is the sum that the trigger has really deducted,
+    which is less than it should have been if the user had too few points: no more than that is given back.
+
+    Raises:
+        OutOfPoints: A deduction ``may_block``, and the total doesn't suffice.
     """
     amount = rule.points * times
     boosts: tuple[int, ...] = ()
@@ -195,8 +197,8 @@ def award(
 
 
 def limited(system: PointsSystem, total: int, amount: int) -> int:
-    """What of an amount can be given to, or taken from, somebody who has ``total``: it stays between 0 and the
-    system's most."""
+    """Return the part of an amount that can be added to ``total``, so that it stays between 0 and the system's
+    maximum."""
     if amount < 0:
         return max(amount, -total)
     most = UNITS_MAX if system.max_points is None else system.max_points
@@ -204,7 +206,7 @@ def limited(system: PointsSystem, total: int, amount: int) -> int:
 
 
 def fired(step: int, before: int, after: int) -> int:
-    """How often a multiple of ``step`` was passed between two totals, negative on the way down."""
+    """Return the number of multiples of ``step`` that were passed between two totals, negative on the way down."""
     return after // step - before // step
 
 

@@ -1,4 +1,4 @@
-"""Points as the application API shows them (docs/http-api.md#points)."""
+"""Points in the form of the application API (docs/http-api.md#points)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Attributes = tuple[AttributeFilter, ...]
 
 
 class PointsTrigger(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What gave points. What its type doesn't need is absent. ``leaderboard``: the reward for a place in a run
-    that is final; ``manual``: by hand."""
+    """The cause of an award. Fields of other types are absent. The type ``leaderboard`` is the reward for a place in a
+    final run, ``manual`` an award by support."""
 
     id: str
     type: TriggerType | Literal["leaderboard", "manual"]
@@ -43,7 +43,7 @@ class PointsTrigger(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PointsBoost(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A boost. Dates are local to the user; times of day and weekdays (0 is Sunday) are there where it has any."""
+    """A boost. Dates are local to the user. Times of day and weekdays (0 is Sunday) are included if set."""
 
     id: str
     name: str
@@ -58,7 +58,7 @@ class PointsBoost(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PointsLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A level, and the points that it takes."""
+    """A level, and its least points."""
 
     id: str
     key: str
@@ -69,7 +69,7 @@ class PointsLevel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PointsAward(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Points that were given or taken, the total after it, and why. ``boosts`` multiplied them."""
+    """Points that were awarded or deducted, the total after it, the cause, and the boosts that multiplied them."""
 
     id: str
     awarded: int
@@ -102,7 +102,7 @@ class ShownSystem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class EventPoints(PointsBase, frozen=True, kw_only=True, rename="camel"):
-    """What an event did to a user's points. ``level`` is there where it changed, null below the first."""
+    """The effect of an event on a user's points. ``level`` is included if it changed; null is below the first level."""
 
     total: int
     added: int
@@ -119,14 +119,14 @@ class UserPoints(PointsBase, frozen=True, kw_only=True, rename="camel"):
 
 
 class LevelUsers(msgspec.Struct, frozen=True):
-    """A level and how many users are there."""
+    """A level and its number of users."""
 
     level: PointsLevel
     users: int
 
 
 class PointsRange(msgspec.Struct, frozen=True):
-    """How many users have from ``from`` to ``to`` points, both inclusive."""
+    """The number of users with ``from`` to ``to`` points, both inclusive."""
 
     from_: int = msgspec.field(name="from")
     to: int
@@ -134,7 +134,7 @@ class PointsRange(msgspec.Struct, frozen=True):
 
 
 def base(system: PointsSystem) -> dict[str, Any]:
-    """What every answer about a system carries, by field of ``PointsBase``."""
+    """Return the common fields of answers about a system, by field of ``PointsBase``."""
     return {
         "id": system.id,
         "key": system.key,
@@ -146,7 +146,7 @@ def base(system: PointsSystem) -> dict[str, Any]:
 
 
 def level(one: Level) -> PointsLevel:
-    """The level as shown."""
+    """Return a level in the form of the API."""
     return PointsLevel(
         id=one.id,
         key=one.key,
@@ -158,7 +158,7 @@ def level(one: Level) -> PointsLevel:
 
 
 def boost(rule: BoostRule, moment: datetime) -> PointsBoost:
-    """The boost as it stands at a local time without a zone."""
+    """Return a boost with its status at a local time without a zone."""
     one = rule.boost
     return PointsBoost(
         id=one.id,
@@ -177,7 +177,7 @@ def boost(rule: BoostRule, moment: datetime) -> PointsBoost:
 def trigger(
     one: Trigger, metric_name: str | None, achievement_name: str | None, *, archived: bool = False
 ) -> PointsTrigger:
-    """The trigger as shown."""
+    """Return a trigger in the form of the API."""
     more: dict[str, Any] = {}
     match one.type:
         case "metric":

@@ -1,1 +1,1 @@
-"""Streaks: periods in a row in which a user did enough."""
+"""Streaks: consecutive periods in which a user met the conditions."""

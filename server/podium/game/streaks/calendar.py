@@ -1,4 +1,4 @@
-"""Periods of streaks: days, weeks from Monday on, and months, each numbered without gaps."""
+"""Periods of streaks: days, weeks from Monday on, and months, each with consecutive numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DAYS = 7
 
 
 def period_of(frequency: Frequency, day: int) -> int:
-    """The number of the period that holds a day (an ordinal, as ``date.toordinal`` counts)."""
+    """Return the number of the period that contains a day (an ordinal, as of ``date.toordinal``)."""
     if frequency == "daily":
         return day
     if frequency == "weekly":
@@ -23,12 +23,12 @@ def period_of(frequency: Frequency, day: int) -> int:
 
 @lru_cache(maxsize=10_000)
 def periods_of(day: int) -> tuple[int, ...]:
-    """The numbers of the periods that hold a day, one for each frequency."""
+    """Return the numbers of the periods that contain a day, one for each frequency."""
     return tuple(period_of(frequency, day) for frequency in FREQUENCIES)
 
 
 def first_day(frequency: Frequency, period: int) -> int:
-    """The first day of a period, an ordinal."""
+    """Return the first day of a period, as an ordinal."""
     if frequency == "daily":
         return period
     if frequency == "weekly":
@@ -37,7 +37,7 @@ def first_day(frequency: Frequency, period: int) -> int:
 
 
 def last_day(frequency: Frequency, period: int) -> int:
-    """The last day of a period, an ordinal."""
+    """Return the last day of a period, as an ordinal."""
     if frequency == "daily":
         return period
     if frequency == "weekly":
@@ -47,5 +47,5 @@ def last_day(frequency: Frequency, period: int) -> int:
 
 
 def weekday(day: int) -> int:
-    """The day of the week of an ordinal, 0 is Sunday."""
+    """Return the day of the week of an ordinal; 0 is Sunday."""
     return day % _DAYS

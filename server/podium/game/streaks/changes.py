@@ -1,4 +1,4 @@
-"""What support does to a streak, and how that is taken back
+"""Changes of a streak by support, and undoing them
 (docs/http-api.md#freezes-pauses-restore-and-reset). Pure."""
 
 from __future__ import annotations
@@ -10,25 +10,27 @@ import msgspec
 from podium.game.periods import MS_PER_DAY, local_day
 from podium.game.streaks.calendar import first_day, period_of
 from podium.game.streaks.model import Frequency, Pause, Streaks, Stretch, Track
-from podium.game.streaks.rules import RESTORE_DAYS, Rules, Step, length_of, settled, standing
+from podium.game.streaks.rules import RESTORE_DAYS, Rules, Step, caught_up, length_of, standing
 
 _replace = msgspec.structs.replace
 
 
 def given(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
-    """The streaks with one freeze more; None where the user has as many as may be."""
+    """Return the streaks with one more freeze, or None if the user has the maximum."""
     if rules.freezes is None:
         return None
-    streaks = settled(rules, streaks, today)
+    streaks = caught_up(rules, streaks, today)
     if (streaks.freezes or 0) >= rules.freezes.max_count:
         return None
     return _replace(streaks, freezes=(streaks.freezes or 0) + 1)
 
 
 def restored(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
-    """The streaks with the longest one that was lost within the window put back, as if it had reached the period
-    before today's; None where there is none that is longer than the present one."""
-    streaks = settled(rules, streaks, today)
+    """Return the streaks with the longest lost streak of the window restored, or None if the present one is longer.
+
+    It continues as if it had reached the period before today's.
+    """
+    streaks = caught_up(rules, streaks, today)
     index, frequency = rules.track, rules.frequency
     track, period = streaks.tracks[index], period_of(frequency, today)
     now = standing(rules, streaks, today)
@@ -45,11 +47,12 @@ def restored(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
 
 
 def moved(streaks: Streaks, newest_ms: int, now_ms: int, before: tzinfo, after: tzinfo) -> Streaks:
-    """Return the streaks after the user's zone changed from ``before`` to ``after``; ``newest_ms`` is the instant
-    of the newest event of a metric of the streak.
+    """Return the streaks after the user's zone changed from ``before`` to ``after``.
 
-    Dates between today there and today here never came. Dates between the newest event's and that of a day later
-    were cut short, so that an event less than 24 hours after it would find one missed: they are held, too.
+    ``newest_ms`` is the instant of the newest event of a metric of the streak. Dates between today in the old zone and
+    today in the new one never came, so they don't end the streak. Neither do dates between that of the newest event and
+    that of 24 hours later, which were cut short: otherwise an event less than 24 hours after the newest one could find
+    a missed day.
     """
     held = set(range(local_day(now_ms, before).toordinal() + 1, local_day(now_ms, after).toordinal()))
     if newest_ms and now_ms - newest_ms < MS_PER_DAY:
@@ -61,7 +64,7 @@ def moved(streaks: Streaks, newest_ms: int, now_ms: int, before: tzinfo, after: 
 
 
 def reset(rules: Rules, streaks: Streaks) -> Streaks:
-    """The streaks without the current one; what was lost before may still be restored, this one too."""
+    """Return the streaks with the current one ended. It can still be restored, and so can earlier ones."""
     track = streaks.tracks[rules.track]
     if not track.stretches:
         return streaks
@@ -71,23 +74,25 @@ def reset(rules: Rules, streaks: Streaks) -> Streaks:
 
 
 def paused(streaks: Streaks, pause: Pause) -> Streaks:
-    """The streaks with one pause more."""
+    """Return the streaks with one more pause."""
     return _replace(streaks, pauses=(*streaks.pauses, pause))
 
 
 def unpaused(streaks: Streaks, id_: str) -> Streaks:
-    """The streaks without a pause."""
+    """Return the streaks without one of the pauses."""
     return _replace(streaks, pauses=tuple(pause for pause in streaks.pauses if pause.id != id_))
 
 
 def past_of(pause: Pause, today: int) -> Pause:
-    """What of a pause lies before today: without days (its end before its start) where it has not begun then."""
+    """Return the part of a pause before today. Without days its end lies before its start."""
     return _replace(pause, end=min(pause.end, today - 1))
 
 
 def undone(streaks: Streaks, before: Streaks, after: Streaks) -> Streaks | None:
-    """The streaks without the change that made ``after`` of ``before``; None where they are no longer what it made
-    of them. What came since stays: gains, pauses, freezes."""
+    """Return the streaks without the change from ``before`` to ``after``, or None if they have changed since.
+
+    Gains, pauses and freezes that were added since are kept.
+    """
     if streaks.tracks != after.tracks or streaks.frozen != after.frozen:
         return None
     freezes = before.freezes
@@ -99,7 +104,7 @@ def undone(streaks: Streaks, before: Streaks, after: Streaks) -> Streaks | None:
 
 
 def changed(before: Streaks, after: Streaks) -> list[Step]:
-    """The periods that a command changed: those that freezes were used for, and the end of a stretch put back."""
+    """Return the periods that a command changed: those with a used freeze, and the end of a restored stretch."""
     steps = []
     for index, period in after.frozen:
         if (index, period) not in before.frozen:
@@ -113,8 +118,10 @@ def changed(before: Streaks, after: Streaks) -> list[Step]:
 
 
 def taken_back(before: Streaks, after: Streaks) -> list[Step]:
-    """The periods that undoing a change of ``before`` to ``after`` changes: the end of the stretch that was put
-    back is again what it was, or is not there any more (length 0)."""
+    """Return the periods that change if the change from ``before`` to ``after`` is undone.
+
+    The end of the restored stretch gets its former length, or length 0 if there was none.
+    """
     steps = []
     for index, (old, new) in enumerate(zip(before.tracks, after.tracks, strict=True)):
         if new.stretches[-1:] != old.stretches[-1:] and length_of(new):

@@ -1,4 +1,4 @@
-"""The periods of the past, one after the other, as a user sees them. Pure."""
+"""The history of a streak, period by period, as a user sees it. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from podium.game.streaks.rules import Rules
 from podium.game.streaks.shapes import StreakPeriod
 
 
-class Became(NamedTuple):
-    """What became of a streak in a period: ``length`` is what it came to, what a freeze held, or what was lost."""
+class StreakOutcome(NamedTuple):
+    """The outcome of a streak in a period. ``length`` is its length after it, or, if it was lost, before it."""
 
     what: Literal["streak_extended", "freeze_used", "streak_lost"]
     start: date
@@ -22,41 +22,42 @@ class Became(NamedTuple):
     length: int
 
 
-def became(periods: Iterable[StreakPeriod]) -> Iterator[Became]:
-    """What became of a streak in the periods of a ``history``. Those in which nothing did, and those that support
-    restored, are left out."""
+def outcomes(periods: Iterable[StreakPeriod]) -> Iterator[StreakOutcome]:
+    """Yield the outcomes in the periods of a ``history``. Periods without a change, and restored ones, are left out."""
     before = 0
     for period in periods:
         start, end, length = period.period_start, period.period_end, period.length
         if length > before and not period.restored:
-            yield Became("streak_extended", start, end, length)
+            yield StreakOutcome("streak_extended", start, end, length)
         elif length == before and period.used_freeze:
-            yield Became("freeze_used", start, end, length)
+            yield StreakOutcome("freeze_used", start, end, length)
         elif before and not length:
-            yield Became("streak_lost", start, end, before)
+            yield StreakOutcome("streak_lost", start, end, before)
         before = length
 
 
 def history(
-    wanted: Rules, streaks: Streaks, today: int, number: int, lived: Mapping[int, tuple[int, bool, bool]]
+    wanted: Rules, streaks: Streaks, today: int, number: int, past: Mapping[int, tuple[int, bool, bool]]
 ) -> list[StreakPeriod]:
-    """The last ``number`` periods up to today's, oldest first. ``lived`` are the periods that were met, frozen
-    or restored, with the length at their end, whether they were frozen and whether restored; and the last one
-    before the first."""
+    """Return the last ``number`` periods up to today's, the oldest first.
+
+    ``past`` has the length at the end, True if frozen, and True if restored, by number of the period: of the periods
+    that were met, frozen or restored, and of the last such period before the first one asked for.
+    """
     frequency = wanted.frequency
     shown = []
     now = rules.standing(wanted, streaks, today)
     periods = rules.periods(frequency, today, number)
-    before = [period for period in lived if period < periods.start]
-    length, at = (lived[before[-1]][0], before[-1]) if before else (0, periods.start - 1)
+    before = [period for period in past if period < periods.start]
+    length, at = (past[before[-1]][0], before[-1]) if before else (0, periods.start - 1)
     for missed in range(at + 1, periods.start):
         if length and not rules.is_held(wanted, streaks, missed):
             length = 0
     for period in periods:
         frozen = period in now.frozen
         paused = restored = False
-        if period in lived:
-            length, was_frozen, restored = lived[period]
+        if period in past:
+            length, was_frozen, restored = past[period]
             frozen = frozen or was_frozen
         elif not frozen and period != periods[-1]:
             paused = length > 0 and rules.is_paused(streaks, frequency, period)

@@ -1,4 +1,4 @@
-"""What a space asks of a streak, and what a user's streaks are."""
+"""The streak's settings of a space, and a user's streaks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ FREQUENCIES: tuple[Frequency, ...] = ("daily", "weekly", "monthly")
 
 
 class MetricThreshold(msgspec.Struct, frozen=True, rename="camel"):
-    """What a metric must gain in a period, in values (not units)."""
+    """The least gain of a metric in a period, as a value (not in units)."""
 
     metric_id: str
     threshold: int
 
 
 class Freezes(msgspec.Struct, frozen=True, rename="camel"):
-    """Freezes that a user starts with, may have at most, and earns: ``auto_earn_amount`` of them each
+    """The number of freezes of a new user, the maximum, and those that are earned: ``auto_earn_amount`` every
     ``auto_earn_interval`` days."""
 
     start_count: int
@@ -41,12 +41,12 @@ class StreakSettings(msgspec.Struct, frozen=True, rename="camel"):
     metrics: tuple[MetricThreshold, ...] = ()
     freezes: Freezes | None = None
     customizable: bool = False
-    """Whether users may have thresholds, a mode and days off of their own."""
+    """True if users may have thresholds, a mode and days off of their own."""
 
 
 class Wishes(msgspec.Struct, frozen=True, array_like=True):
-    """What a user asks of their own streak, None as the space has it: ``thresholds`` are pairs of a metric's
-    number and units. Without ``enabled`` there is none."""
+    """A user's preferences for the streak. None means the space's setting. ``thresholds`` are pairs of a metric's
+    number and units. If ``enabled`` is False the user has no streak."""
 
     enabled: bool = True
     mode: Mode | None = None
@@ -55,7 +55,7 @@ class Wishes(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Periods (calendar.period_of) that hang together: the first and the last that were met, and how many were."""
+    """An unbroken stretch of periods (``calendar.period_of``): the first and the last that were met, and their number."""
 
     first: int
     last: int
@@ -63,9 +63,8 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Track(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A user's streak of one frequency: recent stretches, the oldest first, of which the last is the current one
-    (of length 0: it was reset); the longest there ever was; and the periods that were met among those that events
-    may still reach."""
+    """A user's streak of one frequency: recent stretches, the oldest first, of which the last is the current one (with
+    length 0 if it was reset); the longest length ever; and the met periods among those that events may still reach."""
 
     stretches: tuple[Stretch, ...] = ()
     best: int = 0
@@ -73,7 +72,7 @@ class Track(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Pause(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Days (proleptic Gregorian ordinals, inclusive) on which the streak waits."""
+    """Days (proleptic Gregorian ordinals, inclusive) on which the streak is paused."""
 
     id: str
     start: int
@@ -84,10 +83,10 @@ class Streaks(msgspec.Struct, frozen=True, array_like=True):
     """A user's streaks of all frequencies, as of the newest event.
 
     ``gains`` are units by metric number, index of the frequency and period, for the periods that events may still
-    reach. ``frozen`` are the periods that a freeze was used for, each with the index of its frequency.
-    ``freezes`` is None until the user is given the first ones, ``earned_on`` the day that earning counts from.
-    ``extended_ms`` is when the streak of the space's frequency was last lengthened. ``skipped`` are local dates
-    (ordinals) that a change of zone left no time for: they are not missed days.
+    reach. ``frozen`` are the periods for which a freeze was used, each with the index of its frequency. ``freezes`` is
+    None until the user gets the first ones. ``earned_on`` is the day from which earning counts. ``extended_ms`` is the
+    instant at which the streak of the space's frequency was last lengthened. ``skipped`` are local dates (ordinals)
+    that a change of zone left no time for; they are not missed days.
     """
 
     tracks: tuple[Track, Track, Track] = (Track(), Track(), Track())

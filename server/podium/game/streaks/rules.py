@@ -1,9 +1,9 @@
-"""How a streak grows, waits and ends
+"""The rules by which a streak grows, waits and ends
 (docs/http-api.md#streaks; docs/decisions/0010-local-time.md, docs/decisions/0011-time-is-input.md).
 
-A streak is kept as of the user's newest event, as stretches of periods that were met. Where it stands today
-follows from the calendar alone, so that a read is true without anything having happened: the periods that went by
-since are held (paused, a day off, frozen) or they end it.
+A streak is stored as of the user's newest event, as stretches of periods that were met. Its standing today follows from
+the calendar alone, so a read is right even if no tick has come since: each period since then is either held (paused, a
+day off, frozen), or ends the streak.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from podium.game.streaks.model import (
 )
 
 LATE_DAYS = 7
-"""An event up to this much older than the user's newest counts (docs/http-api.md#event-time)."""
+"""Days by which an event may be older than the user's newest one and still count (docs/http-api.md#event-time)."""
 KEPT_DAYS = LATE_DAYS + 2
-"""What is kept of the past: the late days, and a move across the date line."""
+"""Days of the past that are kept: the late days, and two for a move across the date line."""
 PAUSES_DAYS = 430
-"""Pauses are kept for the history that may be asked for: 400 periods."""
+"""Days for which pauses are kept, for the history of up to 400 periods."""
 RESTORE_DAYS = 90
-"""A daily streak that was lost may be restored for so long; weekly ones from the week of 1 January of this year,
-monthly ones from January of last year (docs/http-api.md#freezes-pauses-restore-and-reset)."""
+"""Days within which a lost daily streak can be restored. For weekly ones it is since the week of 1 January, for monthly
+ones since January of last year (docs/http-api.md#freezes-pauses-restore-and-reset)."""
 
 _replace = msgspec.structs.replace
 _Gains = dict[int, tuple[dict[int, int], dict[int, int], dict[int, int]]]
-_HangTogether = Callable[[int, int], bool]
-"""Whether nothing between two periods ends a streak."""
+_IsUnbroken = Callable[[int, int], bool]
+"""Returns True if nothing between two periods ends a streak."""
 
 
 class Step(NamedTuple):
-    """A period of a streak as it is now: index of its frequency, length at its end (0: it is none any more),
-    whether a freeze held it, and whether support put back a streak as of it."""
+    """A period of a streak as it is now: the index of its frequency, the length at its end (0 if it is no period of a
+    streak any more), whether a freeze was used for it, and whether support restored a streak as of it."""
 
     track: int
     period: int
@@ -54,8 +54,8 @@ class Step(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Settings as the rules use them: thresholds in units, by metric number. ``skipped`` are the dates (ordinals)
-    that the user's zone never had."""
+    """The settings in the form of the rules, with thresholds in units by metric number. ``skipped`` are the dates
+    (ordinals) that the user's zone never had."""
 
     frequency: Frequency
     mode: Mode
@@ -66,14 +66,13 @@ class Rules(NamedTuple):
 
     @property
     def track(self) -> int:
-        """The index of the space's frequency among the tracks."""
+        """Return the index of the space's frequency among the tracks."""
         return FREQUENCIES.index(self.frequency)
 
 
 class Standing(NamedTuple):
-    """Where a streak stands on a day. Days are ordinals, None without a streak. ``expires`` is the last day on
-    which it can be lengthened before it ends, ``frozen`` the periods that freezes were used for since the newest
-    event."""
+    """A streak on a given day. Days are ordinals, None without a streak. ``expires`` is the last day on which it can be
+    lengthened before it ends, ``frozen`` the periods since the newest event for which freezes were used."""
 
     length: int
     started: int | None
@@ -85,8 +84,8 @@ class Standing(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What an event did: ``extended`` says whether it lengthened the streak of the space's frequency, ``steps``
-    which periods came or changed."""
+    """The effect of an event: ``extended`` is True if it lengthened the streak of the space's frequency, ``steps`` are
+    the periods that were added or changed."""
 
     streaks: Streaks
     extended: bool
@@ -94,7 +93,7 @@ class Counted(NamedTuple):
 
 
 def rules_of(settings: StreakSettings, metrics: Mapping[str, tuple[int, int]]) -> Rules:
-    """The rules of settings; ``metrics`` gives number and units of 1 by id. Metrics that are gone don't count."""
+    """Return the rules of settings. ``metrics`` has number and units of 1 by id. Archived metrics are ignored."""
     thresholds = {}
     for wanted in settings.metrics:
         if wanted.metric_id in metrics:
@@ -104,7 +103,7 @@ def rules_of(settings: StreakSettings, metrics: Mapping[str, tuple[int, int]]) -
 
 
 def own_rules(rules: Rules, wishes: Wishes, *, customizable: bool) -> Rules:
-    """The rules for a user with wishes: where the space lets nobody customize, only whether there is a streak."""
+    """Return the rules for a user's preferences. If the space isn't ``customizable``, only ``enabled`` counts."""
     if not wishes.enabled:
         return rules._replace(thresholds={})
     if not customizable:
@@ -117,14 +116,17 @@ def own_rules(rules: Rules, wishes: Wishes, *, customizable: bool) -> Rules:
 
 
 def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, newest: int, at_ms: int) -> Counted:
-    """The streaks after ``units`` of a metric on a local day; ``newest`` is the day of the user's newest event,
-    this one among them. An event more than ``LATE_DAYS`` older than that changes nothing."""
+    """Return the streaks after ``units`` of a metric on a local day.
+
+    ``newest`` is the day of the user's newest event, including this one. An event more than ``LATE_DAYS`` older than
+    that changes nothing.
+    """
     if metric not in rules.thresholds or day < newest - LATE_DAYS:
         return Counted(streaks, False, [])
     numbers = periods_of(day)
     daily, weekly, monthly = streaks.tracks
     if numbers[0] in daily.met and numbers[1] in weekly.met and numbers[2] in monthly.met:
-        return Counted(streaks, False, [])  # what was met stays met: the day's first event does the work
+        return Counted(streaks, False, [])  # met periods stay met, so later events of a day change nothing
     gains = _gained(streaks, metric, units, numbers, newest)
     tracks: list[Track] = []
     steps: list[Step] = []
@@ -134,9 +136,9 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
         period = numbers[index]
         if period not in track.met and _is_met(rules, gains, index, period):
             if index == rules.track:
-                streaks, used, _ = waited(rules, streaks, period, day)
+                streaks, used, _ = bridged(rules, streaks, period, day)
                 steps += [Step(index, one, length_of(track), frozen=True) for one in used]
-                if (index, period) in streaks.frozen:  # what a freeze was used for was met after all
+                if (index, period) in streaks.frozen:  # a late event has met a period for which a freeze was used
                     rest = tuple(one for one in streaks.frozen if one != (index, period))
                     most = rules.freezes.max_count if rules.freezes is not None else 0
                     left = streaks.freezes or 0
@@ -165,10 +167,10 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
 
 
 def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
-    """Where the streak of the space's frequency stands on a local day."""
+    """Return the standing of the streak of the space's frequency on a local day."""
     track, frequency = streaks.tracks[rules.track], rules.frequency
     period = period_of(frequency, today)
-    then, used, alive = waited(rules, streaks, period, today)
+    then, used, alive = bridged(rules, streaks, period, today)
     freezes = then.freezes or 0
     if not length_of(track) or not rules.thresholds or not alive:
         return Standing(0, None, None, None, None, freezes, tuple(used))
@@ -186,34 +188,34 @@ def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
     )
 
 
-def settled(rules: Rules, streaks: Streaks, today: int) -> Streaks:
-    """The streaks with what the days until today brought written down: freezes earned and used."""
-    return waited(rules, streaks, period_of(rules.frequency, today), today)[0]
+def caught_up(rules: Rules, streaks: Streaks, today: int) -> Streaks:
+    """Return the streaks with the freezes that were earned and used in the days until today."""
+    return bridged(rules, streaks, period_of(rules.frequency, today), today)[0]
 
 
 def periods(frequency: Frequency, today: int, number: int) -> range:
-    """The last ``number`` periods up to that of a day, oldest first."""
+    """Return the last ``number`` periods up to that of a day, the oldest first."""
     last = period_of(frequency, today)
     return range(last - number + 1, last + 1)
 
 
 def is_paused(streaks: Streaks, frequency: Frequency, period: int) -> bool:
-    """Whether a pause holds the period: one of its days is enough."""
+    """Return whether a period has at least one paused day."""
     first, last = first_day(frequency, period), last_day(frequency, period)
     return any(pause.start <= last and pause.end >= first for pause in streaks.pauses)
 
 
 def is_held(rules: Rules, streaks: Streaks, period: int) -> bool:
-    """Whether a period of the space's frequency that isn't met leaves the streak as it is."""
+    """Return whether a period of the space's frequency doesn't end the streak although it isn't met."""
     return _is_held(rules, streaks, rules.track, period)
 
 
 def next_unheld(rules: Rules, streaks: Streaks, index: int, period: int, until: int | None = None) -> int:
-    """The first period, from ``period`` up to ``until``, that nothing holds; ``index`` says of which frequency."""
+    """Return the first period, from ``period`` up to ``until``, that isn't held. ``index`` is that of the frequency."""
     frequency = FREQUENCIES[index]
     while until is None or period < until:
         first, last = first_day(frequency, period), last_day(frequency, period)
-        # Pauses may be years long: their days are not walked through.
+        # Skip to the end of a pause at once: it may be years long.
         ends = [pause.end for pause in streaks.pauses if pause.start <= last and pause.end >= first]
         if ends:
             period = period_of(frequency, max(ends)) + 1
@@ -225,8 +227,10 @@ def next_unheld(rules: Rules, streaks: Streaks, index: int, period: int, until: 
 
 
 def _gained(streaks: Streaks, metric: int, units: int, periods_: tuple[int, ...], newest: int) -> _Gains:
-    """The gains with these units in the periods of a day, without those that nothing hangs on any more: out of
-    reach, or met before the present one."""
+    """Return the gains with these units added in the periods of a day.
+
+    Gains that can't matter any more are dropped: those out of reach, and those of earlier periods that were met.
+    """
     present, oldest = periods_of(newest), periods_of(newest - KEPT_DAYS)
     gains: _Gains = {}
     for number, sums in {metric: ({}, {}, {}), **streaks.gains}.items():
@@ -259,13 +263,13 @@ def _is_met(
 
 
 def length_of(track: Track) -> int:
-    """The length of the newest stretch."""
+    """Return the length of the newest stretch."""
     return track.stretches[-1].length if track.stretches else 0
 
 
 def _is_held(rules: Rules, streaks: Streaks, index: int, period: int) -> bool:
-    """Whether a period that isn't met leaves the streak as it is: pause before day off, or a date that the user
-    never had, before freeze."""
+    """Return whether a period that isn't met doesn't end the streak, because of a pause, a day off, a date that the
+    user never had, or a freeze."""
     frequency = FREQUENCIES[index]
     if streaks.pauses and is_paused(streaks, frequency, period):
         return True
@@ -276,9 +280,12 @@ def _is_held(rules: Rules, streaks: Streaks, index: int, period: int) -> bool:
     return (index, period) in streaks.frozen
 
 
-def waited(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Streaks, list[int], bool]:
-    """What came between the newest stretch and the period ``until``, which holds ``day``: the streaks with freezes
-    earned and used, the periods that they were used for, and whether the streak lives."""
+def bridged(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Streaks, list[int], bool]:
+    """Bridge the periods between the newest stretch and the period ``until``, which contains ``day``.
+
+    Return the streaks with freezes earned and used, the periods for which they were used, and whether the streak
+    is still alive.
+    """
     index, frequency = rules.track, rules.frequency
     track = streaks.tracks[index]
     used: list[int] = []
@@ -286,7 +293,8 @@ def waited(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Streak
     if length_of(track):
         missed = track.stretches[-1].last
         while (missed := next_unheld(rules, streaks, index, missed + 1, until)) < until:
-            # A freeze is used at the midnight that ends the period; one that is earned then comes first.
+            # A freeze is used at the midnight that ends the period. One that is earned at the same midnight comes
+            # first.
             streaks = with_freezes(rules, streaks, last_day(frequency, missed) + 1)
             alive = (streaks.freezes or 0) > 0
             if not alive:
@@ -300,9 +308,9 @@ def waited(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Streak
 def _join(
     rules: Rules, streaks: Streaks, frequency: Frequency, index: int, track: Track, period: int, newest: int
 ) -> Track:
-    """The track with one period more that was met: at its end, before it, or where two stretches meet."""
+    """Return the track with one more met period: at its end, before it, or between two stretches, which it joins."""
 
-    def hang_together(before: int, after: int) -> bool:
+    def is_unbroken(before: int, after: int) -> bool:
         return next_unheld(rules, streaks, index, before + 1, after) == after
 
     resets = [one.last for one in track.stretches if not one.length]
@@ -311,15 +319,15 @@ def _join(
     placed = False
     for one in track.stretches:
         if not placed and period < one.first:
-            stretches = _append(stretches, Stretch(period, period, 1), hang_together)
+            stretches = _append(stretches, Stretch(period, period, 1), is_unbroken)
             placed = True
         if not placed and max(one.first, since) <= period <= one.last and (one.last > since or not one.length):
-            stretches = _append(stretches, Stretch(one.first, one.last, one.length + 1), hang_together)
+            stretches = _append(stretches, Stretch(one.first, one.last, one.length + 1), is_unbroken)
             placed = True
         else:
-            stretches = _append(stretches, one, hang_together)
+            stretches = _append(stretches, one, is_unbroken)
     if not placed:
-        stretches = _append(stretches, Stretch(period, period, 1), hang_together)
+        stretches = _append(stretches, Stretch(period, period, 1), is_unbroken)
     oldest = period_of(frequency, newest - KEPT_DAYS)
     met = (*(one for one in track.met if one >= oldest), period)
     return Track(
@@ -328,7 +336,7 @@ def _join(
 
 
 def _steps(index: int, track: Track, period: int) -> Iterator[Step]:
-    """The periods from this one on whose lengths came or changed: those of the stretch that it is in."""
+    """Yield the periods from this one on whose lengths were added or changed: the rest of its stretch."""
     for stretch in track.stretches:
         if stretch.length and stretch.first <= period <= stretch.last:
             later = sorted((one for one in track.met if stretch.first <= one <= stretch.last), reverse=True)
@@ -337,16 +345,19 @@ def _steps(index: int, track: Track, period: int) -> Iterator[Step]:
                     yield Step(index, one, stretch.length - back)
 
 
-def _append(stretches: list[Stretch], one: Stretch, hang_together: _HangTogether) -> list[Stretch]:
+def _append(stretches: list[Stretch], one: Stretch, is_unbroken: _IsUnbroken) -> list[Stretch]:
     before = stretches[-1] if stretches and one.length and stretches[-1].length else None
-    if before is not None and before.last < one.first and hang_together(before.last, one.first):
+    if before is not None and before.last < one.first and is_unbroken(before.last, one.first):
         return [*stretches[:-1], Stretch(before.first, one.last, before.length + one.length)]
     return [*stretches, one]
 
 
 def _worth_keeping(frequency: Frequency, stretches: list[Stretch]) -> Iterator[Stretch]:
-    """The current stretch, those that a late event may still reach, and of the others those that are longer than
-    all after them: only they may be restored."""
+    """Yield the stretches that may still matter.
+
+    These are the current one, those that a late event may reach, and those longer than all later ones, which are the
+    only ones that can be restored.
+    """
     newest = stretches[-1].last
     reach = newest - (KEPT_DAYS if frequency == "daily" else 2)
     oldest = period_of(frequency, last_day(frequency, newest) - (RESTORE_DAYS if frequency == "daily" else 730))
@@ -357,7 +368,7 @@ def _worth_keeping(frequency: Frequency, stretches: list[Stretch]) -> Iterator[S
 
 
 def with_freezes(rules: Rules, streaks: Streaks, day: int) -> Streaks:
-    """The streaks with the freezes that a user starts with and has earned up to a day."""
+    """Return the streaks with the initial freezes and those that were earned up to a day."""
     wanted = rules.freezes
     if wanted is None:
         return streaks

@@ -1,4 +1,4 @@
-"""Streaks as answers show them (docs/http-api.md#streaks)."""
+"""Streaks in the form of the API (docs/http-api.md#streaks)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from podium.game.streaks.rules import Rules, Standing
 
 
 class Streak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A streak on a day. ``periodStart`` and ``periodEnd`` are those of the present period, ``expires`` the last
-    day to act. All dates are null without a streak; freezes are there where the space has them."""
+    """A streak on a day. ``periodStart`` and ``periodEnd`` are those of the present period, ``expires`` is the last day
+    on which it can be extended. All dates are null without a streak; freezes are absent if the space has none."""
 
     length: int
     frequency: Frequency
@@ -29,8 +29,8 @@ class Streak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class StreakPeriod(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False, omit_defaults=True):
-    """A period of the past: the length at its end, and what held it if it was not met. ``restored`` is there where
-    support put a lost streak back as of it: the user need not have acted."""
+    """A period of the past: the length at its end, and the pause, day off or freeze that held it if it was not met.
+    ``restored`` is included if support restored a lost streak as of it, even without activity of the user."""
 
     period_start: date
     period_end: date
@@ -41,7 +41,7 @@ class StreakPeriod(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc
 
 
 class StreakPause(msgspec.Struct, frozen=True):
-    """Days, both inclusive, on which the streak waits."""
+    """The first and the last day, both inclusive, of a pause."""
 
     id: str
     start: date
@@ -49,7 +49,8 @@ class StreakPause(msgspec.Struct, frozen=True):
 
 
 class UserStreak(Streak, frozen=True, kw_only=True, rename="camel"):
-    """A user's streak. ``extended`` is when it was last lengthened; ``pauses`` are those of today and to come."""
+    """A user's streak. ``extended`` is the time at which it was last lengthened; ``pauses`` are present and future
+    ones."""
 
     extended: Annotated[str | None, msgspec.Meta(extra_json_schema={"format": "date-time"})]
     streak_history: list[StreakPeriod]
@@ -73,7 +74,7 @@ class ListedStreak(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 def base(rules: Rules, found: Standing) -> dict[str, Any]:
-    """What every answer about a streak carries, by field of ``Streak``."""
+    """Return the common fields of answers about a streak, by field of ``Streak``."""
     fields: dict[str, Any] = {
         "length": found.length,
         "frequency": rules.frequency,

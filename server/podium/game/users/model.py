@@ -1,4 +1,4 @@
-"""What an attribute and a user's profile are."""
+"""Attributes, and the profile of a user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ AttributeType = Literal["user", "event"]
 
 
 class Attribute(msgspec.Struct, frozen=True, rename="camel"):
-    """A property of users or of events; the only keys that may be sent."""
+    """A property of users or of events. Requests may only name attributes of the catalog."""
 
     id: str
     number: int
@@ -20,7 +20,7 @@ class Attribute(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Profile(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Who the user is. Instants in ms."""
+    """A user's profile. Instants are in ms."""
 
     created_ms: int
     updated_ms: int

@@ -1,8 +1,8 @@
-"""What a key or token of one user may not say of that user. Pure.
+"""The fields that a key or token of one user may not set. Pure.
 
-It is in the user's own hands. Zone and time decide which day an event counts on, so that either would get round a
-metric's ``maxPerDay``; attributes decide in which group and among whom the user is ranked; the sign-up day earns
-anniversaries.
+Such a key is in the user's own hands. Zone and time decide the day on which an event counts, so both could be used to
+evade a metric's ``maxPerDay``. Attributes decide the group and the audience in which the user is ranked. The sign-up day
+decides about anniversaries.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ HELD = {"tz": "tz", "attributes": "attributes", "sign_up_date": "signUpDate"}
 
 
 def check_upsert(upsert: Upsert) -> None:
-    """422 naming the field of an event's ``user`` that is not the user's to set."""
+    """Check the ``user`` of an event that came with a user's own key or token.
+
+    Raises:
+        Unprocessable: It sets a restricted field. The message names it.
+    """
     check_names([f"user.{name}" for field, name in HELD.items() if getattr(upsert, field) is not UNSET])
 
 
 def check_names(named: Iterable[str]) -> None:
-    """422 for the first of the fields that were sent, and are not the user's to set."""
+    """Check the names of fields that were sent with a user's own key or token.
+
+    Raises:
+        Unprocessable: One is restricted. The message names it.
+    """
     for name in named:
         raise Unprocessable(f"{name} may not be set with a user's own key or token: set it from your server")

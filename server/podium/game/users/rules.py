@@ -1,4 +1,4 @@
-"""What a request does to a user's profile (docs/http-api.md#users)."""
+"""Check and apply changes of a user's profile (docs/http-api.md#users)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from podium.game.periods import at, local_day, parse_day, parse_moment, zone
 from podium.game.users.model import Profile
 
 EMAIL_MAX = 320
-"""Characters in an e-mail address: 64 for the local part, 255 for the domain, one between (RFC 5321)."""
+"""Most characters in an e-mail address: 64 for the local part, 255 for the domain, and the @ (RFC 5321)."""
 DEVICE_TOKENS_MAX = 20
-"""Devices of one user; each token is sent with every push."""
+"""Most devices of one user. A push needs all of their tokens."""
 DEVICE_TOKEN_MAX = 1_000
-"""Characters in a device token: APNs and FCM tokens stay well below."""
+"""Most characters in a device token. Those of APNs and FCM are much shorter."""
 
 
 class Upsert(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=False, gc=False):
-    """The editable fields; those left out stay as they are, ``null`` clears where the contract allows it."""
+    """The editable fields. Fields that are left out stay as they are; null clears a field that may be empty."""
 
     email: str | msgspec.UnsetType | None = msgspec.UNSET
     name: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -39,9 +39,13 @@ NOTHING = Upsert()
 
 
 def check(upsert: Upsert, known: frozenset[str], now_ms: int, group_sizes: Mapping[str, int] = NO_GROUPS) -> None:
-    """422 naming the field if ``upsert`` can't be stored; ``known`` are the space's user attributes.
+    """Check the fields of an ``upsert``. ``known`` are the space's user attributes.
 
-    ``group_sizes`` has, for those that leaderboards group by, the most bytes of a value, percent-encoded.
+    ``group_sizes`` has the most bytes of a value, percent-encoded, by key of the attributes by which leaderboards
+    group.
+
+    Raises:
+        Unprocessable: A field can't be stored. The message names it.
     """
     if isinstance(upsert.email, str):
         ids.check_text("email", upsert.email, EMAIL_MAX)
@@ -49,7 +53,7 @@ def check(upsert: Upsert, known: frozenset[str], now_ms: int, group_sizes: Mappi
         ids.check_text("name", upsert.name, ids.NAME_MAX)
     if isinstance(upsert.tz, str):
         zone(upsert.tz)
-    # The zone that is furthest ahead decides: the user's own may be known only to the stored profile.
+    # The date of the zone that is furthest ahead: the user's own zone may be known only from the stored profile.
     tomorrow = at(now_ms).date() + timedelta(days=1)
     if isinstance(upsert.sign_up_date, str) and sign_up_day(upsert.sign_up_date) > tomorrow:
         raise Unprocessable("signUpDate must not lie in the future")
@@ -69,9 +73,10 @@ def check_attributes(
     known: frozenset[str],
     group_sizes: Mapping[str, int] = NO_GROUPS,
 ) -> None:
-    """422 naming the attribute keys that the catalog doesn't know, or a value that can't be stored.
+    """Check attributes. ``group_sizes`` is as in ``check``.
 
-    ``group_sizes`` as of ``check``.
+    Raises:
+        Unprocessable: The catalog doesn't know a key, or a value can't be stored.
     """
     unknown = [key for key in attributes if key not in known]
     if unknown:
@@ -89,7 +94,11 @@ def check_attributes(
 
 
 def sign_up_day(text: str) -> date:
-    """The day of a ``signUpDate``: a date, or a date-time as its UTC day; 422 if it is neither."""
+    """Return the day of a ``signUpDate``, which is a date, or a date-time whose UTC day is taken.
+
+    Raises:
+        Unprocessable: It is neither.
+    """
     if len(text) <= len("2026-01-31"):
         return parse_day("signUpDate", text)
     try:
@@ -99,10 +108,13 @@ def sign_up_day(text: str) -> date:
 
 
 def apply(profile: Profile | None, upsert: Upsert, now_ms: int, *, control: bool = False) -> Profile:
-    """The profile after ``upsert``, new if there was none (and then in the control group if so); the same object
-    if nothing changes.
+    """Return the profile after ``upsert``, or the same object if nothing changes.
 
-    422 if e-mails are asked for where there is no address, or the sign-up lies after today in the user's zone.
+    Without a ``profile`` a new one is created, in the control group if ``control``.
+
+    Raises:
+        Unprocessable: E-mails are subscribed to without an address, or the sign-up day lies after today in the user's
+            zone.
     """
     if profile is not None and upsert is NOTHING:
         return profile

@@ -1,4 +1,4 @@
-"""Users as answers show them (docs/http-api.md#users)."""
+"""Users in the form of the API (docs/http-api.md#users)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A user as stored. ``control`` users take part like everyone, without notifications."""
+    """A user as stored. Users in the control group (``control``) take part like everybody, but get no notifications."""
 
     id: str
     email: str | None
@@ -30,7 +30,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def shown(user: str, profile: Profile) -> User:
-    """The user as answers show it."""
+    """Return a user in the form of the API."""
     return User(
         id=user,
         email=profile.email,

@@ -1,1 +1,1 @@
-"""The year in review."""
+"""The year in review of a user."""

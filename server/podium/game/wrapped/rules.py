@@ -1,4 +1,4 @@
-"""A year of one user: which day, week and month stood out
+"""The most active day, week and month of a user's year
 (docs/http-api.md#year-in-review; Podium's own formula)."""
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ K = TypeVar("K")
 
 
 class Period(NamedTuple):
-    """Days, both inclusive."""
+    """A range of days, both inclusive."""
 
     start: date
     end: date
 
 
 class Year(NamedTuple):
-    """A year's activity. The periods are those with the most events, the first of equals; for a user who did
-    nothing the first of the year."""
+    """A year's activity. The periods have the most events; of equal ones the first is taken, and without events the
+    first of the year."""
 
     days: int
     weeks: int
@@ -32,12 +32,12 @@ class Year(NamedTuple):
 
 
 def whole_year(year: int) -> Period:
-    """January to December."""
+    """Return the period of a year."""
     return Period(date(year, 1, 1), date(year, 12, 31))
 
 
 def review(year: int, events: Mapping[date, int]) -> Year:
-    """The year of a user who posted so many events on each local day."""
+    """Return the year of a user, from the number of events on each local day."""
     whole = whole_year(year)
     active = {day: number for day, number in events.items() if number and whole.start <= day <= whole.end}
     days = _sums(active, lambda day: day)
@@ -58,7 +58,7 @@ def review(year: int, events: Mapping[date, int]) -> Year:
 
 
 def percent_change(before: float, change: float) -> float:
-    """By how many percent a total grew, to two decimals; 0 where there was nothing before."""
+    """Return the growth of a total in percent, to two decimals; 0 if it was 0 before."""
     return round(100 * change / before, 2) if before else 0.0
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podium.game.leaderboards.ranking import (
-    WAITING,
+    UNRANKED,
     board_name,
     group_name,
     group_values,
@@ -50,5 +50,5 @@ def test_groups_come_apart_again(run: str, values: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("run", ["", "20261123"])
 def test_those_who_wait_are_not_ranked(run: str) -> None:
-    assert not is_ranked(board_name(3, run, WAITING))
+    assert not is_ranked(board_name(3, run, UNRANKED))
     assert is_ranked(board_name(3, run))
