@@ -1,8 +1,8 @@
 """Advance a user through time: each timed change happens once, in order, at its own instant
 (docs/decisions/0011-time-is-input.md).
 
-A state has the instant up to which it was advanced. Events, commands and ticks advance it first, so that none of them
-depends on another one having come in time.
+A state has the instant up to which it was advanced. Events, commands and ticks advance it first, so that none of
+them depends on another one having come in time.
 """
 
 from __future__ import annotations

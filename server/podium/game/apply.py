@@ -51,8 +51,8 @@ class Applied(NamedTuple):
     """The result of one input.
 
     ``changes`` are the new standings on ranked boards, None where the user left the board; if ``relabelled``, also
-    those that only show a new name or attributes. ``dropped`` are boards that the state doesn't keep any more, while
-    the user stays on them. ``metric`` and ``total`` (whole units) are those of an event.
+    those that only show a new name or attributes. ``dropped`` are boards that the state doesn't keep any more,
+    while the user stays on them. ``metric`` and ``total`` (whole units) are those of an event.
     """
 
     state: UserState
@@ -323,7 +323,7 @@ def _reward(work: UnitOfWork, command: Reward) -> Applied:
 
 
 def _tick(work: UnitOfWork, tick: Tick) -> Applied:
-    if tick.sweep:
+    if tick.reconciles:
         # The catalog has changed since the state was advanced, so timed changes of the new one may be due.
         if work.advanced_ms < tick.received_ms:
             advance(work, tick.received_ms)

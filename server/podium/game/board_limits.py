@@ -35,7 +35,8 @@ def check_moves(before: Catalog, after: Catalog) -> None:
 
 
 def moves_over(catalog: Catalog) -> dict[str, int]:
-    """Return the number of boards that one event moves on the busiest day, by key of metrics that exceed ``MOVES_MAX``."""
+    """Return the number of boards that one event moves on the busiest day, by key of metrics that exceed
+    ``MOVES_MAX``."""
     boards: dict[str, list[Leaderboard]] = defaultdict(list)
     weights: Counter[str] = Counter()
     for board in catalog.leaderboards:
@@ -59,7 +60,8 @@ def _weight(board: Leaderboard) -> int:
 
 
 def _sources(catalog: Catalog) -> Iterator[tuple[str, set[str]]]:
-    """Yield each metric's key, with the sources of leaderboards (``Leaderboard.source_id``) that its events move."""
+    """Yield each metric's key, with the sources of leaderboards (``Leaderboard.source_id``) that its events
+    move."""
     extending = {wanted.metric_id for settings in catalog.streaks for wanted in settings.metrics}
     systems: dict[str, set[str]] = defaultdict(set)
     for trigger in catalog.triggers:

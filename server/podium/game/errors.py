@@ -135,7 +135,8 @@ class WritesRefused(Unavailable):
 
 
 class StaleEpoch(Unavailable):
-    """503: Redis refused the epoch that this process held. Callers that can read the newest epoch try again with it."""
+    """503: Redis refused the epoch that this process held. Callers that can read the newest epoch try again with
+    it."""
 
     def __init__(self) -> None:
         super().__init__("Redis is being rebuilt")

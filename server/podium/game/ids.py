@@ -34,8 +34,8 @@ def uuid7(at_ms: int, bits: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-# Ids are names, not secrets, so a generator that the operating system seeds once is enough. A system call for each id
-# would be 3 % of an event's time.
+# Ids are names, not secrets, so a generator that the operating system seeds once is enough. A system call for each
+# id would be 3 % of an event's time.
 _random = random.Random()  # noqa: S311 - see above
 
 

@@ -61,8 +61,8 @@ class Erase(msgspec.Struct, frozen=True, gc=False):
 class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
     """Remove a user from a leaderboard (by its number), or from one run of it.
 
-    With ``block`` True the user is barred from it too. False removes nobody, and lifts the bar. None doesn't change it.
-    With ``read_at`` the state must still have this token.
+    With ``block`` True the user is barred from it too. False removes nobody, and lifts the bar. None doesn't
+    change it. With ``read_at`` the state must still have this token.
     """
 
     user: str
@@ -81,10 +81,10 @@ class RemoveStanding(msgspec.Struct, frozen=True, gc=False):
 class Correction(msgspec.Struct, frozen=True):
     """Undo or correct an event, by a new event at the time and on the day of the one that it ``corrects``.
 
-    ``units`` is the difference (docs/http-api.md#negative-events). ``standings`` are those that the remaining events
-    give on boards by best or last score (``rules.reread``), computed from the state with the token ``read_at``, which
-    the state must still have. ``held`` are the user's standings, by board, in runs of the day that the state has
-    dropped. ``late`` and ``behind`` are those of the event (``records.EventRecord``).
+    ``units`` is the difference (docs/http-api.md#negative-events). ``standings`` are those that the remaining
+    events give on boards by best or last score (``rules.reread``), computed from the state with the token
+    ``read_at``, which the state must still have. ``held`` are the user's standings, by board, in runs of the day
+    that the state has dropped. ``late`` and ``behind`` are those of the event (``records.EventRecord``).
     """
 
     id: str
@@ -104,7 +104,8 @@ class Correction(msgspec.Struct, frozen=True):
 
 
 class MoveOlder(msgspec.Struct, frozen=True):
-    """Remove a user from boards that the state has dropped, or, with ``attributes``, move the user to other groups.
+    """Remove a user from boards that the state has dropped, or, with ``attributes``, move the user to other
+    groups.
 
     ``held`` are the standings on those boards, read with the state of the token ``read_at``, which the state must
     still have.
@@ -137,7 +138,8 @@ class Fill(msgspec.Struct, frozen=True):
 
 
 class Recount(msgspec.Struct, frozen=True):
-    """Replace a user's streaks by those that the stored events give in the order of time (game/streaks/backfill.py).
+    """Replace a user's streaks by those that the stored events give in the order of time
+    (game/streaks/backfill.py).
 
     ``steps`` are the periods that differ from before. Achievements that the streaks reach are completed silently.
     The streaks were computed from the state with the token ``read_at``, which the state must still have.
@@ -153,9 +155,9 @@ class Recount(msgspec.Struct, frozen=True):
 class ChangeStreak(msgspec.Struct, frozen=True, gc=False):
     """Give a freeze, restore or reset the streak, add or delete a pause, or undo such a change.
 
-    ``pause`` is the pause to add. With ``unpause`` it is the one to delete, or, if it has days, the rest that stays.
-    ``undo`` reverts the change that turned the first of ``undone`` into the second. The command is refused with 422 if
-    there is nothing to do.
+    ``pause`` is the pause to add. With ``unpause`` it is the one to delete, or, if it has days, the rest that
+    stays. ``undo`` reverts the change that turned the first of ``undone`` into the second. The command is refused
+    with 422 if there is nothing to do.
     """
 
     user: str
@@ -204,14 +206,14 @@ class Complete(msgspec.Struct, frozen=True):
 class Tick(msgspec.Struct, frozen=True):
     """Time has passed.
 
-    With ``reconciles``, after a change of the catalog, achievements that the user has reached are completed silently.
-    ``counts`` are then the units that count for achievements, by number, with new filters by event attributes. With
-    ``read_at`` the state must still have this token.
+    With ``reconciles``, after a change of the catalog, achievements that the user has reached are completed
+    silently. ``counts`` are then the units that count for achievements, by number, with new filters by event
+    attributes. With ``read_at`` the state must still have this token.
     """
 
     user: str
     received_ms: int
-    sweep: bool = False
+    reconciles: bool = False
     counts: dict[int, int] = {}
     read_at: str = ""
 

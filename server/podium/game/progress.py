@@ -146,7 +146,8 @@ def award(index: CatalogIndex, one: AwardRecord, moment: datetime, archived: Arc
 def changed_points(
     index: CatalogIndex, state: UserState, awards: Sequence[AwardRecord], now_ms: int
 ) -> dict[str, EventPoints]:
-    """Return the effect of awards on a user's points, by key of the system. The level is included if it changed."""
+    """Return the effect of awards on a user's points, by key of the system. The level is included if it
+    changed."""
     found: dict[str, EventPoints] = {}
     moment = local_time(now_ms, zone(state.profile.tz)).replace(tzinfo=None)
     by_system: dict[int, list[AwardRecord]] = {}

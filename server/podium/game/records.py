@@ -12,9 +12,10 @@ import msgspec
 
 
 class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An event as applied. ``units`` are whole units of the metric; ``day`` is the user's local date as a proleptic
-    Gregorian ordinal (``date.fromordinal``). A ``late`` event moved no repeating board; one that is ``behind`` moved
-    no streak, and no repeating board by points or by streak. ``extended`` is True if it lengthened the streak."""
+    """An event as applied. ``units`` are whole units of the metric; ``day`` is the user's local date as a
+    proleptic Gregorian ordinal (``date.fromordinal``). A ``late`` event moved no repeating board; one that is
+    ``behind`` moved no streak, and no repeating board by points or by streak. ``extended`` is True if it
+    lengthened the streak."""
 
     id: str
     metric: int
@@ -31,9 +32,9 @@ class EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StreakRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A period of a streak as it is now: the index of its frequency, its number (game/streaks/calendar.py), the length
-    at its end (0 if it is no period of a streak any more), whether a freeze was used for it, and whether support
-    restored a streak as of it."""
+    """A period of a streak as it is now: the index of its frequency, its number (game/streaks/calendar.py), the
+    length at its end (0 if it is no period of a streak any more), whether a freeze was used for it, and whether
+    support restored a streak as of it."""
 
     track: int
     period: int
@@ -51,8 +52,8 @@ class PauseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StreakChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The changes of a streak: periods that were added, changed or removed, and pauses that were added, shortened or
-    deleted. ``lost`` tells after a command whether the streak is 0; it is None after other inputs."""
+    """The changes of a streak: periods that were added, changed or removed, and pauses that were added, shortened
+    or deleted. ``lost`` tells after a command whether the streak is 0; it is None after other inputs."""
 
     periods: list[StreakRecord]
     pauses: list[PauseRecord] = []
@@ -60,9 +61,9 @@ class StreakChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A changed standing. ``value`` is None if the user left the board. ``previous`` is the value before, None for a
-    newcomer. ``day`` is the local day (an ordinal) of the board's history to which the change belongs, 0 for the day
-    of the event."""
+    """A changed standing. ``value`` is None if the user left the board. ``previous`` is the value before, None for
+    a newcomer. ``day`` is the local day (an ordinal) of the board's history to which the change belongs, 0 for the
+    day of the event."""
 
     board: str
     value: int | None
@@ -72,9 +73,9 @@ class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class AwardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Points that were awarded or deducted: the numbers of the system, of the cause (a trigger, or the leaderboard of
-    a reward) and of the boosts that multiplied them; the total after it; the local day as an ordinal. ``by_event`` is
-    True if the record's own event is the cause."""
+    """Points that were awarded or deducted: the numbers of the system, of the cause (a trigger, or the leaderboard
+    of a reward) and of the boosts that multiplied them; the total after it; the local day as an ordinal.
+    ``by_event`` is True if the record's own event is the cause."""
 
     id: str
     system: int
@@ -102,9 +103,9 @@ class FactRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Another fact at an instant, with two numbers, ``amount`` and ``subject``:
 
 
-    streak_lost: its length, index of its frequency · freeze_used: 1, freezes left · freeze_earned: number of freezes
-    earned, freezes after that · level: number of the level (0 for none), number of the points system · boost_…:
-    number of the boost, number of the points system.
+    streak_lost: its length, index of its frequency · freeze_used: 1, freezes left · freeze_earned: number of
+    freezes earned, freezes after that · level: number of the level (0 for none), number of the points system ·
+    boost_…: number of the boost, number of the points system.
     """
 
     kind: FactKind
@@ -116,8 +117,8 @@ class FactRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One accepted input. ``event`` is None for other inputs than events.
 
-    ``filled`` are the numbers of leaderboards that a backfill brings the user onto. The ranks of those who come
-    onto a board so say nothing (others are still missing), and are kept for no day.
+    ``filled`` are the numbers of leaderboards onto which a backfill brings the user. Ranks during a backfill mean
+    nothing, since other users are still missing, so they are not stored for any day.
     """
 
     event: EventRecord | None
@@ -130,8 +131,8 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class GroupMove(NamedTuple):
-    """A group whose score changed. ``board`` is that of its run, the ranks are as in ``LogItem``, ``score`` is that of
-    the sorted set, "" if the group is not ranked."""
+    """A group whose score changed. ``board`` is that of its run, the ranks are as in ``LogItem``, ``score`` is
+    that of the sorted set, "" if the group is not ranked."""
 
     board: str
     group: str
@@ -142,11 +143,11 @@ class GroupMove(NamedTuple):
 
 
 class LogItem(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One accepted input as the Redis function packed it: the state that was written, its token, and the record. An
-    empty state means that the user was erased.
+    """One accepted input as the Redis function packed it: the state that was written, its token, and the record.
+    An empty state means that the user was erased.
 
-    ``ranks`` has three values for each board of the record: the rank before, the rank after (1 is best, 0 means not on
-    the board), and the score of the last rank that is shown ("" if the board has fewer).
+    ``ranks`` has three values for each board of the record: the rank before, the rank after (1 is best, 0 means
+    not on the board), and the score of the last rank that is shown ("" if the board has fewer).
     """
 
     user: str

@@ -1,4 +1,5 @@
-"""Limit the rules that one event has to evaluate: each costs time on every event of its metric, and awards write rows."""
+"""Limit the rules that one event has to evaluate: each costs time on every event of its metric, and awards write
+rows."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from podium.game.catalog import Catalog
 from podium.game.errors import Unprocessable
 
 TRIGGERS_MAX = 100
-"""Most active triggers with one cause: a metric, an achievement, the streak, time, the user's creation. An event that
-fires so many takes 0.4 ms and writes as many rows; 1,000 took 8 to 12 ms."""
+"""Most active triggers with one cause: a metric, an achievement, the streak, time, the user's creation. An event
+that fires so many takes 0.4 ms and writes as many rows; 1,000 took 8 to 12 ms."""
 ACHIEVEMENTS_MAX = 1_000
 """Most active achievements with one cause. So many of one metric cost an event 0.1 ms, 0.5 ms with filters by its
 attributes, and 1.3 ms if all are completed at once."""
@@ -31,7 +32,8 @@ def check_triggers(before: Catalog, after: Catalog) -> None:
 
 
 def check_achievements(before: Catalog, after: Catalog) -> None:
-    """Check that a new catalog doesn't let an event evaluate too many achievements. Raises as ``check_triggers``."""
+    """Check that a new catalog doesn't let an event evaluate too many achievements. Raises as
+    ``check_triggers``."""
     if len(after.achievements) > COMPOSITES_MAX:
         _check(after, "achievements", ACHIEVEMENTS_MAX, _achievements(before), _achievements(after))
         _check(after, "achievements made of it", COMPOSITES_MAX, _composites(before), _composites(after))

@@ -22,8 +22,8 @@ AggregationPeriod = Literal["weekly", "monthly"]
 
 
 class SpaceSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """The branding of messages, the percentage of new users in the control group, the days in which a user counts as
-    active, and the interval of recaps."""
+    """The branding of messages, the percentage of new users in the control group, the days in which a user counts
+    as active, and the interval of recaps."""
 
     id: str
     number: int

@@ -1,4 +1,5 @@
-"""A user's state: everything that the rules need to know about one user, as one blob (docs/decisions/0003-tokens.md)."""
+"""A user's state: everything that the rules need to know about one user, as one blob
+(docs/decisions/0003-tokens.md)."""
 
 from __future__ import annotations
 
@@ -15,10 +16,10 @@ STATE_FORMAT = 4
 class UserState(msgspec.Struct, frozen=True, array_like=True):
     """The state of one user. Items of the catalog are named by their numbers.
 
-    - ``newest_ms``: instant of the newest event. ``newest``: that of the newest event of each metric.
-    - ``seen_ms``: the newest instant that the server gave to an event.
-    - ``totals``: totals of metrics, in whole units. ``points``: totals of points systems.
-    - ``boards``: standings by the names of boards (game/leaderboards/ranking.py), of recent runs only; Postgres has
+    - ``newest_ms``: instant of the newest event. ``newest``: that of the newest event of each metric. -
+    ``seen_ms``: the newest instant that the server gave to an event. - ``totals``: totals of metrics, in whole
+    units. ``points``: totals of points systems. - ``boards``: standings by the names of boards
+    (game/leaderboards/ranking.py), of recent runs only; Postgres has
       all. ``older``: for each leaderboard the newest run, not final then, whose standings the state has dropped.
     - ``blocked``: leaderboards (by number) and runs (by board) from which the user is barred.
     - ``filled``: leaderboards on which the user's earlier events have been counted by a backfill.

@@ -40,8 +40,8 @@ def check_range(start: date, end: date) -> None:
 def summarise(
     aggregation: Aggregation, start: date, end: date, before: int, changes: Mapping[date, int]
 ) -> list[Bucket]:
-    """Return all buckets with a day in ``start`` to ``end``, both inclusive. ``before`` is the total of all days before
-    ``start``, ``changes`` has the changes of the days with any."""
+    """Return all buckets with a day in ``start`` to ``end``, both inclusive. ``before`` is the total of all days
+    before ``start``, ``changes`` has the changes of the days with any."""
     days = [start + timedelta(days=i) for i in range((end - start).days + 1)]
     buckets, total = [], before
     for first, group in groupby(days, lambda day: first_day(aggregation, day)):

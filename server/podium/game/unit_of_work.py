@@ -50,8 +50,8 @@ _replace = msgspec.structs.replace
 class UnitOfWork:
     """The changes of one input so far. ``old`` is the state before, or the first one of a user who ``is_new``.
 
-    ``source`` is the part of awards' ids that names the input, so that the same input always gives the same ids. Call
-    ``at`` with the instant before anything is counted or awarded.
+    ``source`` is the part of awards' ids that names the input, so that the same input always gives the same ids.
+    Call ``at`` with the instant before anything is counted or awarded.
     """
 
     def __init__(self, index: CatalogIndex, user: str, old: UserState, now_ms: int, *, is_new: bool) -> None:
@@ -116,7 +116,9 @@ class UnitOfWork:
             left, self.tz = self.tz, zone(profile.tz)
             newest = self.old.newest
             times = (newest.get(metric, 0) for metric in self.streak_rules.thresholds)
-            newest_ms = max(times, default=0) if newest else self.old.newest_ms  # a state of an older release has no times by metric
+            newest_ms = (
+                max(times, default=0) if newest else self.old.newest_ms
+            )  # a state of an older release has no times by metric
             self.streaks = moved(self.streaks, newest_ms, self.now_ms, left, self.tz)
             self.at_ms = -1
             self.due_changed = True
@@ -155,9 +157,9 @@ class UnitOfWork:
     ) -> None:
         """Count units on all boards of a source (metric, points system or streak).
 
-        With ``only_held`` the user is not added to boards. With ``only_current`` only boards by the present streak are
-        changed. Without ``join_runs`` the user is not added to runs of repeating leaderboards, nor to any board by
-        negative units.
+        With ``only_held`` the user is not added to boards. With ``only_current`` only boards by the present streak
+        are changed. Without ``join_runs`` the user is not added to runs of repeating leaderboards, nor to any
+        board by negative units.
         """
         boards = self.index.open_boards(source, self.day)
         if only_current:
@@ -466,10 +468,12 @@ class UnitOfWork:
         return profile.name != before.name or profile.attributes != before.attributes
 
     def changed_boards(self, *, relabelled: bool) -> dict[str, Standing | None]:
-        """Return the changes of ranked boards. If the user is relabelled, include all boards that show the user."""
+        """Return the changes of ranked boards. If the user is relabelled, include all boards that show the
+        user."""
         changes = self.changes
         if relabelled:
-            # Boards that the user leaves come first: a group that is joined is then ranked among the others after it.
+            # Boards that the user leaves come first: a group that is joined is then ranked among the others after
+            # it.
             left = {board: None for board, standing in changes.items() if standing is None}
             live = leaderboards.live(self.index.leaderboard_by_number, self.boards)
             changes = {**left, **{b: s for b, s in live.items() if b not in self.dropped}, **changes}
@@ -480,8 +484,8 @@ class UnitOfWork:
     def _history_day(self, event: EventRecord, board: str) -> int:
         """Return the day (ordinal) of the board's history for an event that is older than the user's newest one.
 
-        It is the day of the newest event (of the same metric, on a board by a metric), or the run's last day. On the
-        event's own day it would contradict the rows of later days.
+        It is the day of the newest event (of the same metric, on a board by a metric), or the run's last day. On
+        the event's own day it would contradict the rows of later days.
         """
         newest_ms, end = self.old.newest_ms, None
         number, run, _ = split_board(board)

@@ -316,7 +316,7 @@ def test_a_history_played_again_gives_the_same(history: list[Wrote], data: st.Da
             ChangeUser("ann", Upsert(name="Ann"), instant(now)),
             ChangeStreak("ann", "restore", instant(now)),
             ChangeStreak("ann", "reset", instant(now)),
-            Tick("ann", instant(now), sweep=True),
+            Tick("ann", instant(now), reconciles=True),
         ]
         for input_ in [*inputs, data.draw(st.sampled_from(commands))]:
             try:

@@ -46,7 +46,7 @@ def wrote(days_ago: int, value: float = 50) -> Event:
     return Event(f"{days_ago}", "ann", "words", value, NOW_MS - days_ago * MS_PER_DAY)
 
 
-SWEEP = Tick("ann", NOW_MS, sweep=True)
+SWEEP = Tick("ann", NOW_MS, reconciles=True)
 
 
 @pytest.mark.parametrize("repeating", [MONTHLY, ASCENDING])
@@ -57,7 +57,7 @@ def test_a_sweep_brings_nobody_without_a_streak_onto_a_board(repeating: Leaderbo
 @pytest.mark.parametrize("others", [(), (PRESENT,)])
 def test_a_sweep_changes_no_run_whatever_other_boards_there_are(others: tuple[Leaderboard, ...]) -> None:
     # Two days at the end of October: November's run has seen no streak yet.
-    history = (wrote(24), wrote(23), Tick("ann", NOW_MS - 22 * MS_PER_DAY, sweep=True))
+    history = (wrote(24), wrote(23), Tick("ann", NOW_MS - 22 * MS_PER_DAY, reconciles=True))
     found = standings((MONTHLY, *others), *history)
     assert {name: value for name, value in found.items() if name.startswith("901")} == {"901:20261001": 2}
 

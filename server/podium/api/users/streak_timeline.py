@@ -51,9 +51,7 @@ async def read_streak(
     met = {period: (length, frozen, restored) for period, length, frozen, restored in reversed(periods)}
     until_ms = min(until_ms, now_ms)
     outcomes = [
-        one
-        for one in streak_past(index, state, now_ms, met, PERIODS_MAX)
-        if day_begins(one.start, tz) <= until_ms
+        one for one in streak_past(index, state, now_ms, met, PERIODS_MAX) if day_begins(one.start, tz) <= until_ms
     ][-most - 1 :]
     if not outcomes:
         return []

@@ -15,8 +15,8 @@ Status = Literal["active", "inactive", "locked"]
 class Achievement(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A goal that a user completes once.
 
-    By its trigger it is completed by a total of ``metric_value`` (of the events that match ``event_attributes``), a
-    streak of ``streak_length``, a call that names its key, all of the achievements ``achievement_ids``, or
+    By its trigger it is completed by a total of ``metric_value`` (of the events that match ``event_attributes``),
+    a streak of ``streak_length``, a call that names its key, all of the achievements ``achievement_ids``, or
     ``anniversary_years`` since the sign-up. ``key`` is the id if the achievement has no key of its own. A locked
     achievement can't be completed any more.
     """

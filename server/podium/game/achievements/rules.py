@@ -14,9 +14,9 @@ from podium.game.filters import AttributeFilter, matches
 
 
 class Goal(NamedTuple):
-    """An active achievement. ``needs`` is in units of the ``metric`` (a number), periods or years; ``parts`` are the
-    numbers of the achievements that it is made of. With filters by event attributes the units are counted apart
-    (``UserState.counts``)."""
+    """An active achievement. ``needs`` is in units of the ``metric`` (a number), periods or years; ``parts`` are
+    the numbers of the achievements that it is made of. With filters by event attributes the units are counted
+    apart (``UserState.counts``)."""
 
     number: int
     achievement: Achievement
@@ -78,7 +78,8 @@ class AchievementRules:
         self.goals[one.number] = goal
 
     def composed(self, part: int, achieved: Mapping[int, int], attributes: Mapping[str, str]) -> Iterator[Goal]:
-        """Yield the goals with this part all of whose parts are completed, and which are not completed themselves."""
+        """Yield the goals with this part all of whose parts are completed, and which are not completed
+        themselves."""
         for goal in self.composite.get(part, ()):
             reached = all(one in achieved for one in goal.parts)
             if reached and goal.number not in achieved and goal.is_for(attributes):

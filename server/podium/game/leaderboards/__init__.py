@@ -1,1 +1,1 @@
-"""Leaderboards: runs, boards, ranking, groups."""
+"""Leaderboards: their runs, boards, ranking and groups."""

@@ -1,7 +1,7 @@
-"""The rules of a backfill: what stored events give on a leaderboard that was not there when they were posted.
+"""The rules of a backfill: count stored events on a leaderboard that didn't exist when they were posted.
 
-A backfill states the standing that a user shall have in each run, it never adds to one. So it may be repeated, cut
-short and begun anew, and whatever was counted live in the meantime is among the stored events already.
+A backfill sets the standing that a user shall have in each run, and never adds to one. So it can be repeated,
+aborted and restarted, and events that were counted live meanwhile are among the stored events already.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from podium.game.leaderboards.rules import (
 from podium.game.leaderboards.runs import is_named_final
 
 PIECE_MOVES = 50
-"""Board moves of one input of a backfill: half of what a call to Redis holds, some 2 ms of its time."""
+"""Board moves of one input of a backfill: half of what a call to Redis takes, about 2 ms of its time."""
 
 
 class RunScores:
-    """The standings of one user in the runs of a leaderboard that are not final, score by score."""
+    """Computes the standings of one user in the runs of a leaderboard that are not final, score by score."""
 
     def __init__(self, board: Leaderboard, opened: dict[date, tuple[OpenBoard, ...]] | None = None) -> None:
-        """``opened`` remembers the runs of days, for all users under one catalog."""
+        """``opened`` caches the runs of days, for all users of one catalog."""
         self.standings: dict[str, Standing] = {}
-        """By the name of the board of all."""
+        """By the name of the board of all users."""
         self._board = board
         self._opened = {} if opened is None else opened
 
     def add(self, moment: datetime, at_ms: int, day: date, units: int, *, late: bool) -> None:
-        """Count a score at a local time, instant (ms) and local day, behind those before it in time."""
+        """Count a score at a local time, instant (ms) and local day. Scores must come in the order of time."""
         boards = self._opened.get(day)
         if boards is None:
             boards = self._opened[day] = open_boards((self._board,), day)
@@ -53,8 +53,8 @@ class RunScores:
 
 
 def filled(board: Leaderboard, scores: Iterable[tuple[datetime, int, date, int, bool]]) -> dict[str, Standing]:
-    """The standings that a user's events give, as in ``RunScores``: ``scores`` are local time, instant (ms), local
-    day, units and whether it was late, in order of time."""
+    """Return the standings that a user's events give, as in ``RunScores``. ``scores`` are local time, instant
+    (ms), local day, units, and True if late, in the order of time."""
     runs = RunScores(board)
     for moment, at_ms, day, units, late in scores:
         runs.add(moment, at_ms, day, units, late=late)
@@ -80,7 +80,7 @@ def placed(
     held = _by_run(board, standings)
     changed: Changes = {}
     for name, new in wanted.items():
-        # A run may have become final since the standings were read.
+        # The run may have become final since the standings were read.
         if is_blocked(blocked, name) or is_named_final(board, split_board(name).run):
             continue
         if new is None:
@@ -105,7 +105,7 @@ def placed(
 
 
 def _by_run(board: Leaderboard, standings: Mapping[str, Standing]) -> dict[str, list[str]]:
-    """The boards of a leaderboard that a user stands on, by the name of the board of all."""
+    """Return the boards of a leaderboard on which a user stands, by the name of the board of all users."""
     found: dict[str, list[str]] = {}
     for place in standings:
         number, run, _ = split_board(place)
@@ -115,8 +115,8 @@ def _by_run(board: Leaderboard, standings: Mapping[str, Standing]) -> dict[str, 
 
 
 class Piece(NamedTuple):
-    """A part of a user's backfill: standings by the leaderboard's number and the name of the board of all, and the
-    leaderboards that are complete with it."""
+    """A part of a user's backfill: standings by the leaderboard's number and the name of the board of all users,
+    and the leaderboards that are complete with it."""
 
     standings: dict[int, dict[str, Standing | None]]
     done: tuple[int, ...]
@@ -124,8 +124,11 @@ class Piece(NamedTuple):
 
 
 def cut(changes: Mapping[int, Changes], wanted: Mapping[int, Mapping[str, Standing | None]]) -> Iterator[Piece]:
-    """Cut what a user's backfill changes, by the leaderboard's number, into pieces of about ``PIECE_MOVES`` board
-    moves. A run is never divided: its boards change together."""
+    """Cut a user's backfill into pieces of about ``PIECE_MOVES`` board moves. ``changes`` are by leaderboard
+    number.
+
+    A run is never divided, since its boards change together.
+    """
     standings: dict[int, dict[str, Standing | None]] = {}
     done: list[int] = []
     moves = 0

@@ -1,4 +1,4 @@
-"""What a leaderboard and a standing on one of its boards are."""
+"""The leaderboard, an item of the catalog, and the standing on one of its boards."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Scoring = Literal["sum", "best", "last", "current"]
 Aggregate = Literal["sum", "average", "max", "top"]
 
 MAX_PARTICIPANTS = 10_000_000
-"""What a leaderboard without a limit shows as ``maxParticipants`` (docs/http-api.md#places-shown)."""
+"""The ``maxParticipants`` of a leaderboard without a limit (docs/http-api.md#places-shown)."""
 
 
 class Reward(msgspec.Struct, frozen=True, rename="camel"):
-    """What the places ``from_rank`` to ``to_rank`` of a run earn once it is final: points of a system, an
-    achievement, freezes."""
+    """The reward of the places ``from_rank`` to ``to_rank`` of a run, given when it is final: points of a system,
+    an achievement, freezes."""
 
     from_rank: int
     to_rank: int
@@ -36,7 +36,7 @@ class Reward(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Source(NamedTuple):
-    """What a leaderboard ranks by: a metric, a points system or the streak, and the units of 1."""
+    """The source of a leaderboard's scores: a metric, a points system or the streak. ``scale`` units are 1."""
 
     kind: RankBy
     number: int
@@ -49,13 +49,12 @@ class Source(NamedTuple):
 class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
     """A ranking of users by a metric, by points or by their streak, in one perpetual run or in repeating ones.
 
-    ``status`` is what an admin chose; ``scheduled`` and a finish by ``end`` follow from the dates
-    (rules.status_on). ``number`` is small, unique in the space and never reused. Attributes are named by key.
+    ``status`` is the choice of an admin; ``scheduled`` and ``finished`` follow from the dates
+    (``rules.status_on``). ``number`` is small, unique in the space and never reused. Attributes are named by key.
 
-    Runs that end on or before ``final_until`` are final. ``activated_ms`` is the instant at which it first became
-    active, 0 before that and for one that an earlier release activated: for a day from then on past runs still
-    take events (``grace_ends_ms``). ``ended_ms`` has, by the names of runs that were ended by hand, when they
-    were.
+    Runs that end on or before ``final_until`` are final. ``activated_ms`` is the instant of the first activation,
+    0 before it and if an earlier release activated the leaderboard. For a day from then on past runs still take
+    events (``grace_ends_ms``). ``ended_ms`` has the instants at which runs were ended by hand, by the run's name.
     """
 
     id: str
@@ -94,43 +93,47 @@ class Leaderboard(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def attribute_keys(self) -> frozenset[str]:
-        """The user attributes that it needs."""
+        """Return the keys of the user attributes that it uses."""
         grouping = () if self.group_by is None else (self.group_by,)
         audience = (wanted.key for wanted in self.user_attributes)
         return frozenset((*audience, *self.breakdown_attributes, *self.display_attributes, *grouping))
 
     @property
     def grace_ends_ms(self) -> int:
-        """The instant until which its past runs take events with a timestamp, whatever their age: a draft may be
-        much older than the activation from which it counts. Leaderboards of an earlier release, which did not
-        note when they were activated, count from their creation."""
+        """Return the instant (ms) until which past runs take events with a timestamp, regardless of their age.
+
+        It is a day after the activation, since a draft may be much older. Leaderboards of an earlier release,
+        which didn't store the activation, count from their creation.
+        """
         return (self.activated_ms or self.created_ms) + MS_PER_DAY
 
     @property
     def source_id(self) -> str:
-        """The id of what it ranks by: a metric or a points system; "" for the streak."""
+        """Return the id of the metric or points system by which it ranks; "" for the streak."""
         if self.rank_by == "streak":
             return ""
         return (self.metric_id if self.rank_by == "metric" else self.points_system_id) or "?"
 
     @property
     def scoring(self) -> Scoring:
-        """How scores become a standing. By streak: a repeating run keeps the longest that was reached in it, a
-        perpetual one the present one."""
+        """Return the way in which scores become a standing.
+
+        By streak a repeating run keeps the longest streak reached in it, a perpetual run the present streak.
+        """
         if self.rank_by == "streak":
             return "best" if self.run_unit is not None else "current"
         return self.operator
 
     @property
     def most(self) -> int:
-        """Ranks that are shown."""
+        """Return the number of ranks that are shown."""
         return self.max_participants or MAX_PARTICIPANTS
 
 
 class Standing(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A user's place on one board: the score in whole units and the instant (ms) it was reached.
+    """A user's standing on one board: the score in whole units, and the instant (ms) at which it was reached.
 
-    ``latest_ms`` is the time of the newest event that counted, kept for the operator ``last`` only.
+    ``latest_ms`` is the time of the newest event that counted, and only kept with the operator ``last``.
     """
 
     value: int

@@ -1,4 +1,4 @@
-"""What an event does to a user's standings, and what a leaderboard's status is on a day."""
+"""The rules of leaderboards: the changes of standings by an event or other attributes, and the status on a day."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from podium.game.leaderboards.runs import is_final, is_named_final, named_day, n
 from podium.game.numbers import UNITS_MAX
 
 LATE_DAYS = 7
-"""An event up to this much older than the user's newest counts in every run (docs/http-api.md#event-time)."""
+"""Days by which an event may be older than the user's newest one and count in every run
+(docs/http-api.md#event-time)."""
 KEPT_DAYS = LATE_DAYS + 2
-"""A state keeps a run's standing this long after the run: the late days, and a move across the date line."""
+"""Days after a run for which a state keeps its standing: the late days, and two for a move across the date
+line."""
 
 ShownStatus = Literal["inactive", "scheduled", "active", "finished"]
 Changes = dict[str, Standing | None]
-"""Standings by board; None where the user left the board."""
+"""Standings by board. None means that the user leaves the board."""
 
 
 def status_on(board: Leaderboard, today: date) -> ShownStatus:
-    """The status as shown on a day (of the space's home zone): dates move an active one by themselves."""
+    """Return the status to show on a day of the space's home zone. The dates of an active one decide about it."""
     if board.status != "active":
         return board.status
     if today < board.start:
@@ -33,14 +35,14 @@ def status_on(board: Leaderboard, today: date) -> ShownStatus:
 
 
 class Window(NamedTuple):
-    """Times of day between which events count: from ``start`` on, before ``end``, past midnight if they are
-    the other way round."""
+    """The times of day between which events count: from ``start`` on and before ``end``, over midnight if ``end``
+    is the earlier one."""
 
     start: time
     end: time | None
 
     def holds(self, moment: time) -> bool:
-        """Whether an event at this local time counts."""
+        """Return whether an event at this local time counts."""
         if self.end is None:
             return moment >= self.start
         if self.start <= self.end:
@@ -49,8 +51,8 @@ class Window(NamedTuple):
 
 
 class OpenBoard(NamedTuple):
-    """A run that an event of a day counts in. ``name`` is the board of all; ``plain`` where everybody who scores
-    stands on it, by the sum, at any time of day."""
+    """A run in which an event of a day counts. ``name`` is the board of all users. ``plain`` is True if the only
+    standing of every user is the sum of all scores on that board, which allows a shortcut."""
 
     leaderboard: Leaderboard
     name: str
@@ -59,7 +61,7 @@ class OpenBoard(NamedTuple):
 
 
 def open_boards(leaderboards: Iterable[Leaderboard], day: date) -> tuple[OpenBoard, ...]:
-    """The runs of ``leaderboards`` that a local day belongs to and that are not final."""
+    """Return the runs of ``leaderboards`` that contain a local day and are not final."""
     return tuple(
         OpenBoard(board, board_name(board.number, run_name(board, run)), _is_plain(board), _window(board))
         for board in leaderboards
@@ -97,10 +99,13 @@ def score_changes(
     late: bool,
     blocked: Collection[str] = (),
 ) -> Changes:
-    """The standings that ``units`` at ``at_ms``, local time ``moment``, change, by board.
+    """Return the standings, by board, that change by ``units`` at ``at_ms``, which is ``moment`` in local time.
 
-    ``late`` events, older than ``LATE_DAYS``, move perpetual boards only; ``blocked`` are the leaderboards and
-    runs that the user was barred from. 422 if a score can't be counted exactly.
+    ``late`` events, older than ``LATE_DAYS``, move perpetual boards only. ``blocked`` are the leaderboards and
+    runs from which the user is barred.
+
+    Raises:
+        Unprocessable: A score is too large to be counted exactly.
     """
     changed: Changes = {}
     for leaderboard, name, plain, window in boards:
@@ -113,7 +118,7 @@ def score_changes(
         elif takes_part(leaderboard, attributes) and (window is None or window.holds(moment.time())):
             places = standing_places(leaderboard, name, attributes)
             if standings and _is_too_long(leaderboard, places, attributes):
-                # Whoever stands in such a group, from before there was a limit, takes the score along out of it.
+                # A user who is in such a group, from before there was a limit, moves out of it with the score.
                 held = [board for board in standings if board == name or board.startswith(f"{name}:")]
                 moved = _regroup_run(leaderboard, name, held, standings, attributes)
                 changed.update(moved)
@@ -129,8 +134,10 @@ def score_changes(
 
 
 def standing_after(board: Leaderboard, old: Standing | None, at_ms: int, units: int) -> Standing | None:
-    """The standing after a score. Its time is the later of the event's and its own, and changes only when the
-    value does."""
+    """Return the standing after a score, or None without one.
+
+    Its time is the later of the event's and the standing's, and changes only with the value.
+    """
     scoring = board.scoring
     if scoring == "current":
         if old is not None and units == old.value:
@@ -147,7 +154,7 @@ def standing_after(board: Leaderboard, old: Standing | None, at_ms: int, units: 
         return Standing(value, max(at_ms, old.reached_ms))
     if scoring == "best":
         if board.rank_by == "streak" and not units:
-            return old  # a streak that was lost is none, even where less is better
+            return old  # a lost streak is no streak, even if less is better
         if old is None:
             return Standing(units, at_ms)
         better = units > old.value if board.order == "desc" else units < old.value
@@ -160,16 +167,16 @@ def standing_after(board: Leaderboard, old: Standing | None, at_ms: int, units: 
 
 
 def takes_part(board: Leaderboard, attributes: Mapping[str, str]) -> bool:
-    """Whether a user with these attributes belongs to the leaderboard's audience: all filters match."""
+    """Return whether a user with these attributes belongs to the leaderboard's audience: all filters match."""
     return matches(board.user_attributes, attributes)
 
 
 def standing_places(board: Leaderboard, name: str, attributes: Mapping[str, str]) -> tuple[str, ...]:
-    """The boards of a run on which one of the audience stands: that of all, of the group too where groups are
-    ranked, or only that of the group where the leaderboard is broken down; the unranked room without a group.
+    """Return the boards of a run to which a user of the audience belongs.
 
-    A group longer than ``GROUP_MAX`` is none: a value from before the leaderboard was there must not keep its user
-    from scoring.
+    That is the board of all users; if groups are ranked, also that of the user's group; with a breakdown, only
+    that of the group. A user without a group is in the unranked group. A group longer than ``GROUP_MAX`` counts as
+    none, since an attribute value from before the leaderboard existed must not prevent its user from scoring.
     """
     if board.breakdown_attributes:
         return (f"{name}:{group_of(tuple(attributes.get(key, '') for key in board.breakdown_attributes))}",)
@@ -179,7 +186,7 @@ def standing_places(board: Leaderboard, name: str, attributes: Mapping[str, str]
 
 
 def group_of(values: tuple[str, ...]) -> str:
-    """Return the ``group_name`` of these values: ``UNRANKED`` where one is missing, or they are too long."""
+    """Return the ``group_name`` of these values, or ``UNRANKED`` if one is missing or they are too long."""
     if not all(values):
         return UNRANKED
     group = group_name(values)
@@ -187,7 +194,7 @@ def group_of(values: tuple[str, ...]) -> str:
 
 
 def _is_too_long(board: Leaderboard, places: tuple[str, ...], attributes: Mapping[str, str]) -> bool:
-    """Whether these ``standing_places`` are those of a user whose group is too long to be one."""
+    """Return whether ``standing_places`` returned the unranked group because the user's group is too long."""
     if board.breakdown_attributes:
         return places[0][-1] == ":" and all(attributes.get(key) for key in board.breakdown_attributes)
     return board.group_by is not None and len(places) == 1 and bool(attributes.get(board.group_by))
@@ -196,10 +203,11 @@ def _is_too_long(board: Leaderboard, places: tuple[str, ...], attributes: Mappin
 def regroup(
     by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing], attributes: Mapping[str, str]
 ) -> Changes:
-    """What moves where a user has other attributes now: the score goes along to the new group, and out of the
-    audience into the unranked room. Final runs stay as they are.
+    """Return the changes after a change of a user's attributes.
 
-    With ``keepOnLeave`` a group keeps what a leaver scored for it, and a joiner begins with nothing.
+    The score moves to the new group, or, if the user leaves the audience, to the unranked group. Final runs are
+    not changed. With ``keepOnLeave`` a group keeps the score of a user who leaves, and one who joins begins with
+    none.
     """
     changed: Changes = {}
     runs: dict[tuple[int, str], list[str]] = {}
@@ -229,7 +237,7 @@ def _regroup_run(
     part = takes_part(leaderboard, attributes)
     places = standing_places(leaderboard, name, attributes) if part else (unranked,)
     grouped = leaderboard.group_by is not None
-    # Where groups are ranked, the standing among all is the one that counts; else there is only one.
+    # If groups are ranked, the standing on the board of all users is the reference; otherwise there is only one.
     main = next((board for board in held if not grouped or board in (name, unranked)), None)
     if main is None:
         return {}
@@ -248,8 +256,10 @@ def _regroup_run(
 def reread(
     boards: Iterable[OpenBoard], standings: Mapping[str, Standing], scored: Mapping[str, Standing | None]
 ) -> Changes:
-    """What changes on boards of the best and of the last score once the events of a run were read again:
-    ``scored`` has the standing that they give, by the name of the board of all, None without any."""
+    """Return the changes on boards by best or last score after the events of a run were read again.
+
+    ``scored`` has the standing that they give, by the name of the board of all users, or None without events.
+    """
     changed: Changes = {}
     for leaderboard, name, _, _ in boards:
         if leaderboard.scoring == "sum" or name not in scored:
@@ -264,7 +274,8 @@ def reread(
 
 
 def rescored(board: Leaderboard, scores: Iterable[tuple[int, int]]) -> Standing | None:
-    """The standing that a run's scores ``(at_ms, units)``, in order of time, give; None without any."""
+    """Return the standing that a run's scores ``(at_ms, units)``, in the order of time, give, or None without
+    any."""
     standing: Standing | None = None
     for at_ms, units in scores:
         standing = standing_after(board, standing, at_ms, units)
@@ -272,7 +283,7 @@ def rescored(board: Leaderboard, scores: Iterable[tuple[int, int]]) -> Standing 
 
 
 def removal(standings: Mapping[str, Standing], leaderboard: int, run: str | None) -> Changes:
-    """What goes if a user is taken off a leaderboard, or off one run of it."""
+    """Return the changes that remove a user from a leaderboard, or from one run of it."""
     return {
         board: None
         for board in standings
@@ -281,8 +292,8 @@ def removal(standings: Mapping[str, Standing], leaderboard: int, run: str | None
 
 
 def is_blocked(blocked: Collection[str], name: str) -> bool:
-    """Whether a user may not stand in a run: its own name (that of the board of all) is blocked, or the number of
-    its leaderboard."""
+    """Return whether a user is barred from a run: its name (the board of all users) or its leaderboard's number is
+    blocked."""
     return name in blocked or name.partition(":")[0] in blocked
 
 
@@ -292,10 +303,11 @@ def outdated(
     newest: date,
     newest_of: Callable[[Leaderboard], date],
 ) -> list[str]:
-    """The boards whose run ended so long before the newest event of what they rank by (``newest_of``) that no
-    event of this user can reach it; and those of final runs that ended so long before the user's ``newest`` event.
+    """Return the boards whose runs no event of this user can reach any more.
 
-    A standing that waits is on no board, so that nothing but the state knows it: it stays until the run is final.
+    Their runs ended long enough before the newest event of their source (``newest_of``), or are final and ended
+    long enough before the user's ``newest`` event. A standing in the unranked group is stored in the state only,
+    so it is kept until the run is final.
     """
     kept = timedelta(days=KEPT_DAYS)
     gone = []
@@ -317,8 +329,8 @@ def outdated(
 def older_runs(
     by_number: Mapping[int, Leaderboard], older: Mapping[int, str], gone: Iterable[str]
 ) -> dict[int, str]:
-    """By number of the leaderboard the newest run, not final, that a state has let go of: what it had before, and
-    now of the boards that are ``gone``."""
+    """Return the newest dropped run, not final, by number of the leaderboard: of ``older``, the earlier value, and
+    of the boards ``gone``, which are dropped now."""
     runs = [*older.items(), *((name.leaderboard, name.run) for name in map(split_board, gone))]
     found: dict[int, str] = {}
     for number, run in runs:
@@ -329,7 +341,7 @@ def older_runs(
 
 
 def moves_in_older(by_number: Mapping[int, Leaderboard], older: Mapping[int, str]) -> bool:
-    """Whether other attributes may move a user in a run that the state has let go of."""
+    """Return whether a change of attributes may move a user in a run that the state has dropped."""
     for number, run in older.items():
         board = by_number.get(number)
         if board is not None and not _is_ungrouped(board) and not is_named_final(board, run):
@@ -338,7 +350,7 @@ def moves_in_older(by_number: Mapping[int, Leaderboard], older: Mapping[int, str
 
 
 def live(by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing]) -> dict[str, Standing]:
-    """The standings in runs that are not final."""
+    """Return the standings in runs that are not final."""
     found = {}
     for board, standing in standings.items():
         number, run, _ = split_board(board)
@@ -349,5 +361,5 @@ def live(by_number: Mapping[int, Leaderboard], standings: Mapping[str, Standing]
 
 
 def ranked(standings: Mapping[str, Standing]) -> dict[str, Standing]:
-    """The standings without those that wait."""
+    """Return the standings without those in the unranked group."""
     return {board: standing for board, standing in standings.items() if is_ranked(board)}

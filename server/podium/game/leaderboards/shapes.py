@@ -1,4 +1,4 @@
-"""Leaderboards as the application API and the live protocol show them (docs/http-api.md#leaderboards)."""
+"""Leaderboards in the form of the application API and the live protocol (docs/http-api.md#leaderboards)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ VisibleStatus = Literal["scheduled", "active", "finished"]
 
 
 class LeaderboardConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What every answer about a leaderboard carries. Dates and times of day are local to the user who is ranked;
-    attributes are named by key. The fields about groups are there where ``groupBy`` is."""
+    """The common fields of answers about a leaderboard. Dates and times of day are local to the ranked user;
+    attributes are named by key. The fields about groups are included if ``groupBy`` is set."""
 
     id: str
     key: str
@@ -61,14 +61,14 @@ class LeaderboardConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 
 
 class AttributeValue(msgspec.Struct, frozen=True, gc=False):
-    """An attribute by which a leaderboard is broken down, and the user's value."""
+    """An attribute of a leaderboard's breakdown, and the user's value."""
 
     key: str
     value: str
 
 
 class EventGroup(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
-    """The user's group where groups are ranked: ranks are None where it has too few members."""
+    """The user's group on a leaderboard that ranks groups. Ranks are null if it has too few members."""
 
     group: str
     rank: int | None
@@ -78,8 +78,8 @@ class EventGroup(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=F
 
 
 class EventLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="camel"):
-    """A board that an event moved; ``start`` and ``end`` are its current run's. ``threshold`` is the lowest
-    value that enters the board now, 0 while it is not full."""
+    """A board that an event moved. ``start`` and ``end`` are those of its run. ``threshold`` is the lowest value
+    that enters the board now, 0 while it is not full."""
 
     rank: int | None
     previous_rank: int | None
@@ -98,8 +98,8 @@ class ListedLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="ca
 
 
 class RunInfo(msgspec.Struct, frozen=True, rename="camel"):
-    """A run: local dates, both inclusive. It is ``provisional`` when its dates are over in the home zone and
-    ``final`` from ``finalAt`` (ISO 8601) on, when the last zone has left it."""
+    """A run, with local dates, both inclusive. It is ``provisional`` once its dates are over in the home zone, and
+    ``final`` from ``finalAt`` on, when they are over in all zones."""
 
     start: date
     end: date | None
@@ -108,7 +108,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Ranking(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One row of a ranking. ``value`` is ``exactValue`` rounded down; the order is by the exact one."""
+    """One row of a ranking. ``value`` is ``exactValue`` rounded down; rows are sorted by the exact value."""
 
     user_id: str
     user_name: str | None
@@ -119,8 +119,7 @@ class Ranking(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class RankedLeaderboard(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard and rows of one of its runs. ``nextCursor`` is where the next page begins, absent on the last
-    one."""
+    """A leaderboard and rows of one of its runs. ``nextCursor`` begins the next page; the last page has none."""
 
     run: RunInfo
     participants: int
@@ -129,7 +128,7 @@ class RankedLeaderboard(ListedLeaderboard, frozen=True, kw_only=True, rename="ca
 
 
 class ExactRanking(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One row; ``value`` is exact."""
+    """One row of a ranking. ``value`` is exact."""
 
     user_id: str
     user_name: str | None
@@ -139,7 +138,7 @@ class ExactRanking(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Around(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard and the rows about a user in one of its runs, none where the user is not ranked."""
+    """A leaderboard and the rows around a user in one of its runs. There are none if the user is not ranked."""
 
     run: RunInfo
     participants: int
@@ -147,8 +146,8 @@ class Around(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
 
 
 class Friend(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One of the users who were asked for: ``rank`` among them, ``overallRank`` on the board, None beyond the
-    last place that counts. ``value`` is exact."""
+    """One of the given users. ``rank`` is the rank among them, ``overallRank`` that on the board, null beyond
+    ``maxParticipants``. ``value`` is exact."""
 
     user_id: str
     user_name: str | None
@@ -159,14 +158,15 @@ class Friend(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Friends(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard and those of a list of users who are on it, best first."""
+    """A leaderboard and those of the given users who are on it, the best first."""
 
     run: RunInfo
     rankings: list[Friend]
 
 
 class GroupRanking(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """A group in a ranking of groups; ``value`` is exact, ``members`` have scored in the run."""
+    """A group in a ranking of groups. ``value`` is exact; ``members`` is the number of users who have scored in
+    the run."""
 
     group: str
     rank: int
@@ -175,7 +175,7 @@ class GroupRanking(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class RankedGroups(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard and its groups, ranked; ``groups`` is how many there are."""
+    """A leaderboard and its ranked groups. ``groups`` is the number of all groups."""
 
     run: RunInfo
     groups: int
@@ -183,7 +183,7 @@ class RankedGroups(ListedLeaderboard, frozen=True, kw_only=True, rename="camel")
 
 
 class GroupDay(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """A day on which a group's place changed: where it stood at its end. ``rank`` and ``value`` are None while it
+    """A day on which a group's place changed, with the place at its end. ``rank`` and ``value`` are null while it
     had too few members; ``value`` is exact."""
 
     date: date
@@ -193,8 +193,8 @@ class GroupDay(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class GroupMembers(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard, one of its groups and the members of that, ranked. ``group.rank`` is None while the group has
-    too few members. ``history`` is that of the group, oldest first."""
+    """A leaderboard, one of its groups, and the group's ranked members. ``group.rank`` is null while the group has
+    too few members. ``history`` is that of the group, the oldest first."""
 
     run: RunInfo
     group: EventGroup
@@ -204,7 +204,7 @@ class GroupMembers(ListedLeaderboard, frozen=True, kw_only=True, rename="camel")
 
 
 class UserPlace(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard and a user's place in its current run; ``value`` is exact."""
+    """A leaderboard and a user's place in its current run. ``value`` is exact."""
 
     run: RunInfo
     rank: int | None
@@ -212,8 +212,8 @@ class UserPlace(ListedLeaderboard, frozen=True, kw_only=True, rename="camel"):
 
 
 class RankedDay(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
-    """A day on which the user's value changed: rank and value just after the day's last change, and before
-    its first. ``timestamp`` is midnight UTC of the day; values are rounded down."""
+    """A day on which the user's value changed, with rank and value after its last change and before its first.
+    ``timestamp`` is midnight UTC of the day; values are rounded down."""
 
     date: date
     timestamp: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time", "deprecated": True})]
@@ -224,8 +224,8 @@ class RankedDay(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=Fa
 
 
 class UserLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="camel"):
-    """A leaderboard and one user's place in one of its runs. All three are null where the user is not on the
-    board, ``rank`` also beyond ``maxParticipants``; ``value`` is ``exactValue`` rounded down."""
+    """A leaderboard and a user's place in one of its runs. Rank and values are null if the user is not on the
+    board, ``rank`` also beyond ``maxParticipants``. ``value`` is ``exactValue`` rounded down."""
 
     rank: int | None
     value: int | None
@@ -234,17 +234,17 @@ class UserLeaderboard(LeaderboardConfig, frozen=True, kw_only=True, rename="came
 
 
 def config(board: Leaderboard, source: Source) -> LeaderboardConfig:
-    """The leaderboard itself."""
+    """Return the leaderboard's configuration."""
     return LeaderboardConfig(**_fields(board, source))
 
 
 def listed(board: Leaderboard, source: Source, status: VisibleStatus) -> ListedLeaderboard:
-    """The leaderboard in a list."""
+    """Return the leaderboard for a list."""
     return ListedLeaderboard(**_fields(board, source), status=status)
 
 
 def fields(board: Leaderboard, source: Source) -> dict[str, Any]:
-    """What every answer about a leaderboard carries, by field of ``LeaderboardConfig``."""
+    """Return the common fields of answers about a leaderboard, by field of ``LeaderboardConfig``."""
     return _fields(board, source)
 
 
@@ -256,7 +256,7 @@ def user_leaderboard(
     exact_value: float | None,
     history: list[RankedDay],
 ) -> UserLeaderboard:
-    """The leaderboard with a user's place in a run."""
+    """Return the leaderboard with a user's place in a run."""
     return UserLeaderboard(
         **_fields(board, source),
         rank=rank,
@@ -267,13 +267,13 @@ def user_leaderboard(
 
 
 def event_leaderboard(board: Leaderboard, source: Source, run: Run) -> EventLeaderboard:
-    """A board of one run, before its ranks are filled in."""
+    """Return a board of one run, without its ranks yet."""
     fields = _fields(board, source) | {"start": run.start, "end": run.end}
     return EventLeaderboard(**fields, rank=None, previous_rank=None, threshold=0)
 
 
 def broken_down(board: EventLeaderboard, keys: tuple[str, ...], group: str) -> EventLeaderboard:
-    """The board of one group (a ``group_name``) of a leaderboard that is broken down by attributes."""
+    """Return the board of one group (a ``group_name``) of a leaderboard with a breakdown."""
     values = [AttributeValue(key, value) for key, value in zip(keys, group_values(group), strict=False)]
     if not values:
         return board

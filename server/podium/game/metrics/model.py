@@ -13,8 +13,8 @@ class Metric(msgspec.Struct, frozen=True, rename="camel"):
     """Something that users do, counted in whole units of 10^-``decimals``.
 
     ``number`` is small, unique in the space and never reused. It names the metric in states and keys. Against
-    cheating, an event's value must lie between ``min_value`` and ``max_value``, and a user's gain on a local day must
-    not exceed ``max_per_day``.
+    cheating, an event's value must lie between ``min_value`` and ``max_value``, and a user's gain on a local day
+    must not exceed ``max_per_day``.
     """
 
     id: str

@@ -10,8 +10,8 @@ from podium.game.metrics.model import Metric
 from podium.game.numbers import UNITS_MAX, whole_units
 
 KEPT_DAYS = 9
-"""Days whose gains a state keeps for metrics with ``max_per_day``: those by which events may be late, and two for a
-move across the date line."""
+"""Days whose gains a state keeps for metrics with ``max_per_day``: those by which events may be late, and two for
+a move across the date line."""
 VALUE_MAX = 1e15
 """Greatest absolute value of one event (docs/http-api.md#sizes)."""
 

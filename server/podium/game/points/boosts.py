@@ -58,7 +58,8 @@ def holding(rules: Iterable[BoostRule], attributes: Mapping[str, str], moment: d
 
 
 class Boosting(NamedTuple):
-    """Boosts that apply together: their numbers, the product of their multipliers as a fraction, and the rounding."""
+    """Boosts that apply together: their numbers, the product of their multipliers as a fraction, and the
+    rounding."""
 
     numbers: tuple[int, ...]
     numerator: int

@@ -30,9 +30,9 @@ class PointsSystem(msgspec.Struct, frozen=True, rename="camel"):
 class Trigger(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A rule that awards ``points``, or deducts them if negative.
 
-    It fires for every ``metric_threshold`` of a metric, every ``streak_length`` periods of a streak, an achievement,
-    every ``time_interval`` hours or days, or the user's creation. It applies from ``active_ms`` on, the instant at
-    which it became active. All filters must match.
+    It fires for every ``metric_threshold`` of a metric, every ``streak_length`` periods of a streak, an
+    achievement, every ``time_interval`` hours or days, or the user's creation. It applies from ``active_ms`` on,
+    the instant at which it became active. All filters must match.
     """
 
     id: str
@@ -72,8 +72,8 @@ class Level(msgspec.Struct, frozen=True, rename="camel"):
 class Boost(msgspec.Struct, frozen=True, rename="camel", kw_only=True, gc=False):
     """A multiplier of a system's awards from ``start`` to ``end``, which are local dates of the user, inclusive.
 
-    It applies to all users, to users with matching attributes, or to one user. It begins at ``start_time`` of the first
-    day and ends at ``end_time`` of the last. With ``weekdays`` (0 is Sunday) it applies on those days only.
+    It applies to all users, to users with matching attributes, or to one user. It begins at ``start_time`` of the
+    first day and ends at ``end_time`` of the last. With ``weekdays`` (0 is Sunday) it applies on those days only.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What awards would be, had a user's events come in the order of their time."""
+"""Recompute a user's awards as if the events had come in the order of their time. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from podium.game.filters import matches
 from podium.game.points.rules import PointsRules, TriggerRule, award_id, fired
 
 TYPES = ("user_creation", "metric", "streak", "achievement", "time")
-"""Of triggers, in the order in which they fire within an event."""
+"""Types of triggers, in the order in which they fire at an event."""
 
 
 class StoredAward(NamedTuple):
-    """An award as it is stored; ``event`` is the id of the event that it came with."""
+    """A stored award. ``event`` is the id of the event that caused it."""
 
     id: str
     cause: int
@@ -28,7 +28,7 @@ class StoredAward(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event as it is stored; ``corrects`` where it corrects another one."""
+    """A stored event. ``corrects`` is set if it corrects another one."""
 
     id: str
     units: int
@@ -45,12 +45,12 @@ def in_order(
     awards: Sequence[StoredAward],
     events: Mapping[int, Sequence[StoredEvent]],
 ) -> list[StoredAward] | None:
-    """Return a user's awards of a system as the sorted events give them, in order of time.
+    """Return a user's awards of a system as the sorted events give them, in the order of time.
 
-    ``awards`` are all of them as they are stored, in order of time; ``events`` those of the user by the metric's
-    number, in order of time. Awards of triggers by a metric come with the events that now reach their thresholds;
-    all others stay. None where that can't be known: with boosts, deductions by a metric, corrections, a limit of
-    the system that cut something off, or triggers that did not count for all of the events.
+    ``awards`` are all stored awards, ``events`` the user's events by the metric's number, both in the order of
+    time. Awards of triggers by a metric move to the events that now reach their thresholds; all others stay. The
+    result is None if it can't be computed: with boosts, deductions by a metric, corrections, a limit of the system
+    that cut an award, or triggers that did not apply to all of the events.
     """
     if rules.shared.get(system) or any(number == system for number, _ in rules.own(user)):
         return None
@@ -77,7 +77,7 @@ def in_order(
 def _moved(
     rule: TriggerRule, given: Sequence[StoredAward], events: Sequence[StoredEvent]
 ) -> list[StoredAward] | None:
-    """Return what a trigger gives for the events; None where it did not give as much, or more."""
+    """Return the awards of a trigger for the events, or None if their sum differs from that of ``given``."""
     if rule.points <= 0 or any(one.boosts or one.event is None for one in given):
         return None
     moved: list[StoredAward] = []
@@ -106,7 +106,8 @@ def _rank(rules: PointsRules, cause: int) -> int:
 def _totalled(
     rules: PointsRules, system: int, before: Sequence[StoredAward], awards: Sequence[StoredAward]
 ) -> list[StoredAward] | None:
-    """Return the awards with their totals; None where a total would not be one, or others than now are missing."""
+    """Return the awards with their totals, or None if a total would be invalid, or the awards don't match the
+    stored ones."""
     most = rules.systems[system].max_points
     found: list[StoredAward] = []
     total = 0

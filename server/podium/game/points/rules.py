@@ -20,7 +20,8 @@ TOGETHER_MAX = 10_000
 
 
 class TriggerRule(NamedTuple):
-    """An active trigger, with numbers instead of ids. ``step`` is in units of the metric, periods, hours or days."""
+    """An active trigger, with numbers instead of ids. ``step`` is in units of the metric, periods, hours or
+    days."""
 
     trigger: Trigger
     number: int
@@ -36,8 +37,8 @@ class TriggerRule(NamedTuple):
 
 
 class Award(NamedTuple):
-    """Points that were awarded or deducted: the numbers of system and trigger, the ``total`` after it, and the numbers
-    of the boosts that multiplied it."""
+    """Points that were awarded or deducted: the numbers of system and trigger, the ``total`` after it, and the
+    numbers of the boosts that multiplied it."""
 
     system: int
     trigger: int
@@ -94,7 +95,8 @@ class PointsRules:
         self.shared: dict[int, list[BoostRule]] = {number: [] for number in self.systems}
         """Boosts for more than one user, by the system's number."""
         self.personal: dict[str, tuple[Boost, ...]] = {}
-        """Boosts for one user, by user id. There may be 100,000, so their rules are only made when needed (``own``)."""
+        """Boosts for one user, by user id. There may be 100,000, so their rules are only made when needed
+        (``own``)."""
         self._systems = numbers
         own: dict[str, list[Boost]] = {}
         for boost in boosts:
@@ -178,8 +180,9 @@ def award(
 ) -> Award | None:
     """Return the award of a trigger that fired ``times`` to a user with ``total`` points, or None for nothing.
 
-    Negative ``times`` revert earlier awards or deductions. ``taken`` is the sum that the trigger has really deducted,
-    which is less than it should have been if the user had too few points: no more than that is given back.
+    Negative ``times`` revert earlier awards or deductions. ``taken`` is the sum that the trigger has really
+    deducted, which is less than it should have been if the user had too few points: no more than that is given
+    back.
 
     Raises:
         OutOfPoints: A deduction ``may_block``, and the total doesn't suffice.
@@ -211,7 +214,7 @@ def fired(step: int, before: int, after: int) -> int:
 
 
 def award_id(source: str, cause: int, at_ms: int) -> str:
-    """The same for the same award, however often it is computed; otherwise its own."""
+    """Return the id of an award: always the same one for the same award."""
     digest = sha1(f"{source} {cause} {at_ms}".encode(), usedforsecurity=False).hexdigest()
-    # The layout of a UUID of version 5; the class would take three times as long.
+    # The text of a UUID of version 5. The class would take three times as long.
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"

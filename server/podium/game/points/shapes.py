@@ -18,8 +18,8 @@ Attributes = tuple[AttributeFilter, ...]
 
 
 class PointsTrigger(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The cause of an award. Fields of other types are absent. The type ``leaderboard`` is the reward for a place in a
-    final run, ``manual`` an award by support."""
+    """The cause of an award. Fields of other types are absent. The type ``leaderboard`` is the reward for a place
+    in a final run, ``manual`` an award by support."""
 
     id: str
     type: TriggerType | Literal["leaderboard", "manual"]
@@ -102,7 +102,8 @@ class ShownSystem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class EventPoints(PointsBase, frozen=True, kw_only=True, rename="camel"):
-    """The effect of an event on a user's points. ``level`` is included if it changed; null is below the first level."""
+    """The effect of an event on a user's points. ``level`` is included if it changed; null is below the first
+    level."""
 
     total: int
     added: int

@@ -17,8 +17,8 @@ from podium.game.streaks.rules import Rules, bridged, length_of, next_unheld, wi
 
 
 class TimedChange(NamedTuple):
-    """A change at the beginning of a local ``day`` (ordinal): a freeze is used for ``period``, the streak of ``amount``
-    periods is lost, or ``amount`` freezes are earned. ``freezes`` is their number afterwards."""
+    """A change at the beginning of a local ``day`` (ordinal): a freeze is used for ``period``, the streak of
+    ``amount`` periods is lost, or ``amount`` freezes are earned. ``freezes`` is their number afterwards."""
 
     day: int
     kind: Literal["frozen", "lost", "earned"]

@@ -19,8 +19,8 @@ class Extension(NamedTuple):
 
 
 class StreakFold:
-    """Computes the streaks of one user, event by event. ``pauses`` are all pauses that the user ever had, ``skipped``
-    the dates that a change of zone left no time for."""
+    """Computes the streaks of one user, event by event. ``pauses`` are all pauses that the user ever had,
+    ``skipped`` the dates that a change of zone left no time for."""
 
     def __init__(self, rules: Rules, pauses: Iterable[Pause] = (), skipped: tuple[int, ...] = ()) -> None:
         self.streaks = Streaks(pauses=tuple(pauses), skipped=skipped)

@@ -26,7 +26,8 @@ def given(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
 
 
 def restored(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
-    """Return the streaks with the longest lost streak of the window restored, or None if the present one is longer.
+    """Return the streaks with the longest lost streak of the window restored, or None if the present one is
+    longer.
 
     It continues as if it had reached the period before today's.
     """
@@ -49,10 +50,10 @@ def restored(rules: Rules, streaks: Streaks, today: int) -> Streaks | None:
 def moved(streaks: Streaks, newest_ms: int, now_ms: int, before: tzinfo, after: tzinfo) -> Streaks:
     """Return the streaks after the user's zone changed from ``before`` to ``after``.
 
-    ``newest_ms`` is the instant of the newest event of a metric of the streak. Dates between today in the old zone and
-    today in the new one never came, so they don't end the streak. Neither do dates between that of the newest event and
-    that of 24 hours later, which were cut short: otherwise an event less than 24 hours after the newest one could find
-    a missed day.
+    ``newest_ms`` is the instant of the newest event of a metric of the streak. Dates between today in the old zone
+    and today in the new one never came, so they don't end the streak. Neither do dates between that of the newest
+    event and that of 24 hours later, which were cut short: otherwise an event less than 24 hours after the newest
+    one could find a missed day.
     """
     held = set(range(local_day(now_ms, before).toordinal() + 1, local_day(now_ms, after).toordinal()))
     if newest_ms and now_ms - newest_ms < MS_PER_DAY:

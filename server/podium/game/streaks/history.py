@@ -23,7 +23,8 @@ class StreakOutcome(NamedTuple):
 
 
 def outcomes(periods: Iterable[StreakPeriod]) -> Iterator[StreakOutcome]:
-    """Yield the outcomes in the periods of a ``history``. Periods without a change, and restored ones, are left out."""
+    """Yield the outcomes in the periods of a ``history``. Periods without a change, and restored ones, are left
+    out."""
     before = 0
     for period in periods:
         start, end, length = period.period_start, period.period_end, period.length
@@ -41,8 +42,8 @@ def history(
 ) -> list[StreakPeriod]:
     """Return the last ``number`` periods up to today's, the oldest first.
 
-    ``past`` has the length at the end, True if frozen, and True if restored, by number of the period: of the periods
-    that were met, frozen or restored, and of the last such period before the first one asked for.
+    ``past`` has the length at the end, True if frozen, and True if restored, by number of the period: of the
+    periods that were met, frozen or restored, and of the last such period before the first one asked for.
     """
     frequency = wanted.frequency
     shown = []

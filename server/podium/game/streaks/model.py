@@ -55,7 +55,8 @@ class Wishes(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An unbroken stretch of periods (``calendar.period_of``): the first and the last that were met, and their number."""
+    """An unbroken stretch of periods (``calendar.period_of``): the first and the last that were met, and their
+    number."""
 
     first: int
     last: int
@@ -63,8 +64,9 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Track(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A user's streak of one frequency: recent stretches, the oldest first, of which the last is the current one (with
-    length 0 if it was reset); the longest length ever; and the met periods among those that events may still reach."""
+    """A user's streak of one frequency: recent stretches, the oldest first, of which the last is the current one
+    (with length 0 if it was reset); the longest length ever; and the met periods among those that events may still
+    reach."""
 
     stretches: tuple[Stretch, ...] = ()
     best: int = 0
@@ -83,10 +85,10 @@ class Streaks(msgspec.Struct, frozen=True, array_like=True):
     """A user's streaks of all frequencies, as of the newest event.
 
     ``gains`` are units by metric number, index of the frequency and period, for the periods that events may still
-    reach. ``frozen`` are the periods for which a freeze was used, each with the index of its frequency. ``freezes`` is
-    None until the user gets the first ones. ``earned_on`` is the day from which earning counts. ``extended_ms`` is the
-    instant at which the streak of the space's frequency was last lengthened. ``skipped`` are local dates (ordinals)
-    that a change of zone left no time for; they are not missed days.
+    reach. ``frozen`` are the periods for which a freeze was used, each with the index of its frequency.
+    ``freezes`` is None until the user gets the first ones. ``earned_on`` is the day from which earning counts.
+    ``extended_ms`` is the instant at which the streak of the space's frequency was last lengthened. ``skipped``
+    are local dates (ordinals) that a change of zone left no time for; they are not missed days.
     """
 
     tracks: tuple[Track, Track, Track] = (Track(), Track(), Track())

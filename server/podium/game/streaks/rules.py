@@ -1,9 +1,9 @@
 """The rules by which a streak grows, waits and ends
 (docs/http-api.md#streaks; docs/decisions/0010-local-time.md, docs/decisions/0011-time-is-input.md).
 
-A streak is stored as of the user's newest event, as stretches of periods that were met. Its standing today follows from
-the calendar alone, so a read is right even if no tick has come since: each period since then is either held (paused, a
-day off, frozen), or ends the streak.
+A streak is stored as of the user's newest event, as stretches of periods that were met. Its standing today follows
+from the calendar alone, so a read is right even if no tick has come since: each period since then is either held
+(paused, a day off, frozen), or ends the streak.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ KEPT_DAYS = LATE_DAYS + 2
 PAUSES_DAYS = 430
 """Days for which pauses are kept, for the history of up to 400 periods."""
 RESTORE_DAYS = 90
-"""Days within which a lost daily streak can be restored. For weekly ones it is since the week of 1 January, for monthly
-ones since January of last year (docs/http-api.md#freezes-pauses-restore-and-reset)."""
+"""Days within which a lost daily streak can be restored. For weekly ones it is since the week of 1 January, for
+monthly ones since January of last year (docs/http-api.md#freezes-pauses-restore-and-reset)."""
 
 _replace = msgspec.structs.replace
 _Gains = dict[int, tuple[dict[int, int], dict[int, int], dict[int, int]]]
@@ -43,8 +43,8 @@ _IsUnbroken = Callable[[int, int], bool]
 
 
 class Step(NamedTuple):
-    """A period of a streak as it is now: the index of its frequency, the length at its end (0 if it is no period of a
-    streak any more), whether a freeze was used for it, and whether support restored a streak as of it."""
+    """A period of a streak as it is now: the index of its frequency, the length at its end (0 if it is no period
+    of a streak any more), whether a freeze was used for it, and whether support restored a streak as of it."""
 
     track: int
     period: int
@@ -71,8 +71,8 @@ class Rules(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A streak on a given day. Days are ordinals, None without a streak. ``expires`` is the last day on which it can be
-    lengthened before it ends, ``frozen`` the periods since the newest event for which freezes were used."""
+    """A streak on a given day. Days are ordinals, None without a streak. ``expires`` is the last day on which it
+    can be lengthened before it ends, ``frozen`` the periods since the newest event for which freezes were used."""
 
     length: int
     started: int | None
@@ -84,8 +84,8 @@ class Standing(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """The effect of an event: ``extended`` is True if it lengthened the streak of the space's frequency, ``steps`` are
-    the periods that were added or changed."""
+    """The effect of an event: ``extended`` is True if it lengthened the streak of the space's frequency, ``steps``
+    are the periods that were added or changed."""
 
     streaks: Streaks
     extended: bool
@@ -118,8 +118,8 @@ def own_rules(rules: Rules, wishes: Wishes, *, customizable: bool) -> Rules:
 def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, newest: int, at_ms: int) -> Counted:
     """Return the streaks after ``units`` of a metric on a local day.
 
-    ``newest`` is the day of the user's newest event, including this one. An event more than ``LATE_DAYS`` older than
-    that changes nothing.
+    ``newest`` is the day of the user's newest event, including this one. An event more than ``LATE_DAYS`` older
+    than that changes nothing.
     """
     if metric not in rules.thresholds or day < newest - LATE_DAYS:
         return Counted(streaks, False, [])
@@ -211,7 +211,8 @@ def is_held(rules: Rules, streaks: Streaks, period: int) -> bool:
 
 
 def next_unheld(rules: Rules, streaks: Streaks, index: int, period: int, until: int | None = None) -> int:
-    """Return the first period, from ``period`` up to ``until``, that isn't held. ``index`` is that of the frequency."""
+    """Return the first period, from ``period`` up to ``until``, that isn't held. ``index`` is that of the
+    frequency."""
     frequency = FREQUENCIES[index]
     while until is None or period < until:
         first, last = first_day(frequency, period), last_day(frequency, period)
@@ -268,8 +269,8 @@ def length_of(track: Track) -> int:
 
 
 def _is_held(rules: Rules, streaks: Streaks, index: int, period: int) -> bool:
-    """Return whether a period that isn't met doesn't end the streak, because of a pause, a day off, a date that the
-    user never had, or a freeze."""
+    """Return whether a period that isn't met doesn't end the streak, because of a pause, a day off, a date that
+    the user never had, or a freeze."""
     frequency = FREQUENCIES[index]
     if streaks.pauses and is_paused(streaks, frequency, period):
         return True
@@ -308,7 +309,8 @@ def bridged(rules: Rules, streaks: Streaks, until: int, day: int) -> tuple[Strea
 def _join(
     rules: Rules, streaks: Streaks, frequency: Frequency, index: int, track: Track, period: int, newest: int
 ) -> Track:
-    """Return the track with one more met period: at its end, before it, or between two stretches, which it joins."""
+    """Return the track with one more met period: at its end, before it, or between two stretches, which it
+    joins."""
 
     def is_unbroken(before: int, after: int) -> bool:
         return next_unheld(rules, streaks, index, before + 1, after) == after
@@ -355,8 +357,8 @@ def _append(stretches: list[Stretch], one: Stretch, is_unbroken: _IsUnbroken) ->
 def _worth_keeping(frequency: Frequency, stretches: list[Stretch]) -> Iterator[Stretch]:
     """Yield the stretches that may still matter.
 
-    These are the current one, those that a late event may reach, and those longer than all later ones, which are the
-    only ones that can be restored.
+    These are the current one, those that a late event may reach, and those longer than all later ones, which are
+    the only ones that can be restored.
     """
     newest = stretches[-1].last
     reach = newest - (KEPT_DAYS if frequency == "daily" else 2)

@@ -13,8 +13,9 @@ from podium.game.streaks.rules import Rules, Standing
 
 
 class Streak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A streak on a day. ``periodStart`` and ``periodEnd`` are those of the present period, ``expires`` is the last day
-    on which it can be extended. All dates are null without a streak; freezes are absent if the space has none."""
+    """A streak on a day. ``periodStart`` and ``periodEnd`` are those of the present period, ``expires`` is the
+    last day on which it can be extended. All dates are null without a streak; freezes are absent if the space has
+    none."""
 
     length: int
     frequency: Frequency
@@ -29,8 +30,8 @@ class Streak(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class StreakPeriod(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False, omit_defaults=True):
-    """A period of the past: the length at its end, and the pause, day off or freeze that held it if it was not met.
-    ``restored`` is included if support restored a lost streak as of it, even without activity of the user."""
+    """A period of the past: the length at its end, and the pause, day off or freeze that held it if it was not
+    met. ``restored`` is included if support restored a lost streak as of it, even without activity of the user."""
 
     period_start: date
     period_end: date

@@ -1,8 +1,8 @@
 """The fields that a key or token of one user may not set. Pure.
 
-Such a key is in the user's own hands. Zone and time decide the day on which an event counts, so both could be used to
-evade a metric's ``maxPerDay``. Attributes decide the group and the audience in which the user is ranked. The sign-up day
-decides about anniversaries.
+Such a key is in the user's own hands. Zone and time decide the day on which an event counts, so both could be used
+to evade a metric's ``maxPerDay``. Attributes decide the group and the audience in which the user is ranked. The
+sign-up day decides about anniversaries.
 """
 
 from __future__ import annotations

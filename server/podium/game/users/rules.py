@@ -113,7 +113,8 @@ def apply(profile: Profile | None, upsert: Upsert, now_ms: int, *, control: bool
     Without a ``profile`` a new one is created, in the control group if ``control``.
 
     Raises:
-        Unprocessable: E-mails are subscribed to without an address, or the sign-up day lies after today in the user's
+        Unprocessable: E-mails are subscribed to without an address, or the sign-up day lies after today in the
+        user's
             zone.
     """
     if profile is not None and upsert is NOTHING:

@@ -14,7 +14,8 @@ Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A user as stored. Users in the control group (``control``) take part like everybody, but get no notifications."""
+    """A user as stored. Users in the control group (``control``) take part like everybody, but get no
+    notifications."""
 
     id: str
     email: str | None

@@ -19,8 +19,8 @@ class Period(NamedTuple):
 
 
 class Year(NamedTuple):
-    """A year's activity. The periods have the most events; of equal ones the first is taken, and without events the
-    first of the year."""
+    """A year's activity. The periods have the most events; of equal ones the first is taken, and without events
+    the first of the year."""
 
     days: int
     weeks: int
