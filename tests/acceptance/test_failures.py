@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +310,69 @@ async def test_postgres_stopped(cluster: Cluster) -> None:
             return bool((await health(cluster.urls[0]))["parts"]["postgres"]["status"] == "ok")
 
         await until(back)
+
+
+async def test_an_evening_without_postgres(cluster: Cluster) -> None:
+    stack, board = cluster.stack, await cluster.stack.board()
+    await Stack(cluster.urls[1], cluster.key, "", cluster.valkey.url, cluster.postgres.url).known()
+    totals = dict.fromkeys(("ann", "ben", "chi"), 0)
+    answers: dict[str, str] = {}
+    async with AsyncExitStack() as stack_of_clients:
+        headers = {"X-API-KEY": cluster.key}
+        clients = [
+            await stack_of_clients.enter_async_context(
+                httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_S)
+            )
+            for url in cluster.urls
+        ]
+
+        async def plays(user: str, value: int) -> None:
+            """Somebody scores, by either web process, and hears at once where that leads."""
+            key = f"evening-{len(answers)}"
+            totals[user] = totals.get(user, 0) + value
+            answer = await post(clients[len(answers) % 2], board.metric, user, value, key=key)
+            assert answer.status_code == 201, answer.text
+            told = answer.json()
+            assert told["total"] == totals[user]
+            ahead = sum(total > totals[user] for total in totals.values())
+            assert told["leaderboards"][board.key]["rank"] == ahead + 1
+            answers[key] = told["eventId"]
+
+        async def shown() -> dict[str, float]:
+            page = (await clients[0].get(f"/v1/leaderboards/{board.key}")).json()["rankings"]
+            assert [row["value"] for row in page] == sorted(totals.values(), reverse=True)
+            return {row["userId"]: row["value"] for row in page}
+
+        # The evening begins as any other.
+        for user, value in (("ann", 30), ("ben", 20), ("chi", 10)):
+            await plays(user, value)
+        await stack.flushed(board.metric_number, len(answers))
+
+        # Postgres goes away. Who plays notices nothing, also who is new; the board is right all the time.
+        await asyncio.to_thread(cluster.postgres.kill)
+        for number, user in enumerate(("ben", "chi", "dan", "ann", "dan", "ben") * 5):
+            await plays(user, 101 + number)
+        assert await shown() == totals
+
+        # Who asks for what only Postgres knows is told to come again, not something wrong.
+        path = f"/admin/v1/events?userId=ann&metricId={board.metric_id}"
+        refused = await clients[1].get(path)
+        assert (refused.status_code, int(refused.headers["Retry-After"]) >= 1) == (503, True)
+
+        # It is back. The log is written down, and Redis, Postgres and the players' own account say the same.
+        await asyncio.to_thread(cluster.start_postgres)
+        await stack.flushed(board.metric_number, len(answers))
+        standings = await stack.redis_board(board.number)
+        assert await stack.postgres_board(board.number) == standings
+        assert {one.user: one.units / 1000 for one in standings} == totals
+        async with stack.database() as connection:
+            query = "SELECT idempotency_key, id::text FROM events WHERE metric = $1"
+            assert dict(await connection.fetch(query, board.metric_number)) == answers
+
+        # And whoever was not sure whether an event had arrived may send it again.
+        again = await post(clients[1], board.metric, "ben", 20, key="evening-1")
+        assert (again.status_code, again.json()["eventId"]) == (202, answers["evening-1"])
+        assert await shown() == totals
 
 
 async def test_worker_killed(cluster: Cluster) -> None:
