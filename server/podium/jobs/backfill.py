@@ -162,6 +162,7 @@ class Filling:
         async with acquired(self._pool) as holder, holder.transaction():
             await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
+                self._forget_ahead()
                 return Round()  # another worker is at it
             await self._pace.begin()
             try:
@@ -271,7 +272,9 @@ class Filling:
     def _forget_ahead(self, boards: tuple[int, ...] | None = None) -> None:
         """Give up what was read ahead for these leaderboards, or for all."""
         for place in [place for place in self._ahead if boards is None or place.boards == boards]:
-            self._ahead.pop(place).cancel()
+            task = self._ahead.pop(place)
+            if not task.cancel() and not task.cancelled():
+                task.exception()  # what went wrong is met again when it is read again
 
     async def _retry(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> int:
         """Try again those whose pause is over, or for whom the catalog has changed."""

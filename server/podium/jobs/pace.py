@@ -24,8 +24,9 @@ WORSE = 1.75
 mean does, and may double."""
 WORSE_S = 0.000_3
 """Seconds that they may wait longer in any case: less than this comes and goes by itself."""
-LEAST, FIRST, MOST = 0.1, 1.0, 2.0
-"""Least, first and longest pause after a call, in times of the call's own duration."""
+LEAST, FIRST, MOST = 0.25, 1.0, 2.0
+"""Least, first and longest pause after a call, in times of the call's own duration. There is a least one, because
+nobody says how long those wait who only read."""
 CALL_S = 0.005
 """What a call takes of Redis at most; what it took longer, it waited for others itself."""
 SLOWER, FASTER = 1.25, 0.8
