@@ -57,6 +57,8 @@ OTHERS = 2_000
 """Users who post meanwhile."""
 SLICE_S = 20.0
 """A p99 is taken of so long."""
+ALONE = 2
+"""Slices without leaderboards that are filled, before and after them: a machine is busier at times."""
 REACH = 2.0
 LOOK_S = 1.0
 SLOW_S = 0.01
@@ -87,7 +89,7 @@ class Made(NamedTuple):
     copy_s: float
     rebuild_s: float
     took_s: float
-    alone: Result
+    alone: list[Result]
     during: list[Result]
     redis_bytes: int
     cpu_s: dict[str, float]
@@ -100,6 +102,11 @@ class Made(NamedTuple):
     def p99_s(self) -> float:
         """The median of the slices' p99: one slice may hold somebody else's checkpoint."""
         return quantile([one.p99_s for one in self.during], 0.5)
+
+    @property
+    def alone_s(self) -> float:
+        """The same without leaderboards that are filled."""
+        return quantile([one.p99_s for one in self.alone], 0.5)
 
 
 async def measure(options: dict[str, Any], folder: DataFolder) -> Made:
@@ -122,7 +129,7 @@ async def measure(options: dict[str, Any], folder: DataFolder) -> Made:
             loop = asyncio.get_running_loop()
             with executor() as processes:
                 await loop.run_in_executor(processes, generators.post, load._replace(seconds=WARM_UP_S))
-                alone = await loop.run_in_executor(processes, generators.post, load)
+                alone = [await loop.run_in_executor(processes, generators.post, load) for _ in range(ALONE)]
                 ids = await _make_boards(stack, metric, first, options["boards"])
                 await _watch_calls(services.redis.raw)
                 filling_s, cpu_s = time.perf_counter(), stack.cpu_s()
@@ -133,6 +140,8 @@ async def measure(options: dict[str, Any], folder: DataFolder) -> Made:
                 ended_s = await filling
                 cpu_s = {name: spent - cpu_s[name] for name, spent in stack.cpu_s().items()}
                 calls = await _calls(services.redis.raw)
+                await probes.until_flushed(services, space)
+                alone += [await loop.run_in_executor(processes, generators.post, load) for _ in range(ALONE)]
             await probes.until_flushed(services, space)
         after = (await services.redis.raw.info("memory"))["used_memory"]
         await services.directory.refresh()
@@ -313,12 +322,13 @@ async def _verify(stack: Stack, metric: Metric, boards: int, *, finished: bool) 
 
 def table(made: Made) -> str:
     """The table."""
-    times = made.p99_s / made.alone.p99_s if made.alone.p99_s else 0.0
+    times = made.p99_s / made.alone_s if made.alone_s else 0.0
     worst = max(one.p99_s for one in made.during)
     calls = made.calls
     mean_ms, longest_ms = calls.total_s / calls.count * 1000, max(calls.slow_s, default=0.0) * 1000
     slow = sum(one > TOO_SLOW_S for one in calls.slow_s)
     p50_s = quantile([one.p50_s for one in made.during], 0.5)
+    alone_s = quantile([one.p50_s for one in made.alone], 0.5)
     rows = [
         ("users, days, leaderboards", f"{made.users:,}, {made.days}, {made.boards}"),
         ("events of the history, places filled", f"{made.events:,}, {made.places:,}"),
@@ -329,7 +339,7 @@ def table(made: Made) -> str:
         ("function calls, mean and p99", f"{calls.count:,}, {mean_ms:.2f} and {calls.p99_s * 1000:.1f} ms"),
         (f"Redis calls over {TOO_SLOW_S * 1000:.0f} ms, the longest", f"{slow:,}, {longest_ms:.0f} ms"),
         ("Redis grew by", f"{made.redis_bytes / 2**20:,.0f} MiB"),
-        ("others alone, p50 and p99", f"{made.alone.p50_s * 1000:.1f} and {made.alone.p99_s * 1000:.1f} ms"),
+        ("others alone, p50 and p99", f"{alone_s * 1000:.1f} and {made.alone_s * 1000:.1f} ms"),
         ("others meanwhile, p50 and p99", f"{p50_s * 1000:.1f} and {made.p99_s * 1000:.1f} ms"),
         ("p99 of the worst 20 s", f"{worst * 1000:.1f} ms"),
         (f"p99 meanwhile to alone (reach {REACH:.0f})", f"{times:.2f}"),
@@ -359,12 +369,12 @@ def main(data: Path | None, path: Path | None, **options: Any) -> None:
         with DataFolder(data) as folder:
             made = asyncio.run(measure(options, folder))
     click.echo(table(made))
-    raw = msgspec.json.encode({**made._asdict(), "p99_s": made.p99_s})
+    raw = msgspec.json.encode({**made._asdict(), "p99_s": made.p99_s, "alone_s": made.alone_s})
     if path is not None:
         path.write_bytes(raw)
     else:
         click.echo(raw.decode())
-    if made.wrong or not made.finished or made.p99_s > REACH * made.alone.p99_s:
+    if made.wrong or not made.finished or made.p99_s > REACH * made.alone_s:
         sys.exit(1)
 
 

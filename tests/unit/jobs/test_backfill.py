@@ -12,7 +12,7 @@ from podium.game.leaderboards.backfill import Piece
 from podium.game.leaderboards.model import Leaderboard, Standing
 from podium.game.state import UserState
 from podium.game.users.model import Profile
-from podium.intake.batcher import CALL_INPUTS, CALL_MOVES
+from podium.intake.queue import CALL_INPUTS, CALL_MOVES
 from podium.jobs.backfill import Plan, _batches, pieces_of, run_of
 
 DAILY = Leaderboard(
