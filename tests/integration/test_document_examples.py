@@ -8,29 +8,29 @@ from typing import Any
 
 import httpx
 
-from podium.http import examples
-from podium.http.examples import BODIES
+from podium.http import example_bodies, examples
+from podium.http.example_bodies import BODIES
 from podium.services import Services
 from tests.integration.test_boards import flush
 
 ORDER = (
-    ("POST", "/admin/v1/attributes", examples.ATTRIBUTE),
-    ("POST", "/admin/v1/metrics", examples.METRIC),
-    ("POST", "/admin/v1/points", examples.POINTS),
-    ("POST", "/admin/v1/points/{systemId}/triggers", examples.TRIGGER),
-    ("POST", "/admin/v1/points/{systemId}/levels", examples.LEVEL),
-    ("POST", "/admin/v1/points/{systemId}/boosts", examples.BOOST),
+    ("POST", "/admin/v1/attributes", example_bodies.ATTRIBUTE),
+    ("POST", "/admin/v1/metrics", example_bodies.METRIC),
+    ("POST", "/admin/v1/points", example_bodies.POINTS),
+    ("POST", "/admin/v1/points/{systemId}/triggers", example_bodies.TRIGGER),
+    ("POST", "/admin/v1/points/{systemId}/levels", example_bodies.LEVEL),
+    ("POST", "/admin/v1/points/{systemId}/boosts", example_bodies.BOOST),
     ("POST", "/admin/v1/points/{systemId}/boosts/preview", ""),
-    ("POST", "/admin/v1/achievements", examples.ACHIEVEMENT),
-    ("POST", "/admin/v1/leaderboards", examples.BOARD),
+    ("POST", "/admin/v1/achievements", example_bodies.ACHIEVEMENT),
+    ("POST", "/admin/v1/leaderboards", example_bodies.BOARD),
     ("PATCH", "/admin/v1/streaks/settings", ""),
     ("PATCH", "/admin/v1/settings", ""),
     ("PUT", "/admin/v1/origins", ""),
     ("POST", "/v1/users", ""),
-    ("POST", "/v1/metrics/{key}/event", examples.EVENT),
+    ("POST", "/v1/metrics/{key}/event", example_bodies.EVENT),
 )
 """Those that others need first, and whose id in the example their answer has."""
-LAST = (("POST", "/admin/v1/tenants", examples.TENANT), ("PATCH", "/admin/v1/tenants", ""))
+LAST = (("POST", "/admin/v1/tenants", example_bodies.TENANT), ("PATCH", "/admin/v1/tenants", ""))
 """From the first tenant on every request must name one."""
 PARAMETER = re.compile(r"\{(\w+)\}")
 

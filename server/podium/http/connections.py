@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from podium.http.addresses import neighbourhood
+from podium.http.bounded_counter import BoundedCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class ConnectionLimits:
     counted."""
 
 
-@dataclass(slots=True)
 class Connections:
     """Counts the open connections of a process by address."""
 
-    limits: ConnectionLimits = ConnectionLimits()
-    _open: Counter[str] = field(default_factory=Counter)
+    def __init__(self, limits: ConnectionLimits | None = None) -> None:
+        self.limits = limits or ConnectionLimits()
+        self._open: BoundedCounter[str] = BoundedCounter(self.limits.per_address)
 
     def acquire(self, address: str | None) -> str | None:
         """Count a connection and return the network to ``release`` later; None where it has too many.
@@ -40,18 +40,12 @@ class Connections:
         if not address or not self.limits.per_address or self._is_proxy(address):
             return ""
         network = neighbourhood(address)
-        if self._open[network] >= self.limits.per_address:
-            return None
-        self._open[network] += 1
-        return network
+        return network if self._open.acquire(network) else None
 
     def release(self, network: str) -> None:
         """Stop counting a connection."""
         if network:
-            self._open[network] -= 1
-            # Counters keep zeros; without this every address ever seen would stay.
-            if not self._open[network]:
-                del self._open[network]
+            self._open.release(network)
 
     @property
     def count(self) -> int:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from podium.http import as_of, descriptions, examples
+from podium.http import as_of, descriptions, example_bodies, examples
 from podium.http.answers import encode
 from podium.http.compressed import Compressed
 from podium.http.endpoints import Endpoint, Query
@@ -176,8 +176,8 @@ def _add_examples(
     operation: dict[str, Any], method: str, path: str, answer: Any, components: dict[str, Any]
 ) -> None:
     """Add an example to the body, to each successful answer and to each required parameter."""
-    if (body := operation.get("requestBody")) is not None and (method, path) in examples.BODIES:
-        body["content"]["application/json"]["example"] = examples.BODIES[method, path]
+    if (body := operation.get("requestBody")) is not None and (method, path) in example_bodies.BODIES:
+        body["content"]["application/json"]["example"] = example_bodies.BODIES[method, path]
     for shown in operation["parameters"]:
         if shown["in"] == "path":
             shown["example"] = examples.path_parameter(path, shown["name"])

@@ -6,14 +6,10 @@ the app's own server and is subject to none of them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
 
 from podium.http.addresses import neighbourhood
-
-T = TypeVar("T", bound=Hashable)
+from podium.http.bounded_counter import BoundedCounter
 
 BURST_S = 2
 """Seconds' worth of commands that may arrive at once: a page subscribes to everything it shows in one go."""
@@ -34,13 +30,13 @@ class Limits:
     channel_bytes: int = 1_024
 
 
-@dataclass(slots=True)
 class ConnectionLimiter:
     """Counts the open connections of a process, WebSockets and event streams together."""
 
-    limits: Limits = Limits()
-    _addresses: Counter[str] = field(default_factory=Counter)
-    _users: Counter[tuple[str, str]] = field(default_factory=Counter)
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._addresses: BoundedCounter[str] = BoundedCounter(self.limits.per_address)
+        self._users: BoundedCounter[tuple[str, str]] = BoundedCounter(self.limits.per_user)
 
     def acquire(self, address: str | None) -> ConnectionSlot | None:
         """Count a new connection and return its slot, or None where the address has too many.
@@ -49,44 +45,45 @@ class ConnectionLimiter:
         customer of a provider gets.
         """
         network = neighbourhood(address) if address and self.limits.per_address else None
-        if network is not None:
-            if self._addresses[network] >= self.limits.per_address:
-                return None
-            self._addresses[network] += 1
-        return ConnectionSlot(self, network)
+        if network is not None and not self._addresses.acquire(network):
+            return None
+        return ConnectionSlot(self._addresses, self._users, network)
 
 
 class ConnectionSlot:
     """One connection's share of the counts. Its owner must call ``release`` when the connection ends."""
 
-    __slots__ = ("_limiter", "_network", "_user")
+    __slots__ = ("_addresses", "_network", "_user", "_users")
 
-    def __init__(self, limiter: ConnectionLimiter, network: str | None) -> None:
-        self._limiter = limiter
+    def __init__(
+        self, addresses: BoundedCounter[str], users: BoundedCounter[tuple[str, str]], network: str | None
+    ) -> None:
+        self._addresses = addresses
+        self._users = users
         self._network = network
         self._user: tuple[str, str] | None = None
 
     def exempt(self) -> None:
         """Stop counting the connection: it has shown an API key."""
-        _decrement(self._limiter._addresses, self._network)
-        self._network = None
+        if self._network is not None:
+            self._addresses.release(self._network)
+            self._network = None
 
     def assign_user(self, space: str, user: str) -> bool:
         """Count the connection for this user, once; False, uncounted, where the user has too many."""
-        if self._user is not None or not self._limiter.limits.per_user:
+        if self._user is not None or not self._users.limit:
             return True
-        key = space, user
-        if self._limiter._users[key] >= self._limiter.limits.per_user:
+        if not self._users.acquire((space, user)):
             return False
-        self._limiter._users[key] += 1
-        self._user = key
+        self._user = space, user
         return True
 
     def release(self) -> None:
         """Give the slot back. Idempotent."""
-        _decrement(self._limiter._addresses, self._network)
-        _decrement(self._limiter._users, self._user)
-        self._network = self._user = None
+        self.exempt()
+        if self._user is not None:
+            self._users.release(self._user)
+            self._user = None
 
 
 class CommandBucket:
@@ -117,12 +114,3 @@ class CommandBucket:
         if self._left >= 0:
             return True
         return False if self._left >= -self._capacity else None
-
-
-def _decrement(counts: Counter[T], key: T | None) -> None:
-    if key is None:
-        return
-    counts[key] -= 1
-    # Counters keep zeros; without this every address ever seen would stay.
-    if not counts[key]:
-        del counts[key]

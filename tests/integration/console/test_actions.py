@@ -1,4 +1,4 @@
-"""What support does to users: what a form shows, what it does, what the audit log says, and what it refuses."""
+"""Support's actions: forms, effects, entries of the audit log, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody types: days at the end of the calendar, characters that no store takes, forms without end."""
+"""Unusual input: days at the end of the calendar, characters that no store takes, forms without end."""
 
 from __future__ import annotations
 

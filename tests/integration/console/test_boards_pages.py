@@ -65,7 +65,7 @@ async def end(http: httpx.AsyncClient, services: Services, row: dict[str, Any]) 
 
 
 def text(html: str) -> str:
-    """What is to be read of a page, without its marks."""
+    """Return the text of a page without its markup."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 

@@ -1,4 +1,4 @@
-"""Who gets in, how long, and what a form may do: sign-in, sessions, attempts, headers, outages."""
+"""Sign-in, sessions, limits on attempts, forms, headers and outages."""
 
 from __future__ import annotations
 

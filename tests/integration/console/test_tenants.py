@@ -1,4 +1,4 @@
-"""Who may sign in to a tenant, and who no longer may."""
+"""Signing in to a tenant, active or archived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of a user says of numbers, metrics, the streak and places."""
+"""The page of a user: numbers, metrics, the streak and places."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_the_metrics_that_a_user_has_most_of_have_charts(
 
 
 async def calendar(console: httpx.AsyncClient, services: Services) -> list[str]:
-    """What the calendar says of its last three days, the oldest first."""
+    """Return the calendar's texts on its last three days, the oldest first."""
     await flush(services)
     kinds = re.findall(r'<rect class="day (\w+)[^"]*" x[^>]*><title>[^:]*: ([^<]*)<', await see(console))
     return [f"{kind}: {text}" for kind, text in kinds[-3:]]

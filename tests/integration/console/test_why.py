@@ -1,4 +1,4 @@
-"""Why a score is what it is."""
+"""The explanation of a score."""
 
 from __future__ import annotations
 

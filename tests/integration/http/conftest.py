@@ -84,7 +84,7 @@ ROUTES = [*routes(ENDPOINTS), openapi_route(ENDPOINTS), *docs_routes(ENDPOINTS)]
 async def base_url(
     directory: Directory, pool: Pool, redis_client: RedisClient, clock: SettableClock
 ) -> AsyncIterator[str]:
-    """Where the server listens."""
+    """The address on which the server listens."""
     app = Starlette(
         routes=ROUTES,
         exception_handlers=EXCEPTION_HANDLERS,

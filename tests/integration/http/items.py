@@ -11,7 +11,7 @@ TODAY, YESTERDAY, TOMORROW = "2026-11-23", "2026-11-22", "2026-11-24"
 
 
 async def issue(http: httpx.AsyncClient, kind: str, fields: Any, *, id_: str | None = None) -> str:
-    """What is said about one item that must be refused."""
+    """Return the issue about one item that must be refused."""
     if id_ is None:
         response = await http.post(f"/admin/v1/{kind}", json=[fields])
         place = {"index": 0}

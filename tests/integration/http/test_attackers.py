@@ -152,7 +152,7 @@ async def raw(url: str) -> AsyncIterator[Raw]:
 
 
 async def is_answered(url: str) -> bool:
-    """Whether another client gets its answer."""
+    """Return whether another client gets its answer."""
     async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
         return (await client.get(url)).status_code == 200
 

@@ -150,7 +150,7 @@ class Live:
         self.url = ""
 
     async def thaw(self, space: Space, users: list[str]) -> None:
-        """What brings back cold users."""
+        """Bring back cold users."""
         await self.thawing(space, users)
 
     async def standings(self, _: Space, __: str, ___: int) -> tuple[int, list[Row]]:
@@ -158,7 +158,7 @@ class Live:
         return 0, []
 
     def describe(self, space: Space, data: bytes, places: list[int]) -> list[bytes | None]:
-        """What a web process answers to the events of a commit."""
+        """Return the answers to the events of a commit, as a web process does."""
         items = msgspec.msgpack.decode(data, type=list[LogItem])
         answers = (logged_response(space.index, items[place]) for place in places)
         return [encode_answer(answer) if answer is not None else None for answer in answers]

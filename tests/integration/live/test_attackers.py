@@ -1,4 +1,4 @@
-"""What viewers without a key may make a web process hold and do."""
+"""Bounds on the memory and work that viewers without a key can cause in a web process."""
 
 from __future__ import annotations
 

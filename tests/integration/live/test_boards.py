@@ -1,4 +1,4 @@
-"""What viewers see, on a real Redis and a real server: snapshots, frames, faults and who is slow."""
+"""Boards for viewers, on a real Redis and a real server: snapshots, frames, faults and slow viewers."""
 
 from __future__ import annotations
 

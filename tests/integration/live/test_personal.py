@@ -23,7 +23,7 @@ USERS = [f"u{i:02}" for i in range(40)]
 
 
 class Personal:
-    """What one channel said last, and all that it said."""
+    """The frames of one channel, and the last of them."""
 
     def __init__(self, client: RawClient, channel: str) -> None:
         self.client, self.channel = client, channel

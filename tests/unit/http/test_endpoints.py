@@ -1,4 +1,4 @@
-"""What endpoints promise of what was just acknowledged: each says it (docs/read-your-writes.md)."""
+"""Every endpoint states its promise about changes that were just acknowledged (docs/read-your-writes.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is costly is kept and renewed once; what is cheap is always computed."""
+"""Costly values are cached and revalidated once; cheap ones are always computed."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ SPACE = Space(1, "space-1", "production", "default", "s" * 32, (), CatalogIndex(
 
 
 def granted(user: str, request: TokenRequest) -> access.Grant:
-    """What a socket grants to a minted token."""
+    """Return the grant of a minted token on a WebSocket."""
     token, expires_ms = mint(SPACE, user, request, NOW_MS)
     spaces: Any = SimpleNamespace(spaces={SPACE.public_id: SPACE})
     grant = access.authorize(spaces, token, None, NOW_MS)

@@ -94,7 +94,7 @@ class Screen:
         raise AssertionError("nobody closes this viewer")
 
     def shows(self, rows: list[Row], scale: int = 1) -> bool:
-        """Whether exactly these rows are on the screen."""
+        """Return whether exactly these rows are shown."""
         return [(row["userId"], row["name"], row["value"]) for row in self.rows] == [
             (row.user, row.label or None, row.units / scale) for row in rows
         ]
