@@ -87,8 +87,7 @@ async def _healthz(_: Request) -> Response:
 
 
 def _problem(request: Request) -> PodiumError | None:
-    """Return the error for a request that may not see details, None if it shows the metrics token or an admin
-    key."""
+    """Return the error for a request without the metrics token or an admin key, None for one with it."""
     services: Services = request.app.state.services
     token, header = services.settings.metrics_token, request.headers.get("authorization", "")
     if token and hmac.compare_digest(header.encode(), f"Bearer {token}".encode()):

@@ -28,8 +28,7 @@ class Changed(NamedTuple):
 
 
 def changes(before: Any, after: Any) -> list[Changed]:
-    """Return the fields in which two JSON values differ: in the order of the later one, then those that it
-    lacks."""
+    """Return the fields in which two JSON values differ: those of the later one, then those that it lacks."""
     one, other = _flat(before), _flat(after)
     return [
         Changed(_label(field), _text(field, one.get(field)), _text(field, other.get(field)))

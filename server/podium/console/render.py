@@ -41,8 +41,7 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 
 
 def plain(text: str) -> Markup:
-    """Escape text for a place that can't have <bdi>, like a title, without characters that change its
-    direction."""
+    """Escape text for a place without <bdi>, like a title, and remove characters that change direction."""
     return Markup(_UNSEEN.sub(" ", Markup.escape(text)))  # noqa: S704 - escaped here
 
 

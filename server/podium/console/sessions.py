@@ -146,8 +146,7 @@ def principal_of(session: Session, space: Space) -> Principal:
 
 
 def _signed(request: Request) -> tuple[Session, Space] | None:
-    """Return session and space of the cookie, None unless its signature and expiry are valid and the space
-    exists."""
+    """Return session and space of the cookie, None if it is not valid or the space is gone."""
     parts, token = services(request), cookie(request, COOKIE)
     if not token:
         return None

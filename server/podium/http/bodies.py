@@ -1,5 +1,4 @@
-"""Bodies of requests: read with a limit, decoded into msgspec types, and refused with a message that names the
-field."""
+"""Bodies of requests: reading with a limit, decoding, and error messages that name the field."""
 
 from __future__ import annotations
 
@@ -118,8 +117,7 @@ def _surrogate_error(place: str, whole: str) -> Unprocessable:
 
 
 def _lone_surrogate(value: Any) -> str | None:
-    """Return the path to the first text or key with a lone surrogate ("" is the value itself); None without
-    one."""
+    """Return the path to the first text or key with a lone surrogate, "" for the value itself, or None."""
     if isinstance(value, str):
         return "" if _SURROGATE.search(value) else None
     inside: Iterable[tuple[str, Any]] = ()

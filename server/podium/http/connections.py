@@ -21,8 +21,7 @@ class ConnectionLimits:
     first_frame_bytes: int = 65_536
     """Bytes of a WebSocket message before the connection has shown a token that may write."""
     trusted_proxies: str = ""
-    """Addresses and networks of proxies, separated by commas. Their connections serve many clients: not
-    counted."""
+    """Addresses and networks of proxies, separated by commas, which serve many clients and are not counted."""
 
 
 class Connections:

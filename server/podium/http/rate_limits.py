@@ -33,8 +33,7 @@ class Decision(NamedTuple):
     full_s: float
 
     def headers(self, now_ms: int) -> list[tuple[bytes, bytes]]:
-        """Return the headers ``X-RateLimit-*``: size, requests left, and when the bucket is full (unix
-        seconds)."""
+        """Return ``X-RateLimit-*``: size, requests left, and the unix second at which the bucket is full."""
         values = {
             b"x-ratelimit-limit": self.limit,
             b"x-ratelimit-remaining": max(0, math.floor(self.left)),

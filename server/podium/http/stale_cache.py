@@ -21,8 +21,7 @@ COSTLY_S = 0.005
 """A value that takes less is computed each time, so a small space is always up to date. One that takes just this
 long is fresh for 0.25 s, about as long as Postgres lags anyway."""
 FRESH_FACTOR = 50
-"""A costly value is fresh this many times as long as its computation took: each value takes at most 2 % of a core
-of Postgres."""
+"""A costly value is fresh this many times as long as its computation took: each takes at most 2 % of a core."""
 FRESH_MAX_S = 600.0
 """Longest time that a value is fresh: its computation may have taken long only because Postgres hung."""
 VALUES_MAX = 1_000

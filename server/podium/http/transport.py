@@ -316,8 +316,7 @@ class JoinedProtocol(HttpToolsProtocol):
             self._earlier.append(before)
 
     def _direct_cycle(self, before: RequestResponseCycle | None) -> _DirectCycle | None:
-        """Return a cycle for the direct endpoint if it may answer the request whose head was received, else
-        None."""
+        """Return a cycle for the direct endpoint if it may answer the present request, else None."""
         direct, url = self._direct, self.url
         if (
             direct is None

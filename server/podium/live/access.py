@@ -88,8 +88,7 @@ class Grant:
         return "anonymous" if self.anonymous else "users"
 
     def may_watch(self, channel: str, public: bool) -> bool:
-        """Return whether the connection may subscribe to a leaderboard channel; ``public`` as in its
-        configuration."""
+        """Return whether the connection may watch a board; ``public`` is the leaderboard's setting."""
         if self.anonymous or not self.reads:
             return public
         return self.patterns is None or allows(self.patterns, channel)
@@ -150,8 +149,7 @@ def authorize_key(spaces: Spaces, key: str, tenant: str | None) -> Grant:
 
 
 def _grant_in_named_space(spaces: Spaces, key: str, space_id: str | None) -> Grant | None:
-    """Return the grant of an environment's key in a tenant's space that the URL names; None if it names no
-    such."""
+    """Return the grant of an environment's key in the tenant's space that the URL names, None without one."""
     named = spaces.spaces.get(space_id) if space_id is not None else None
     principal = spaces.authenticate(key)
     home = principal.space

@@ -1,5 +1,4 @@
-"""A channel of a leaderboard, as viewers subscribe to it: its views, and the feed of the board that it shows
-now."""
+"""A channel of a leaderboard: its views, and the feed of the board that it shows now."""
 
 from __future__ import annotations
 

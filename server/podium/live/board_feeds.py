@@ -24,8 +24,7 @@ from podium.storage.redis.client import AWAY, RedisClient
 READS_AT_ONCE = 16
 """Concurrent reads of windows. After a lost connection all feeds read, and Redis has other work too."""
 BUFFER_MAX = 1_000
-"""Messages buffered while a window is read. Beyond this they are dropped, and the gap makes the feed read
-again."""
+"""Messages buffered during a read. Beyond this they are dropped, and the gap makes the feed read again."""
 
 log = structlog.get_logger(__name__)
 _decode_message = msgspec.msgpack.Decoder(Message).decode
@@ -192,8 +191,7 @@ class Feeds:
             watcher.on_reread(window)
 
     async def _read_until_complete(self, feed: Feed) -> Window:
-        """Read until the buffered messages continue the window without a gap, and nobody has asked for more
-        rows."""
+        """Read until the buffered messages continue the window without a gap, and it has enough rows."""
         while True:
             await self._listener.subscribe(feed.redis_channel)
             limit = feed.limit

@@ -70,8 +70,7 @@ class Hub:
         self.stats = Stats()
         self.on_tick: list[Callable[[], None]] = []
         self.has_newer_catalog: HasNewer = _nothing_newer
-        """Called before a subscription is refused because of the catalog, which may be newer in another
-        process."""
+        """Called before a subscription is refused: another process may have stored a newer catalog."""
         self._redis = redis
         self._clock = clock
         self._thaw = thaw
@@ -113,8 +112,7 @@ class Hub:
             channel.stop()
 
     async def retry_with_newer_catalog(self, space: Space, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Await an attempt to subscribe; where the catalog refuses it and there is a newer one, attempt once
-        more."""
+        """Await an attempt to subscribe; repeat it once if it was refused and there is a newer catalog."""
         version = space.index.version
         try:
             return await attempt()
@@ -202,11 +200,11 @@ class Hub:
         Raises:
             Unavailable: Redis is away.
         """
+        # One per space: Redis publishes the events of all its users on one channel.
         events = self._users.get(space.keys.events)
         if events is None:
             events = UserEvents(space, self._listener, self.stats, self._logged_answers)
             self._users[space.keys.events] = events
-        # One per space: Redis publishes the events of all its users on one channel.
         view = await events.join(name, viewer)
         return Watch(view, lambda: False, partial(events.leave, view))
 
@@ -227,8 +225,7 @@ class Hub:
                 return channel, window
 
     async def _check_quota(self, space: Space, name: LeaderboardChannel, quota: str) -> None:
-        """Raise ``CommandError`` 106 where the quota of speculative channels is used up, unless the board
-        exists."""
+        """Raise ``CommandError`` 106 where the quota is used up, unless the board exists."""
         target = self.resolve(space, name)
         if not self._speculative.is_used_up(quota):
             return

@@ -36,8 +36,7 @@ from podium.live.view import View
 HEARTBEAT_TICKS = 15
 """Seconds of silence after which a comment is sent: common proxies close a response that is silent for 60."""
 RETRY_MS = (1_000, 4_000)
-"""Bounds of the reconnection delay, drawn for each client, so that they don't all return at once after a
-restart."""
+"""Bounds of the random reconnection delay, which spreads the clients' return after a restart."""
 LIMIT_RETRY_S = 30
 """``Retry-After`` for a client with too many connections: some may have ended by then."""
 QUEUE_MAX = 256 * 1024

@@ -90,8 +90,7 @@ async def get_boards(request: Request) -> Response:
 
 
 def _matches(request: Request, board: Leaderboard, asked: str) -> bool:
-    """Return whether a leaderboard's name or key, or that of its metric or points system, contains the search
-    text."""
+    """Return whether the search text is in the name or key of a leaderboard, its metric or points system."""
     source = request.state.space.index.source_of(board)
     return any(asked in text.casefold() for text in (board.name, board.key, source.name, source.key))
 

@@ -109,8 +109,7 @@ async def _why(request: Request, user: str, state: UserState, key: str) -> dict[
 
 
 def named(value: Any, name: str = "") -> Any:
-    """Convert a state for people: records become maps of fields, instants and days get a date beside the
-    number."""
+    """Convert a state for people: records become maps, instants and days get a date beside the number."""
     if isinstance(value, msgspec.Struct):
         return {field: named(getattr(value, field), field) for field in value.__struct_fields__}
     if isinstance(value, dict):

@@ -51,8 +51,10 @@ async def get_runs(request: Request) -> Response:
 
 
 async def get_standings(request: Request) -> Response:
-    """Render ``/console/leaderboards/{key}/runs/{run}``; ``?group=`` is a group's name, ``?offset=`` rows to
-    skip."""
+    """Render ``/console/leaderboards/{key}/runs/{run}``.
+
+    ``?group=`` is a group's name, ``?offset=`` the rows to skip.
+    """
     board, space = board_of_path(request), request.state.space
     offset = params.integer(request, "offset", 0, 0, MAX_PARTICIPANTS)
     source = space.index.source_of(board)
