@@ -292,7 +292,7 @@ WITH said AS (
     SELECT to_char(day, 'YYYYMMDD') AS run, user_id, sum(units)::bigint AS value, max(at_ms) AS reached_ms
     FROM events WHERE space_id = $1 AND metric = $2 AND NOT late GROUP BY 1, 2
 ), found AS (
-    SELECT run, user_id, value, reached_ms FROM board_entries WHERE space_id = $1 AND leaderboard = $3
+    SELECT run, user_id, value, reached_ms FROM standings WHERE space_id = $1 AND leaderboard = $3
 )
 SELECT (SELECT count(*) FROM (TABLE said EXCEPT TABLE found) AS missing),
        (SELECT count(*) FROM (TABLE found EXCEPT TABLE said) AS extra), (SELECT count(*) FROM found)

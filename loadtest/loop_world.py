@@ -252,10 +252,11 @@ HISTORY = {
         INSERT INTO streak_periods
         SELECT {space}, '{user}', 0, (current_date - date '0001-01-01') + 1 - d, {days} - d, false
         FROM generate_series(1, {days}) d ON CONFLICT DO NOTHING""",
-    "rank_days": """
-        INSERT INTO rank_days
-        SELECT {space}, b, '', '{user}', current_date - d, 1, 2, d, d - 1
-        FROM generate_series({board}, {board} + 299) b, generate_series(0, 400) d""",
+    "place_days": """
+        INSERT INTO place_days
+        SELECT {space}, '{user}', current_date - d, jsonb_object_agg(b || ':', ARRAY[1, d]),
+               jsonb_object_agg(b || ':', ARRAY[2, d - 1])
+        FROM generate_series({board}, {board} + 299) b, generate_series(0, 400) d GROUP BY d""",
     "board_fills": """
         INSERT INTO board_fills (space_id, leaderboard, filled_at)
         SELECT {space}, b, now() FROM generate_series({board}, {board} + 299) b ON CONFLICT DO NOTHING""",

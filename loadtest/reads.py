@@ -52,15 +52,16 @@ HISTORY = {
     "user_points": """
         INSERT INTO user_points SELECT u.space_id, {system}, u.id, (random() * 100000)::bigint
         FROM users u WHERE u.space_id = {space} ON CONFLICT DO NOTHING""",
-    "rank_days": """
-        INSERT INTO rank_days
-        SELECT b.space_id, b.leaderboard, b.run, b.user_id, current_date - d, b.rank, b.rank + 1,
-               b.value, b.value - 1
-        FROM board_entries b, generate_series(1, 5) d WHERE b.space_id = {space} AND b.run = ''""",
+    "place_days": """
+        INSERT INTO place_days
+        SELECT b.space_id, b.user_id, current_date - d,
+               jsonb_build_object(b.leaderboard || ':', ARRAY[10 - d, b.value]),
+               jsonb_build_object(b.leaderboard || ':', ARRAY[11 - d, b.value - 1])
+        FROM standings b, generate_series(1, 5) d WHERE b.space_id = {space} AND b.run = ''""",
     "board_days": """
         INSERT INTO board_days AS d
         SELECT space_id, leaderboard, run, day, count(*), count(*), count(*) FILTER (WHERE day = current_date - 5)
-        FROM rank_days WHERE space_id = {space} AND run = '' GROUP BY 1, 2, 3, 4 ON CONFLICT DO NOTHING""",
+        FROM rank_history WHERE space_id = {space} AND run = '' GROUP BY 1, 2, 3, 4 ON CONFLICT DO NOTHING""",
     "streak_periods": """
         INSERT INTO streak_periods
         SELECT u.space_id, u.id, 0, (current_date - date '0001-01-01') + 1 - d, 6 - d, false

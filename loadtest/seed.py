@@ -22,13 +22,12 @@ from podium.services import Services
 from podium.spaces.space import Space
 from podium.writebehind.rebuild import rebuild
 
-ENTRY_COLUMNS = ("space_id", "leaderboard", "run", "user_id", "value", "reached_ms", "rank")
 CHUNK = 20_000
 """Rows of one COPY."""
 MORNING = 8
 """Everybody's local hour at the start, so that no daily run ends during a benchmark."""
 
-
+DAY_COLUMNS = ("space_id", "user_id", "metric", "day", "change")
 USER_COLUMNS = (
     "space_id",
     "id",
@@ -107,23 +106,18 @@ async def _copy(
     dice = random.Random(users)
     one = 10**metric.decimals
     totals = [(int(dice.expovariate(1 / 5_000)) + 1) * one for _ in range(users)]
-    ranks = [0] * users
-    for rank, number in enumerate(sorted(range(users), key=totals.__getitem__, reverse=True), start=1):
-        ranks[number] = rank
     joined_ms = now_ms - 90 * MS_PER_DAY
+    yesterday = today - timedelta(days=1)
 
-    def chunk(numbers: range) -> Iterator[tuple[tuple[Any, ...], list[tuple[Any, ...]]]]:
+    def chunk(numbers: range) -> Iterator[tuple[Any, ...]]:
         for number in numbers:
             user = user_id(number)
             name = f"Writer {number}"
             newest_ms = now_ms - dice.randrange(1, 3_600_000)
             standings = {}
-            entries = []
             for board in boards:
-                leaderboard, run, _ = split_board(board)
-                value = max(one, totals[number] // 50) if run else totals[number]
+                value = max(one, totals[number] // 50) if split_board(board).run else totals[number]
                 standings[board] = Standing(value, newest_ms)
-                entries.append((space.id, leaderboard, run, user, value, newest_ms, ranks[number]))
             state = UserState(
                 Profile(joined_ms, joined_ms, name=name, tz=tz),
                 newest_ms=newest_ms,
@@ -142,29 +136,25 @@ async def _copy(
                 newest_ms,
                 f"seed.{number}",
             )
-            yield (*row, encode_state(also(state, today))), entries
+            yield (*row, encode_state(also(state, today)))
 
     with tqdm(total=users, desc="copy into Postgres", unit="user", unit_scale=True) as bar:
         for first in range(0, users, CHUNK):
-            rows: list[tuple[Any, ...]] = []
-            entries: list[tuple[Any, ...]] = []
-            for row, of_user in chunk(range(first, min(users, first + CHUNK))):
-                rows.append(row)
-                entries += of_user
+            numbers = range(first, min(users, first + CHUNK))
+            rows = list(chunk(numbers))
+            # What the flusher would have written: yesterday's change keeps metric_days true to the totals.
+            days = [(space.id, user_id(number), metric.number, yesterday, totals[number]) for number in numbers]
             async with services.pool.acquire() as connection, connection.transaction():
                 await connection.copy_records_to_table("users", records=rows, columns=USER_COLUMNS)
-                await connection.copy_records_to_table("board_entries", records=entries, columns=ENTRY_COLUMNS)
+                await connection.copy_records_to_table("metric_days", records=days, columns=DAY_COLUMNS)
             bar.update(len(rows))
     async with services.pool.acquire() as connection:
-        # What the flusher would have written: yesterday's change keeps metric_days true to the totals.
-        await connection.execute(
-            "INSERT INTO metric_days (space_id, user_id, metric, day, change)"
-            " SELECT space_id, user_id, $2, $3, value FROM board_entries WHERE space_id = $1 AND run = ''",
-            space.id,
-            metric.number,
-            today - timedelta(days=1),
+        # So does every run that somebody came onto.
+        await connection.executemany(
+            "INSERT INTO board_days (space_id, leaderboard, run, day, changes) VALUES ($1, $2, $3, $4, $5)",
+            [(space.id, *split_board(board)[:2], today, users) for board in boards],
         )
-        for table in ("users", "board_entries", "metric_days"):
+        for table in ("users", "board_days", "metric_days"):
             await connection.execute(f"VACUUM ANALYZE {table}")
         await connection.execute("CHECKPOINT")
 

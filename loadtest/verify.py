@@ -64,7 +64,7 @@ async def totals(services: Services, space: Space) -> Totals:
             "SELECT metric, sum(change)::bigint FROM metric_days WHERE space_id = $1 GROUP BY 1", space.id
         )
         rows = await connection.fetch(
-            "SELECT leaderboard, run, sum(value)::bigint FROM board_entries WHERE space_id = $1 GROUP BY 1, 2",
+            "SELECT leaderboard, run, sum(value)::bigint FROM standings WHERE space_id = $1 GROUP BY 1, 2",
             space.id,
         )
     postgres = {board_name(leaderboard, run): value for leaderboard, run, value in rows}
@@ -82,7 +82,7 @@ async def differences(services: Services, space: Space) -> list[str]:
     """Every board compared, place by place, in the order that each store ranks by."""
     async with services.pool.acquire() as connection:
         rows = await connection.fetch(
-            "SELECT DISTINCT leaderboard, run FROM board_entries WHERE space_id = $1", space.id
+            "SELECT DISTINCT leaderboard, run FROM standings WHERE space_id = $1", space.id
         )
     found: list[str] = []
     for leaderboard, run in rows:
@@ -143,7 +143,7 @@ async def _redis_places(services: Services, space: Space, board: str) -> AsyncIt
 async def _postgres_places(services: Services, space: Space, leaderboard: int, run: str) -> AsyncIterator[Place]:
     async with services.pool.acquire() as connection, connection.transaction(readonly=True):
         cursor: Any = connection.cursor(
-            "SELECT user_id, value FROM board_entries WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
+            "SELECT user_id, value FROM standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
             " ORDER BY value DESC, reached_ms, user_id",
             space.id,
             leaderboard,

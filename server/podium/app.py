@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import mimetypes
 import os
 import signal
@@ -79,7 +78,7 @@ from podium.live.socket import PATH as SOCKET_PATH
 from podium.live.socket import LiveSocket
 from podium.live.sse import LiveStreams
 from podium.monitoring import monitoring_routes
-from podium.services import open_services
+from podium.services import collect_rarely, open_services
 from podium.settings import Settings
 from podium.telemetry import logs, metrics
 
@@ -126,8 +125,6 @@ ENDPOINTS = [
 """All endpoints of the HTTP API, from which routes and API document are made. Frequent ones come first: routing is
 a linear search."""
 
-GC_THRESHOLDS = (50_000, 20, 100)
-"""Thresholds of the garbage collector's three generations. Python's defaults 700, 10, 10 suit small heaps."""
 FOR_ALL_PAGES = {
     "Access-Control-Allow-Origin": "*",
     "Cache-Control": "public, max-age=3600, stale-while-revalidate=604800",
@@ -190,10 +187,7 @@ def create_app(settings: Settings) -> Starlette:
             # In a thread because compiling blocks; that also has anyio import its backend now, and not within the
             # first streamed answer.
             await run_in_threadpool(compile_templates)
-            # With thousands of cached states a full collection takes long, and they hold no cycles, so collect
-            # rarely.
-            gc.freeze()
-            gc.set_threshold(*GC_THRESHOLDS)
+            collect_rarely()
             log.info("web_started", port=settings.port)
             yield
             for task in background:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,16 @@ from podium.storage.redis.client import RedisClient
 from podium.telemetry.clock_check import compare, process_name, watch_clock
 from podium.telemetry.metrics import CommitObserver
 from podium.writebehind.eviction import load_cold
+
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Thresholds of the garbage collector's three generations. Python's defaults 700, 10, 10 suit small heaps."""
+
+
+def collect_rarely() -> None:
+    """Have the garbage collector leave alone what a process made at its start, and look at the rest rarely: cached
+    states and batches of log items are many objects, and they hold no cycles."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import signal
 import structlog
 
 from podium.jobs.worker_loops import run_worker
-from podium.services import open_services
+from podium.services import collect_rarely, open_services
 from podium.settings import Settings
 from podium.telemetry.clock_check import process_name
 from podium.telemetry.heartbeats import keep_beating
@@ -28,6 +28,7 @@ async def serve(settings: Settings) -> None:
         ended = asyncio.Event()
         beats = keep_beating(services.redis, process_name("worker"), ended)
         beating = asyncio.create_task(beats, name="heartbeat")
+        collect_rarely()
         log.info("worker_started")
         try:
             await run_worker(services, stop, stats)

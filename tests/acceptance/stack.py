@@ -187,7 +187,7 @@ class Stack:
         """A board as Postgres has it, best first."""
         async with self.database() as connection:
             rows = await connection.fetch(
-                "SELECT user_id, value, reached_ms FROM board_entries WHERE leaderboard = $1 AND run = $2"
+                "SELECT user_id, value, reached_ms FROM standings WHERE leaderboard = $1 AND run = $2"
                 " ORDER BY value DESC, reached_ms, user_id",
                 number,
                 run,

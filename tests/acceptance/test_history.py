@@ -125,7 +125,9 @@ async def test_history(stack: Stack, seed: int) -> None:
     await _check(stack, board, oracle)
     async with stack.database() as connection:
         stored = await connection.fetch(
-            "SELECT user_id, rank FROM board_entries WHERE leaderboard = $1", board.number
+            "SELECT DISTINCT ON (user_id) user_id, rank FROM rank_history WHERE leaderboard = $1"
+            " ORDER BY user_id, day DESC",
+            board.number,
         )
     assert dict(stored) == ranks
 

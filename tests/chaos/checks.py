@@ -279,7 +279,7 @@ async def _boards(
     connection: Any, client: Any, prefix: str, numbers: dict[str, int], states: dict[str, UserState], found: Found
 ) -> None:
     rows = await connection.fetch(
-        "SELECT leaderboard, run, grp, user_id, value, reached_ms FROM board_entries"
+        "SELECT leaderboard, run, grp, user_id, value, reached_ms FROM standings"
         " WHERE (leaderboard, run) NOT IN (SELECT leaderboard, run FROM final_runs)"
         " ORDER BY leaderboard, run, grp, value DESC, reached_ms, user_id"
     )

@@ -47,7 +47,11 @@ async def _finds_what_is_wrong(chaos: Chaos) -> None:
         first, second = await connection.fetch("SELECT id FROM events WHERE idempotency_key IS NOT NULL LIMIT 2")
         await connection.execute("INSERT INTO events SELECT * FROM events WHERE id = $1", first["id"])
         await connection.execute("DELETE FROM events WHERE id = $1", second["id"])
-        await connection.execute("UPDATE board_entries SET value = value + 1000000 WHERE grp = '' AND run = ''")
+        await connection.execute(
+            "UPDATE users SET state = jsonb_set(state::jsonb, ARRAY['5', board, '0'], '1000000')"
+            " FROM (SELECT id AS user, jsonb_object_keys(state::jsonb -> 5) AS board FROM users) AS b"
+            " WHERE id = b.user AND board LIKE '%:'"
+        )
         await check_events(connection, Scene(chaos.cluster, chaos.ledger), found)
         async with redis.asyncio.Redis.from_url(chaos.cluster.valkey.url) as client:
             await check_stores(connection, client, found)

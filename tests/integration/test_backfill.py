@@ -145,7 +145,7 @@ async def wrong_boards(services: Services) -> list[Any]:
             grouped,
         )
         found = await services.pool.fetch(
-            "SELECT run, grp, user_id, value, reached_ms FROM board_entries WHERE leaderboard = $1",
+            "SELECT run, grp, user_id, value, reached_ms FROM standings WHERE leaderboard = $1",
             number,
         )
         said, is_ = {tuple(row) for row in expected}, {tuple(row) for row in found}
@@ -319,13 +319,15 @@ async def test_the_days_of_a_past_run_have_who_came_and_no_ranks_on_the_way(
     await backfill(services)
     path = f"/admin/v1/leaderboards/{board['id']}/analytics"
     assert (await http.get(path)).json()["participants"] == 2
-    assert await services.pool.fetchval("SELECT count(*) FROM rank_days") == 0
+    assert await services.pool.fetchval("SELECT count(*) FROM rank_history") == 0
     joined = await services.pool.fetch("SELECT day, joined, active, changes FROM board_days")
     assert [tuple(row) for row in joined] == [(day(clock, 2), 2, 0, 0)]
     # The first change after it goes on from the place that the backfill gave.
     await post(http, clock, "ann", [0], value=5)
     await flush(services)
-    rows = await services.pool.fetch("SELECT user_id, rank, previous_rank, value, previous_value FROM rank_days")
+    rows = await services.pool.fetch(
+        "SELECT user_id, rank, previous_rank, value, previous_value FROM rank_history"
+    )
     assert [tuple(row) for row in rows] == [("ann", 1, 1, 9, 4)]
     assert await services.pool.fetchval("SELECT sum(joined) FROM board_days") == 2
 

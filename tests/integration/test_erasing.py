@@ -109,7 +109,7 @@ async def test_nothing_of_an_erased_user_stays(
     await services.redis.raw.set(undo, b"{}")  # as the console does
     before = await everything(services)
     holding = {place for place, text in before.items() if USER in text or EMAIL in text}
-    tables = {"users", "events", "metric_days", "board_entries", "rank_days", "streak_periods", "user_streaks"}
+    tables = {"users", "events", "metric_days", "place_days", "streak_periods", "user_streaks"}
     tables |= {"point_awards", "point_days", "user_points", "achievement_completions", "api_keys", "audit_log"}
     assert tables | {"catalog_items", "catalog_versions"} <= holding
     assert undo in before

@@ -70,7 +70,7 @@ async def test_past_runs_fill(
     assert (await score(http, clock, "b", 5))["month"]["rank"] == 1
     assert await run(http, "2026-11-30") == [(1, "b", 7)]
     await flush(services)
-    entries = "SELECT run, user_id, value FROM board_entries ORDER BY run, value DESC"
+    entries = "SELECT run, user_id, value FROM standings ORDER BY run, value DESC"
     stored = [tuple(row) for row in await services.pool.fetch(entries)]
     thousand = 1_000
     assert stored == [

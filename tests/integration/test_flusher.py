@@ -85,16 +85,17 @@ async def test_flush_writes_every_table(
     days = await pool.fetch("SELECT user_id, day::text, change FROM metric_days ORDER BY user_id")
     assert [tuple(row) for row in days] == [("ann", "2026-11-23", 3500), ("bob", "2026-11-23", 4000)]
     entries = await pool.fetch(
-        "SELECT leaderboard, run, user_id, value, rank FROM board_entries ORDER BY leaderboard, user_id"
+        "SELECT leaderboard, run, user_id, value FROM standings ORDER BY leaderboard, user_id"
     )
     assert [tuple(row) for row in entries] == [
-        (2, "", "ann", 3500, 2),
-        (2, "", "bob", 4000, 1),
-        (3, "20261123", "ann", 3500, 2),
-        (3, "20261123", "bob", 4000, 1),
+        (2, "", "ann", 3500),
+        (2, "", "bob", 4000),
+        (3, "20261123", "ann", 3500),
+        (3, "20261123", "bob", 4000),
     ]
+    assert await pool.fetchval("SELECT count(*) FROM board_entries") == 0  # the states have them all
     ranks = await pool.fetch(
-        "SELECT user_id, rank, previous_rank, value, previous_value FROM rank_days"
+        "SELECT user_id, rank, previous_rank, value, previous_value FROM rank_history"
         " WHERE leaderboard = 2 ORDER BY user_id"
     )
     assert [tuple(row) for row in ranks] == [("ann", 2, None, 3500, None), ("bob", 1, None, 4000, None)]
@@ -112,7 +113,7 @@ async def test_flush_adds_to_what_earlier_flushes_wrote(
     await drain(flusher)
     assert await pool.fetchval("SELECT change FROM metric_days WHERE user_id = 'ann'") == 6000
     row = await pool.fetchrow(
-        "SELECT rank, previous_rank, value, previous_value FROM rank_days"
+        "SELECT rank, previous_rank, value, previous_value FROM rank_history"
         " WHERE leaderboard = 2 AND user_id = 'ann'"
     )
     assert row is not None
@@ -422,7 +423,7 @@ async def test_a_user_whose_item_was_rejected_goes_on(
     await poster.post_all([poster.event("ann", 2)])
     await drain(make())
     assert await totals(pool) == {"ann": 3000}
-    assert await pool.fetchval("SELECT value FROM board_entries WHERE leaderboard = 2") == 3000
+    assert await pool.fetchval("SELECT value FROM standings WHERE leaderboard = 2") == 3000
     assert await pool.fetchval("SELECT count(*) FROM rejected_entries") == 1
 
 

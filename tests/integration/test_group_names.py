@@ -122,7 +122,7 @@ async def test_a_group_that_is_too_long_is_refused_by_name(
     assert (await post(http, "\U0010ffff" * 255, city=longest)).status_code == 201
     await flush(services)
     assert await services.pool.fetchval("SELECT count(*) FROM rejected_entries") == 0
-    assert await services.pool.fetchval("SELECT max(grp) FROM board_entries") == group_name((longest,))
+    assert await services.pool.fetchval("SELECT max(grp) FROM standings") == group_name((longest,))
 
 
 async def test_several_attributes_share_the_length_of_a_group(
@@ -135,7 +135,7 @@ async def test_several_attributes_share_the_length_of_a_group(
     assert answer.json()["error"].startswith("attributes.team must have at most 749 bytes")
     assert (await post(http, "ann", team="x" * most, city="y" * most)).status_code == 201
     await flush(services)
-    assert await services.pool.fetchval("SELECT max(length(grp)) FROM board_entries") == 2 * most + 1
+    assert await services.pool.fetchval("SELECT max(length(grp)) FROM standings") == 2 * most + 1
 
 
 async def test_whoever_stands_in_a_group_that_is_too_long_takes_the_score_out_of_it(

@@ -94,7 +94,7 @@ async def test_users_are_taken_off_and_barred(
     await http.delete(path, params={"ids": "a", "block": "false"})
     assert places((await get(http, "sum"))["rankings"]) == [(1, "a", 1)]  # the score stays
     await flush(services)
-    assert await services.pool.fetchval("SELECT count(*) FROM board_entries WHERE user_id = 'a'") == 3
+    assert await services.pool.fetchval("SELECT count(*) FROM standings WHERE user_id = 'a'") == 3
 
 
 async def test_an_event_that_is_flushed_between_two_looks_is_found(

@@ -123,10 +123,10 @@ async def agreed(http: httpx.AsyncClient, services: Services, *runs: str) -> lis
 
 
 async def in_postgres(services: Services, run: str) -> dict[str, Any]:
-    """The same from ``board_entries``."""
+    """The same from the view ``standings``."""
     numbers = {board.key: board.number for board in services.directory.production.index.catalog.leaderboards}
     rows = await services.pool.fetch(
-        "SELECT leaderboard, grp, user_id, value FROM board_entries WHERE run = $1", run.replace("-", "")
+        "SELECT leaderboard, grp, user_id, value FROM standings WHERE run = $1", run.replace("-", "")
     )
     of: dict[tuple[int, str], list[tuple[str, float]]] = defaultdict(list)
     for row in rows:

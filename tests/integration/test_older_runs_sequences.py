@@ -207,10 +207,10 @@ class World:
         return {place: found for place, found in said.items() if found}
 
     async def in_postgres(self) -> Said:
-        """What ``board_entries`` says, of this example."""
+        """What the view ``standings`` says, of this example."""
         keys = {one.number: one.key for one in self.services.directory.production.index.catalog.leaderboards}
         rows = await self.services.pool.fetch(
-            "SELECT leaderboard, run, grp, user_id, value FROM board_entries WHERE user_id = ANY ($1::text[])",
+            "SELECT leaderboard, run, grp, user_id, value FROM standings WHERE user_id = ANY ($1::text[])",
             [self.named(user) for user in USERS],
         )
         said: Said = defaultdict(dict)

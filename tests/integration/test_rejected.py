@@ -27,7 +27,7 @@ TABLES = {
     "events": "id, units, at_ms, idempotency_key, day",
     "idempotency_keys": "key, event_id",
     "metric_days": "metric, day, change",
-    "board_entries": "leaderboard, run, grp, value",
+    "standings": "leaderboard, run, grp, value",
     "users": "name, newest_ms, token",
     "point_days": "day, change",
     "user_points": "system, total",

@@ -29,7 +29,7 @@ async def test_the_history_of_a_backfill_is_counted(http: httpx.AsyncClient, ser
     daily = {"name": "Daily", "key": "daily-0", "rankBy": "metric", "metricId": metric.id, "status": "active"}
     await make(http, "leaderboards", {**daily, "start": "2026-11-20", "runUnit": "day", "runInterval": 1})
     assert await backfill(services) == 5
-    assert await services.pool.fetchval("SELECT count(*) FROM board_entries") == events
+    assert await services.pool.fetchval("SELECT count(*) FROM standings") == events
 
 
 async def test_seeded_users_are_ranked(http: httpx.AsyncClient, services: Services) -> None:

@@ -77,8 +77,17 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
         return None if seconds is None else self.profile.created_ms + seconds * 1000
 
 
+class StateHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The first fields of a ``UserState``, for readers that need no more: the rest is skipped unread."""
+
+    profile: Profile
+    format: int = STATE_FORMAT
+    newest_ms: int = 0
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(UserState)
+_head_decoder = msgspec.json.Decoder(StateHead)
 
 
 def encode_state(state: UserState) -> str:
@@ -93,3 +102,12 @@ def decode_state(blob: str | bytes) -> UserState:
         msgspec.DecodeError: The blob is no state.
     """
     return _decoder.decode(blob)
+
+
+def decode_head(blob: str | bytes) -> StateHead:
+    """Return the first fields of a blob.
+
+    Raises:
+        msgspec.DecodeError: It is no state.
+    """
+    return _head_decoder.decode(blob)

@@ -35,6 +35,7 @@ from podium.game.records import (
     FactRecord,
     LogRecord,
     PauseRecord,
+    StandingRecord,
     StreakChange,
     StreakRecord,
 )
@@ -90,6 +91,8 @@ class UnitOfWork:
         self.due_changed = is_new
         """True if the instant of the next timed change may have changed."""
         self._pending: list[tuple[TriggerRule, int]] = []
+        self._dated = (-1, 0)
+        """An instant (ms) and its local day."""
 
     def at(self, at_ms: int) -> None:
         """Set the instant (ms) of all that follows."""
@@ -513,16 +516,23 @@ class UnitOfWork:
         """Return the record for the log."""
         old = self.old.boards
         behind = event is not None and event.at_ms < self.old.newest_ms
-        boards = [
-            BoardRecord(
-                board,
-                None if new is None else new.value,
-                0 if new is None else new.reached_ms,
-                was.value if (was := old.get(board)) is not None else None,
-                self._history_day(event, board) if event is not None and behind else 0,
+        if event is None and self.at_ms < 0:
+            self.at(self.now_ms)  # an erasure, which nothing happens before
+        today = self.day.toordinal() if event is None else event.day
+        boards = []
+        for board, new in shown.items():
+            was = old.get(board)
+            day = self._history_day(event, board) if event is not None and behind else 0
+            boards.append(
+                BoardRecord(
+                    board,
+                    None if new is None else new.value,
+                    0 if new is None else new.reached_ms,
+                    None if was is None else was.value,
+                    day,
+                    was is None or self._day_of(was.reached_ms) < (day or today),
+                )
             )
-            for board, new in shown.items()
-        ]
         if self.filled:
             boards = [
                 one
@@ -533,7 +543,19 @@ class UnitOfWork:
                 for one in boards
             ]
         change = StreakChange(self.periods, self.pauses, self.lost) if self.periods or self.pauses else None
-        return LogRecord(event, boards, change, self.awards, self.completions, self.facts, self.filled)
+        let_go = [
+            StandingRecord(board, held.value, held.reached_ms)
+            for board in self.dropped
+            if (held := self.boards.get(board)) is not None and is_ranked(board)
+        ]
+        return LogRecord(event, boards, change, self.awards, self.completions, self.facts, self.filled, let_go)
+
+    def _day_of(self, at_ms: int) -> int:
+        """The local day of an instant, as an ordinal. The last one is kept: standings that an event moved together
+        were reached together."""
+        if at_ms != self._dated[0]:
+            self._dated = at_ms, local_day(at_ms, self.tz).toordinal()
+        return self._dated[1]
 
 
 _ORDER = {"user_creation": 0, "metric": 1, "streak": 2, "achievement": 3, "time": 4}

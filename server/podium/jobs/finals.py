@@ -4,13 +4,15 @@ They are final at once for everybody who posts, are then written to Postgres, an
 
 A run is final from the moment on that the catalog says so: a commit names its catalog version, and Redis refuses
 those of an older one, so nothing can come in behind (docs/decisions/0015-versioned-catalog.md). Once
-the log is flushed up to there, ``board_entries`` holds the frozen boards, and Postgres ranks them by itself in one
-statement.
+the log is flushed up to there, the states in Postgres, and ``board_entries`` for those who have let go of the run,
+hold the frozen boards. One statement adds what states have of a leaderboard's ended runs to ``board_entries``,
+another one ranks a run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, timedelta
 
 import msgspec
@@ -46,6 +48,40 @@ _NAME = """
  FROM regexp_matches(grp, '%[0-9A-F]{2}|[^%]', 'g') WITH ORDINALITY AS parts (part, at))
 """
 """A ``group_name`` in hexadecimal digits of its UTF-8, in SQL."""
+# From run to run along the primary keys: a plain DISTINCT would read every row. Whoever came onto a board made a
+# row of board_days; what is in board_entries of a final run is to be deleted.
+_RUNS = """
+WITH RECURSIVE entered AS (
+    (SELECT run FROM board_entries WHERE space_id = $1 AND leaderboard = $2 ORDER BY run LIMIT 1)
+    UNION ALL
+    SELECT (SELECT b.run FROM board_entries b WHERE b.space_id = $1 AND b.leaderboard = $2 AND b.run > e.run
+            ORDER BY b.run LIMIT 1)
+    FROM entered e WHERE e.run IS NOT NULL
+), lived AS (
+    (SELECT run FROM board_days WHERE space_id = $1 AND leaderboard = $2 ORDER BY run LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.run FROM board_days d WHERE d.space_id = $1 AND d.leaderboard = $2 AND d.run > l.run
+            ORDER BY d.run LIMIT 1)
+    FROM lived l WHERE l.run IS NOT NULL
+)
+SELECT run FROM entered WHERE run IS NOT NULL
+UNION
+SELECT run FROM lived WHERE run IS NOT NULL
+    AND run NOT IN (SELECT run FROM final_runs WHERE space_id = $1 AND leaderboard = $2)
+ORDER BY run
+"""
+# Of the states only those are taken apart in which one of the patterns occurs. Names of boards need no escapes in
+# JSON.
+_GATHER = """
+INSERT INTO board_entries (space_id, leaderboard, run, grp, user_id, value, reached_ms, rank)
+SELECT u.space_id, s.leaderboard, s.run, s.grp, u.id, s.value, s.reached_ms, 0
+FROM users u CROSS JOIN LATERAL state_standings(u.state) AS s
+WHERE u.space_id = $1 AND u.state LIKE ANY ($4::text[]) AND s.leaderboard = $2 AND s.run = ANY ($3::text[])
+ON CONFLICT (space_id, leaderboard, run, grp, user_id) DO UPDATE SET
+    value = excluded.value, reached_ms = excluded.reached_ms
+"""
+PATTERNS = 20
+"""Runs that states are searched for one by one; for more, for the leaderboard."""
 _RANK: dict[TieRule, str] = {"ordinal": "row_number()", "competition": "rank()", "dense": "dense_rank()"}
 
 
@@ -59,6 +95,8 @@ class Finals:
         self._space = space
         self._clock = clock
         self._settled: set[tuple[int, date]] = set()
+        self._gathered: dict[int, date | None] = {}
+        """By leaderboard up to which day the states were looked through."""
         self._watermark = Watermark(pool, redis, space)
         self._quarantine = Quarantine(redis, space, clock, "finals")
 
@@ -128,7 +166,10 @@ class Finals:
     async def _write_runs(self, board: Leaderboard) -> tuple[int, bool]:
         """Write some runs of a leaderboard: how many, and whether none is left."""
         written, all_done, version = 0, True, str(self._space.index.version)
-        for name in await self._stored_runs(board):
+        names = await self._stored_runs(board)
+        if self._gathered.get(board.number) != board.final_until:
+            await self._gather(board, names)
+        for name in names:
             item = board_name(board.number, name)
             if self._quarantine.holds("run", item, version):
                 all_done = False
@@ -152,23 +193,24 @@ class Finals:
 
     async def _stored_runs(self, board: Leaderboard) -> list[str]:
         async with acquired(self._pool) as connection:
-            # From run to run along the primary key: a plain DISTINCT would read every entry.
-            rows = await connection.fetch(
-                """
-                WITH RECURSIVE runs AS (
-                    (SELECT run FROM board_entries WHERE space_id = $1 AND leaderboard = $2 ORDER BY run LIMIT 1)
-                    UNION ALL
-                    SELECT (SELECT b.run FROM board_entries b
-                            WHERE b.space_id = $1 AND b.leaderboard = $2 AND b.run > runs.run
-                            ORDER BY b.run LIMIT 1)
-                    FROM runs WHERE runs.run IS NOT NULL
-                )
-                SELECT run FROM runs WHERE run IS NOT NULL
-                """,
-                self._space.id,
-                board.number,
-            )
+            rows = await connection.fetch(_RUNS, self._space.id, board.number)
         return [row["run"] for row in rows]
+
+    async def _gather(self, board: Leaderboard, names: Sequence[str]) -> None:
+        """Add to ``board_entries`` what states have of those runs that are final. Once for all, as every user
+        must be looked at."""
+        ended = []
+        for name in names:
+            with suppress(ValueError):  # no run's name: writing it down says so
+                if is_final(board, named_run(board, name)):
+                    ended.append(name)
+        if ended:
+            runs = ended if len(ended) <= PATTERNS else [""]
+            patterns = [f'%"{board_name(board.number, run)}%' for run in runs]
+            async with acquired(self._pool) as connection, connection.transaction():
+                await connection.execute("SET LOCAL statement_timeout = 0")
+                await connection.execute(_GATHER, self._space.id, board.number, ended, patterns)
+        self._gathered[board.number] = board.final_until
 
     async def _write_run(self, board: Leaderboard, name: str, run: Run) -> None:
         """Move a run's entries to its standings."""
@@ -187,18 +229,21 @@ class Finals:
                 run.end,
                 self._clock(),
             )
-            if written is None:
-                return  # another worker was quicker
-            await _rank_users(connection, space_id, board, name)
-            if board.group_by is not None:
-                await _rank_groups(connection, space_id, board, name)
+            if written is not None:  # else another worker was quicker
+                await _rank_users(connection, space_id, board, name)
+                if board.group_by is not None:
+                    await _rank_groups(connection, space_id, board, name)
+            # Also what a flusher added that had not seen yet that the run is final.
             await connection.execute(
                 "DELETE FROM board_entries WHERE space_id = $1 AND leaderboard = $2 AND run = $3",
                 space_id,
                 board.number,
                 name,
             )
-        log.info("run_final", space=self._space.public_id, leaderboard=board.key, run=name, participants=written)
+        if written is not None:
+            log.info(
+                "run_final", space=self._space.public_id, leaderboard=board.key, run=name, participants=written
+            )
 
     async def _clear(self) -> None:
         """Take the boards of runs that have been final for long out of Redis."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-from podium.game.leaderboards.ranking import GROUP_MAX, BoardName, split_board
-from podium.game.records import BoardRecord, EventRecord, GroupMove, LogItem, LogRecord, decode_record
-from podium.game.state import decode_state
+from podium.game.leaderboards.ranking import GROUP_MAX, board_name, split_board
+from podium.game.records import EventRecord, GroupMove, LogItem, LogRecord, decode_record
+from podium.game.state import decode_head, decode_state
 
 
 class Item(NamedTuple):
@@ -50,11 +50,16 @@ class Batch(NamedTuple):
       the last state of each user
     - ``keys``: user, metric, key, event id, received_ms
     - ``metric_days``: user, metric, day, change
-    - ``board_entries``: leaderboard, run, group, user, value, reached_ms, rank; the last of each user
-    - ``rank_days``: leaderboard, run, user, day, rank, previous rank, value, previous value; the last
-      rank and value of the day, and what preceded its first change in this batch
+    - ``place_days``: user, day, and as JSON by board [rank, value]: the last of the day, and what preceded the
+      first change in this batch
+    - ``board_days``: leaderboard, run, day, rank changes, users whose first change of the day it was, users of a
+      backfill who came onto it
+    - ``newcomers``: leaderboard, run, user, day, first day of the run, whether the user came onto the board; whose
+      first change of the day it was only if Postgres holds none
+    - ``board_entries``: leaderboard, run, group, user, value, reached_ms, rank; the last of each user. Standings
+      that states have let go of, and all of records that don't say which those are
     - ``left``: leaderboard, run, group, user; boards that a user left and has not come back to
-    - ``board_days``: leaderboard, run, day, rank changes, users of a backfill who came onto it
+    - ``board_groups``: leaderboard, run, group; where somebody came in
     - ``group_days``: leaderboard, run, group, day, rank, score (as in Redis), members; the last of the day
     - ``streak_periods``: user, frequency's index, period, length, frozen, restored; the last of each period
     - ``gone_periods``: user, frequency's index, period; those that are none any more
@@ -71,10 +76,12 @@ class Batch(NamedTuple):
     users: Columns
     keys: Columns
     metric_days: Columns
-    board_entries: Columns
-    rank_days: Columns
-    left: Columns
+    place_days: Columns
     board_days: Columns
+    newcomers: Columns
+    board_entries: Columns
+    left: Columns
+    board_groups: Columns
     group_days: Columns
     streak_periods: Columns
     gone_periods: Columns
@@ -132,9 +139,9 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
             states[user] = item
         record = decode_record(item.record)
         event = record.event
-        if record.boards:
+        if record.boards or record.let_go:
             day = event.day if event is not None else _log_day(log_id)
-            boards.add(user, day, record.boards, item.ranks, item.groups, record.filled)
+            boards.add(user, day, record, item.ranks, item.groups)
         if record.streak is not None:
             for step in record.streak.periods:
                 periods[user, step.track, step.period] = step.length, step.frozen, step.restored
@@ -161,10 +168,12 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         _user_columns(states),
         transposed([(*key, *event_) for key, event_ in keys.items()], 5),
         transposed([(user, metric, _day(day), change) for (user, metric, day), change in days.items()], 4),
+        boards.place_columns(),
+        boards.day_columns(),
+        transposed(boards.newcomers.values(), 6),
         transposed(boards.entries.values(), 7),
-        transposed(boards.ranks.values(), 8),
         transposed(boards.left.values(), 4),
-        transposed([(*key, *counts) for key, counts in boards.changes.items()], 5),
+        transposed(boards.inhabited, 3),
         transposed(boards.groups.values(), 7),
         transposed([(*key, *lived) for key, lived in periods.items() if lived[0]], 6),
         transposed([key for key, lived in periods.items() if not lived[0]], 3),
@@ -226,11 +235,35 @@ class _Gained:
             self.facts.append((user, fact.at_ms, fact.kind, fact.amount, fact.subject))
 
 
-def _split(board: str) -> BoardName:
+class _Board(NamedTuple):
+    """The parts of a board's name; ``key`` is that of its run in ``place_days``. No change in the run lies before
+    ``first_day``."""
+
+    leaderboard: int
+    run: str
+    group: str
+    key: str
+    first_day: date
+
+
+@lru_cache(maxsize=10_000)
+def _split(board: str) -> _Board:
     try:
-        return split_board(board)
+        leaderboard, run, group = split_board(board)
     except ValueError as error:
         raise msgspec.ValidationError(f"no board is called {board}") from error
+    try:
+        first_day = date(int(run[:4]), int(run[4:6]), int(run[6:]))
+    except ValueError:
+        first_day = date.min
+    return _Board(leaderboard, run, group or "", board_name(leaderboard, run), first_day)
+
+
+class _Places(NamedTuple):
+    """A user's places of a day, by board: rank and value."""
+
+    last: dict[str, tuple[int, int]]
+    former: dict[str, tuple[int | None, int | None]]
 
 
 class _Boards:
@@ -238,75 +271,107 @@ class _Boards:
     commit where there is no event."""
 
     def __init__(self) -> None:
+        self.places: dict[tuple[str, int], _Places] = {}
+        self.counts: dict[tuple[str, int], list[int]] = {}
+        self.newcomers: dict[tuple[str, str, int], tuple[Any, ...]] = {}
         self.entries: dict[tuple[str, str], tuple[Any, ...]] = {}
         self.left: dict[tuple[str, str], tuple[Any, ...]] = {}
-        self.ranks: dict[tuple[int, str, str, int], tuple[Any, ...]] = {}
-        self.changes: dict[tuple[int, str, date], tuple[int, int]] = {}
+        self.inhabited: set[tuple[int, str, str]] = set()
         self.groups: dict[tuple[str, str, int], tuple[Any, ...]] = {}
 
     def add(
-        self,
-        user: str,
-        day: int,
-        boards: list[BoardRecord],
-        ranks: list[int | str],
-        groups: list[GroupMove],
-        filled: Collection[int] = (),
+        self, user: str, event_day: int, record: LogRecord, ranks: list[int | str], groups: list[GroupMove]
     ) -> None:
         """The boards of one item."""
+        boards = record.boards
         if len(ranks) != 3 * len(boards):
             raise msgspec.ValidationError(f"{len(ranks)} ranks for {len(boards)} boards")
         # Where groups are ranked, the place that is kept day by day is the one among all.
-        in_groups = {f"{group.board}:{group.group}" for group in groups}
-        days = {board.board: board.day for board in boards if board.day} if groups else {}
-        joined: set[tuple[int, str]] = set()
+        in_groups = {f"{group.board}:{group.group}" for group in groups} if groups else ()
+        # A record of an earlier release says neither what the state let go of nor what is the first of the day.
+        is_older = record.let_go is None
+        filled = record.filled
+        joined: set[str] = set()
         for at, board in enumerate(boards):
-            if board.value == board.previous:
+            value, previous = board.value, board.previous
+            if value == previous:
                 continue  # named in the record only to show a new name
-            before, after = int(ranks[3 * at]), int(ranks[3 * at + 1])
-            self._entry(user, board, after)
-            if board.value is None or board.board in in_groups:
+            name = _split(board.board)
+            if value is None:
+                self._leave(user, board.board, name)
                 continue
-            if filled and board.previous is None and (place := _split(board.board)).leaderboard in filled:
-                if place[:2] not in joined:
-                    joined.add(place[:2])
-                    self._count(place.leaderboard, place.run, _day(board.day or day), joined=1)
-            else:
-                self._rank(user, board.day or day, board.board, board.value, board.previous, before, after)
-        for group in groups:
-            if len(group.group) > GROUP_MAX:
-                continue  # its last member leaves it: no index holds such a name, from before there was a limit
-            leaderboard, run, _ = _split(group.board)
-            score = float(group.score) if group.score else None
-            on = days.get(group.board, day)
-            row = (leaderboard, run, group.group, _day(on), group.after, score, group.members)
-            self.groups[group.board, group.group, on] = row
+            before, after = int(ranks[3 * at]), int(ranks[3 * at + 1])
+            if previous is None and name.group:
+                self.inhabited.add(name[:3])
+            if is_older:
+                self._keep(user, board.board, name, value, board.reached_ms, after)
+            if board.board in in_groups:
+                continue
+            day, key = board.day or event_day, name.key
+            if filled and previous is None and name.leaderboard in filled:
+                if key not in joined:
+                    joined.add(key)
+                    self._counts(key, day)[2] += 1
+                continue
+            last, former = self.places.get((user, day)) or self._open(user, day)
+            is_active = False
+            if key not in former:
+                former[key] = before or None, previous
+                if previous is None or is_older:
+                    row = (name.leaderboard, name.run, user, _day(day), name.first_day, previous is None)
+                    self.newcomers[user, key, day] = row
+                else:
+                    is_active = board.first
+            last[key] = after, value
+            if is_active or before != after:
+                counts = self._counts(key, day)
+                counts[0] += before != after
+                counts[1] += is_active
+        for one in record.let_go or ():
+            self._keep(user, one.board, _split(one.board), one.value, one.reached_ms, 0)
+        if groups:
+            days = {board.board: board.day for board in boards if board.day}
+            for group in groups:
+                self._group(days.get(group.board, event_day), group)
 
-    def _entry(self, user: str, board: BoardRecord, rank: int) -> None:
-        leaderboard, run, group = _split(board.board)
-        key = board.board, user
-        if board.value is None:
-            self.entries.pop(key, None)
-            self.left[key] = (leaderboard, run, group or "", user)
-        else:
-            self.left.pop(key, None)
-            self.entries[key] = (leaderboard, run, group or "", user, board.value, board.reached_ms, rank)
+    def place_columns(self) -> Columns:
+        """The columns of ``place_days``."""
+        rows = [
+            (user, _day(day), _encode_json(last).decode(), _encode_json(former).decode())
+            for (user, day), (last, former) in self.places.items()
+        ]
+        return transposed(rows, 4)
 
-    def _rank(
-        self, user: str, day: int, board: str, value: int, previous: int | None, before: int, after: int
-    ) -> None:
-        leaderboard, run, _ = _split(board)
-        key = leaderboard, run, user, day
-        first = self.ranks.get(key)
-        earlier = (before or None, previous) if first is None else (first[5], first[7])
-        self.ranks[key] = (leaderboard, run, user, _day(day), after, earlier[0], value, earlier[1])
-        if before != after:
-            self._count(leaderboard, run, _day(day), changes=1)
+    def day_columns(self) -> Columns:
+        """The columns of ``board_days``."""
+        rows = [(*_split(key)[:2], _day(day), *counts) for (key, day), counts in self.counts.items()]
+        return transposed(rows, 6)
 
-    def _count(self, leaderboard: int, run: str, day: date, *, changes: int = 0, joined: int = 0) -> None:
-        of_day = leaderboard, run, day
-        before = self.changes.get(of_day, (0, 0))
-        self.changes[of_day] = before[0] + changes, before[1] + joined
+    def _counts(self, run: str, day: int) -> list[int]:
+        """Rank changes, users who were active, and users of a backfill of a day."""
+        return self.counts.get((run, day)) or self.counts.setdefault((run, day), [0, 0, 0])
+
+    def _open(self, user: str, day: int) -> _Places:
+        places = self.places[user, day] = _Places({}, {})
+        return places
+
+    def _keep(self, user: str, board: str, name: _Board, value: int, reached_ms: int, rank: int) -> None:
+        key = board, user
+        self.left.pop(key, None)
+        self.entries[key] = (*name[:3], user, value, reached_ms, rank)
+
+    def _leave(self, user: str, board: str, name: _Board) -> None:
+        key = board, user
+        self.entries.pop(key, None)
+        self.left[key] = (*name[:3], user)
+
+    def _group(self, day: int, group: GroupMove) -> None:
+        if len(group.group) > GROUP_MAX:
+            return  # its last member leaves it: no index holds such a name, from before there was a limit
+        leaderboard, run = _split(group.board)[:2]
+        score = float(group.score) if group.score else None
+        row = (leaderboard, run, group.group, _day(day), group.after, score, group.members)
+        self.groups[group.board, group.group, day] = row
 
 
 def _log_day(log_id: str) -> int:
@@ -317,8 +382,8 @@ def _log_day(log_id: str) -> int:
 def _user_columns(states: dict[str, LogItem]) -> Columns:
     rows = []
     for user, item in states.items():
-        state = decode_state(item.state)
-        profile = state.profile
+        head = decode_head(item.state)
+        profile = head.profile
         rows.append(
             (
                 user,
@@ -328,7 +393,7 @@ def _user_columns(states: dict[str, LogItem]) -> Columns:
                 _encode_json(profile.attributes).decode() if profile.attributes else "{}",
                 profile.created_ms,
                 profile.updated_ms,
-                state.newest_ms,
+                head.newest_ms,
                 item.token,
                 item.state,
             )

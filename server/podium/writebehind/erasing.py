@@ -13,6 +13,7 @@ _OF_USER = {
     "metric_days": "",
     "board_entries": _RUNS,
     "rank_days": _RUNS,
+    "place_days": "",
     "run_standings": "",
     "streak_periods": "",
     "streak_pauses": "",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,7 +23,8 @@ import structlog
 from podium.clock import Clock, stopwatch_s
 from podium.game.errors import Unavailable
 from podium.game.leaderboards.labels import label
-from podium.game.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score
+from podium.game.leaderboards.model import Standing
+from podium.game.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score, split_board
 from podium.game.leaderboards.rules import ranked
 from podium.game.periods import iso
 from podium.game.state import decode_state
@@ -48,6 +49,13 @@ PIECE = 1_000
 """Values of one command: Lua's ``unpack`` fails at some thousands."""
 _LOCK = 0x506F64
 """First half of the advisory lock ("Pod"); the second is the space."""
+_LET_GO = """
+AND NOT coalesce((
+    SELECT strpos(u.state, '"' || concat_ws(':', b.leaderboard, b.run, nullif(b.grp, '')) || '":[') > 0
+    FROM users u WHERE u.space_id = b.space_id AND u.id = b.user_id
+), false)
+"""
+"""Entries that no state holds: a release before this one wrote those, too, and left them behind."""
 Progress = Callable[[int, int], None]
 """Hears how many rows of how many are done."""
 
@@ -253,6 +261,8 @@ class _Filling:
         self._progress = progress
         self._sending: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._sending.set_result(None)
+        self._final: set[str] = set()
+        """Runs whose boards have left the boards' tables: they stay out of Redis."""
         self._groups: dict[tuple[int, str], dict[str, int]] = {}
         self._done = 0
         self._total = 0
@@ -265,9 +275,11 @@ class _Filling:
         # Instants in Postgres are by the clocks of web processes: their age is what counts.
         self._ahead_ms = seconds * 1000 - self._now_ms
         oldest_ms = (self.generation - 1) * GENERATION_MS - self._ahead_ms - KEYS_MARGIN_MS
+        rows = await connection.fetch("SELECT leaderboard, run FROM final_runs WHERE space_id = $1", id_)
+        self._final = {board_name(*row) for row in rows}
         tables = (
             (self._users, "users", "id, token, state, greatest(newest_ms, updated_ms)", "", ()),
-            (self._boards, "board_entries", "leaderboard, run, grp, user_id, value, reached_ms", "", ()),
+            (self._older, "board_entries b", "leaderboard, run, grp, user_id, value, reached_ms", _LET_GO, ()),
             (
                 self._idempotency,
                 "idempotency_keys",
@@ -310,6 +322,7 @@ class _Filling:
         names = ["HSET", self._keys.names]
         cold = ["HSET", self._keys.cold]
         due = ["ZADD", self._keys.due]
+        standings: list[tuple[str, str, Standing]] = []
         for user, token, blob, seen_ms in rows:
             try:
                 state = decode_state(blob)
@@ -324,25 +337,39 @@ class _Filling:
                 names += (user, shown)
             if state.due_ms:
                 due += (str(state.due_ms), user)
+            on_boards = ranked(state.boards)
+            standings += ((board, user, one) for board, one in on_boards.items() if not self._is_final(board))
             if seen_ms < self._cold_before_ms:
                 cold += (user, token)
                 continue
             fields = ["t", token, "s", blob]
-            for board, standing in ranked(state.boards).items():
+            for board, standing in on_boards.items():
                 fields += (board, member(standing.reached_ms, user))
             key = self._keys.user(user)
             commands += (["HSET", key, *fields[at : at + PIECE]] for at in range(0, len(fields), PIECE))
         self.users += len(rows)
-        return commands + [hash_ for hash_ in (names, cold, due) if len(hash_) > 2]
+        commands += [hash_ for hash_ in (names, cold, due) if len(hash_) > 2]
+        return commands + self._boards(standings)
 
-    def _boards(self, rows: list[Any]) -> list[list[Any]]:
+    def _is_final(self, board: str) -> bool:
+        return bool(self._final) and board_name(*split_board(board)[:2]) in self._final
+
+    def _older(self, rows: list[Any]) -> list[list[Any]]:
+        """The standings that states have let go of."""
+        return self._boards(
+            (board_name(leaderboard, run, group or None), user, Standing(value, reached_ms))
+            for leaderboard, run, group, user, value, reached_ms in rows
+        )
+
+    def _boards(self, standings: Iterable[tuple[str, str, Standing]]) -> list[list[Any]]:
+        """Put standings (board, user) on their boards."""
         keys: dict[str, list[str]] = defaultdict(list)
         by_number = self._space.index.leaderboard_by_number
-        for leaderboard, run, group, user, value, reached_ms in rows:
+        for board, user, standing in standings:
+            leaderboard, run, group = split_board(board)
             known = by_number.get(leaderboard)
-            stored = str(score(value, known.order if known is not None else "desc"))
-            board = board_name(leaderboard, run, group or None)
-            keys[self._keys.board(board)] += (stored, member(reached_ms, user))
+            stored = str(score(standing.value, known.order if known is not None else "desc"))
+            keys[self._keys.board(board)] += (stored, member(standing.reached_ms, user))
             if known is not None and known.tie_rule == "dense":
                 keys[self._keys.distinct(board)] += (stored, stored)
             if known is not None and known.group_by is not None and group:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from podium.game.leaderboards.ranking import TIES, split_board
-from podium.game.leaderboards.rules import live, ranked
+from podium.game.leaderboards.ranking import split_board
 from podium.game.records import LogItem, decode_record
 from podium.game.state import decode_state
 from podium.spaces.space import Space
@@ -97,21 +96,20 @@ async def _batch(connection: PoolConnection, redis: RedisClient, space: Space, e
     ranks: list[int | str] = [0] * (3 * len(record.boards))
     batch = collect(space.id, [Item(entry.log_id, entry.item, LogItem(user, token, blob, entry.record, ranks))])
     state = decode_state(blob)
-    standings = live(space.index.leaderboard_by_number, ranked(state.boards))
-    named = [one.board for one in record.boards]
-    held = [board for board in named if board in standings]
-    entries = [
-        (*_place(board), user, standings[board].value, standings[board].reached_ms, rank)
-        for board, rank in zip(held, await _ranks(redis, space, user, held), strict=True)
+    # Where the user stands, the state says; what it had let go of by then, nothing but the record does.
+    let_go = [one for one in record.let_go or () if one.board not in state.boards]
+    entries = [(*_place(one.board), user, one.value, one.reached_ms, 0) for one in let_go]
+    left = [
+        (*_place(one.board), user) for one in record.boards if one.value is None and one.board not in state.boards
     ]
-    left = [(*_place(board), user) for board in named if board not in state.boards]
     points = [(one.system, user, state.points.get(one.system, one.total)) for one in record.awards]
     return batch._replace(
         board_entries=transposed(entries, 7),
         left=transposed(left, 4),
         user_points=transposed(dict.fromkeys(points), 3),
-        rank_days=transposed((), 8),
-        board_days=transposed((), 5),
+        place_days=transposed((), 4),
+        board_days=transposed((), 6),
+        newcomers=transposed((), 6),
     )
 
 
@@ -126,17 +124,6 @@ async def _newest(connection: PoolConnection, redis: RedisClient, space: Space, 
     query = "SELECT token, state FROM users WHERE space_id = $1 AND id = $2"
     row = await connection.fetchrow(query, space.id, entry.user_id)
     return (f"resent.{entry.id}", entry.state) if row is None else (row["token"], row["state"])
-
-
-async def _ranks(redis: RedisClient, space: Space, user: str, boards: list[str]) -> list[int]:
-    by_number = space.index.leaderboard_by_number
-    asked: list[str | int] = []
-    for board in boards:
-        rules = by_number.get(split_board(board).leaderboard)
-        asked += (user, board, TIES[rules.tie_rule if rules is not None else "ordinal"])
-    if not asked:
-        return []
-    return [rank for rank, _, _ in await redis.call("standing", space.keys.meta, *asked)]
 
 
 def _place(board: str) -> tuple[int, str, str]:

@@ -25,7 +25,7 @@ class Rejected(NamedTuple):
     error: str
 
 
-# One statement for all upserts: a round trip costs more than planning five of them together.
+# One statement for what nearly every batch has: a round trip costs more than planning four of them together.
 _UPSERT = """
 WITH new_users AS (
     INSERT INTO users AS u (space_id, id, name, email, tz, attributes, created_ms, updated_ms, newest_ms,
@@ -47,51 +47,75 @@ WITH new_users AS (
     INSERT INTO metric_days AS d (space_id, user_id, metric, day, change)
     SELECT $1, r.* FROM unnest($17::text[], $18::text::integer[], $19::text::date[], $20::text::bigint[]) AS r
     ON CONFLICT (space_id, user_id, metric, day) DO UPDATE SET change = d.change + excluded.change
-), new_board_entries AS (
-    INSERT INTO board_entries (space_id, leaderboard, run, grp, user_id, value, reached_ms, rank)
-    SELECT $1, r.*
-    FROM unnest($21::text::integer[], $22::text[], $23::text[], $24::text[], $25::text::bigint[],
-                $26::text::bigint[], $27::text::integer[]) AS r
-    ON CONFLICT (space_id, leaderboard, run, grp, user_id) DO UPDATE SET
-        value = excluded.value, reached_ms = excluded.reached_ms, rank = excluded.rank
-), new_rank_days AS (
-    INSERT INTO rank_days (space_id, leaderboard, run, user_id, day, rank, previous_rank, value, previous_value)
-    SELECT $1, r.* FROM unnest($28::text::integer[], $29::text[], $30::text[], $31::text::date[],
-                               $32::text::integer[], $33::text::integer[], $34::text::bigint[],
-                               $35::text::bigint[]) AS r
-    ON CONFLICT (space_id, leaderboard, run, user_id, day) DO UPDATE SET
-        rank = excluded.rank, value = excluded.value
-    RETURNING leaderboard, run, user_id, day, previous_rank, xmax = 0 AS is_new
-), left_boards AS (
-    DELETE FROM board_entries b
-    USING unnest($36::text::integer[], $37::text[], $38::text[], $39::text[]) AS r (leaderboard, run, grp, user_id)
-    WHERE b.space_id = $1 AND b.leaderboard = r.leaderboard AND b.run = r.run AND b.grp = r.grp
-        AND b.user_id = r.user_id
-), new_board_days AS (
-    INSERT INTO board_days AS d (space_id, leaderboard, run, day, changes, active, joined)
-    SELECT $1, leaderboard, run, day, sum(changes), sum(active), sum(joined) FROM (
-        SELECT leaderboard, run, day, changes, 0, joined
-        FROM unnest($40::text::integer[], $41::text[], $42::text::date[], $43::text::bigint[], $44::text::bigint[])
-             AS r (leaderboard, run, day, changes, joined)
-        UNION ALL
-        -- Whoever comes back to a board has days from before.
-        SELECT leaderboard, run, day, 0, 1, CASE WHEN previous_rank IS NULL AND NOT EXISTS (
-            SELECT FROM rank_days o WHERE o.space_id = $1 AND o.leaderboard = n.leaderboard AND o.run = n.run
-                AND o.user_id = n.user_id) THEN 1 ELSE 0 END
-        FROM new_rank_days n WHERE is_new
-    ) AS r (leaderboard, run, day, changes, active, joined)
-    GROUP BY leaderboard, run, day
-    ON CONFLICT (space_id, leaderboard, run, day) DO UPDATE SET changes = d.changes + excluded.changes,
-        active = d.active + excluded.active, joined = d.joined + excluded.joined
+), new_place_days AS (
+    INSERT INTO place_days AS d (space_id, user_id, day, places, former)
+    SELECT $1, user_id, day, places::jsonb, former::jsonb
+    FROM unnest($21::text[], $22::text::date[], $23::text[], $24::text[]) AS r (user_id, day, places, former)
+    -- Of two equal keys the right one counts: the last place of the day stays, and what preceded the first one.
+    ON CONFLICT (space_id, user_id, day) DO UPDATE SET
+        places = d.places || excluded.places, former = excluded.former || d.former
 )
+INSERT INTO board_days AS d (space_id, leaderboard, run, day, changes, active, joined)
+SELECT $1, leaderboard, run, day, sum(changes), sum(active), sum(joined) FROM (
+    SELECT *
+    FROM unnest($25::text::integer[], $26::text[], $27::text::date[], $28::text::bigint[], $29::text::integer[],
+                $30::text::integer[])
+    UNION ALL
+    -- Whoever comes back to a board has places from before, perhaps of the same day. A statement doesn't see its
+    -- own rows.
+    SELECT leaderboard, run, day, 0, CASE WHEN EXISTS (
+            SELECT FROM place_days p WHERE p.space_id = $1 AND p.user_id = n.user_id AND p.day = n.day
+                AND p.places ? (n.leaderboard || ':' || n.run)
+        ) OR EXISTS (
+            SELECT FROM rank_days o WHERE o.space_id = $1 AND o.leaderboard = n.leaderboard AND o.run = n.run
+                AND o.user_id = n.user_id AND o.day = n.day
+        ) THEN 0 ELSE 1 END,
+        CASE WHEN NOT joins OR EXISTS (
+            SELECT FROM place_days p WHERE p.space_id = $1 AND p.user_id = n.user_id AND p.day >= n.first_day
+                AND p.places ? (n.leaderboard || ':' || n.run)
+        ) OR EXISTS (
+            SELECT FROM rank_days o WHERE o.space_id = $1 AND o.leaderboard = n.leaderboard AND o.run = n.run
+                AND o.user_id = n.user_id
+        ) THEN 0 ELSE 1 END
+    FROM unnest($31::text::integer[], $32::text[], $33::text[], $34::text::date[], $35::text::date[],
+                $36::boolean[]) AS n (leaderboard, run, user_id, day, first_day, joins)
+) AS r (leaderboard, run, day, changes, active, joined)
+GROUP BY leaderboard, run, day
+ON CONFLICT (space_id, leaderboard, run, day) DO UPDATE SET changes = d.changes + excluded.changes,
+    active = d.active + excluded.active, joined = d.joined + excluded.joined
+"""
+
+# Apart, as most batches have none: runs that states let go of, boards that users leave, groups.
+_UPSERT_ENTRIES = """
+INSERT INTO board_entries (space_id, leaderboard, run, grp, user_id, value, reached_ms, rank)
+SELECT $1, r.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+                           $8::integer[]) AS r (leaderboard, run, grp, user_id, value, reached_ms, rank)
+-- The standings of a run that is final are written down, and its entries gone (jobs/finals.py).
+WHERE NOT EXISTS (
+    SELECT FROM final_runs f WHERE f.space_id = $1 AND f.leaderboard = r.leaderboard AND f.run = r.run
+)
+ON CONFLICT (space_id, leaderboard, run, grp, user_id) DO UPDATE SET
+    value = excluded.value, reached_ms = excluded.reached_ms, rank = excluded.rank
+"""
+_DELETE_ENTRIES = """
+DELETE FROM board_entries b
+USING unnest($2::integer[], $3::text[], $4::text[], $5::text[]) AS r (leaderboard, run, grp, user_id)
+WHERE b.space_id = $1 AND b.leaderboard = r.leaderboard AND b.run = r.run AND b.grp = r.grp
+    AND b.user_id = r.user_id
+"""
+_INSERT_GROUPS = """
+INSERT INTO board_groups (space_id, leaderboard, run, grp)
+SELECT $1, r.* FROM unnest($2::integer[], $3::text[], $4::text[]) AS r ON CONFLICT DO NOTHING
+"""
+_UPSERT_GROUP_DAYS = """
 INSERT INTO group_days (space_id, leaderboard, run, grp, day, rank, score, members)
-SELECT $1, r.* FROM unnest($45::text::integer[], $46::text[], $47::text[], $48::text::date[], $49::text::integer[],
-                           $50::text::float8[], $51::text::integer[]) AS r
+SELECT $1, r.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::date[], $6::integer[], $7::float8[],
+                           $8::integer[]) AS r
 ON CONFLICT (space_id, leaderboard, run, grp, day) DO UPDATE SET
     rank = excluded.rank, score = excluded.score, members = excluded.members
 """
 
-# Apart, as most batches have none: a streak is lengthened once a day.
+# A streak is lengthened once a day.
 _UPSERT_PERIODS = """
 INSERT INTO streak_periods AS p (space_id, user_id, track, period, length, frozen, restored)
 SELECT $1, r.* FROM unnest($2::text[], $3::smallint[], $4::integer[], $5::integer[], $6::boolean[], $7::boolean[])
@@ -172,11 +196,19 @@ async def write(connection: PoolConnection, space_id: int, batch: Batch) -> None
         days = Counter(event[_RECEIVED_AT].date() for event in batch.events)
         await connection.execute(_COUNT_DAYS, space_id, list(days), list(days.values()))
     columns = (
-        *(*batch.users, *batch.keys, *batch.metric_days, *batch.board_entries, *batch.rank_days),
-        *(*batch.left, *batch.board_days, *batch.group_days),
+        *(*batch.users, *batch.keys, *batch.metric_days, *batch.place_days),
+        *(*batch.board_days, *batch.newcomers),
     )
     values = (_literal(c) if at in _LITERALS else c for at, c in enumerate(columns, start=2))
     await connection.execute(_UPSERT, space_id, *values)
+    if batch.board_entries[0]:
+        await connection.execute(_UPSERT_ENTRIES, space_id, *batch.board_entries)
+    if batch.left[0]:
+        await connection.execute(_DELETE_ENTRIES, space_id, *batch.left)
+    if batch.board_groups[0]:
+        await connection.execute(_INSERT_GROUPS, space_id, *batch.board_groups)
+    if batch.group_days[0]:
+        await connection.execute(_UPSERT_GROUP_DAYS, space_id, *batch.group_days)
     if batch.streak_periods[0]:
         await connection.execute(_UPSERT_PERIODS, space_id, *batch.streak_periods)
     if batch.gone_periods[0]:

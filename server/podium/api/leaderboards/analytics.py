@@ -76,11 +76,13 @@ async def get_analytics(request: Request) -> Response:
             first,
             last,
         )
-        if final or board.breakdown_attributes:
-            source = "run_standings" if final else "board_entries"
-            participants, buckets = await _distribution(connection, space.id, board, name, source, scale)
-    if not final and not board.breakdown_attributes:
-        participants, buckets = await _live_distribution(request, board, name, scale)
+        groups: list[str] = []
+        if final:
+            participants, buckets = await _distribution(connection, space.id, board, name, scale)
+        elif board.breakdown_attributes:
+            groups = await queries.read_run_groups(connection, space.id, board.number, name)
+    if not final:
+        participants, buckets = await _live_distribution(request, board, name, groups, scale)
     # Empty for a run that has not begun.
     days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
     on_day: dict[date, tuple[int, int]] = {day: (active, changes) for day, active, changes in rows}
@@ -99,12 +101,16 @@ def _days_before(last: date) -> date:
 
 
 async def _live_distribution(
-    request: Request, board: Leaderboard, run: str, scale: int
+    request: Request, board: Leaderboard, run: str, groups: list[str], scale: int
 ) -> tuple[int, list[Bucket]]:
-    """Return the same as ``_distribution`` for a single board in Redis, without reading each user."""
+    """Return the same as ``_distribution`` for the boards in Redis, without reading each user."""
     parts, space = services(request), principal(request).space
-    name = board_name(board.number, run)
-    participants, (least, most), counts = await queries.read_scores(parts.redis, space, name, board.order, BUCKETS)
+    names = [board_name(board.number, run)]
+    if board.breakdown_attributes:
+        names = [board_name(board.number, run, group) for group in groups]
+    participants, (least, most), counts = await queries.read_scores(
+        parts.redis, space, names, board.order, BUCKETS
+    )
     return participants, _buckets(least, most, scale, counts)
 
 
@@ -119,13 +125,13 @@ def _buckets(least: int, most: int, scale: int, counts: list[int]) -> list[Bucke
 
 
 async def _distribution(
-    connection: PoolConnection, space_id: int, board: Leaderboard, run: str, source: str, scale: int
+    connection: PoolConnection, space_id: int, board: Leaderboard, run: str, scale: int
 ) -> tuple[int, list[Bucket]]:
-    """Return the number of participants and the distribution of their scores, over all groups."""
+    """Return the number of participants of a final run and the distribution of their scores, over all groups."""
     # On a leaderboard with a breakdown, users without a group have rows with an empty group, and are no
     # participants.
     group = "<>" if board.breakdown_attributes else "="
-    of_run = f"FROM {source} WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp {group} ''"
+    of_run = f"FROM run_standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp {group} ''"
     row = await connection.fetchrow(
         f"SELECT count(*), min(value), max(value) {of_run}",  # our own words
         space_id,

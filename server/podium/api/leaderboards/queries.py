@@ -4,7 +4,7 @@ Postgres."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ from podium.storage.redis.client import AWAY, RedisClient, unavailable
 
 PLACES_AT_ONCE = 200
 """Users whose places are read in one call. Redis serves nobody else meanwhile."""
+BOARDS_AT_ONCE = 100
+"""Boards whose scores are counted in one call."""
 
 
 class Row(NamedTuple):
@@ -56,7 +58,7 @@ class Group(NamedTuple):
 
 
 class RankDay(NamedTuple):
-    """A row of ``rank_days``; values are whole units."""
+    """A row of ``rank_history``; values are whole units."""
 
     day: date
     previous_rank: int | None
@@ -186,7 +188,7 @@ async def find_places(
     leaderboard, run, group = split_board(board)
     async with acquired(pool) as connection:
         rows = await connection.fetch(
-            "SELECT user_id, reached_ms, name, attributes FROM board_entries b JOIN users u"
+            "SELECT user_id, reached_ms, name, attributes FROM standings b JOIN users u"
             " ON u.space_id = b.space_id AND u.id = b.user_id"
             " WHERE b.space_id = $1 AND leaderboard = $2 AND run = $3 AND grp = $4 AND user_id = ANY ($5::text[])",
             space.id,
@@ -215,36 +217,93 @@ async def find_places(
 
 
 async def read_scores(
-    redis: RedisClient, space: Space, board: str, order: Order, steps: int
+    redis: RedisClient, space: Space, boards: Sequence[str], order: Order, steps: int
 ) -> tuple[int, tuple[int, int], list[int]]:
-    """Return the distribution of a board's scores, without reading each of them.
+    """Return the distribution of the scores of boards, without reading each of them.
 
     The result has the participants, the least and the greatest score in whole units, and the counts in ``steps``
     equally wide buckets between them. A bucket includes its beginning but not its end; the last one includes both.
     Raises as ``read_page``.
     """
-    page = await read_page(redis, space, board, "ordinal", 0, 1)
-    key, sign = space.keys.board(board), score(1, order)
+    sign = score(1, order)
+    ends: list[int] = []
+    sums = [0] * steps
     try:
-        async with redis.raw.pipeline(transaction=True) as pipeline:
-            pipeline.zrange(key, 0, 0, withscores=True)
-            pipeline.zrange(key, -1, -1, withscores=True)
-            ends = [sign * int(stored) for rows in await pipeline.execute() for _, stored in rows]
-            if page is None or not ends:
-                return 0, (0, 0), []
-            least, greatest = min(ends), max(ends)
-            edges = [least + (greatest - least) * step / steps for step in range(steps)]
-            for begin, end in zip(edges, [*edges[1:], math.inf], strict=True):
-                begins, ends_before = (
-                    f"{sign * begin!r}",
-                    f"({sign * end!r}",
-                )  # "(" makes a bound of ZCOUNT exclusive
-                # With order asc Redis holds negated scores, whose bounds are the other way round.
-                pipeline.zcount(key, *((begins, ends_before) if sign > 0 else (ends_before, begins)))
-            counts: list[int] = await pipeline.execute()
+        for some in _some(boards):
+            async with redis.raw.pipeline(transaction=True) as pipeline:
+                pipeline.hget(space.keys.meta, "epoch")
+                for key in map(space.keys.board, some):
+                    pipeline.zrange(key, 0, 0, withscores=True)
+                    pipeline.zrange(key, -1, -1, withscores=True)
+                epoch, *found = await pipeline.execute()
+            if epoch is None:
+                raise Unavailable("Redis is being rebuilt")
+            ends += [sign * int(stored) for rows in found for _, stored in rows]
+        if not ends:
+            return 0, (0, 0), []
+        least, greatest = min(ends), max(ends)
+        edges = [least + (greatest - least) * step / steps for step in range(steps)]
+        for some in _some(boards):
+            async with redis.raw.pipeline(transaction=True) as pipeline:
+                for key in map(space.keys.board, some):
+                    for begin, end in zip(edges, [*edges[1:], math.inf], strict=True):
+                        # "(" makes a bound of ZCOUNT exclusive.
+                        begins, ends_before = f"{sign * begin!r}", f"({sign * end!r}"
+                        # With order asc Redis holds negated scores, whose bounds are the other way round.
+                        pipeline.zcount(key, *((begins, ends_before) if sign > 0 else (ends_before, begins)))
+                counts: list[int] = await pipeline.execute()
+            sums = [before + sum(counts[step::steps]) for step, before in enumerate(sums)]
     except AWAY as error:
         raise unavailable(error) from error
-    return sum(counts), (least, greatest), counts
+    return sum(sums), (least, greatest), sums
+
+
+def _some(boards: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield boards in chunks. Redis serves nobody else during a call."""
+    for at in range(0, len(boards), BOARDS_AT_ONCE):
+        yield boards[at : at + BOARDS_AT_ONCE]
+
+
+async def count_participants(redis: RedisClient, space: Space, boards: Sequence[str]) -> list[int]:
+    """Return the number of participants of each board.
+
+    Raises:
+        Unavailable: Redis is away.
+    """
+    found: list[int] = []
+    try:
+        for some in _some(boards):
+            async with redis.raw.pipeline(transaction=False) as pipeline:
+                for board in some:
+                    pipeline.zcard(space.keys.board(board))
+                found += await pipeline.execute()
+    except AWAY as error:
+        raise unavailable(error) from error
+    return found
+
+
+async def read_run_groups(connection: PoolConnection, space_id: int, leaderboard: int, run: str) -> list[str]:
+    """Return the groups of a run that is not final in which somebody has stood, as ``group_name``."""
+    # board_entries from group to group along the primary key: it has what an earlier release wrote.
+    rows = await connection.fetch(
+        """
+        WITH RECURSIVE older AS (
+            (SELECT grp FROM board_entries WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND grp > ''
+             ORDER BY grp LIMIT 1)
+            UNION ALL
+            SELECT (SELECT b.grp FROM board_entries b WHERE b.space_id = $1 AND b.leaderboard = $2 AND b.run = $3
+                        AND b.grp > older.grp ORDER BY b.grp LIMIT 1)
+            FROM older WHERE older.grp IS NOT NULL
+        )
+        SELECT grp FROM older WHERE grp IS NOT NULL
+        UNION
+        SELECT grp FROM board_groups WHERE space_id = $1 AND leaderboard = $2 AND run = $3
+        """,
+        space_id,
+        leaderboard,
+        run,
+    )
+    return [row["grp"] for row in rows]
 
 
 async def read_group(redis: RedisClient, space: Space, board: str, tie_rule: TieRule, group: str) -> Group | None:
@@ -259,8 +318,18 @@ async def read_days(connection: PoolConnection, space_id: int, board: str, user:
     leaderboard, run, _ = split_board(board)
     rows = await connection.fetch(
         """
-        SELECT day, previous_rank, rank, previous_value, value FROM rank_days
-        WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND user_id = $4
+        SELECT h.* FROM (
+            -- The newest days along either primary key: whoever has many is not read as a whole.
+            (SELECT day FROM place_days
+             WHERE space_id = $1 AND user_id = $4 AND places ? ($2::integer || ':' || $3::text)
+             ORDER BY day DESC LIMIT $5)
+            UNION
+            (SELECT day FROM rank_days WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND user_id = $4
+             ORDER BY day DESC LIMIT $5)
+        ) AS newest CROSS JOIN LATERAL (
+            SELECT day, previous_rank, rank, previous_value, value FROM rank_history
+            WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND user_id = $4 AND day = newest.day
+        ) AS h
         ORDER BY day DESC LIMIT $5
         """,
         space_id,

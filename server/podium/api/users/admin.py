@@ -182,9 +182,15 @@ _TABLES = {
     " WHERE space_id = $1 AND user_id = $2 ORDER BY at_ms DESC LIMIT $3",
     "metricDays": "SELECT metric, day, change FROM metric_days WHERE space_id = $1 AND user_id = $2"
     " ORDER BY day LIMIT $3",
-    "boardEntries": "SELECT leaderboard, run, grp, value, reached_ms, rank FROM board_entries"
-    " WHERE space_id = $1 AND user_id = $2 LIMIT $3",
-    "rankDays": "SELECT leaderboard, run, day, rank, previous_rank, value, previous_value FROM rank_days"
+    # The rank of the newest day; where groups are ranked, that of the board of all.
+    "boardEntries": "SELECT leaderboard, run, grp, value, reached_ms, coalesce("
+    "  (SELECT (p.places -> (s.leaderboard || ':' || s.run) ->> 0)::integer FROM place_days p"
+    "   WHERE p.space_id = $1 AND p.user_id = $2 AND p.places ? (s.leaderboard || ':' || s.run)"
+    "   ORDER BY p.day DESC LIMIT 1),"
+    "  (SELECT r.rank FROM rank_days r WHERE r.space_id = $1 AND r.leaderboard = s.leaderboard"
+    "   AND r.run = s.run AND r.user_id = $2 ORDER BY r.day DESC LIMIT 1)) AS rank"
+    " FROM standings s WHERE space_id = $1 AND user_id = $2 LIMIT $3",
+    "rankDays": "SELECT leaderboard, run, day, rank, previous_rank, value, previous_value FROM rank_history"
     " WHERE space_id = $1 AND user_id = $2 ORDER BY day LIMIT $3",
     "runStandings": "SELECT leaderboard, run, grp, rank, value, reached_ms FROM run_standings"
     " WHERE space_id = $1 AND user_id = $2 LIMIT $3",

@@ -116,7 +116,7 @@ SELECT
     ARRAY(
         SELECT ROW(n, leaderboard, rank, value) FROM (
             SELECT DISTINCT ON (n, leaderboard) n, leaderboard, rank, value
-            FROM rank_days JOIN periods ON day BETWEEN first AND last
+            FROM rank_history JOIN periods ON day BETWEEN first AND last
             WHERE space_id = $1 AND user_id = $2 AND rank IS NOT NULL ORDER BY n, leaderboard, rank, day
         ) AS best
     )

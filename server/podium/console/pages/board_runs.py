@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 
+from podium.api.leaderboards.queries import read_run_groups
 from podium.game.errors import NotFound
 from podium.game.leaderboards.model import Leaderboard
 from podium.game.leaderboards.ranking import group_name, group_values
@@ -116,11 +117,14 @@ async def final_run_of_path(request: Request, connection: PoolConnection, board:
 async def groups_of_run(
     connection: PoolConnection, space_id: int, board: Leaderboard, run: str, *, final: bool
 ) -> list[str]:
-    """Return the names (``group_name``) of groups with participants, at most ``GROUPS_MAX``."""
+    """Return the names (``group_name``) of groups with participants, at most ``GROUPS_MAX``; of a run that is not
+    ``final`` also those that participants have left."""
     if board.group_by is None and not board.breakdown_attributes:
         return []
-    table = "run_standings" if final else "board_entries"
-    of_run = f"FROM {table} WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
+    if not final:
+        found = await read_run_groups(connection, space_id, board.number, run)
+        return sorted(found, key=group_values)[:GROUPS_MAX]
+    of_run = "FROM run_standings WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
     # Skip from group to group along the primary key: a plain DISTINCT would read every entry.
     rows = await connection.fetch(
         f"WITH RECURSIVE groups AS ((SELECT grp {of_run} AND grp > '' ORDER BY grp LIMIT 1) UNION ALL"  # noqa: S608 # our own words

@@ -98,7 +98,7 @@ def _matches(request: Request, board: Leaderboard, asked: str) -> bool:
 async def _participants(request: Request, boards: list[Leaderboard], today: date) -> dict[int, int]:
     """Return the participants of current or last runs, by the leaderboard's number.
 
-    Redis has the size of each board. A leaderboard with a breakdown has many boards, so Postgres counts.
+    Redis has the size of each board. A leaderboard with a breakdown has many boards, whose names Postgres has.
     """
     parts, space = services(request), request.state.space
     if space.epoch is None:
@@ -123,18 +123,21 @@ async def _participants(request: Request, boards: list[Leaderboard], today: date
 
 def _counting(request: Request, board: Leaderboard, run: str) -> Any:
     async def count() -> int:
-        async with acquired(services(request).pool) as connection:
-            counted: int = await connection.fetchval(
-                "SELECT coalesce((SELECT participants FROM final_runs"
-                "                 WHERE space_id = $1 AND leaderboard = $2 AND run = $3),"
-                "                (SELECT count(*) FROM board_entries"
-                "                 WHERE space_id = $1 AND leaderboard = $2 AND run = $3 AND (grp > '') = $4))",
-                request.state.space.id,
+        parts, space = services(request), request.state.space
+        async with acquired(parts.pool) as connection:
+            counted: int | None = await connection.fetchval(
+                "SELECT participants FROM final_runs WHERE space_id = $1 AND leaderboard = $2 AND run = $3",
+                space.id,
                 board.number,
                 run,
-                bool(board.breakdown_attributes),
             )
-            return counted
+            if counted is not None:
+                return counted
+            groups = await store.read_run_groups(connection, space.id, board.number, run)
+        names = [board_name(board.number, run)]
+        if board.breakdown_attributes:
+            names = [board_name(board.number, run, group) for group in groups]
+        return sum(await store.count_participants(parts.redis, space, names))
 
     return count
 
@@ -187,7 +190,12 @@ async def get_board(request: Request) -> Response:
             path = f"/console/leaderboards/{quote(board.key)}/runs/{name or 'all'}"
             asked = {"group": request.query_params.get("group", "")}
             return RedirectResponse(f"{path}?{urlencode(asked)}", 303)
-        groups = await groups_of_run(connection, space.id, board, name, final=name in {one.name for one in finals})
+        is_written = name in {one.name for one in finals}
+        groups = await groups_of_run(connection, space.id, board, name, final=is_written)
+    if groups and not is_written:
+        boards = [board_name(board.number, name, group) for group in groups]
+        counts = await store.count_participants(services(request).redis, space, boards)
+        groups = [group for group, count in zip(groups, counts, strict=True) if count]
     group = asked_group(request, board, groups)
     seen = _NOTHING if found is None else await _read_run(request, found, run, group)
     return page(
@@ -257,7 +265,7 @@ async def _movers(request: Request, found: Found, run: Run, ranking: store.Page)
         return None
     async with acquired(services(request).pool) as connection:
         rows = await connection.fetch(
-            "SELECT user_id, previous_rank FROM rank_days WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
+            "SELECT user_id, previous_rank FROM rank_history WHERE space_id = $1 AND leaderboard = $2 AND run = $3"
             " AND user_id = ANY ($4::text[]) AND day = $5 AND previous_rank IS NOT NULL",
             request.state.space.id,
             found.board.number,

@@ -26,9 +26,17 @@ _RANKS = """
 SELECT b.leaderboard, b.run, d.day, d.rank
 FROM unnest($3::integer[], $4::text[], $5::integer[]) AS b (leaderboard, run, days)
 CROSS JOIN LATERAL (
-    SELECT day, rank FROM rank_days
-    WHERE space_id = $1 AND leaderboard = b.leaderboard AND run = b.run AND user_id = $2 AND rank IS NOT NULL
-    ORDER BY day DESC LIMIT b.days
+    SELECT DISTINCT ON (day) day, rank FROM (
+        -- The newest days along either primary key, those of an earlier release last.
+        (SELECT p.day, (p.places -> (b.leaderboard || ':' || b.run) ->> 0)::integer AS rank, 1 AS age
+         FROM place_days p
+         WHERE p.space_id = $1 AND p.user_id = $2 AND p.places ? (b.leaderboard || ':' || b.run)
+         ORDER BY p.day DESC LIMIT b.days)
+        UNION ALL
+        (SELECT r.day, r.rank, 2 FROM rank_days r
+         WHERE r.space_id = $1 AND r.leaderboard = b.leaderboard AND r.run = b.run AND r.user_id = $2
+         ORDER BY r.day DESC LIMIT b.days)
+    ) AS newest ORDER BY day DESC, age LIMIT b.days
 ) AS d
 ORDER BY b.leaderboard, d.day
 """
