@@ -146,7 +146,7 @@ async def test_a_flush_that_does_not_come_is_a_503(stores: Stores, space: Space)
         stores.asked += 1
 
     patient = Reads(stores, stores, stores.refresh, nobody, patience_s=0)  # type: ignore[arg-type]
-    with pytest.raises(Unavailable, match="on its way"):
+    with pytest.raises(Unavailable, match="still being written to Postgres"):
         async with patient.snapshot(space, "ann"):
             pass
     await patient.aclose()
