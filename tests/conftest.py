@@ -49,12 +49,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Histories that Hypothesis makes up: a hundred for each test, with ``--fuzz`` two thousand."""
+    config.addinivalue_line("markers", "fuzz: one more of many histories, only with --fuzz")
     hypothesis.settings.register_profile(
         "podium", deadline=None, max_examples=2_000 if config.option.fuzz else 100
     )
     hypothesis.settings.load_profile("podium")
     # Each client would read all certificates of the machine, for 45 ms; no test speaks TLS.
     transports.create_ssl_context = functools.cache(transports.create_ssl_context)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests that are marked ``fuzz``, but with ``--fuzz``."""
+    if config.option.fuzz:
+        return
+    left_out = [item for item in items if item.get_closest_marker("fuzz") is not None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.get_closest_marker("fuzz") is None]
 
 
 class SettableClock:

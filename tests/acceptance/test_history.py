@@ -17,6 +17,7 @@ import pytest
 from podium.game.state import decode_state
 from tests.acceptance.processes import START_S, environment
 from tests.acceptance.stack import Board, Stack, Standing, post, together
+from tests.seeds import seeds
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -93,7 +94,7 @@ async def _check(stack: Stack, board: Board, oracle: Oracle) -> None:
         assert (standing.value, standing.reached_ms) == oracle.boards[""][user]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@seeds(2)
 async def test_history(stack: Stack, seed: int) -> None:
     dice = random.Random(seed)
     start = (datetime.now(UTC) - timedelta(days=5)).date().isoformat()

@@ -21,6 +21,7 @@ from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, score
+from tests.seeds import seeds
 
 TIES, ORDERS = ("ordinal", "competition", "dense"), ("desc", "asc")
 KINDS: dict[str, dict[str, Any]] = {
@@ -165,7 +166,7 @@ async def check_reads(oracle: Oracle, keys: Any, http: httpx.AsyncClient) -> Non
             assert rows(groups) == ranked(oracle.groups(kind, order), tie, order), key
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@seeds(2)
 async def test_everything_agrees(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, keys: Any, seed: int
 ) -> None:

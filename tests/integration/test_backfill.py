@@ -27,6 +27,7 @@ from podium.writebehind.flusher import Flusher
 from tests.backfills import backfill, filling_of
 from tests.conftest import SettableClock
 from tests.integration.test_boards import get, make, places
+from tests.seeds import seeds
 
 DAYS = 130
 """Days of history: more than two pieces, and with groups more than five."""
@@ -358,7 +359,7 @@ async def test_a_repetition_changes_nothing(
     assert await services.pool.fetchval("SELECT token FROM users WHERE id = 'ann'") == before
 
 
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5, always=2)
 async def test_any_interleaving_gives_what_the_events_say(
     http: httpx.AsyncClient,
     services: Services,

@@ -15,6 +15,7 @@ from tests.backfills import backfill
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, get, make
 from tests.integration.test_older_runs import flushing
+from tests.seeds import seeds
 
 TODAY = date(2026, 11, 23)
 DAYS = 60
@@ -124,7 +125,7 @@ async def said(http: httpx.AsyncClient, user: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@seeds(3)
 async def test_any_order_of_chunks_ends_like_the_sorted_history(
     http: httpx.AsyncClient, services: Services, game: dict[str, str], seed: int
 ) -> None:
