@@ -247,12 +247,7 @@ async def test_a_redis_that_is_away_refuses_at_once_and_is_asked_until_it_is_bac
             return False
         return True
 
-    for _ in range(100):
-        if await posted():
-            break
-        await asyncio.sleep(0.05)
-    else:
-        raise AssertionError("Redis is not found to be back")
+    await until(posted)
 
 
 async def test_states_are_asked_for_while_the_call_before_is_under_way(
