@@ -14,7 +14,7 @@ from trophy import (
 )
 from trophy.errors import NotFoundError, UnprocessableEntityError
 
-from podium.jobs.reconciliation import Sweeps
+from podium.jobs.reconciliation import Reconciliation
 from podium.services import Services
 from tests.conftest import SettableClock
 from tests.integration.test_boards import flush, make
@@ -28,9 +28,9 @@ async def metric(http: httpx.AsyncClient) -> str:
 
 
 @pytest.fixture
-def sweeps(services: Services) -> Sweeps:
+def sweeps(services: Services) -> Reconciliation:
     space = services.directory.production
-    return Sweeps(services.pool, services.redis, services.intake(space), services.clock)
+    return Reconciliation(services.pool, services.redis, services.intake(space), services.clock)
 
 
 async def achievement(http: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ async def test_a_call_completes_one_once(http: httpx.AsyncClient, metric: str) -
 
 
 async def test_a_new_achievement_is_backdated_in_silence(
-    http: httpx.AsyncClient, services: Services, metric: str, sweeps: Sweeps
+    http: httpx.AsyncClient, services: Services, metric: str, sweeps: Reconciliation
 ) -> None:
     [genre] = await make(http, "attributes", {"name": "Genre", "key": "genre", "type": "event"})
     await write(http, 70, "ann", attributes={"genre": "scifi"})
@@ -118,7 +118,7 @@ async def test_a_new_achievement_is_backdated_in_silence(
 
 
 async def test_cold_users_are_swept_too(
-    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, sweeps: Sweeps
+    http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str, sweeps: Reconciliation
 ) -> None:
     await write(http, 500, "ann")
     await flush(services)

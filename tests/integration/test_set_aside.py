@@ -22,7 +22,7 @@ from podium.jobs import rounds as space_jobs
 from podium.jobs import worker_loops
 from podium.jobs.finals import Finals
 from podium.jobs.quarantine import PAUSE_MS, SPACE, TRIES, Quarantine
-from podium.jobs.reconciliation import Sweeps
+from podium.jobs.reconciliation import Reconciliation
 from podium.jobs.rewards import Rewards
 from podium.jobs.rounds import SpaceJob
 from podium.jobs.ticks import Ticks
@@ -189,7 +189,7 @@ async def test_sweeps(
     await services.pool.execute("UPDATE users SET state = '{' WHERE id = 'bob'")
     wanted = {"name": "A word", "trigger": "metric", "metricId": metric, "metricValue": 1, "status": "active"}
     await make(http, "achievements", wanted)
-    sweeps = of(services, Sweeps)
+    sweeps = of(services, Reconciliation)
     await flush(services)
     assert await sweeps.round() == len(GOOD)
     for _ in range(TRIES - 1):
@@ -202,7 +202,7 @@ async def test_sweeps(
     assert await sweeps.round() == 0
     clock.advance(PAUSE_MS)
     await flush(services)
-    again = of(services, Sweeps)  # another worker
+    again = of(services, Reconciliation)  # another worker
     await again.round()
     assert await listed(services, space) == []
     await flush(services)
@@ -474,7 +474,7 @@ async def test_the_worker_serves_the_others_while_one_space_is_broken(
     await services.directory.refresh()
     assert [one.epoch is None for one in three] == [False, False, True]
     # Each pause is one that the test waits for; so is the drawing of each traceback.
-    for pause in ("FILLING_S", "SWEEPS_S", "NEW_SPACES_S"):
+    for pause in ("FILLING_S", "RECONCILIATION_S", "NEW_SPACES_S"):
         monkeypatch.setattr(worker_loops, pause, 0.05)
     services.settings = msgspec.structs.replace(services.settings, flush_interval=0.01)
     with capture_logs():

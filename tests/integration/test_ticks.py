@@ -13,7 +13,7 @@ import pytest
 from podium.game.errors import StaleEpoch
 from podium.intake.answers import logged_answers
 from podium.jobs.finals import Finals
-from podium.jobs.reconciliation import Sweeps
+from podium.jobs.reconciliation import Reconciliation
 from podium.jobs.rewards import Rewards
 from podium.jobs.ticks import Ticks
 from podium.services import Services, open_services
@@ -162,7 +162,7 @@ async def test_new_rules_are_brought_to_everybody(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, ticks: Ticks
 ) -> None:
     space = services.directory.production
-    sweeps = Sweeps(services.pool, services.redis, services.intake(space), services.clock)
+    sweeps = Reconciliation(services.pool, services.redis, services.intake(space), services.clock)
     await http.put("/v1/users/idle", json={"tz": "Asia/Tokyo"})
     await flush(services)
     assert await sweeps.round() == 0

@@ -1,1 +1,1 @@
-"""Work that happens by itself: due ticks, reconciliation, backfill, finals, rewards, retention."""
+"""The jobs of the worker: due ticks, reconciliation, backfills, final runs, rewards, retention."""

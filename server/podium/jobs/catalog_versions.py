@@ -1,4 +1,4 @@
-"""Deletes old versions of the catalog: with 100,000 boosts each takes 25 MB."""
+"""Delete old versions of the catalog. With 100,000 boosts each version takes 25 MB."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from podium.storage.postgres.pool import Pool, acquired
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
 
 AT_ONCE = 100
-"""Versions of one statement: deleting their rows takes Postgres about 0.2 ms per MB."""
+"""Versions that one statement deletes. Deleting takes Postgres about 0.2 ms per MB."""
 LOOKED_AT = 10_000
-"""Versions, and rejected items, that one round looks at."""
+"""Most versions, and rejected items, that one round examines."""
 
 log = structlog.get_logger(__name__)
 
 Version = tuple[int, int]
-"""A version and the instant (ms) at which it was made."""
+"""A version and the instant (ms) of its creation."""
 
 
 async def prune_versions(pool: Pool, redis: RedisClient, space: Space, keep: int) -> int:
-    """Delete versions of a space's catalog but for the newest ``keep``, those that the log was computed with, and
-    those that were in force when a rejected item was accepted; return how many are gone.
+    """Delete old versions of a space's catalog, and return their number.
+
+    Kept are the newest ``keep`` versions, those with which entries of the log were computed, and those that were in
+    force when a rejected item was accepted.
 
     Raises:
         Unavailable: A store is away.
@@ -52,7 +54,7 @@ async def prune_versions(pool: Pool, redis: RedisClient, space: Space, keep: int
             LOOKED_AT + 1,
         )
     if len(rejected) > LOOKED_AT:
-        return 0  # somebody must look at these first, and may need any version
+        return 0  # with so many rejected items an operator must act first, and may need any version
     old = unneeded([tuple(row) for row in rows], [row[0] for row in rejected])
     for first in range(0, len(old), AT_ONCE):
         async with acquired(pool) as connection:
@@ -67,21 +69,21 @@ async def prune_versions(pool: Pool, redis: RedisClient, space: Space, keep: int
 
 
 def unneeded(versions: Sequence[Version], instants_ms: Iterable[int]) -> list[int]:
-    """Return the versions, of some in order, that were in force at none of these instants.
+    """Return the versions that were in force at none of the instants. ``versions`` must be sorted.
 
-    The last of them is never returned: only the next one would say until when it was in force.
+    The last one is never returned, since the end of its time is not known.
     """
     made_ms = [at_ms for _, at_ms in versions]
-    # A version made in the very millisecond may not have been in force yet: the one before is kept as well.
+    # A version created in the same millisecond may not have been in force yet, so the one before it is kept too.
     kept = {bisect_right(made_ms, at_ms + after) - 1 for at_ms in instants_ms for after in (-1, 0)}
     return [version for place, (version, _) in enumerate(versions[:-1]) if place not in kept]
 
 
 async def _oldest_logged(redis: RedisClient, space: Space) -> int | None:
-    """Return the version of the oldest entry of the log; None where there is none."""
+    """Return the catalog version of the oldest unflushed entry of the log, or None without one."""
     try:
         found = await redis.raw.xrange(space.keys.log, count=2)
     except AWAY as error:
         raise unavailable(error) from error
-    # The first entry is flushed: it stays as the position (docs/decisions/0006-exactly-once.md).
+    # The first entry is the last flushed one, which is kept as the position (docs/decisions/0006-exactly-once.md).
     return int(found[1][1][b"v"]) if len(found) > 1 else None

@@ -1,12 +1,12 @@
-"""Make runs final when their last zone has left them (docs/decisions/0010-local-time.md).
+"""Make runs final when they are over in all time zones (docs/decisions/0010-local-time.md).
 
-They are final at once for everybody who posts, are then written to Postgres, and later leave Redis.
+A final run refuses events at once. Its standings are then written to Postgres, and its boards removed from Redis later.
 
-A run is final from the moment on that the catalog says so: a commit names its catalog version, and Redis refuses
-those of an older one, so nothing can come in behind (docs/decisions/0015-versioned-catalog.md). Once
-the log is flushed up to there, the states in Postgres, and ``board_entries`` for those who have let go of the run,
-hold the frozen boards. One statement adds what states have of a leaderboard's ended runs to ``board_entries``,
-another one ranks a run.
+A run is final from the catalog version on in which ``final_until`` includes it. A commit names its catalog version, and
+Redis refuses older versions, so no later commit can change the run (docs/decisions/0015-versioned-catalog.md). Once the
+log is flushed up to that version, Postgres has the final standings: in the users' states, and in ``board_entries`` for
+states that have dropped the run. One statement copies the standings of a leaderboard's ended runs from the states to
+``board_entries``, another one ranks a run.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from podium.storage.postgres.pool import Pool, PoolConnection, acquired
 from podium.storage.redis.client import RedisClient
 
 KEPT_MS = MS_PER_DAY
-"""The boards of a final run stay in Redis this long, for those who watch them."""
+"""Milliseconds for which the boards of a final run stay in Redis, for viewers."""
 RUNS_AT_ONCE = 50
-"""Runs written down in one round: history that was imported may hold thousands."""
+"""Most runs that are written in one round. Imported history may have thousands."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,9 +47,10 @@ _NAME = """
     '' ORDER BY at)
  FROM regexp_matches(grp, '%[0-9A-F]{2}|[^%]', 'g') WITH ORDINALITY AS parts (part, at))
 """
-"""A ``group_name`` in hexadecimal digits of its UTF-8, in SQL."""
-# From run to run along the primary keys: a plain DISTINCT would read every row. Whoever came onto a board made a
-# row of board_days; what is in board_entries of a final run is to be deleted.
+"""SQL: a ``group_name`` as the hexadecimal digits of its decoded UTF-8."""
+# Recursive queries jump from run to run along the primary keys. A plain DISTINCT would read every row. Every user who
+# joins a board adds a row to board_days, so that has all runs. Runs in board_entries are included even if they were
+# written already, since their entries are still to be deleted.
 _RUNS = """
 WITH RECURSIVE entered AS (
     (SELECT run FROM board_entries WHERE space_id = $1 AND leaderboard = $2 ORDER BY run LIMIT 1)
@@ -70,8 +71,7 @@ SELECT run FROM lived WHERE run IS NOT NULL
     AND run NOT IN (SELECT run FROM final_runs WHERE space_id = $1 AND leaderboard = $2)
 ORDER BY run
 """
-# Of the states only those are taken apart in which one of the patterns occurs. Names of boards need no escapes in
-# JSON.
+# Only states in which one of the patterns occurs are decoded. Names of boards need no escapes in JSON.
 _GATHER = """
 INSERT INTO board_entries (space_id, leaderboard, run, grp, user_id, value, reached_ms, rank)
 SELECT u.space_id, s.leaderboard, s.run, s.grp, u.id, s.value, s.reached_ms, 0
@@ -81,12 +81,12 @@ ON CONFLICT (space_id, leaderboard, run, grp, user_id) DO UPDATE SET
     value = excluded.value, reached_ms = excluded.reached_ms
 """
 PATTERNS = 20
-"""Runs that states are searched for one by one; for more, for the leaderboard."""
+"""Most runs whose names states are searched for. For more runs, states are searched for the leaderboard's number."""
 _RANK: dict[TieRule, str] = {"ordinal": "row_number()", "competition": "rank()", "dense": "dense_rank()"}
 
 
 class Finals:
-    """The runs of one space that end."""
+    """The final runs of one space."""
 
     def __init__(self, pool: Pool, redis: RedisClient, directory: Directory, space: Space, clock: Clock) -> None:
         self._pool = pool
@@ -101,9 +101,12 @@ class Finals:
         self._quarantine = Quarantine(redis, space, clock, "finals")
 
     async def round(self) -> int:
-        """Do what is due; how many runs were written down. ``Unavailable`` where a store is away.
+        """Make runs final, write their standings, and remove old boards. Return the number of written runs.
 
-        A leaderboard, or a run of it, that fails again and again is set aside, and the others go on.
+        A leaderboard, or a run of it, that fails repeatedly is set aside, and the others go on.
+
+        Raises:
+            Unavailable: A store is away.
         """
         await self._quarantine.load()
         await self._close_runs()
@@ -112,7 +115,7 @@ class Finals:
         return written
 
     async def _close_runs(self) -> None:
-        """Have the catalog say which runs are final."""
+        """Raise ``final_until`` in the catalog for runs that are over in all zones."""
         now_ms = self._clock()
         due = await self._counted(
             [board for board in self._space.index.catalog.leaderboards if await self._is_due(board, now_ms)]
@@ -137,8 +140,11 @@ class Finals:
             return False
 
     async def _counted(self, boards: Sequence[Leaderboard]) -> set[int]:
-        """The leaderboards, by their numbers, on which stored history is counted: before that their past runs
-        would be final with a part of their users. One that was made as finished has never counted any."""
+        """Return the numbers of the leaderboards whose backfill is complete.
+
+        Before that, past runs would become final with only a part of their users. A leaderboard that was created as
+        finished never has a backfill.
+        """
         if not boards:
             return set()
         async with acquired(self._pool) as connection:
@@ -147,7 +153,7 @@ class Finals:
         return {board.number for board in boards} - counting
 
     async def _write_down(self) -> int:
-        """Write the standings of runs that are final and have none yet."""
+        """Write the standings of final runs that have none yet."""
         boards = [
             board
             for board in self._space.index.catalog.leaderboards
@@ -164,7 +170,7 @@ class Finals:
         return written
 
     async def _write_runs(self, board: Leaderboard) -> tuple[int, bool]:
-        """Write some runs of a leaderboard: how many, and whether none is left."""
+        """Write some runs of a leaderboard. Return their number, and whether none is left."""
         written, all_done, version = 0, True, str(self._space.index.version)
         names = await self._stored_runs(board)
         if self._gathered.get(board.number) != board.final_until:
@@ -197,11 +203,11 @@ class Finals:
         return [row["run"] for row in rows]
 
     async def _gather(self, board: Leaderboard, names: Sequence[str]) -> None:
-        """Add to ``board_entries`` what states have of those runs that are final. Once for all, as every user
-        must be looked at."""
+        """Copy the standings of final runs from the states to ``board_entries``, for all runs in one statement, since it
+        must look at every user."""
         ended = []
         for name in names:
-            with suppress(ValueError):  # no run's name: writing it down says so
+            with suppress(ValueError):  # the name is invalid, which writing the run reports
                 if is_final(board, named_run(board, name)):
                     ended.append(name)
         if ended:
@@ -213,7 +219,7 @@ class Finals:
         self._gathered[board.number] = board.final_until
 
     async def _write_run(self, board: Leaderboard, name: str, run: Run) -> None:
-        """Move a run's entries to its standings."""
+        """Move the entries of a run to its standings."""
         space_id = self._space.id
         async with acquired(self._pool) as connection, connection.transaction():
             await connection.execute("SET LOCAL statement_timeout = 0")
@@ -229,11 +235,11 @@ class Finals:
                 run.end,
                 self._clock(),
             )
-            if written is not None:  # else another worker was quicker
+            if written is not None:  # otherwise another worker has written it
                 await _rank_users(connection, space_id, board, name)
                 if board.group_by is not None:
                     await _rank_groups(connection, space_id, board, name)
-            # Also what a flusher added that had not seen yet that the run is final.
+            # This also deletes entries that a flusher added which had not seen yet that the run is final.
             await connection.execute(
                 "DELETE FROM board_entries WHERE space_id = $1 AND leaderboard = $2 AND run = $3",
                 space_id,
@@ -246,7 +252,7 @@ class Finals:
             )
 
     async def _clear(self) -> None:
-        """Take the boards of runs that have been final for long out of Redis."""
+        """Remove the boards of runs from Redis that have been final for ``KEPT_MS``."""
         async with acquired(self._pool) as connection:
             rows = await connection.fetch(
                 "SELECT leaderboard, run, ARRAY(SELECT DISTINCT grp FROM run_standings s"
@@ -276,7 +282,7 @@ class Finals:
 
 
 def _newly_final(board: Leaderboard, now_ms: int) -> date | None:
-    """The last day of the newest run that is over in every zone, if the leaderboard doesn't know it yet."""
+    """Return the last day of the newest run that is over in all zones, if ``final_until`` doesn't include it yet."""
     if board.status == "inactive" or now_ms < board.grace_ends_ms:
         return None
     over = local_day(now_ms - LAST_ZONE_MS, UTC) - timedelta(days=1)
@@ -312,9 +318,9 @@ async def _rank_users(connection: PoolConnection, space_id: int, board: Leaderbo
 
 
 async def _rank_groups(connection: PoolConnection, space_id: int, board: Leaderboard, run: str) -> None:
-    """As functions/podium.lua ranks them: by the score as in Redis, then by name.
+    """Rank the groups of a run as functions/podium.lua does: by the score as in Redis, then by name.
 
-    The column has names percent-encoded, which stand in another order: hexadecimal digits keep that of the bytes.
+    The column has percent-encoded names, which sort differently, so hexadecimal digits of the decoded bytes are used.
     """
     sign = "" if board.order == "asc" else "-"
     score = {

@@ -1,4 +1,4 @@
-"""Monthly partitions of ``events``, made ahead of time; the default partition catches what has none."""
+"""Create the monthly partitions of ``events`` ahead of time. The default partition takes rows without one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from podium.game.periods import at
 from podium.storage.postgres.pool import Pool, acquired
 
 MONTHS_AHEAD = 2
-"""The worker may be down for this long before events land in the default partition."""
+"""Months for which the worker may be down before events go to the default partition."""
 _LOCK = 0x706172_746974
-"""Advisory lock ("partit") that keeps two workers from making the same partition."""
+"""Advisory lock ("partit") that keeps two workers from creating the same partition."""
 
 
 async def create_partitions(pool: Pool, now_ms: int) -> list[str]:
-    """Make the partitions of this month (UTC) and the next ones where they are missing; those made.
+    """Create the missing partitions of this month (UTC) and the next ones, and return their names.
 
-    Rows of such a month that already lie in the default partition move over. ``Unavailable`` where Postgres
-    is away.
+    Rows of these months in the default partition are moved.
+
+    Raises:
+        Unavailable: Postgres is away.
     """
     made = []
     now = at(now_ms)
@@ -28,8 +30,8 @@ async def create_partitions(pool: Pool, now_ms: int) -> list[str]:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name):
                 continue
-            # Writers wait before they choose a partition: one that had chosen the default partition and waited
-            # there would have its rows refused by the narrower bounds.
+            # Lock the parent table, so that writers wait before they choose a partition. One that waited at the default
+            # partition would have its rows refused by that partition's new, narrower bounds.
             await connection.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE")
             await connection.execute(f"CREATE TABLE {name} (LIKE events INCLUDING DEFAULTS)")
             bounds = "received_at >= $1 AND received_at < $2"

@@ -1,4 +1,4 @@
-"""Sets aside the items of a job that fail again and again, so that the rest goes on
+"""Set aside the items of a job that fail repeatedly, so that the others go on
 (docs/decisions/0020-fresh-refusals.md)."""
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from podium.telemetry import set_aside
 from podium.telemetry.set_aside import SPACE, SetAside
 
 TRIES = 3
-"""Failures in a row after which an item is set aside: a failure may be a passing one."""
+"""Consecutive failures after which an item is set aside. A single one may be temporary."""
 PAUSE_MS = 60_000
-"""Time after which an item that was set aside is tried again."""
+"""Milliseconds after which an item that was set aside is tried again."""
 ITEMS_MAX = 1_000
-"""Items of a job that are set aside in a space: where more fail, the job fails."""
+"""Most items of a job that are set aside in a space. If more fail, the job itself fails."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,9 +27,9 @@ Key = tuple[str, str]
 class Quarantine:
     """The items of one job in one space that have failed.
 
-    An item is tried in each round until it has failed ``TRIES`` times in a row; then it is left alone for a pause,
-    unless what it was tried with (its ``version``) changes before. What an earlier worker set aside is known after
-    ``load``.
+    An item is tried in each round until it has failed ``TRIES`` times in a row. Then it is skipped for a pause, or until
+    its ``version`` (that of the data it was tried with) changes. ``load`` reads the items that an earlier worker set
+    aside.
     """
 
     def __init__(
@@ -44,7 +44,11 @@ class Quarantine:
         self._loaded = False
 
     async def load(self) -> None:
-        """Read what was set aside before this process began. ``Unavailable`` where Redis is away."""
+        """Read the items that were set aside before this process started.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
         if not self._loaded:
             for entry in await set_aside.read(self._redis, self._space):
                 if entry.job == self._job:
@@ -52,7 +56,7 @@ class Quarantine:
             self._loaded = True
 
     def holds(self, kind: str, name: str = "", version: str = "") -> bool:
-        """Whether an item is set aside, and not to be tried yet."""
+        """Return whether an item is set aside and must not be tried yet."""
         entry = self._entries.get((kind, name))
         return (
             entry is not None
@@ -62,15 +66,15 @@ class Quarantine:
         )
 
     def has(self, kind: str, name: str = "") -> bool:
-        """Whether an item has failed the last time that it was tried."""
+        """Return whether the last attempt at an item failed."""
         return (kind, name) in self._entries
 
     def names(self, kind: str) -> list[str]:
-        """The items of a kind that have failed and are to be tried again now."""
+        """Return the items of a kind that have failed and should be tried again now."""
         return [name for one, name in self._entries if one == kind and not self.holds(one, name)]
 
     async def failed(self, kind: str, name: str, error: BaseException, version: str = "") -> bool:
-        """Count a failure; whether the item is set aside. Raises ``error`` where too many are."""
+        """Count a failure, and return whether the item is set aside now. Raises ``error`` if too many items are."""
         now_ms, key = self._clock(), (kind, name)
         before = self._entries.get(key)
         if before is None and len(self._entries) >= ITEMS_MAX:
@@ -91,7 +95,7 @@ class Quarantine:
         return True
 
     async def passed(self, kind: str, name: str = "") -> None:
-        """Forget the failures of an item that was done, or is gone."""
+        """Forget the failures of an item that has succeeded, or doesn't exist any more."""
         if not self._entries:
             return
         entry = self._entries.get((kind, name))

@@ -1,11 +1,10 @@
-"""After a change of the catalog: brings all users in line, cold ones included
-(docs/decisions/0011-time-is-input.md).
+"""Reconcile all users, cold ones included, with a changed catalog (docs/decisions/0011-time-is-input.md).
 
-Achievements that are new, or ask for something else, are completed by those who have what they ask for, silently;
-everybody's next due moment is computed anew. What one user's boost moves is brought to that user only.
+Achievements that are new or changed are completed silently for users who have reached them, and the next due instant
+of every user is computed again. A change of a boost for one user is applied to that user only.
 
-Users are read from Postgres, and the rules tried on what it holds; only those whom something happens to are
-committed, by the same way as every change: one who has posted meanwhile is computed from the state as it is then.
+Users are read from Postgres, and the rules are tried on the states found there. Only users who would change are
+committed, as a tick through the intake. So a user who has posted meanwhile is computed from the newest state.
 """
 
 from __future__ import annotations
@@ -34,19 +33,19 @@ from podium.storage.postgres.pool import Pool, PoolConnection, acquired
 from podium.storage.redis.client import RedisClient
 
 USERS_AT_ONCE = 500
-"""Users read from Postgres, and committed, at a time."""
+"""Users who are read from Postgres, and committed, at a time."""
 AGAIN_S = 0.3
-"""Pause before users are read again whose newest events were not flushed: more than the flush interval."""
+"""Seconds before users are read again whose newest events were not flushed: more than the flush interval."""
 AGAIN_MAX = 20
-"""Times that users' counts are made anew in a sweep; who is written faster than Postgres follows is set aside."""
+"""Attempts to count a user's events. A user with commits faster than Postgres can follow is set aside."""
 _LOCK = 0x53776570
-"""First half of the advisory lock ("Swep"); the second is the space."""
+"""First half of the advisory lock ("Swep"). The second half is the space's id."""
 
 log = structlog.get_logger(__name__)
 
 
-class Sweeps:
-    """The sweeps of one space."""
+class Reconciliation:
+    """The reconciliation of one space."""
 
     def __init__(self, pool: Pool, redis: RedisClient, intake: Intake, clock: Clock) -> None:
         self._pool = pool
@@ -59,8 +58,13 @@ class Sweeps:
         self._quarantine = Quarantine(redis, self._space, clock, "sweeps")
 
     async def round(self) -> int:
-        """Bring users in line with the newest catalog; how many something happened to. ``Unavailable`` where a
-        store is away: the next round begins anew. Users who failed are tried again, by themselves."""
+        """Reconcile users with the newest catalog, and return the number of changed users.
+
+        Users who failed before are tried again, apart from the others.
+
+        Raises:
+            Unavailable: A store is away. The next round starts over.
+        """
         index = self._space.index
         await self._quarantine.load()
         failed = self._quarantine.names("user")
@@ -71,17 +75,17 @@ class Sweeps:
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
                 return 0  # another worker is at it
             if failed:
-                # The misses of an earlier sweep are not known any more: everything is looked at.
-                await self._sweep_users(index, failed, None)
+                # It isn't known any more with which changes these users failed, so everything is checked.
+                await self._reconcile_users(index, failed, None)
             wanted = Signature.of(index)
             row = await holder.fetchval("SELECT signature FROM sweeps WHERE space_id = $1", self._space.id)
             done = Signature() if row is None else msgspec.json.decode(row, type=Signature)
             changed = 0
             new = {number for number, digest in wanted.goals.items() if done.goals.get(number) != digest}
             if wanted.time != done.time or new:
-                changed = await self._sweep(index, new if wanted.time == done.time else None)
+                changed = await self._reconcile_all(index, new if wanted.time == done.time else None)
             elif wanted.own != done.own and index.points.personal:
-                changed = await self._sweep_users(index, list(index.points.personal), None)
+                changed = await self._reconcile_users(index, list(index.points.personal), None)
             if wanted != done:
                 await holder.execute(
                     "INSERT INTO sweeps (space_id, signature) VALUES ($1, $2) ON CONFLICT (space_id)"
@@ -92,8 +96,8 @@ class Sweeps:
         self._seen = index
         return changed
 
-    async def _sweep(self, index: CatalogIndex, new: set[int] | None) -> int:
-        """All users; ``new`` are the achievements, by number, that alone are other than before."""
+    async def _reconcile_all(self, index: CatalogIndex, new: set[int] | None) -> int:
+        """Reconcile all users. If only achievements have changed, ``new`` are their numbers."""
         started_s, looked_at, changed, last = stopwatch_s(), 0, 0, ""
         committing: asyncio.Task[int] | None = None
         try:
@@ -107,7 +111,7 @@ class Sweeps:
                     )
                 users = [row["id"] for row in rows]
                 ticks = await self._ticks(index, users, new)
-                # The next users are looked at while these wait for Redis.
+                # The next users are read while the commits of these are under way.
                 if committing is not None:
                     changed += await committing
                     committing = None
@@ -128,11 +132,11 @@ class Sweeps:
         )
         return changed
 
-    async def _sweep_users(self, index: CatalogIndex, users: Sequence[str], new: set[int] | None) -> int:
+    async def _reconcile_users(self, index: CatalogIndex, users: Sequence[str], new: set[int] | None) -> int:
         return await self._commit(index, await self._ticks(index, users, new), new)
 
     async def _commit(self, index: CatalogIndex, ticks: list[Tick], new: set[int] | None) -> int:
-        """Commit ticks; those whose counts are out of date are counted again. How many were committed."""
+        """Commit ticks, counting events again where a count is out of date. Return the number of committed ticks."""
         changed, times = 0, 0
         while ticks:
             again, times = [], times + 1
@@ -154,7 +158,7 @@ class Sweeps:
         return changed
 
     async def _ticks(self, index: CatalogIndex, users: Sequence[str], new: set[int] | None) -> list[Tick]:
-        """The ticks of those whom something would happen to."""
+        """Return the ticks of the users who would change."""
         async with (
             acquired(self._pool) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -177,11 +181,11 @@ class Sweeps:
                 }
                 tick = Tick(user, now_ms, True, counted, token if counted else "")
                 matters = _matters(index, state, tick, new)
-            except Exception as error:  # noqa: BLE001 # the others go on; the quarantine logs it
+            except Exception as error:  # noqa: BLE001 # other users must go on; the quarantine logs it
                 await self._quarantine.failed("user", user, error)
                 continue
             if matters:
-                # What is at hand need not be read from Redis; if it is old, the commit says so.
+                # With this state the batcher needn't read it from Redis. If it is old, the commit is refused.
                 self._intake.batcher.prime(user, token, state)
                 found.append(tick)
             else:
@@ -191,7 +195,8 @@ class Sweeps:
     async def _counts(
         self, connection: PoolConnection, index: CatalogIndex, users: Sequence[str]
     ) -> dict[str, dict[int, int]]:
-        """What users' stored events come to for achievements with filters by event attributes."""
+        """Return the sums of users' stored events for achievements with filters by event attributes, by user and
+        achievement."""
         found: dict[str, dict[int, int]] = {}
         for metric, goals in index.achievements.on_metric.items():
             for goal in goals:
@@ -213,8 +218,8 @@ class Sweeps:
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """What users must be brought in line with: digests that change with it, of what time brings, of what it brings
-    to single users, and of each achievement by its number."""
+    """Digests of the parts of a catalog that require a reconciliation when they change: rules by time, boosts for
+    single users, and each achievement by its number."""
 
     time: str = ""
     own: str = ""
@@ -222,7 +227,7 @@ class Signature(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, index: CatalogIndex) -> Signature:
-        """That of a catalog; that of nothing where it has nothing of all this."""
+        """Return the signature of a catalog. It is empty if the catalog has none of these parts."""
         points = index.points
         time: list[Any] = [rule.trigger for rule in points.timed]
         time += [goal.achievement for goal in index.achievements.anniversaries]
@@ -234,8 +239,10 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 def _matters(index: CatalogIndex, state: UserState, tick: Tick, new: set[int] | None) -> bool:
-    """Whether a sweep would change more of a state than up to where time was carried; where only some
-    achievements are ``new``, whether it would complete one of those."""
+    """Return whether a tick would change more of a state than the instant up to which it was advanced.
+
+    If only some achievements are ``new``, return whether it would complete one of those.
+    """
     if tick.counts:
         return True
     if new is not None:

@@ -1,7 +1,6 @@
-"""Rewards the places of runs that are final, each exactly once (docs/http-api.md#rewards).
+"""Reward the places of final runs, each exactly once (docs/http-api.md#rewards).
 
-A user's state remembers the last run of a leaderboard that was rewarded, so whatever is repeated after a crash
-changes nothing.
+A user's state has the last rewarded run of each leaderboard, so repetitions after a crash change nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from podium.storage.postgres.pool import Pool, acquired
 from podium.storage.redis.client import RedisClient
 
 USERS_AT_ONCE = 500
-"""Users read from Postgres, and rewarded, at a time."""
+"""Users who are read from Postgres, and rewarded, at a time."""
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +33,16 @@ class Rewards:
         self._clock = clock
         self._quarantine = Quarantine(redis, self._space, clock, "rewards")
         self._waiting: dict[tuple[int, str], set[str]] = {}
-        """Users whose reward for a run has failed: those of later runs of the leaderboard wait for it, as a state
-        remembers only the last one."""
+        """Users whose reward for a run has failed, by leaderboard and run. Their rewards for later runs of the
+        leaderboard must wait, since a state has only the last rewarded run."""
 
     async def round(self) -> int:
-        """Reward what has become final; how many users that were. ``Unavailable`` where a store is away.
+        """Reward the runs that have become final, and return the number of rewarded users.
 
-        A run with a user, or all of it, that fails again and again is set aside, and the others go on.
+        A run that fails repeatedly, for one user or for all, is set aside, and the others go on.
+
+        Raises:
+            Unavailable: A store is away.
         """
         await self._quarantine.load()
         boards = {board.number: board for board in self._space.index.catalog.leaderboards if board.rewards}
@@ -83,9 +85,9 @@ class Rewards:
 
     async def _reward_run(self, board: Leaderboard, run: str) -> int:
         last = min(max(reward.to_rank for reward in board.rewards), board.most)
-        # Where groups are ranked, the place that counts is the one among all.
+        # If groups are ranked, the place among all users is rewarded.
         group = "grp = ''" if board.group_by is not None or not board.breakdown_attributes else "grp <> ''"
-        # Whoever waits for the reward of an earlier run waits for this one, too.
+        # Users who wait for the reward of an earlier run wait for this one, too.
         earlier = [
             users for of, users in self._waiting.items() if of < (board.number, run) and of[0] == board.number
         ]

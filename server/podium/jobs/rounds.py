@@ -1,4 +1,4 @@
-"""Runs a job over all spaces, round after round: one that fails, or takes long, keeps no other waiting."""
+"""Run a job over all spaces, round after round, so that no space waits for one that fails or takes long."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from podium.spaces.space import Space
 from podium.storage.redis.client import RedisClient
 
 VISIT_S = 5.0
-"""A round goes on with the next space after so long, while the one before is still at it."""
+"""Seconds after which a round goes on to the next space, while the job still runs in the one before."""
 VISITS_MAX = 2
-"""Spaces that are visited at a time: each takes up to two connections to Postgres."""
+"""Most spaces in which a job runs at the same time. Each takes up to two connections to Postgres."""
 
 log = structlog.get_logger(__name__)
 
 Round = Callable[[], Awaitable[object]]
-"""One round of the job in one space; what it keeps between rounds is its own."""
+"""One round of a job in one space. It may keep data between rounds."""
 
 
 class SpaceJob:
-    """One job of the worker."""
+    """One job of the worker, in all spaces."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class SpaceJob:
         open_: Callable[[Space], Round],
         pause_s: float,
     ) -> None:
-        """``open_`` makes the job of a space, once. ``pause_s`` lies between two rounds."""
+        """``open_`` creates the job of a space, once. ``pause_s`` is the pause between two rounds."""
         self._name = name
         self._directory = directory
         self._redis = redis
@@ -52,7 +52,7 @@ class SpaceJob:
         self._postponed: set[int] = set()
 
     async def run(self, may_run: asyncio.Event) -> NoReturn:
-        """Go round until cancelled, while the event is set."""
+        """Run rounds until cancelled, whenever the event is set."""
         try:
             while True:
                 await may_run.wait()
@@ -63,7 +63,7 @@ class SpaceJob:
                 visit.cancel()
 
     async def round(self) -> None:
-        """Visit every space that is alive, one after the other; one that is slow is left to itself."""
+        """Run the job in each space that is alive, one after the other. Slow ones continue in the background."""
         for space in list(self._directory.spaces.values()):
             if space.epoch is None or space.id in self._visits:
                 continue
@@ -73,7 +73,7 @@ class SpaceJob:
             await asyncio.wait({visit}, timeout=VISIT_S)
             while len(self._visits) >= VISITS_MAX:
                 await asyncio.wait(self._visits.values(), return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.sleep(0)  # for the callbacks that take them off
+                await asyncio.sleep(0)  # lets the callbacks run that remove finished visits
 
     def _over(self, space_id: int, _: asyncio.Task[None]) -> None:
         del self._visits[space_id]
@@ -96,7 +96,7 @@ class SpaceJob:
             if space.id not in self._postponed:
                 self._postponed.add(space.id)
                 log.warning("job_postponed", job=self._name, space=space.public_id, error=str(error))
-        except Exception as error:  # noqa: BLE001 # whatever it is, other spaces go on; the quarantine logs it
+        except Exception as error:  # noqa: BLE001 # other spaces must go on after any error; the quarantine logs it
             await self._failed(quarantine, error, version)
         else:
             self._postponed.discard(space.id)

@@ -1,8 +1,8 @@
-"""The scheduler: what comes due by time alone is brought to users, and noticed of boosts
+"""The scheduler: it commits the ticks of users who are due, and records the begin and end of boosts
 (docs/decisions/0011-time-is-input.md).
 
-Redis holds who is due when; the commit of a tick replaces the entry. A tick that is repeated, comes late, or from
-a second worker finds a state that was carried on already, and changes nothing.
+Redis has a sorted set of users by the instant at which they are due. The commit of a tick replaces the entry. A tick
+that is repeated, or comes from a second worker, finds a state that was advanced already, and changes nothing.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from podium.storage.postgres.pool import Pool, acquired
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
 
 USERS_AT_ONCE = 2_000
-"""Users read from Redis, and committed, at a time."""
+"""Users who are read from Redis, and committed, at a time."""
 ROUND_MS = 5_000
-"""A round ends after so long: other spaces are due too."""
+"""Milliseconds after which a round ends, so that other spaces have their turn."""
 FIRST_ZONE_MS = 14 * 3_600_000
 LAST_ZONE_MS = 12 * 3_600_000
 """A local date begins first at UTC+14, and ends last at UTC-12."""
 _LOCK = 0x5469636B
-"""First half of the advisory lock ("Tick"); the second is the space."""
+"""First half of the advisory lock ("Tick"). The second half is the space's id."""
 
 log = structlog.get_logger(__name__)
 
 
 class Ticks:
-    """What comes due in one space."""
+    """The timed changes of one space."""
 
     def __init__(self, pool: Pool, redis: RedisClient, intake: Intake, clock: Clock) -> None:
         self._pool = pool
@@ -49,9 +49,12 @@ class Ticks:
         self._quarantine = Quarantine(redis, self._space, clock, "ticks")
 
     async def round(self) -> int:
-        """Bring what is due; how many users that were. ``Unavailable`` where a store is away.
+        """Commit the ticks of users who are due, and return their number.
 
-        A user whose tick fails again and again is due a pause later.
+        A user whose tick fails repeatedly becomes due again after a pause.
+
+        Raises:
+            Unavailable: A store is away.
         """
         await self._quarantine.load()
         await self._notice_boosts()
@@ -59,7 +62,7 @@ class Ticks:
             return 0
         ticked = 0
         async with acquired(self._pool) as holder, holder.transaction():
-            # Two workers would do each other's work over again: harmless, and for nothing.
+            # Two workers at the same users would be harmless, but do the work twice.
             if not await holder.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", _LOCK, self._space.id):
                 return 0
             until_ms = self._clock() + ROUND_MS
@@ -82,15 +85,15 @@ class Ticks:
         return [user.decode() for user in found]
 
     async def _tick(self, users: list[str], done: set[str]) -> int:
-        """Commit the ticks of users, of whom some may be ``done`` before in this round; how many failed and stay
-        due until the next one."""
+        """Commit the ticks of users, some of whom may be ``done`` already in this round. Return the number of failures,
+        whose users stay due until the next round."""
         now_ms = self._clock()
         results = await self._intake.batcher.submit_many([Tick(user, now_ms) for user in users])
         failed = 0
         for user, result in zip(users, results, strict=True):
             if isinstance(result, Outcome):
                 if user in done or self._quarantine.has("user", user):
-                    # A commit moves the entry only where the state's own instant changes; this one may differ.
+                    # A commit changes the entry only if ``due_ms`` of the state changes, but the entry may differ from it.
                     due_ms = result.state.due_ms if result.state is not None else 0
                     await self._move(user, now_ms, now_ms + PAUSE_MS if 0 < due_ms <= now_ms else due_ms)
                 await self._quarantine.passed("user", user)
@@ -107,17 +110,21 @@ class Ticks:
         return failed
 
     async def _move(self, user: str, now_ms: int, due_ms: int) -> None:
-        """Have a user who is due now be due at another instant; 0 for never."""
+        """Make a user who is due now due at another instant, or never if that is 0."""
         await self._fenced("move_due", user, now_ms, due_ms)
 
     async def _fenced(self, function: str, *args: str | int) -> None:
-        """Change who is due; ``StaleEpoch`` where Redis was rebuilt since these users were read."""
+        """Call a Redis function that changes the entry of a user who is due.
+
+        Raises:
+            StaleEpoch: Redis was rebuilt since the users were read.
+        """
         reply = await self._redis.call(function, self._space.keys.meta, self._space.epoch or "", *args)
         if reply[0] != 0:
             raise StaleEpoch
 
     async def _notice_boosts(self) -> None:
-        """Write down that boosts for several users have begun, or are over: in the first zone, in the last one."""
+        """Record the begin (in the first zone) and the end (in the last zone) of boosts for several users."""
         now_ms = self._clock()
         new: list[tuple[int, int, bool, int]] = []
         for boosts in self._space.index.points.shared.values():
@@ -141,7 +148,7 @@ class Ticks:
 
 
 def _boundaries(rule: BoostRule) -> list[tuple[bool, int]]:
-    """The instants (ms) at which a boost begins in the first zone, and ends in the last one."""
+    """Return the instants (ms) at which a boost begins in the first zone, and ends in the last one."""
     found = [(False, instant(rule.begins.replace(tzinfo=UTC)) - FIRST_ZONE_MS)]
     if rule.ends is not None:
         found.append((True, instant(rule.ends.replace(tzinfo=UTC)) + LAST_ZONE_MS))

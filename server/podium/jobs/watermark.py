@@ -1,4 +1,4 @@
-"""How far Postgres must have come before it may be asked for what happened under an older catalog."""
+"""Tell when Postgres has everything that was committed under older versions of a catalog."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from podium.storage.redis.client import AWAY, RedisClient, unavailable
 
 
 class Watermark:
-    """The place in a space's log where its newest catalog began to hold.
+    """The position in a space's log from which on only its newest catalog is used.
 
-    A commit names its catalog version, and Redis refuses those of an older one
-    (docs/decisions/0015-versioned-catalog.md): what was committed before is all there is, and once the log is
-    flushed up to here Postgres has it.
+    A commit names its catalog version, and Redis refuses older versions (docs/decisions/0015-versioned-catalog.md). So
+    once the log is flushed up to this position, Postgres has everything that was computed with older catalogs.
     """
 
     def __init__(self, pool: Pool, redis: RedisClient, space: Space) -> None:
@@ -21,10 +20,14 @@ class Watermark:
         self._redis = redis
         self._space = space
         self._mark: tuple[str, int, str] | None = None
-        """Epoch, catalog version, and the newest log entry when Redis was first seen to have that version."""
+        """Epoch, catalog version, and id of the newest log entry when Redis was first seen with that version."""
 
     async def reached(self) -> bool:
-        """Whether Postgres has all that was committed before Redis heard of the newest catalog."""
+        """Return whether Postgres has everything that was committed before Redis got the newest catalog.
+
+        Raises:
+            Unavailable: A store is away.
+        """
         space = self._space
         epoch, wanted = space.epoch, space.index.version
         if epoch is None:

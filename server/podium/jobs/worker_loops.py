@@ -1,4 +1,4 @@
-"""The write-behind part of the worker: every space flushed and, where needed, rebuilt; jobs around it."""
+"""The loops of the worker: one per space, which flushes and rebuilds it, and one per job."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from podium.jobs.catalog_versions import prune_versions
 from podium.jobs.finals import Finals
 from podium.jobs.partitions import create_partitions
 from podium.jobs.quarantine import SPACE, Quarantine
-from podium.jobs.reconciliation import Sweeps
+from podium.jobs.reconciliation import Reconciliation
 from podium.jobs.rewards import Rewards
 from podium.jobs.rounds import Round, SpaceJob
-from podium.jobs.samples import Figures
+from podium.jobs.samples import SampleRecorder
 from podium.jobs.ticks import Ticks
 from podium.settings import Settings
 from podium.spaces.directory import Directory
@@ -35,30 +35,30 @@ from podium.writebehind.flusher import Flushed, Flusher, FlushStats, WentBack
 from podium.writebehind.rebuild import is_outdated, rebuild
 
 VISIT_S = 60.0
-"""A space is looked at this often even if nobody announced it: pub/sub may drop a message."""
+"""Seconds after which a space is flushed even without an announcement, since pub/sub may drop a message."""
 NEW_SPACES_S = 1.0
-"""A space that the directory has learnt of is served within this time."""
+"""Seconds within which a new space of the directory is served."""
 ASKED_S = 0.02
-"""Least pause before a flush that a waiting read asked for; reads that ask meanwhile share it."""
+"""Least seconds before a flush that a waiting read asked for. Reads that ask meanwhile share it."""
 ASKED_SHARE = 0.2
-"""Most of its time that a space's flusher spends on such flushes: the pause grows with how long the last one
-took, up to the flush interval, so that reads never turn the batches of a busy space into single entries."""
+"""Greatest share of time that a space's flusher spends on such flushes. The pause grows with the duration of the last
+flush, up to the flush interval, so that reads never split the batches of a busy space into single entries."""
 BACKOFF_S = 5.0
-"""Longest pause between two attempts while a store is away; the first is the flush interval."""
+"""Most seconds between two attempts while a store is away. The first pause is the flush interval."""
 LISTEN_S = 1.0
-"""Longest wait for one announcement, below the client's own limit; and the pause after a failure."""
+"""Most seconds of one wait for an announcement, below the client's own timeout, and the pause after a failure."""
 JOBS_S = 3_600.0
-"""Pause between two rounds of eviction, of partitions and of old catalogs."""
+"""Seconds between two rounds of eviction, partitions and old catalog versions."""
 FILLING_S = 0.5
-"""Pause between two looks for leaderboards that are new."""
+"""Seconds between two checks for new leaderboards."""
 FINALS_S = 5.0
-"""Pause between two looks for runs that have ended."""
+"""Seconds between two checks for runs that have ended."""
 TICKS_S = 0.5
-"""Pause between two looks for who is due."""
-SWEEPS_S = 1.0
-"""Pause between two looks for a catalog that is new."""
+"""Seconds between two checks for users who are due."""
+RECONCILIATION_S = 1.0
+"""Seconds between two checks for a new catalog."""
 STOP_S = 3.0
-"""What a stop waits for the last flush; a rebuild is cut off, and starts over next time."""
+"""Seconds that a stop waits for the last flush. A rebuild is aborted, and starts over next time."""
 
 _FLUSH = FLUSH.encode()
 
@@ -66,15 +66,15 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Wakes:
-    """Reasons to wake the loop of one space: commits that found an empty log, and reads that wait for Postgres."""
+class WakeEvents:
+    """The events that wake the loop of one space: commits that found an empty log, and reads that wait for Postgres."""
 
     announced: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Services(Protocol):
-    """What the loops need of services.py."""
+    """The part of ``podium.services.Services`` that the loops use."""
 
     @property
     def settings(self) -> Settings: ...
@@ -94,12 +94,12 @@ class Services(Protocol):
 async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, FlushStats]) -> None:
     """Serve every space of the directory until ``stop``, then flush once more.
 
-    Wait with everything until Redis' clock has borne out this one, and with all that time alone decides (whose
-    turn it is, which runs are final, who is idle) whenever it doesn't: flushing needs no time.
-    ``stats`` gets an entry per space, by public id. Somebody else keeps the directory up to date.
+    Nothing starts until Redis's clock agrees with this one. Later, work that depends on time alone (due users, final
+    runs, idle users) pauses while it doesn't agree; flushing doesn't depend on time. ``stats`` gets an entry per space,
+    by public id. The caller keeps the directory up to date.
     """
     await _first(None, stop, services.clock_agrees)
-    wakes: dict[str, Wakes] = {}
+    wakes: dict[str, WakeEvents] = {}
     rebuilding = asyncio.Semaphore(1)  # a rebuild takes a core of Redis, and two connections of the pool
     async with asyncio.TaskGroup() as group:
         background = [
@@ -111,7 +111,7 @@ async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, F
         while True:
             for public_id, space in services.directory.spaces.items():
                 if public_id not in wakes:
-                    wakes[public_id], stats[public_id] = Wakes(), FlushStats()
+                    wakes[public_id], stats[public_id] = WakeEvents(), FlushStats()
                     loop = run_space(
                         services, space, stop, wakes[public_id], stats[public_id], rebuilding=rebuilding
                     )
@@ -129,34 +129,33 @@ async def run_space(
     services: Services,
     space: Space,
     stop: asyncio.Event,
-    wakes: Wakes,
+    wakes: WakeEvents,
     stats: FlushStats,
     *,
     rebuilding: asyncio.Semaphore,
 ) -> None:
-    """Flush one space, at once when woken, then each interval while there is something, or sooner when asked.
+    """Flush one space: at once when woken, then at each interval while there are entries, or sooner when asked.
 
-    Rebuild it where Redis doesn't continue what Postgres holds. Whatever fails is tried again. After
-    ``stop``, one last flush.
+    Rebuild it if Redis doesn't continue what Postgres has. Failures are tried again. After ``stop`` flush a last time.
     """
     interval_s = services.settings.flush_interval
     flusher = Flusher(services.pool, services.redis, space, services.clock, stats)
-    figures = Figures(services.pool, services.redis, space, services.clock)
+    samples = SampleRecorder(services.pool, services.redis, space, services.clock)
     quarantine = Quarantine(services.redis, space, services.clock, "flush")
     failures, active, current = 0, False, False
     while True:
         wakes.announced.clear()
         wakes.asked.clear()
-        stopping = stop.is_set()  # what was committed before the stop is flushed after it
+        stopping = stop.is_set()  # read before the flush, so that it includes everything committed before the stop
         try:
             if active and not stopping:
-                await figures.keep()
+                await samples.keep()
             if not current and not stopping:
                 await _renew(services, space, rebuilding)
                 current = True
             began_s = stopwatch_s()
             flushed = await _flush_or_rebuild(services, space, flusher, stop, rebuilding)
-        except Exception as error:  # noqa: BLE001 # whatever it is, the log waits: nothing is lost by another attempt
+        except Exception as error:  # noqa: BLE001 # the log is kept, so another attempt loses nothing
             failures += 1
             if isinstance(error, Unavailable):
                 if failures == 1:
@@ -184,12 +183,12 @@ async def run_space(
 
 
 def pause_s(took_s: float, interval_s: float) -> float:
-    """Return the least pause after a flush that took so long."""
+    """Return the least pause (s) after a flush that took ``took_s``."""
     return min(interval_s, max(ASKED_S, took_s * (1 / ASKED_SHARE - 1)))
 
 
 async def _list_failure(quarantine: Quarantine, error: Exception | None) -> None:
-    """Have everybody know that all of a job in a space failed, or that it goes on; the job goes on anyway."""
+    """List a space's flush as failed, or as working again, for health checks. Errors of the list are ignored."""
     try:
         if error is None:
             await quarantine.passed(SPACE)
@@ -213,15 +212,15 @@ async def _flush_or_rebuild(
 
 
 async def _renew(services: Services, space: Space, rebuilding: asyncio.Semaphore) -> None:
-    """Rebuild a space whose Redis an earlier release filled, and laid out otherwise than this one reads it."""
+    """Rebuild a space whose data in Redis have the layout of an earlier release."""
     if not await is_outdated(services.redis, space):
         return
     async with rebuilding:
         await rebuild(services.pool, services.redis, space, services.clock, cold_before_ms=_idle_before(services))
 
 
-async def _listen(redis: RedisClient, wakes: dict[str, Wakes]) -> None:
-    """Wake the spaces that are announced, or asked for; after a gap, all of them."""
+async def _listen(redis: RedisClient, wakes: dict[str, WakeEvents]) -> None:
+    """Wake the spaces that are announced or asked for, and all of them after a lost connection."""
     while True:
         try:
             async with redis.raw.pubsub(ignore_subscribe_messages=True) as pubsub:
@@ -233,7 +232,7 @@ async def _listen(redis: RedisClient, wakes: dict[str, Wakes]) -> None:
                     if message is not None and (found := wakes.get(message["data"].decode())):
                         (found.asked if message["channel"] == _FLUSH else found.announced).set()
         except (*AWAY, RedisError) as error:
-            # The flush of each space says that Redis is away; without announcements a visit finds the rest.
+            # The flush of each space reports that Redis is away. Missed announcements are made up for every VISIT_S.
             log.debug("announcements_lost", error=str(error))
             await asyncio.sleep(LISTEN_S)
 
@@ -247,7 +246,7 @@ async def _repeat(
             await run()
         except Unavailable as error:
             log.warning("job_postponed", job=job, error=str(error))
-        except Exception:  # the next round may fare better, and the flushers must go on
+        except Exception:  # flushing must go on, and the next round may succeed
             log.exception("job_failed", job=job)
         await asyncio.sleep(pause_s)
 
@@ -259,7 +258,7 @@ async def _make_partitions(services: Services) -> None:
 
 
 def _space_jobs(services: Services) -> list[SpaceJob]:
-    """The jobs that go round all spaces."""
+    """Return the jobs that run in all spaces."""
     pool, redis, directory, clock = services.pool, services.redis, services.directory, services.clock
 
     def job(name: str, pause_s: float, open_: Callable[[Space], Round]) -> SpaceJob:
@@ -271,7 +270,7 @@ def _space_jobs(services: Services) -> list[SpaceJob]:
         job("filling", FILLING_S, lambda space: Filling(pool, redis, services.intake(space), clock).round),
         job("finals", FINALS_S, lambda space: Finals(pool, redis, directory, space, clock).round),
         job("ticks", TICKS_S, lambda space: Ticks(pool, redis, services.intake(space), clock).round),
-        job("sweeps", SWEEPS_S, lambda space: Sweeps(pool, redis, services.intake(space), clock).round),
+        job("sweeps", RECONCILIATION_S, lambda space: Reconciliation(pool, redis, services.intake(space), clock).round),
         job("rewards", FINALS_S, lambda space: Rewards(pool, redis, services.intake(space), clock).round),
     ]
 
@@ -291,7 +290,7 @@ def _idle_before(services: Services) -> int:
 
 
 async def _first(timeout_s: float | None, *events: asyncio.Event) -> None:
-    """Return when one of the events is set, or after the time, if there is one."""
+    """Return when one of the events is set, or after the timeout, if there is one."""
     tasks = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
