@@ -22,7 +22,7 @@ from podium.intake.batcher import Batcher
 from podium.intake.service import Intake
 from podium.intake.states import States
 from podium.intake.user_limits import UserLimit
-from podium.jobs.replay import Replaying
+from podium.jobs.replay import Replay
 from podium.live.window import Row
 from podium.settings import Settings
 from podium.spaces.catalog_check import CatalogCheck
@@ -94,7 +94,7 @@ class Services:
         left unchanged.
         """
         intake = self.intake(space)
-        return await Replaying(self.pool, self.redis, intake, self.clock).replay(users)
+        return await Replay(self.pool, self.redis, intake, self.clock).replay(users)
 
     async def thaw(self, space: Space, users: list[str]) -> None:
         """Put the states of cold users back into Redis."""

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from podium.game.inputs import Fill
+from podium.game.inputs import CountHistory
 from podium.game.leaderboards.backfill import PIECE_MOVES
 from podium.game.periods import MS_PER_DAY, local_day
 from podium.intake.batcher import Batcher
@@ -24,7 +24,7 @@ from podium.services import Services
 from podium.spaces.space import Space
 from podium.writebehind.batches import read_entry
 from podium.writebehind.flusher import Flusher
-from tests.backfills import backfill, filling_of
+from tests.backfills import backfill, backfill_of
 from tests.conftest import SettableClock
 from tests.integration.test_boards import get, make, places
 from tests.seeds import seeds
@@ -105,7 +105,7 @@ async def test_no_input_moves_more_boards_than_a_call_holds(
     await daily(http, clock, metric, "each", breakdownAttributes=[city])
     await daily(http, clock, metric, "top", groupBy=city, aggregate="top", aggregateTop=3)
     await flush(services)
-    filling = filling_of(services)
+    filling = backfill_of(services)
     while (await filling.round()).more:
         pass
     moved = await flush(services)
@@ -185,7 +185,7 @@ class Mortal:
 
     async def __call__(self, inputs: Any) -> Any:
         done = await self._submit(inputs)
-        self.left -= any(isinstance(one, Fill) for one in inputs)
+        self.left -= any(isinstance(one, CountHistory) for one in inputs)
         if self.left <= 0:
             self.left = 10**9
             raise Killed
@@ -208,7 +208,7 @@ async def test_a_worker_that_dies_between_pieces_counts_nothing_twice(
     for pieces in (1, 2):
         mortal.left = pieces
         with pytest.raises(Killed):
-            await filling_of(services).round()
+            await backfill_of(services).round()
         await flush(services)
     # Ann moves before the next worker comes: what was counted for Oslo goes along.
     await http.patch("/v1/users/ann", json={"attributes": {"city": "Rome"}})
@@ -226,7 +226,7 @@ async def test_two_workers_at_once_count_nothing_twice(
     await flush(services)
     board = space.index.leaderboard_by_key["oslo"]
     # As if the lock did not keep them apart: it is lost with its connection.
-    both = [filling_of(services)._fill([board], ["ann", "bob"]) for _ in range(2)]
+    both = [backfill_of(services)._count([board], ["ann", "bob"]) for _ in range(2)]
     for counted, stuck in await asyncio.gather(*both):
         assert (counted <= 2, stuck) == (True, {})
     await flush(services)
@@ -247,7 +247,7 @@ async def test_the_next_users_are_read_while_others_are_committed_and_read_again
     await flush(services)
     monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
     monkeypatch.setattr(filling_module, "AGAIN_S", 0)
-    filling = filling_of(services)
+    filling = backfill_of(services)
     asked: list[tuple[str, ...]] = []
     ahead = asyncio.Event()
     plans, commit = filling._plans, filling._commit
@@ -287,7 +287,7 @@ async def test_who_cannot_be_read_ahead_is_found_out_in_turn(
     await flush(services)
     await services.pool.execute("UPDATE users SET state = '[]' WHERE id = 'u3'")
     monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
-    assert (await filling_of(services).round()).counted == 5
+    assert (await backfill_of(services).round()).counted == 5
     assert await services.pool.fetchval("SELECT user_id FROM backfill_set_aside") == "u3"
     await flush(services)
 
@@ -305,7 +305,7 @@ async def test_a_round_ends_where_the_log_is_far_behind(
     await flush(services)
     monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
     monkeypatch.setattr(filling_module, "LAG_S", 0.0)
-    filling = filling_of(services)
+    filling = backfill_of(services)
     assert await filling.round() == Round(users=2, counted=2, more=True)
     assert await backfill(services, filling) == 4
     assert await wrong_boards(services) == []
@@ -408,7 +408,7 @@ async def test_any_interleaving_gives_what_the_events_say(
         for _ in range(6):
             mortal.left = dice.randint(1, 12)
             with suppress(Killed):
-                await filling_of(services).round()
+                await backfill_of(services).round()
         mortal.left = 10**9
 
     async def live() -> None:
@@ -463,7 +463,7 @@ async def test_who_is_set_aside_is_tried_again_after_a_pause_and_given_up_in_the
     [board] = await daily(http, clock, metric, "first")
     await flush(services)
     await services.pool.execute("UPDATE users SET state = '[]' WHERE id = 'bob'")
-    filling = filling_of(services)
+    filling = backfill_of(services)
 
     async def tries() -> int:
         found: int = await services.pool.fetchval("SELECT tries FROM backfill_set_aside")
@@ -547,7 +547,7 @@ async def test_progress_is_shown_and_survives_the_worker(
     seen = []
     for _ in range(3):
         monkeypatch.setattr(filling_module, "stopwatch_s", ticking())
-        more = (await filling_of(services).round()).more
+        more = (await backfill_of(services).round()).more
         await flush(services)
         seen.append((await progress(), more))
     assert [(one["state"], one["done"], one["percent"], more) for one, more in seen] == [

@@ -474,7 +474,7 @@ async def test_the_worker_serves_the_others_while_one_space_is_broken(
     await services.directory.refresh()
     assert [one.epoch is None for one in three] == [False, False, True]
     # Each pause is one that the test waits for; so is the drawing of each traceback.
-    for pause in ("FILLING_S", "RECONCILIATION_S", "NEW_SPACES_S"):
+    for pause in ("BACKFILL_S", "RECONCILIATION_S", "NEW_SPACES_S"):
         monkeypatch.setattr(worker_loops, pause, 0.05)
     services.settings = msgspec.structs.replace(services.settings, flush_interval=0.01)
     with capture_logs():

@@ -11,7 +11,17 @@ import pytest
 
 from podium.game.errors import Conflict, NotFound, Unprocessable
 from podium.game.ids import new_uuid7
-from podium.game.inputs import ChangeStreak, Correction, Erase, Event, Fill, GivePoints, Input, Reward, Tick
+from podium.game.inputs import (
+    ChangeStreak,
+    Correction,
+    CountHistory,
+    Erase,
+    Event,
+    GivePoints,
+    Input,
+    Reward,
+    Tick,
+)
 from podium.game.leaderboards.model import Standing
 from podium.intake.batcher import Batcher, Outcome
 from podium.services import Services, open_services
@@ -64,8 +74,8 @@ def correction(clock: SettableClock, read_at: str) -> Correction:
     return Correction(at, "ann", 1, 1_000, clock.now_ms, _TODAY, False, at, clock.now_ms, {}, read_at)
 
 
-def fill(clock: SettableClock, read_at: str) -> Fill:
-    return Fill("ann", {3: {"3:": Standing(9_000, clock.now_ms)}}, clock.now_ms, read_at)
+def fill(clock: SettableClock, read_at: str) -> CountHistory:
+    return CountHistory("ann", {3: {"3:": Standing(9_000, clock.now_ms)}}, clock.now_ms, read_at)
 
 
 def sweep(clock: SettableClock, read_at: str) -> Tick:

@@ -16,9 +16,9 @@ from podium.game.inputs import (
     ChangeUser,
     Complete,
     Correction,
+    CountHistory,
     Erase,
     Event,
-    Fill,
     GivePoints,
     Input,
     MoveOlder,
@@ -92,8 +92,8 @@ def apply(index: CatalogIndex, state: UserState | None, input_: Input, generatio
         return _remove(work, input_)
     if isinstance(input_, Correction):
         return _correct(work, input_)
-    if isinstance(input_, Fill):
-        return _fill(work, input_)
+    if isinstance(input_, CountHistory):
+        return _count_history(work, input_)
     if isinstance(input_, Recount):
         return _recount(work, input_)
     if isinstance(input_, MoveOlder):
@@ -421,7 +421,7 @@ def _move_older(work: UnitOfWork, command: MoveOlder) -> Applied:
     return _end(work)
 
 
-def _fill(work: UnitOfWork, command: Fill) -> Applied:
+def _count_history(work: UnitOfWork, command: CountHistory) -> Applied:
     """Add the standings of a backfill. Runs that no event of the user can reach any more are dropped at once.
 
     So a state doesn't grow with the years.

@@ -118,14 +118,14 @@ class MoveOlder(msgspec.Struct, frozen=True):
     attributes: dict[str, str] | None = None
 
 
-class Fill(msgspec.Struct, frozen=True):
-    """A piece of a backfill: count what a user did before leaderboards were there. By their numbers the standings
-    that all of the user's stored events give in some of the runs, by the name of the board of all, None for no
-    standing (game/leaderboards/backfill.py). ``again``: also where that was done before.
+class CountHistory(msgspec.Struct, frozen=True):
+    """Set a user's standings from stored history: one piece of a backfill or of a replay.
 
-    As of the state with the token ``read_at``: the state must still have it. ``held`` are the user's standings, by
-    board, in those runs of which the state has let go. The leaderboards ``done`` are complete with this piece; a
-    user is filled in once for each.
+    ``standings`` are those that all of the user's stored events give in some runs, by the leaderboard's number and
+    the name of the board of all users; None means no standing (game/leaderboards/backfill.py). They were computed
+    from the state with the token ``read_at``, which the state must still have. ``held`` are the user's standings,
+    by board, in runs that the state has dropped. The leaderboards ``done`` are complete with this piece. Each is
+    counted only once for a user, except with ``again``.
     """
 
     user: str
@@ -238,7 +238,7 @@ Input = (
     | RemoveStanding
     | Correction
     | MoveOlder
-    | Fill
+    | CountHistory
     | Recount
     | ChangeStreak
     | ChangePreferences

@@ -10,7 +10,7 @@ import msgspec
 
 from podium.game.apply import Applied
 from podium.game.catalog import CatalogIndex
-from podium.game.inputs import Correction, Erase, Event, Fill, Input, MoveOlder
+from podium.game.inputs import Correction, CountHistory, Erase, Event, Input, MoveOlder
 from podium.game.leaderboards.labels import label
 from podium.game.leaderboards.model import Leaderboard
 from podium.game.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score, split_board
@@ -46,7 +46,7 @@ def encode_input(
     user = input_.user
     state = applied.state
     old_boards = before.boards if before is not None else {}
-    if isinstance(input_, Correction | Fill | MoveOlder):
+    if isinstance(input_, Correction | CountHistory | MoveOlder):
         old_boards = {**input_.held, **old_boards}
     moves = []
     for board, new in applied.changes.items():

@@ -19,7 +19,17 @@ from podium.game.errors import (
     Unprocessable,
     WritesRefused,
 )
-from podium.game.inputs import Correction, Erase, Event, Fill, Input, MoveOlder, Recount, RemoveStanding, Tick
+from podium.game.inputs import (
+    Correction,
+    CountHistory,
+    Erase,
+    Event,
+    Input,
+    MoveOlder,
+    Recount,
+    RemoveStanding,
+    Tick,
+)
 from podium.game.records import GroupMove
 from podium.game.state import UserState
 from podium.intake import commit
@@ -42,7 +52,7 @@ them."""
 TRIES = 50
 """Rounds that an input may lose to other processes before it is given up; each is one round trip."""
 
-_READ_BEFORE = Correction | Erase | Fill | MoveOlder | Recount | RemoveStanding | Tick
+_READ_BEFORE = Correction | Erase | CountHistory | MoveOlder | Recount | RemoveStanding | Tick
 """Inputs that may name the token of the state that they were made from."""
 
 

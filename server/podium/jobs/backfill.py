@@ -1,12 +1,12 @@
-"""Backfills: counts on a leaderboard that is new what was posted before it was there, from stored events.
+"""Backfills: count stored events on a new leaderboard that were posted before it was activated.
 
-For each user the standings that all stored events give are committed piece by piece, by the same way as every
-change. A piece states what a board shall say; it never adds. It was computed from Postgres as of the token of the
-user's state (docs/decisions/0003-tokens.md) and holds only while the state has it, so nothing counts twice or is
-lost, whatever is posted, imported, repeated or cut off meanwhile.
+For each user the standings that all stored events give are committed piece by piece, as inputs through the intake.
+A piece sets standings and never adds to them. It was computed from Postgres with the token of the user's state
+(docs/decisions/0003-tokens.md), and is refused once the state has another one. So nothing counts twice or is lost,
+whatever is posted, imported, repeated or aborted meanwhile.
 
-Users are visited in order of their ids, in slices: ``board_fills`` says how far each leaderboard has come. A user
-who can't be brought is set aside (``backfill_set_aside``) and tried again later; everybody else goes on.
+Users are processed in the order of their ids, in slices. ``board_fills`` has the progress of each leaderboard. A
+user who can't be counted is set aside (``backfill_set_aside``) and tried again later, while the others go on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import structlog
 from podium.clock import Clock, stopwatch_s
 from podium.game.catalog import STREAK, CatalogIndex
 from podium.game.errors import Conflict, InputFailed, NotFound, TooManyRequests, Unavailable
-from podium.game.inputs import Fill
+from podium.game.inputs import CountHistory
 from podium.game.leaderboards.backfill import PIECE_MOVES, Piece, RunScores, cut, placed
 from podium.game.leaderboards.model import Leaderboard, Standing
 from podium.game.leaderboards.ranking import board_name, is_ranked, split_board
@@ -35,7 +35,7 @@ from podium.game.streaks.rules import standing
 from podium.intake.batcher import Outcome
 from podium.intake.older_runs import OLDER_FORMAT
 from podium.intake.service import Intake
-from podium.jobs.backfill_progress import Backfill, SetAside, Store
+from podium.jobs.backfill_progress import BackfillRow, BackfillStore, SetAside
 from podium.jobs.pace import Pace
 from podium.jobs.watermark import Watermark
 from podium.spaces.space import Space
@@ -45,39 +45,39 @@ from podium.telemetry import set_aside
 from podium.writebehind.log_tail import Tail, read_tail
 
 USERS_AT_ONCE = 200
-"""Users read from Postgres at a time."""
+"""Users who are read from Postgres at a time."""
 SLICE_S = 8.0
-"""A round ends after about so long: other spaces have backfills, too, and somebody may look how far it is."""
+"""Seconds after which a round ends, so that other spaces have their turn and the progress becomes visible."""
 CALL_MOVES = 2 * PIECE_MOVES
 CALL_INPUTS = 32
-"""Board moves and inputs that are committed together, as one call to Redis takes them: some 3 ms of its time. Then
-others have their turn (pace.py)."""
+"""Board moves and inputs that are committed together, as many as one call to Redis takes: about 3 ms of its time.
+Then others have their turn (pace.py)."""
 LAG_S = 1.0
-"""A round ends where the log is so far behind: who reads what was just posted waits for the same flusher."""
+"""Seconds of flush lag at which a round ends: reads that wait for new events need the same flusher."""
 TRIES = 5
-"""Rounds in which a user's own events may overtake the backfill before the user is set aside."""
+"""Attempts that a user's own events may overtake before the user is set aside."""
 AGAIN_S = 0.3
-"""Pause before users are read again whose newest events were not flushed: more than the flush interval."""
+"""Seconds before users are read again whose newest events were not flushed: more than the flush interval."""
 RETRY_S, RETRY_MOST_S = 5.0, 600.0
-"""Pause before the first retry of a user who was set aside, twice as long each time, and the longest one."""
+"""Seconds before the first retry of a user who was set aside, and at most. The pause doubles each time."""
 FAILURES = 8
-"""Users with whom something goes wrong, and with nobody else anything well: then it is not the users."""
+"""Failing users, without a single success, after which the cause isn't the users, and the round fails."""
 RETRIED_AT_ONCE = 20
-"""Users set aside who are tried again in one round."""
+"""Most users who are retried in one round."""
 ROWS = 2_000
-"""Rows of history read at a time; the event loop serves others in between."""
+"""Rows of history that are read at a time, before other tasks have their turn."""
 _ZONES_MS = 14 * 3_600_000
-"""The first zone is so far ahead of UTC."""
+"""Milliseconds by which the first zone is ahead of UTC."""
 _LAST_RUN = "99999999"
-"""Behind every run's name."""
+"""A name that sorts after all names of runs."""
 _LOCK = 0x46696C6C
-"""First half of the advisory lock ("Fill"); the second is the space."""
+"""First half of the advisory lock ("Fill"). The second half is the space's id."""
 
 log = structlog.get_logger(__name__)
 
 
 class Score(NamedTuple):
-    """One score of a user; ``day`` is the local day where it was stored."""
+    """One score of a user. ``day`` is the local day, if it was stored."""
 
     at_ms: int
     units: int
@@ -86,8 +86,8 @@ class Score(NamedTuple):
 
 
 class Round(NamedTuple):
-    """``users`` were visited, of whom ``counted`` had something to count; with ``more`` there is more to do at
-    once."""
+    """The result of a round: ``users`` were processed, of whom ``counted`` had history to count. With ``more``
+    there is more to do at once."""
 
     users: int = 0
     counted: int = 0
@@ -95,8 +95,8 @@ class Round(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Filled:
-    """How many of some users had something to count; whom the rules refused, and with whom it went wrong."""
+class _Counted:
+    """The result for some users: how many had history to count, and the reasons of refusals and errors by user."""
 
     counted: int = 0
     refused: dict[str, str] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class _Filled:
 
 
 class Plan(NamedTuple):
-    """A user's pieces, as of the state with a token."""
+    """The pieces of a user, computed from the state with ``token``."""
 
     user: str
     token: str
@@ -113,16 +113,16 @@ class Plan(NamedTuple):
 
 
 class _Next(NamedTuple):
-    """The next users in order of their ids, and what there is to commit for them; None where that could not be
-    read for all of them together."""
+    """The next users in the order of their ids, and their plans, or None if the plans could not be made for all of
+    them together."""
 
     users: list[str]
     plans: list[Plan] | None
 
 
-class _Place(NamedTuple):
-    """Where backfills stand: of which leaderboards, by their numbers, behind which user, and under which version
-    of the catalog. Users who posted nothing since ``since_ms`` are left out."""
+class _Position(NamedTuple):
+    """The position of backfills: the leaderboards' numbers, the last processed user, and the version of the
+    catalog. Users without events since ``since_ms`` are left out."""
 
     boards: tuple[int, ...]
     last_user: str
@@ -130,7 +130,7 @@ class _Place(NamedTuple):
     version: int
 
 
-class Filling:
+class Backfill:
     """The backfills of one space."""
 
     def __init__(self, pool: Pool, redis: RedisClient, intake: Intake, clock: Clock) -> None:
@@ -140,18 +140,21 @@ class Filling:
         self._space: Space = intake.space
         self._clock = clock
         self._watermark = Watermark(pool, redis, self._space)
-        self._store = Store(self._space.id)
+        self._store = BackfillStore(self._space.id)
         self._finished: set[int] = set()
         self._logged: set[str] = set()
-        self._turn = 0
+        self._next_group = 0
         self._pace = Pace(redis, self._space)
-        self._ahead: dict[_Place, asyncio.Task[_Next]] = {}
-        """The next users are read while those before them are committed. A plan may be old by its turn: its token
-        says so."""
+        self._ahead: dict[_Position, asyncio.Task[_Next]] = {}
+        """Plans of the next users, which are read while those before are committed. A plan that is out of date by
+        then is refused because of its token."""
 
     async def round(self) -> Round:
-        """Go on with what has not been filled, for at most about ``SLICE_S``. ``Unavailable`` where a store is
-        away: the next round goes on from the last one's end, and counts nobody twice."""
+        """Continue the backfills that are not complete, for about ``SLICE_S`` at most.
+
+        Raises:
+            Unavailable: A store is away. The next round continues, and counts nobody twice.
+        """
         boards = {
             board.number: board
             for board in self._space.index.catalog.leaderboards
@@ -167,7 +170,8 @@ class Filling:
             await self._pace.begin()
             try:
                 done = await self._slice(holder, boards)
-                # Between two rounds nothing is under way: what others wait then is what they wait without this.
+                # Nothing may be under way between two rounds: the pace compares the waits of others then with
+                # those during a round.
                 await asyncio.gather(*self._ahead.values(), return_exceptions=True)
             except BaseException:
                 self._forget_ahead()
@@ -193,9 +197,12 @@ class Filling:
         await self._finish(holder, boards, rows)
         return Round(users, counted, more=bool(self._next(rows)))
 
-    async def _rows(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> dict[int, Backfill]:
-        """The backfills that are not finished, by leaderboard; those of leaderboards that have just become active
-        begin. One that was made as finished has never counted anything, and is left alone."""
+    async def _rows(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> dict[int, BackfillRow]:
+        """Return the backfills that are not complete, by leaderboard, after starting those of newly active
+        leaderboards.
+
+        A leaderboard that was created as finished has never counted anything, and gets no backfill.
+        """
         rows = await self._store.load(holder)
         new = [board for number, board in boards.items() if number not in rows and board.status == "active"]
         for since_ms in {self._since_ms(board) for board in new}:
@@ -206,34 +213,38 @@ class Filling:
         self._finished.update(number for number, row in rows.items() if row.filled and not row.waiting)
         return {number: row for number, row in rows.items() if number in boards and number not in self._finished}
 
-    def _next(self, rows: Mapping[int, Backfill]) -> dict[int, Backfill]:
-        """The leaderboards whose next users are the same, each such group in its turn: one that is far from its
-        end keeps none that was made later waiting."""
-        groups: dict[tuple[str, bool], dict[int, Backfill]] = {}
+    def _next(self, rows: Mapping[int, BackfillRow]) -> dict[int, BackfillRow]:
+        """Return the leaderboards of the next group, which are those with the same next users.
+
+        Groups take turns, so that a new leaderboard doesn't wait for one that has just begun.
+        """
+        groups: dict[tuple[str, bool], dict[int, BackfillRow]] = {}
         for number, row in rows.items():
             if not row.passed:
                 groups.setdefault((row.last_user, row.since_ms > 0), {})[number] = row
         if not groups:
             return {}
-        self._turn += 1
-        return list(groups.values())[self._turn % len(groups)]
+        self._next_group += 1
+        return list(groups.values())[self._next_group % len(groups)]
 
     def _since_ms(self, board: Leaderboard) -> int:
-        """The instant before which nothing counts on a leaderboard; 0 where users who posted nothing since may
-        have something there, too."""
+        """Return the instant (ms) before which no event counts on a leaderboard.
+
+        It is 0 for leaderboards on which users without events since then may have a score, too.
+        """
         if self._space.index.source_of(board).kind != "metric":
             return 0
         start_ms = instant(datetime.combine(board.start, time.min, UTC))
         return max(0, start_ms - MS_PER_DAY)
 
     async def _visit(
-        self, holder: PoolConnection, boards: Mapping[int, Leaderboard], rows: Mapping[int, Backfill]
-    ) -> tuple[Round, dict[int, Backfill]]:
-        """Count the next users' history. What was done, and the rows as they stand then."""
+        self, holder: PoolConnection, boards: Mapping[int, Leaderboard], rows: Mapping[int, BackfillRow]
+    ) -> tuple[Round, dict[int, BackfillRow]]:
+        """Count the history of the next users. Return the result, and the rows with the new progress."""
         last = next(iter(rows.values())).last_user
         since_ms = min(row.since_ms for row in rows.values())
         most = self._intake.batcher.at_once(USERS_AT_ONCE)
-        place = _Place(tuple(rows), last, since_ms, self._space.index.version)
+        place = _Position(tuple(rows), last, since_ms, self._space.index.version)
         moving = [boards[number] for number in rows]
         ahead = self._ahead.pop(place, None)
         users, plans = await (ahead if ahead is not None else self._read_next(place, moving, most))
@@ -242,15 +253,15 @@ class Filling:
         if not passed:
             following = place._replace(last_user=last)
             self._ahead[following] = asyncio.create_task(self._read_next(following, moving, most))
-        counted, stuck = await self._fill(moving, users, plans)
+        counted, stuck = await self._count(moving, users, plans)
         if stuck:
             await self._set_aside(holder, list(rows), stuck, tries=0)
         await self._store.advance(holder, list(rows), last, len(users), passed=passed)
         moved = {number: row._replace(last_user=last, passed=passed) for number, row in rows.items()}
         return Round(len(users), counted), moved
 
-    async def _read_next(self, place: _Place, boards: Sequence[Leaderboard], most: int) -> _Next:
-        """Read what there is to commit for the next users, at most so many."""
+    async def _read_next(self, place: _Position, boards: Sequence[Leaderboard], most: int) -> _Next:
+        """Read the plans of the next users, at most ``most``."""
         async with acquired(self._pool) as connection:
             found = await connection.fetch(
                 "SELECT id FROM users WHERE space_id = $1 AND id > $2 AND newest_ms >= $3 ORDER BY id LIMIT $4",
@@ -266,23 +277,24 @@ class Filling:
             return _Next(users, await self._plans(boards, users, with_log=False))
         except (Unavailable, TooManyRequests):
             raise
-        except Exception:  # noqa: BLE001 # it is met again, and logged, with those with whom it goes wrong
+        except Exception:  # noqa: BLE001 # it comes again, and is logged, when the users are counted one by one
             return _Next(users, None)
 
     def _forget_ahead(self, boards: tuple[int, ...] | None = None) -> None:
-        """Give up what was read ahead for these leaderboards, or for all."""
+        """Cancel what was read ahead for these leaderboards, or for all."""
         for place in [place for place in self._ahead if boards is None or place.boards == boards]:
             task = self._ahead.pop(place)
             if not task.cancel() and not task.cancelled():
                 task.exception()  # what went wrong is met again when it is read again
 
     async def _retry(self, holder: PoolConnection, boards: dict[int, Leaderboard]) -> int:
-        """Try again those whose pause is over, or for whom the catalog has changed."""
+        """Retry users whose pause is over, or for whom the catalog has changed. Return how many had history to
+        count."""
         counted = 0
         due = await self._store.due(holder, self._clock(), self._space.index.version, RETRIED_AT_ONCE)
         for user, those in due.items():
             wanted = [boards[one.leaderboard] for one in those if one.leaderboard in boards]
-            done, stuck = await self._fill(wanted, [user]) if wanted else (0, {})
+            done, stuck = await self._count(wanted, [user]) if wanted else (0, {})
             counted += done
             if stuck:
                 numbers = [board.number for board in wanted]
@@ -295,7 +307,7 @@ class Filling:
     async def _set_aside(
         self, holder: PoolConnection, boards: list[int], stuck: Mapping[str, str], tries: int
     ) -> None:
-        """Leave users alone for a pause, and have everybody know."""
+        """Set users aside for a pause, log it, and list them for health checks."""
         now_ms, version, tries = self._clock(), self._space.index.version, tries + 1
         retry_ms = now_ms + int(1000 * min(RETRY_MOST_S, RETRY_S * 2 ** (tries - 1)))
         for user, reason in stuck.items():
@@ -314,7 +326,7 @@ class Filling:
         await self._store.set_aside(holder, aside, version, retry_ms)
 
     async def _finish(
-        self, holder: PoolConnection, boards: dict[int, Leaderboard], rows: Mapping[int, Backfill]
+        self, holder: PoolConnection, boards: dict[int, Leaderboard], rows: Mapping[int, BackfillRow]
     ) -> None:
         for number, row in rows.items():
             if not row.passed or row.filled or row.trying:
@@ -328,44 +340,49 @@ class Filling:
                 set_aside=row.waiting,
             )
 
-    async def _fill(
+    async def _count(
         self, boards: Sequence[Leaderboard], users: Sequence[str], plans: list[Plan] | None = None
     ) -> tuple[int, dict[str, str]]:
-        """Count users' history, by ``plans`` where they were read already: how many had some, and why others could
-        not be brought. ``Unavailable`` where a store is away; whatever else goes wrong with everybody is raised,
-        too, as then it is not the users."""
-        filled = _Filled()
-        if users:
-            await self._halve(boards, users, filled, plans)
-        for user, error in filled.failed.items():
-            filled.refused[user] = reason = f"{type(error).__name__}: {error}"
-            if reason not in self._logged:
-                self._logged.add(reason)  # once is enough to find it
-                log.error("backfill_failed", space=self._space.public_id, user=user, exc_info=error)
-        return filled.counted, filled.refused
+        """Count users' history, with ``plans`` if they were read already.
 
-    async def _halve(
-        self, boards: Sequence[Leaderboard], users: Sequence[str], filled: _Filled, plans: list[Plan] | None = None
+        Return how many had history to count, and the reason for each user who could not be counted. An error that
+        occurs with all users is raised, since the users aren't its cause then.
+
+        Raises:
+            Unavailable: A store is away.
+        """
+        done = _Counted()
+        if users:
+            await self._bisect(boards, users, done, plans)
+        for user, error in done.failed.items():
+            done.refused[user] = reason = f"{type(error).__name__}: {error}"
+            if reason not in self._logged:
+                self._logged.add(reason)  # with a traceback, only once per reason
+                log.error("backfill_failed", space=self._space.public_id, user=user, exc_info=error)
+        return done.counted, done.refused
+
+    async def _bisect(
+        self, boards: Sequence[Leaderboard], users: Sequence[str], done: _Counted, plans: list[Plan] | None = None
     ) -> None:
-        """Count users' history. What goes wrong with some is halved until those with whom it does stand alone."""
+        """Count users' history. After an error bisect the users, until those who cause it are found."""
         try:
-            counted, refused = await self._fill_users(boards, users, plans)
+            counted, refused = await self._count_users(boards, users, plans)
         except (Unavailable, TooManyRequests):
             raise
         except Exception as error:
             if len(users) == 1:
-                filled.failed[users[0]] = error
-                if len(filled.failed) >= FAILURES and not filled.counted:
+                done.failed[users[0]] = error
+                if len(done.failed) >= FAILURES and not done.counted:
                     raise
                 return
             middle = len(users) // 2
-            await self._halve(boards, users[:middle], filled)
-            await self._halve(boards, users[middle:], filled)
+            await self._bisect(boards, users[:middle], done)
+            await self._bisect(boards, users[middle:], done)
             return
-        filled.counted += counted
-        filled.refused |= refused
+        done.counted += counted
+        done.refused |= refused
 
-    async def _fill_users(
+    async def _count_users(
         self, boards: Sequence[Leaderboard], users: Sequence[str], plans: list[Plan] | None
     ) -> tuple[int, dict[str, str]]:
         counted, pending = 0, list(users)
@@ -373,7 +390,7 @@ class Filling:
         for attempt in range(TRIES):
             if attempt > 1:
                 await asyncio.sleep(AGAIN_S)
-            # Whoever posts all the time is always ahead of Postgres: the log has what it lacks.
+            # A user who posts all the time is always ahead of Postgres. The log has the missing events.
             if plans is None:
                 plans = await self._plans(boards, pending, with_log=attempt > 0)
             done, pending, failed = await self._commit(plans)
@@ -386,8 +403,10 @@ class Filling:
         return counted, stuck | refused
 
     async def _commit(self, plans: list[Plan]) -> tuple[int, list[str], dict[str, str]]:
-        """Commit the pieces of users, each behind the one before: how many users are done, who is to be read
-        again, and whom the rules refused."""
+        """Commit the pieces of users, each after the one before.
+
+        Return the number of users who are done, the users to be read again, and the reasons of refusals by user.
+        """
         again: list[str] = []
         refused: dict[str, str] = {}
         done = at = 0
@@ -410,20 +429,22 @@ class Filling:
                         refused[plan.user] = str(result)
                     elif isinstance(result, Unavailable | TooManyRequests):
                         raise result
-                    elif not isinstance(result, NotFound):  # who is gone has no history
+                    elif not isinstance(result, NotFound):  # an erased user has no history
                         refused[plan.user] = str(result)
                 await self._pace.pause(stopwatch_s() - began_s)
             under_way, at = following, at + 1
         return done, again, refused
 
-    def _input(self, plan: Plan, token: str, piece: Piece) -> Fill:
+    def _input(self, plan: Plan, token: str, piece: Piece) -> CountHistory:
         runs = {name for standings in piece.standings.values() for name in standings}
         held = {board: one for board, one in plan.held.items() if run_of(board) in runs}
-        return Fill(plan.user, piece.standings, self._clock(), token, held, piece.done)
+        return CountHistory(plan.user, piece.standings, self._clock(), token, held, piece.done)
 
     async def _plans(self, boards: Sequence[Leaderboard], users: Sequence[str], *, with_log: bool) -> list[Plan]:
-        """The pieces of those who have something to be counted, from one snapshot of Postgres; where asked, with
-        what the log holds beyond it."""
+        """Return the plans of the users who have history to count, from one snapshot of Postgres.
+
+        ``with_log`` adds the entries of the log that are not flushed yet.
+        """
         index = self._space.index
         sources = {index.source_of(board).number for board in boards}
         async with (
@@ -449,7 +470,7 @@ class Filling:
         for user, (token, state) in states.items():
             pieces = pieces_of(boards, state, wanted[user], held.get(user, {}))
             if pieces:
-                # A state at hand need not be read from Redis; if it is old, the commit says so.
+                # With this state the batcher needn't read it from Redis. If it is old, the commit is refused.
                 self._intake.batcher.prime(user, token, state)
                 plans.append(Plan(user, token, pieces, held.get(user, {})))
         return plans
@@ -462,7 +483,7 @@ class Filling:
         scores: Mapping[tuple[str, int], list[Score]],
         opened: Mapping[int, dict[date, tuple[OpenBoard, ...]]],
     ) -> dict[int, dict[str, Standing]]:
-        """By the leaderboard's number the standings that a user's scores give, where they are not counted
+        """Return the standings that a user's scores give, by leaderboard's number, except where they were counted
         already."""
         index, tz = self._space.index, zone(state.profile.tz)
         found: dict[int, dict[str, Standing]] = {}
@@ -493,13 +514,13 @@ class Filling:
         wanted: Mapping[str, Mapping[int, Mapping[str, Standing | None]]],
         tail: Tail,
     ) -> dict[str, dict[str, Standing]]:
-        """By user the standings, by board, in runs of which the state has let go."""
+        """Return the standings, by user and board, in runs that the states have dropped."""
         grouped = {board.number for board in boards if board.group_by is not None or board.breakdown_attributes}
         missing: list[tuple[str, int, str]] = []
         for user, of_user in wanted.items():
             state = states[user][1]
             known = {run_of(board) for board in state.boards if is_ranked(board)}
-            # A state of an earlier release doesn't say which those are.
+            # A state of an earlier release doesn't have the dropped runs, so it may have dropped any.
             anything = _LAST_RUN if state.format < OLDER_FORMAT else ""
             missing += [
                 (user, number, name)
@@ -518,7 +539,7 @@ class Filling:
         for user, board, value, reached_ms in tail.over(entries, {(user, name) for user, _, name in missing}):
             number, run, _ = split_board(board)
             new = wanted[user][number][board_name(number, run)]
-            # Which event was the newest isn't kept there, but the events say it.
+            # ``latest_ms`` isn't stored there, but the events give it.
             found.setdefault(user, {})[board] = Standing(
                 value, reached_ms, new.latest_ms if new is not None else 0
             )
@@ -533,7 +554,7 @@ class Filling:
         sources: set[int],
         tail: Tail,
     ) -> dict[tuple[str, int], list[Score]]:
-        """What users scored, by user and number of the source, in order of time."""
+        """Return users' scores, by user and number of the source, in the order of time."""
         found: dict[tuple[str, int], list[Score]] = {}
         kinds = {index.source_of(board).number: index.source_of(board).kind for board in boards}
         metrics = [number for number, kind in kinds.items() if kind == "metric"]
@@ -587,7 +608,7 @@ class Filling:
         periods |= {(user, period): lived for (user, track, period), lived in tail.periods if track == rules.track}
         for (user, period), (length, frozen) in sorted(periods.items()):
             if length and not frozen:
-                # Which day of the period it was is not kept.
+                # The day within the period is not stored.
                 day = date.fromordinal(first_day(rules.frequency, period))
                 at_ms = instant(datetime.combine(day, time.min, UTC))
                 found.setdefault((user, STREAK), []).append(Score(at_ms, length, day, False))
@@ -602,7 +623,7 @@ class Filling:
 
 
 def run_of(board: str) -> str:
-    """Return the board of all in the run that a board belongs to."""
+    """Return the board of all users in the run of a board."""
     number, run, _ = split_board(board)
     return board_name(number, run)
 
@@ -613,7 +634,7 @@ def pieces_of(
     wanted: Mapping[int, Mapping[str, Standing | None]],
     held: Mapping[str, Standing],
 ) -> list[Piece]:
-    """Return the changes of a user's backfill, in pieces; none where everything is as it shall be."""
+    """Return the changes of a user's backfill in pieces. There are none if all standings are right already."""
     changes: dict[int, Changes] = {}
     standings = {**held, **state.boards}
     for board in boards:
@@ -626,7 +647,7 @@ def pieces_of(
 
 
 def _batches(under_way: Sequence[tuple[Plan, str]], at: int) -> Iterable[list[tuple[Plan, str]]]:
-    """One piece of a backfill: as much as one call takes."""
+    """Yield the next pieces of users in batches of the size that one call takes."""
     batch: list[tuple[Plan, str]] = []
     moves = 0
     for plan, token in under_way:

@@ -1,4 +1,4 @@
-"""How far backfills have come, in Postgres."""
+"""The progress of backfills, stored in Postgres."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from podium.storage.postgres.pool import PoolConnection
 from podium.writebehind.log_tail import Entry
 
 GIVE_UP = 8
-"""Tries after which a user who was set aside keeps no run from becoming final any more: some twenty minutes."""
+"""Attempts, over about twenty minutes, after which runs become final without a user who was set aside."""
 
 
 BackfillState = Literal["pending", "filling", "retrying", "incomplete", "done"]
 
 
 class BackfillProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How far stored history has been counted on a leaderboard: ``done`` of ``total`` users have been looked at.
+    """The progress of counting stored history on a leaderboard: ``done`` of ``total`` users have been processed.
 
-    ``setAside`` of them could not be counted yet and are tried again: ``retrying`` once all others are done,
-    ``incomplete`` where runs no longer wait for them.
+    ``setAside`` of them could not be counted yet and are retried. The state is ``retrying`` once all others are
+    done, and ``incomplete`` once runs no longer wait for them.
     """
 
     state: BackfillState
@@ -33,11 +33,10 @@ class BackfillProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     set_aside: int = 0
 
 
-class Backfill(NamedTuple):
-    """A row of ``board_fills``: ``done`` of ``total`` users have been looked at, the last one was ``last_user``;
-    all of them if ``passed``. Users who posted nothing since ``since_ms`` are left out. It is ``filled`` once runs
-    may become final; ``waiting`` users are set aside, for ``trying`` of whom it isn't given up that they come in
-    time for that."""
+class BackfillRow(NamedTuple):
+    """A row of ``board_fills``: ``done`` of ``total`` users have been processed, up to ``last_user``, and all of
+    them if ``passed``. Users without events since ``since_ms`` are left out. ``filled`` is True once runs may
+    become final. ``waiting`` users are set aside; final runs still wait for ``trying`` of them."""
 
     last_user: str
     passed: bool
@@ -50,7 +49,7 @@ class Backfill(NamedTuple):
 
 
 class SetAside(NamedTuple):
-    """A user who could not be brought onto a leaderboard, by its number, in so many tries."""
+    """A user who could not be counted on a leaderboard (by its number) after ``tries`` attempts."""
 
     user: str
     leaderboard: int
@@ -58,14 +57,15 @@ class SetAside(NamedTuple):
     reason: str
 
 
-class Store:
-    """The rows of one space; each call within the transaction of the one who holds its lock."""
+class BackfillStore:
+    """Queries of one space's backfills. Calls must be within the transaction that holds the space's advisory
+    lock."""
 
     def __init__(self, space_id: int) -> None:
         self._space_id = space_id
 
-    async def load(self, connection: PoolConnection) -> dict[int, Backfill]:
-        """All backfills by leaderboard."""
+    async def load(self, connection: PoolConnection) -> dict[int, BackfillRow]:
+        """Return all backfills, by leaderboard's number."""
         rows = await connection.fetch(
             "SELECT f.leaderboard, last_user, passed, done, total, since_ms, filled_at IS NOT NULL,"
             " coalesce(waiting, 0), coalesce(trying, 0)"
@@ -76,10 +76,10 @@ class Store:
             self._space_id,
             GIVE_UP,
         )
-        return {number: Backfill(*row) for number, *row in rows}
+        return {number: BackfillRow(*row) for number, *row in rows}
 
     async def begin(self, connection: PoolConnection, leaderboards: Sequence[int], since_ms: int) -> None:
-        """Begin backfills."""
+        """Insert the rows of new backfills."""
         total = await connection.fetchval(
             "SELECT count(*) FROM users WHERE space_id = $1 AND newest_ms >= $2", self._space_id, since_ms
         )
@@ -92,9 +92,9 @@ class Store:
     async def advance(
         self, connection: PoolConnection, leaderboards: Sequence[int], last_user: str, users: int, *, passed: bool
     ) -> None:
-        """Note that ``users`` more have been looked at, up to ``last_user``."""
+        """Record that ``users`` more users have been processed, up to ``last_user``."""
         await connection.execute(
-            # Nobody's id stays behind.
+            # At the end the id is deleted, so that erasing the user needn't look here.
             "UPDATE board_fills SET last_user = CASE WHEN $5 THEN '' ELSE $3 END, done = done + $4, passed = $5"
             " WHERE space_id = $1 AND leaderboard = ANY ($2::integer[])",
             self._space_id,
@@ -105,7 +105,7 @@ class Store:
         )
 
     async def finish(self, connection: PoolConnection, leaderboard: int) -> None:
-        """Note that a backfill is over: from here on runs may become final."""
+        """Record that a backfill is complete, so that runs may become final."""
         await connection.execute(
             "UPDATE board_fills SET filled_at = coalesce(filled_at, now())"
             " WHERE space_id = $1 AND leaderboard = $2",
@@ -116,7 +116,7 @@ class Store:
     async def set_aside(
         self, connection: PoolConnection, users: Iterable[SetAside], version: int, retry_ms: int
     ) -> None:
-        """Keep users to be tried again at an instant (ms), or under another version of the catalog."""
+        """Store users to be retried at an instant (ms), or with another version of the catalog."""
         await connection.executemany(
             "INSERT INTO backfill_set_aside (space_id, leaderboard, user_id, tries, version, retry_ms, reason)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (space_id, user_id, leaderboard) DO UPDATE"
@@ -131,7 +131,7 @@ class Store:
     async def due(
         self, connection: PoolConnection, now_ms: int, version: int, most: int
     ) -> dict[str, list[SetAside]]:
-        """Up to ``most`` users whose time has come, with the leaderboards."""
+        """Return up to ``most`` users who are due for a retry, with their leaderboards."""
         rows = await connection.fetch(
             "SELECT user_id, leaderboard, tries, reason FROM backfill_set_aside"
             " WHERE space_id = $1 AND user_id IN ("
@@ -148,7 +148,7 @@ class Store:
         return found
 
     async def forget(self, connection: PoolConnection, user: str) -> None:
-        """A user who was set aside has been brought."""
+        """Delete a user who was set aside and has been counted."""
         await connection.execute(
             "DELETE FROM backfill_set_aside WHERE space_id = $1 AND user_id = $2", self._space_id, user
         )
@@ -156,8 +156,8 @@ class Store:
     async def entries(
         self, connection: PoolConnection, asked: Sequence[tuple[str, int, str]], grouped: Collection[int]
     ) -> list[Entry]:
-        """The entries of users in runs (user, leaderboard, run); of the leaderboards ``grouped`` those in any
-        group."""
+        """Return the entries of users in runs, given as (user, leaderboard, run). Of the leaderboards ``grouped``
+        entries in any group are returned."""
         plain = [one for one in asked if one[1] not in grouped]
         rows = await connection.fetch(
             "SELECT b.leaderboard, b.run, b.grp, b.user_id, b.value, b.reached_ms"
@@ -177,8 +177,8 @@ class Store:
         ]
 
 
-# From group to group along the primary key: an entry of a user is found by its group, and which that was isn't
-# known.
+# The primary key has the group before the user, and the user's group is not known. So a recursive query jumps from
+# group to group along the key, and looks for the user in each.
 _GROUPED = """
 WITH RECURSIVE asked AS MATERIALIZED (
     SELECT * FROM unnest($2::text[], $3::integer[], $4::text[]) AS r (user_id, leaderboard, run)
@@ -207,7 +207,7 @@ def _columns(asked: Sequence[tuple[str, int, str]]) -> list[list[object]]:
 async def read_backfills(
     connection: PoolConnection, space_id: int, boards: Sequence[Leaderboard]
 ) -> dict[int, BackfillProgress]:
-    """How far the backfills of leaderboards have come, by their numbers; those are missing that have none."""
+    """Return the progress of backfills by leaderboard's number. Leaderboards without a backfill are left out."""
     rows = await connection.fetch(
         "SELECT leaderboard, done, total, passed, filled_at IS NOT NULL AS filled, (SELECT count(*)"
         "  FROM backfill_set_aside a WHERE a.space_id = f.space_id AND a.leaderboard = f.leaderboard) AS aside"
@@ -220,7 +220,8 @@ async def read_backfills(
         state: BackfillState = "filling"
         if passed:
             state = ("incomplete" if filled else "retrying") if aside else "done"
-        # Users who came meanwhile are visited, too; who counts as one hundredth is not done.
+        # New users are processed too, so ``done`` may exceed ``total``; and rounding must not show 100 % too
+        # early.
         percent = 100 if state == "done" else min(99, done * 100 // total) if total else 0
         found[number] = BackfillProgress(
             state=state, done=done, total=max(done, total), percent=percent, set_aside=aside

@@ -25,8 +25,8 @@ Version = tuple[int, int]
 async def prune_versions(pool: Pool, redis: RedisClient, space: Space, keep: int) -> int:
     """Delete old versions of a space's catalog, and return their number.
 
-    Kept are the newest ``keep`` versions, those with which entries of the log were computed, and those that were in
-    force when a rejected item was accepted.
+    Kept are the newest ``keep`` versions, those with which entries of the log were computed, and those that were
+    in force when a rejected item was accepted.
 
     Raises:
         Unavailable: A store is away.

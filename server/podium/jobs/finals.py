@@ -1,6 +1,7 @@
 """Make runs final when they are over in all time zones (docs/decisions/0010-local-time.md).
 
-A final run refuses events at once. Its standings are then written to Postgres, and its boards removed from Redis later.
+A final run refuses events at once. Its standings are then written to Postgres, and its boards removed from Redis
+later.
 
 A run is final from the catalog version on in which ``final_until`` includes it. A commit names its catalog version, and
 Redis refuses older versions, so no later commit can change the run (docs/decisions/0015-versioned-catalog.md). Once the
@@ -142,8 +143,8 @@ class Finals:
     async def _counted(self, boards: Sequence[Leaderboard]) -> set[int]:
         """Return the numbers of the leaderboards whose backfill is complete.
 
-        Before that, past runs would become final with only a part of their users. A leaderboard that was created as
-        finished never has a backfill.
+        Before that, past runs would become final with only a part of their users. A leaderboard that was created
+        as finished never has a backfill.
         """
         if not boards:
             return set()
@@ -282,7 +283,8 @@ class Finals:
 
 
 def _newly_final(board: Leaderboard, now_ms: int) -> date | None:
-    """Return the last day of the newest run that is over in all zones, if ``final_until`` doesn't include it yet."""
+    """Return the last day of the newest run that is over in all zones, if ``final_until`` doesn't include it
+    yet."""
     if board.status == "inactive" or now_ms < board.grace_ends_ms:
         return None
     over = local_day(now_ms - LAST_ZONE_MS, UTC) - timedelta(days=1)
@@ -320,7 +322,8 @@ async def _rank_users(connection: PoolConnection, space_id: int, board: Leaderbo
 async def _rank_groups(connection: PoolConnection, space_id: int, board: Leaderboard, run: str) -> None:
     """Rank the groups of a run as functions/podium.lua does: by the score as in Redis, then by name.
 
-    The column has percent-encoded names, which sort differently, so hexadecimal digits of the decoded bytes are used.
+    The column has percent-encoded names, which sort differently, so hexadecimal digits of the decoded bytes are
+    used.
     """
     sign = "" if board.order == "asc" else "-"
     score = {

@@ -30,8 +30,8 @@ async def create_partitions(pool: Pool, now_ms: int) -> list[str]:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name):
                 continue
-            # Lock the parent table, so that writers wait before they choose a partition. One that waited at the default
-            # partition would have its rows refused by that partition's new, narrower bounds.
+            # Lock the parent table, so that writers wait before they choose a partition. One that waited at the
+            # default partition would have its rows refused by that partition's new, narrower bounds.
             await connection.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE")
             await connection.execute(f"CREATE TABLE {name} (LIKE events INCLUDING DEFAULTS)")
             bounds = "received_at >= $1 AND received_at < $2"

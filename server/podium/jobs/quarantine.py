@@ -27,9 +27,9 @@ Key = tuple[str, str]
 class Quarantine:
     """The items of one job in one space that have failed.
 
-    An item is tried in each round until it has failed ``TRIES`` times in a row. Then it is skipped for a pause, or until
-    its ``version`` (that of the data it was tried with) changes. ``load`` reads the items that an earlier worker set
-    aside.
+    An item is tried in each round until it has failed ``TRIES`` times in a row. Then it is skipped for a pause, or
+    until its ``version`` (that of the data it was tried with) changes. ``load`` reads the items that an earlier
+    worker set aside.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class Quarantine:
         return [name for one, name in self._entries if one == kind and not self.holds(one, name)]
 
     async def failed(self, kind: str, name: str, error: BaseException, version: str = "") -> bool:
-        """Count a failure, and return whether the item is set aside now. Raises ``error`` if too many items are."""
+        """Count a failure, and return whether the item is set aside now. Raises ``error`` if too many items
+        are."""
         now_ms, key = self._clock(), (kind, name)
         before = self._entries.get(key)
         if before is None and len(self._entries) >= ITEMS_MAX:

@@ -1,7 +1,7 @@
 """Reconcile all users, cold ones included, with a changed catalog (docs/decisions/0011-time-is-input.md).
 
-Achievements that are new or changed are completed silently for users who have reached them, and the next due instant
-of every user is computed again. A change of a boost for one user is applied to that user only.
+Achievements that are new or changed are completed silently for users who have reached them, and the next due
+instant of every user is computed again. A change of a boost for one user is applied to that user only.
 
 Users are read from Postgres, and the rules are tried on the states found there. Only users who would change are
 committed, as a tick through the intake. So a user who has posted meanwhile is computed from the newest state.
@@ -136,7 +136,8 @@ class Reconciliation:
         return await self._commit(index, await self._ticks(index, users, new), new)
 
     async def _commit(self, index: CatalogIndex, ticks: list[Tick], new: set[int] | None) -> int:
-        """Commit ticks, counting events again where a count is out of date. Return the number of committed ticks."""
+        """Commit ticks, counting events again where a count is out of date. Return the number of committed
+        ticks."""
         changed, times = 0, 0
         while ticks:
             again, times = [], times + 1

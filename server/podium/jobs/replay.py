@@ -1,9 +1,10 @@
-"""Replays: users' stored events counted anew in the order of their time, where they did not come in it.
+"""Replays: count users' stored events again in the order of their time, if they came in another order.
 
-An event that is much older than its user's newest one moves no streak and no repeating leaderboard. A replay makes
-of the stored events what they would have given in order: the streak, the days of the points for metrics, and the
-standings in those runs, not final, that such events belong to. Like a backfill it states what shall be, as of the
-token of the user's state: it may be cut off and repeated. At the end the events are marked as counted.
+An event that is much older than its user's newest one moves no streak and no repeating leaderboard. A replay
+computes from the stored events what they would have given in order: the streak, the days of the points for
+metrics, and the standings in runs, not final, of the days of such events. Like a backfill it sets values and never
+adds, based on the token of the user's state, so it can be aborted and repeated. At the end the events are marked
+as counted.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import structlog
 from podium.clock import stopwatch_s
 from podium.game.catalog import CatalogIndex
 from podium.game.errors import Conflict, InputFailed, NotFound, Unavailable
-from podium.game.inputs import Fill, Recount
+from podium.game.inputs import CountHistory, Recount
 from podium.game.leaderboards.backfill import RunScores
 from podium.game.leaderboards.model import Leaderboard, Standing
 from podium.game.leaderboards.ranking import board_name, split_board
@@ -32,17 +33,17 @@ from podium.game.state import UserState, decode_state
 from podium.game.streaks.backfill import StreakFold
 from podium.game.streaks.model import Pause
 from podium.game.streaks.rules import Rules, Step
-from podium.jobs.backfill import ROWS, Filling, Plan, Score, pieces_of, run_of
+from podium.jobs.backfill import ROWS, Backfill, Plan, Score, pieces_of, run_of
 from podium.storage.postgres.pool import PoolConnection, acquired
 from podium.writebehind import store
 from podium.writebehind.log_tail import Tail
 
 PATIENCE_S = 10.0
-"""The user's newest events are waited for so long until Postgres has them."""
+"""Seconds to wait until Postgres has the user's newest events."""
 AGAIN_S = 0.2
-"""Pause before a user is read again: about the flush interval."""
+"""Seconds before a user is read again: about the flush interval."""
 EVENTS_AT_ONCE = 200
-"""Events that a streak is made of before others have their turn on the event loop."""
+"""Events that are folded into a streak before other tasks have their turn."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class _Event(NamedTuple):
 
 @dataclass(slots=True)
 class _History:
-    """A user in Postgres, as of one instant."""
+    """The stored data of a user, read at one instant."""
 
     token: str
     state: UserState
@@ -68,12 +69,13 @@ class _History:
     periods: dict[tuple[int, int], tuple[int, bool]] = field(default_factory=dict)
     pauses: list[Pause] = field(default_factory=list)
     by_hand: bool = False
-    """Whether support, or a reward, changed the streak: events alone don't say what it is."""
+    """True if support, or a reward, has changed the streak, so that it can't be computed from events alone."""
 
 
 @dataclass(slots=True)
 class _Removal:
-    """What support removed a user from: runs of a leaderboard by name, and all that had begun before a day."""
+    """The runs of a leaderboard from which support removed a user: some by name, and all that began before a
+    day."""
 
     runs: set[str] = field(default_factory=set)
     until: date = date.min
@@ -83,11 +85,12 @@ class _Removal:
         return run in self.runs or run < self.until.strftime("%Y%m%d")
 
 
-class Replaying(Filling):
+class Replay(Backfill):
     """The replays of one space."""
 
     async def replay(self, users: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-        """Count users' stored events anew; for whom that is done, and by user why it isn't, or what stays as is.
+        """Replay users' stored events. Return the replayed users, and messages by user: the reason for which one
+        was not replayed, or the parts that were left unchanged.
 
         Raises:
             Unavailable: A store is away.
@@ -114,8 +117,11 @@ class Replaying(Filling):
             await asyncio.sleep(AGAIN_S)
 
     async def _replay_once(self, user: str) -> str | None:
-        """Count a user's events anew; what stays as it is. ``Conflict`` where Postgres did not have the user's
-        newest state."""
+        """Replay a user's events, and return a message about the parts that were left unchanged, or None.
+
+        Raises:
+            Conflict: Postgres doesn't have the user's newest state.
+        """
         index = self._space.index
         sorted_, unsorted = await self._sort_awards(user)
         async with (
@@ -137,8 +143,8 @@ class Replaying(Filling):
         for piece in plan.pieces:
             runs = {name for standings in piece.standings.values() for name in standings}
             held = {board: one for board, one in plan.held.items() if run_of(board) in runs}
-            fill = Fill(user, piece.standings, self._clock(), token, held, piece.done, again=True)
-            token = (await self._intake.batcher.submit(fill)).token
+            piece_input = CountHistory(user, piece.standings, self._clock(), token, held, piece.done, again=True)
+            token = (await self._intake.batcher.submit(piece_input)).token
         async with acquired(self._pool) as connection:
             await connection.execute(
                 "UPDATE events SET late = false, behind = false"
@@ -169,7 +175,7 @@ class Replaying(Filling):
             raise NotFound(f"User not found: {user}")
         history = _History(row["token"], decode_state(row["state"]), [])
         cursor = await connection.cursor(
-            # An earlier release knew late ones only.
+            # Events of an earlier release have only ``late``.
             "SELECT id, metric, units, at_ms, day, late, late OR behind, corrects FROM events"
             " WHERE space_id = $1 AND user_id = $2 ORDER BY at_ms, id",
             self._space.id,
@@ -180,10 +186,10 @@ class Replaying(Filling):
         return history
 
     async def _sort_awards(self, user: str) -> tuple[set[int], set[int]]:
-        """Put the awards of metrics' triggers onto the days on which the events in order reach their thresholds.
+        """Move the awards of triggers by metrics to the days on which the sorted events reach their thresholds.
 
-        Return the systems, by number, whose awards are in order now, and those whose awards have to stay as they
-        are (game/points/order.py).
+        Return the numbers of the systems whose awards are in order now, and of those whose awards can't be moved
+        (game/points/order.py).
 
         Raises:
             Conflict: Events of the user, or another replay, came between; nothing was written.
@@ -212,7 +218,7 @@ class Replaying(Filling):
         moved = {system: both for system, both in done.items() if both[0] != both[1]}
         if moved:
             async with acquired(self._pool) as connection, connection.transaction():
-                # As a flusher does first: none writes meanwhile.
+                # The flusher takes the same lock first, so nothing is flushed meanwhile.
                 await store.lock_position(connection, self._space.id)
                 if await self._stored_token(connection, user) != token:
                     raise Conflict("events of the user came between")
@@ -229,7 +235,7 @@ class Replaying(Filling):
         return token
 
     async def _stored_events(self, connection: PoolConnection, user: str) -> dict[int, list[StoredEvent]]:
-        """Return a user's events by metric, in order of time."""
+        """Return a user's events by metric, in the order of time."""
         found: dict[int, list[StoredEvent]] = {}
         cursor = await connection.cursor(
             "SELECT id, metric, units, at_ms, day, attributes, corrects FROM events"
@@ -266,7 +272,7 @@ class Replaying(Filling):
         before: Sequence[StoredAward],
         after: Sequence[StoredAward],
     ) -> None:
-        """Put awards in place of others, and the days' sums with them."""
+        """Replace the user's awards, and correct the sums of the days."""
         await connection.execute(
             "DELETE FROM point_awards WHERE space_id = $1 AND user_id = $2 AND system = $3",
             self._space.id,
@@ -320,7 +326,7 @@ class Replaying(Filling):
         )
 
     async def _token(self, user: str) -> str:
-        """The token of the user's state as of the last commit; "" for nobody, or where Postgres has it alone."""
+        """Return the token of the user's last commit, or "" for an unknown or cold user."""
         reply = await self._redis.call("load", self._space.keys.meta, self._space.epoch or "", user)
         if reply[0] != 0:
             raise Unavailable("Redis is being rebuilt")
@@ -334,8 +340,8 @@ class Replaying(Filling):
     async def _streak(
         self, connection: PoolConnection, index: CatalogIndex, user: str, history: _History
     ) -> StreakFold | None:
-        """The streak that a user's events give; None where none of them has been left out, or it was changed by
-        hand."""
+        """Return the streak that a user's events give, or None if no event was left out of it, or it was changed
+        by hand."""
         rules = index.streak_rules(history.state.wishes, history.state.profile.tz)
         if not any(_counts(event, rules) and event.behind for event in history.events):
             return None
@@ -384,7 +390,7 @@ class Replaying(Filling):
         )
 
     async def _removals(self, connection: PoolConnection, user: str) -> dict[str, _Removal]:
-        """Return what support removed the user from, by the leaderboard's key."""
+        """Return the runs from which support removed the user, by the leaderboard's key."""
         rows = await connection.fetch(
             "SELECT after ->> 'leaderboard', after ->> 'run', at FROM audit_log"
             " WHERE space_id = $1 AND item = $2 AND kind = 'standing' AND action = 'remove'",
@@ -410,8 +416,8 @@ class Replaying(Filling):
         removals: Mapping[str, _Removal],
         sorted_: Collection[int],
     ) -> tuple[Plan, set[str]]:
-        """Return the standings in runs that events were left out of, in pieces; and the keys of leaderboards some
-        of whose runs stay as they are, because the user was removed from them."""
+        """Return the plan of the standings in runs of which events were left out, and the keys of leaderboards
+        with runs that are left unchanged because the user was removed from them."""
         boards = [board for board in index.catalog.leaderboards if board.status == "active" and board.run_unit]
         wanted: dict[int, dict[str, Standing | None]] = {}
         left: set[str] = set()
@@ -425,7 +431,7 @@ class Replaying(Filling):
                 days = {event.day for event in history.events if event.behind}
                 moved = source.number in sorted_
                 scores = await self._awards(connection, user, source.number) if days or moved else []
-                if moved:  # from and to any day
+                if moved:  # awards may have moved from and to any day
                     days |= {score.day for score in scores if score.day is not None}
             else:
                 scores = [
@@ -457,7 +463,7 @@ class Replaying(Filling):
         state: UserState,
         standings: Collection[str],
     ) -> dict[str, None]:
-        """The runs, not final, in which a user stands on a leaderboard and has no points any more."""
+        """Return the runs, not final, in which a user is on a leaderboard but has no points any more."""
         rows = await connection.fetch(
             "SELECT DISTINCT run FROM board_entries WHERE space_id = $1 AND leaderboard = $2 AND user_id = $3",
             self._space.id,
@@ -475,7 +481,7 @@ class Replaying(Filling):
     async def _runs(
         self, board: Leaderboard, state: UserState, scores: Sequence[Score], days: set[date]
     ) -> dict[str, Standing]:
-        """The standings in the runs of these days, by the name of the board of all."""
+        """Return the standings in the runs of these days, by the name of the board of all users."""
         names = {name for day in days for _, name, _, _ in open_boards((board,), day)}
         if not names:
             return {}
@@ -499,7 +505,7 @@ class Replaying(Filling):
 
 
 def _counts(event: _Event, rules: Rules) -> bool:
-    """Whether an event counts for the streak; what was undone stays met."""
+    """Return whether an event counts for the streak. Corrections don't: met periods stay met."""
     return event.corrects is None and event.metric in rules.thresholds
 
 
@@ -508,7 +514,7 @@ def _score(event: _Event) -> Score:
 
 
 def _changed(history: _History, fold: StreakFold) -> tuple[Step, ...]:
-    """The periods that are other than Postgres has them."""
+    """Return the periods that differ from those in Postgres."""
     steps = [
         step
         for key, step in fold.steps.items()

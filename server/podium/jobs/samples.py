@@ -13,8 +13,8 @@ from podium.telemetry.health import log_state
 from podium.telemetry.samples import count_events, keep, sample_of
 
 EVERY_MS = 5_000
-"""Least milliseconds between two samples: half of the gap over which a chart draws no line (``samples.GAP_MS``). At the
-usual interval that is one of 25 flushes."""
+"""Least milliseconds between two samples: half of the gap over which a chart draws no line (``samples.GAP_MS``).
+At the usual interval that is one of 25 flushes."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,8 @@ class SampleRecorder:
         self._kept_ms = 0
 
     async def keep(self) -> None:
-        """Record a sample, at most every ``EVERY_MS``. Call it before a flush, after which there is no lag to see."""
+        """Record a sample, at most every ``EVERY_MS``. Call it before a flush, after which there is no lag to
+        see."""
         now_ms = self._clock()
         if now_ms - self._kept_ms < EVERY_MS:
             return

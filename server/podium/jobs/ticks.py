@@ -1,8 +1,8 @@
 """The scheduler: it commits the ticks of users who are due, and records the begin and end of boosts
 (docs/decisions/0011-time-is-input.md).
 
-Redis has a sorted set of users by the instant at which they are due. The commit of a tick replaces the entry. A tick
-that is repeated, or comes from a second worker, finds a state that was advanced already, and changes nothing.
+Redis has a sorted set of users by the instant at which they are due. The commit of a tick replaces the entry. A
+tick that is repeated, or comes from a second worker, finds a state that was advanced already, and changes nothing.
 """
 
 from __future__ import annotations
@@ -85,15 +85,16 @@ class Ticks:
         return [user.decode() for user in found]
 
     async def _tick(self, users: list[str], done: set[str]) -> int:
-        """Commit the ticks of users, some of whom may be ``done`` already in this round. Return the number of failures,
-        whose users stay due until the next round."""
+        """Commit the ticks of users, some of whom may be ``done`` already in this round. Return the number of
+        failures, whose users stay due until the next round."""
         now_ms = self._clock()
         results = await self._intake.batcher.submit_many([Tick(user, now_ms) for user in users])
         failed = 0
         for user, result in zip(users, results, strict=True):
             if isinstance(result, Outcome):
                 if user in done or self._quarantine.has("user", user):
-                    # A commit changes the entry only if ``due_ms`` of the state changes, but the entry may differ from it.
+                    # A commit changes the entry only if ``due_ms`` of the state changes, but the entry may differ
+                    # from it.
                     due_ms = result.state.due_ms if result.state is not None else 0
                     await self._move(user, now_ms, now_ms + PAUSE_MS if 0 < due_ms <= now_ms else due_ms)
                 await self._quarantine.passed("user", user)

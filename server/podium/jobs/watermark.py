@@ -11,8 +11,9 @@ from podium.storage.redis.client import AWAY, RedisClient, unavailable
 class Watermark:
     """The position in a space's log from which on only its newest catalog is used.
 
-    A commit names its catalog version, and Redis refuses older versions (docs/decisions/0015-versioned-catalog.md). So
-    once the log is flushed up to this position, Postgres has everything that was computed with older catalogs.
+    A commit names its catalog version, and Redis refuses older versions
+    (docs/decisions/0015-versioned-catalog.md). So once the log is flushed up to this position, Postgres has
+    everything that was computed with older catalogs.
     """
 
     def __init__(self, pool: Pool, redis: RedisClient, space: Space) -> None:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from podium.clock import Clock, stopwatch_s
 from podium.game.errors import Unavailable
 from podium.intake.service import Intake
-from podium.jobs.backfill import Filling
+from podium.jobs.backfill import Backfill
 from podium.jobs.catalog_versions import prune_versions
 from podium.jobs.finals import Finals
 from podium.jobs.partitions import create_partitions
@@ -41,15 +41,15 @@ NEW_SPACES_S = 1.0
 ASKED_S = 0.02
 """Least seconds before a flush that a waiting read asked for. Reads that ask meanwhile share it."""
 ASKED_SHARE = 0.2
-"""Greatest share of time that a space's flusher spends on such flushes. The pause grows with the duration of the last
-flush, up to the flush interval, so that reads never split the batches of a busy space into single entries."""
+"""Greatest share of time that a space's flusher spends on such flushes. The pause grows with the duration of the
+last flush, up to the flush interval, so that reads never split the batches of a busy space into single entries."""
 BACKOFF_S = 5.0
 """Most seconds between two attempts while a store is away. The first pause is the flush interval."""
 LISTEN_S = 1.0
 """Most seconds of one wait for an announcement, below the client's own timeout, and the pause after a failure."""
 JOBS_S = 3_600.0
 """Seconds between two rounds of eviction, partitions and old catalog versions."""
-FILLING_S = 0.5
+BACKFILL_S = 0.5
 """Seconds between two checks for new leaderboards."""
 FINALS_S = 5.0
 """Seconds between two checks for runs that have ended."""
@@ -67,7 +67,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class WakeEvents:
-    """The events that wake the loop of one space: commits that found an empty log, and reads that wait for Postgres."""
+    """The events that wake the loop of one space: commits that found an empty log, and reads that wait for
+    Postgres."""
 
     announced: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,9 +95,9 @@ class Services(Protocol):
 async def run_worker(services: Services, stop: asyncio.Event, stats: dict[str, FlushStats]) -> None:
     """Serve every space of the directory until ``stop``, then flush once more.
 
-    Nothing starts until Redis's clock agrees with this one. Later, work that depends on time alone (due users, final
-    runs, idle users) pauses while it doesn't agree; flushing doesn't depend on time. ``stats`` gets an entry per space,
-    by public id. The caller keeps the directory up to date.
+    Nothing starts until Redis's clock agrees with this one. Later, work that depends on time alone (due users,
+    final runs, idle users) pauses while it doesn't agree; flushing doesn't depend on time. ``stats`` gets an entry
+    per space, by public id. The caller keeps the directory up to date.
     """
     await _first(None, stop, services.clock_agrees)
     wakes: dict[str, WakeEvents] = {}
@@ -136,7 +137,8 @@ async def run_space(
 ) -> None:
     """Flush one space: at once when woken, then at each interval while there are entries, or sooner when asked.
 
-    Rebuild it if Redis doesn't continue what Postgres has. Failures are tried again. After ``stop`` flush a last time.
+    Rebuild it if Redis doesn't continue what Postgres has. Failures are tried again. After ``stop`` flush a last
+    time.
     """
     interval_s = services.settings.flush_interval
     flusher = Flusher(services.pool, services.redis, space, services.clock, stats)
@@ -232,7 +234,8 @@ async def _listen(redis: RedisClient, wakes: dict[str, WakeEvents]) -> None:
                     if message is not None and (found := wakes.get(message["data"].decode())):
                         (found.asked if message["channel"] == _FLUSH else found.announced).set()
         except (*AWAY, RedisError) as error:
-            # The flush of each space reports that Redis is away. Missed announcements are made up for every VISIT_S.
+            # The flush of each space reports that Redis is away. Missed announcements are made up for every
+            # VISIT_S.
             log.debug("announcements_lost", error=str(error))
             await asyncio.sleep(LISTEN_S)
 
@@ -267,10 +270,14 @@ def _space_jobs(services: Services) -> list[SpaceJob]:
     return [
         job("eviction", JOBS_S, lambda space: partial(_evict, services, space)),
         job("catalog_versions", JOBS_S, lambda space: partial(_prune, services, space)),
-        job("filling", FILLING_S, lambda space: Filling(pool, redis, services.intake(space), clock).round),
+        job("filling", BACKFILL_S, lambda space: Backfill(pool, redis, services.intake(space), clock).round),
         job("finals", FINALS_S, lambda space: Finals(pool, redis, directory, space, clock).round),
         job("ticks", TICKS_S, lambda space: Ticks(pool, redis, services.intake(space), clock).round),
-        job("sweeps", RECONCILIATION_S, lambda space: Reconciliation(pool, redis, services.intake(space), clock).round),
+        job(
+            "sweeps",
+            RECONCILIATION_S,
+            lambda space: Reconciliation(pool, redis, services.intake(space), clock).round,
+        ),
         job("rewards", FINALS_S, lambda space: Rewards(pool, redis, services.intake(space), clock).round),
     ]
 

@@ -10,7 +10,7 @@ import pytest
 from podium.jobs.backfill import Round
 from podium.jobs.finals import Finals
 from podium.services import Services
-from tests.backfills import backfill, filling_of
+from tests.backfills import backfill, backfill_of
 from tests.conftest import SettableClock
 from tests.integration.test_boards import DAY_MS, flush, get, make, places, score
 
@@ -57,7 +57,7 @@ async def test_past_runs_fill(
     http: httpx.AsyncClient, services: Services, clock: SettableClock, metric: str
 ) -> None:
     await board(http, metric)
-    filling = filling_of(services)
+    filling = backfill_of(services)
     assert await filling.round() == Round()  # Postgres does not have all of the past yet
     await flush(services)
     assert await filling.round() == Round(users=2, counted=2)
@@ -115,7 +115,7 @@ async def test_a_user_who_posts_all_the_time_is_filled_from_the_log(
 ) -> None:
     await board(http, metric, start="2024-12-01", runUnit=None, runInterval=None)
     await flush(services)
-    filling = filling_of(services)
+    filling = backfill_of(services)
     assert await filling._watermark.reached()
     await score(http, clock, "b", 10)  # after the catalog, and not flushed yet: Postgres is always behind
     assert (await filling.round()).counted == 2
