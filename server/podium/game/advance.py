@@ -42,6 +42,7 @@ def advance(work: UnitOfWork, now_ms: int) -> None:
     """Apply all timed changes up to now, and set ``advanced_ms`` and ``advanced_day``."""
     today = local_day(now_ms, work.tz).toordinal()
     from_ms, from_day = work.advanced_ms or now_ms, work.advanced_day or today
+    # Sorted by instant and order only: the changes themselves can't be compared.
     for at_ms, _, what in sorted(_due(work, from_ms, from_day, now_ms, today), key=lambda due: due[:2]):
         # After a move to another zone, a midnight there may already have passed. Its changes happen now.
         work.at(at_ms if at_ms > from_ms else now_ms)
@@ -57,6 +58,8 @@ def advance(work: UnitOfWork, now_ms: int) -> None:
                 "boost_started" if what.begins else "boost_finished", what.rule.boost.number, what.system
             )
         work.award_pending()
+    # Never backwards: the clock may step back, and a move to the west gives an earlier day. Neither may repeat
+    # changes.
     work.advanced_ms = max(now_ms, work.advanced_ms)
     work.advanced_day = max(today, work.advanced_day)
     work.due_changed = True

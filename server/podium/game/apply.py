@@ -119,11 +119,12 @@ def _begin(index: CatalogIndex, state: UserState | None, user: str, upsert: Upse
         work.at(now_ms)
         if index.points.on_creation:
             work.queue_triggers(index.points.on_creation)
+        # A sign-up day in the past may complete anniversaries at once.
         if profile.sign_up is not None and index.achievements.anniversaries:
             work.complete_reached(silent=False)
         return work
     work = UnitOfWork(index, user, state, now_ms, is_new=False)
-    if state.due_ms and now_ms >= state.due_ms:
+    if state.due_ms and now_ms >= state.due_ms:  # nearly all inputs find nothing due, and skip the work
         advance(work, now_ms)
     work.at(now_ms)
     if upsert is not NOTHING:
@@ -132,6 +133,7 @@ def _begin(index: CatalogIndex, state: UserState | None, user: str, upsert: Upse
             before = state.profile
             work.change_profile(profile)
             if profile.tz != before.tz and work.advanced_day:
+                # In the new zone a midnight may have passed already, for which ``due_ms`` was not computed.
                 advance(work, now_ms)
             work.at(now_ms)
             if index.achievements.goals and (
@@ -180,7 +182,7 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     # runs and periods the state still has.
     behind = late or at_ms < old.newest_ms - _LATE_MS
     work.newest_ms = newest_ms = max(at_ms, old.newest_ms)
-    if newest_of_metric_ms != old.newest.get(metric.number):
+    if newest_of_metric_ms != old.newest.get(metric.number):  # copies only if it changes: this is the hot path
         work.newest = {**old.newest, metric.number: newest_of_metric_ms}
     work.count(metric, units)
     if metric.max_per_day is not None:
@@ -190,6 +192,7 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     work.apply_rules(metric, units, event.attributes)
     work.award_pending(may_block=True, late=behind)
 
+    # Standings become outdated by a later day only, so most events needn't look at them.
     if (
         newest_of_metric_ms // MS_PER_DAY != newest_before_ms // MS_PER_DAY
         or newest_ms // MS_PER_DAY != old.newest_ms // MS_PER_DAY
@@ -303,6 +306,7 @@ def _complete(index: CatalogIndex, state: UserState | None, command: Complete) -
 def _reward(work: UnitOfWork, command: Reward) -> Applied:
     given = work.old.rewarded
     last = given.get(command.leaderboard)
+    # Names of runs sort by date, and runs are rewarded in that order, so the last name covers all before it.
     if last is not None and command.run <= last:
         return _end(work)
     work.source = f"{work.user} {command.leaderboard}:{command.run}"
@@ -369,7 +373,7 @@ def _correct(work: UnitOfWork, command: Correction) -> Applied:
     kept = work.boards
     work.restore(command.held)
     work.at(command.at_ms)
-    work.day = command.day
+    work.day = command.day  # the stored day of the event: the user may have moved to another zone since
     work.source, work.by_event = command.id, True
     work.count(metric, command.units)
     boards = index.open_boards(metric.number, command.day)
@@ -402,6 +406,8 @@ def _correct(work: UnitOfWork, command: Correction) -> Applied:
         behind=command.behind,
     )
     fields: dict[str, Any] = {}
+    # A negative correction makes room again under ``max_per_day``. A positive one is support's decision, and
+    # passes it.
     if metric.max_per_day is not None and command.units < 0:
         fields["gained"] = _gained(work, metric, command.units, work.old.newest_of(metric.number))
     if command.held:
@@ -411,6 +417,7 @@ def _correct(work: UnitOfWork, command: Correction) -> Applied:
 
 def _move_older(work: UnitOfWork, command: MoveOlder) -> Applied:
     kept = work.boards
+    # Standings that the state itself has are newer than those that were read for the command.
     held = {board: standing for board, standing in command.held.items() if board not in kept}
     work.restore(held)
     if command.attributes is None:
@@ -431,7 +438,7 @@ def _count_history(work: UnitOfWork, command: CountHistory) -> Applied:
     work.restore(command.held)
     for number, standings in command.standings.items():
         board = work.index.leaderboard_by_number.get(number)
-        if board is None or (number in filled and not command.again):
+        if board is None or (number in filled and not command.again):  # archived, or counted meanwhile
             continue
         attributes = work.profile.attributes
         changes.update(backfill.placed(board, work.boards, attributes, standings, work.old.blocked))

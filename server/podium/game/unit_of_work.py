@@ -67,6 +67,8 @@ class UnitOfWork:
         self.source = user
         self.by_event = False
         self.streaks: Streaks = old.streaks or NONE
+        # The mappings are shared with the old state, which may be cached and applied again. So they are never
+        # changed in place: each change replaces them by a copy.
         self.totals = old.totals
         self.points = old.points
         self.taken = old.taken
@@ -118,14 +120,13 @@ class UnitOfWork:
         if profile.tz != before.tz:
             left, self.tz = self.tz, zone(profile.tz)
             newest = self.old.newest
+            # Only events of the streak's metrics count here. A state of an older release has no times by metric.
             times = (newest.get(metric, 0) for metric in self.streak_rules.thresholds)
-            newest_ms = (
-                max(times, default=0) if newest else self.old.newest_ms
-            )  # a state of an older release has no times by metric
+            newest_ms = max(times, default=0) if newest else self.old.newest_ms
             self.streaks = moved(self.streaks, newest_ms, self.now_ms, left, self.tz)
-            self.at_ms = -1
+            self.at_ms = -1  # the local time has to be computed again, even for the same instant
             self.due_changed = True
-        if profile.sign_up != before.sign_up:
+        if profile.sign_up != before.sign_up:  # anniversaries depend on it
             self.due_changed = True
         if profile.attributes != before.attributes and self.boards:
             self.move(leaderboards.regroup(self.index.leaderboard_by_number, self.boards, profile.attributes))
@@ -207,7 +208,7 @@ class UnitOfWork:
         """
         number, index = metric.number, self.index
         after = self.totals[number]
-        before = after - units
+        before = after - units  # ``count`` has added them already
         for goal in index.achievements.on_metric.get(number, ()):
             if goal.number in self.achieved:
                 continue
@@ -261,6 +262,7 @@ class UnitOfWork:
             if goal.number not in self.achieved and after >= goal.needs and goal.is_for(self.profile.attributes):
                 self.complete(goal, silent=before >= goal.needs)
         for rule in self.index.points.on_streak:
+            # Each stretch that was joined has had the awards for its own length already.
             times = after // rule.step - sum(one // rule.step for one in befores)
             if times > 0:
                 self._pending.append((rule, times))
@@ -334,8 +336,10 @@ class UnitOfWork:
             return
         gained: dict[int, int] = {}
         attributes, rules = self.profile.attributes, self.index.points
+        # All triggers of a system have the same boosts at one instant.
         boosts: dict[int, Boosting | None] = {}
         pending = self._pending
+        # In a fixed order, because ``max_points`` and blocking deductions make the result depend on it.
         for rule, times in sorted(pending, key=_by_type) if len(pending) > 1 else pending:
             if not rule.is_for(attributes):
                 continue
@@ -353,6 +357,8 @@ class UnitOfWork:
                 gained[system] = gained.get(system, 0) + given.awarded
                 self._award(given)
                 if rule.points < 0 and rule.trigger.type == "metric":
+                    # The deduction may be less than the trigger's points, if the user had too few. A correction
+                    # must give back only what was really deducted.
                     self.taken = {**self.taken, rule.number: taken - given.awarded}
         self._pending = []
         self._update_levels_and_boards(gained, late=late, only_held=only_held)
@@ -420,6 +426,7 @@ class UnitOfWork:
     def outdated(self, standings: Mapping[str, Standing | None]) -> list[str]:
         """Return the boards in runs that no event of this user can reach any more."""
         newest = self._day_before(self.newest_ms)
+        # ``newest_of`` must include the present event.
         now = _replace(self.old, newest=self.newest, newest_ms=self.newest_ms)
         days: dict[int, date] = {}
 
@@ -447,7 +454,7 @@ class UnitOfWork:
             profile=self.profile,
             totals=self.totals,
             boards=boards,
-            streaks=self.streaks if self.streaks is not NONE else self.old.streaks,
+            streaks=self.streaks if self.streaks is not NONE else self.old.streaks,  # stays None without a streak
             points=self.points,
             taken=self.taken,
             achieved=self.achieved,

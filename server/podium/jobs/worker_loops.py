@@ -150,6 +150,7 @@ async def run_space(
         wakes.asked.clear()
         stopping = stop.is_set()  # read before the flush, so that it includes everything committed before the stop
         try:
+            # Before the flush, whose success would hide the lag that the sample should show.
             if active and not stopping:
                 await samples.keep()
             if not current and not stopping:
@@ -172,10 +173,12 @@ async def run_space(
             log.info("flush_resumed", space=space.public_id, failures=failures)
             await _list_failure(quarantine, None)
         failures, active = 0, bool(flushed.events)
-        if flushed.more:
+        if flushed.more:  # a full batch, or a rebuild: there is more to flush at once
             continue
         if stopping:
             return
+        # After an empty flush the next commit announces itself, so the loop can sleep. While there are entries,
+        # Redis announces nothing, and the loop polls at the interval.
         if flushed.events:
             least_s = pause_s(stopwatch_s() - began_s, interval_s)
             await _first(least_s, stop)

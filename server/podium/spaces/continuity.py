@@ -61,10 +61,12 @@ async def compare(pool: Pool, redis: RedisClient, space: Space) -> Comparison:
         reply: list[Any] = await redis.call("confirm", space.keys.meta, *wanted, "1")
         if reply[0] == DONE:
             return Comparison(position, wanted.epoch, None)
+        # Redis was read after Postgres, and a flusher may have been faster than this process in between.
         again = await _position(pool, space)
         if again != position:
             position = again
             continue
+        # Other replies mean that the epoch is the same and the log ends too early.
         epoch = reply[1].decode() if reply[0] == EPOCH else wanted.epoch
         if position is None:
             return Comparison(None, epoch, "new")

@@ -109,11 +109,12 @@ def score_changes(
     """
     changed: Changes = {}
     for leaderboard, name, plain, window in boards:
+        # The state may have dropped a repeating run of that day. Counting there would start the score from zero.
         if late and leaderboard.run_unit is not None:
             continue
         if blocked and is_blocked(blocked, name):
             continue
-        if plain:
+        if plain:  # most leaderboards, and this is the hot path: no filters and no groups to look at
             places: tuple[str, ...] = (name,)
         elif takes_part(leaderboard, attributes) and (window is None or window.holds(moment.time())):
             places = standing_places(leaderboard, name, attributes)
@@ -140,6 +141,8 @@ def standing_after(board: Leaderboard, old: Standing | None, at_ms: int, units: 
     """
     scoring = board.scoring
     if scoring == "current":
+        # The score is the present length of the streak, not an amount to add. Without a streak there is no
+        # standing.
         if old is not None and units == old.value:
             return old
         return Standing(units, at_ms) if units else None
@@ -147,7 +150,7 @@ def standing_after(board: Leaderboard, old: Standing | None, at_ms: int, units: 
         if old is None:
             return Standing(units, at_ms)
         if not units:
-            return old
+            return old  # an event of 0 must not change the time, which decides among equal scores
         value = old.value + units
         if abs(value) > UNITS_MAX:
             raise Unprocessable("the score on a leaderboard would be too large to count exactly")
@@ -161,7 +164,7 @@ def standing_after(board: Leaderboard, old: Standing | None, at_ms: int, units: 
         return Standing(units, max(at_ms, old.reached_ms)) if better else old
     if old is None:
         return Standing(units, at_ms, at_ms)
-    if at_ms < old.latest_ms:
+    if at_ms < old.latest_ms:  # by last score: an older event than the newest one changes nothing
         return old
     return Standing(units, old.reached_ms if units == old.value else max(at_ms, old.reached_ms), at_ms)
 
@@ -314,7 +317,9 @@ def outdated(
     for name in standings:
         number, run, _ = split_board(name)
         board = by_number.get(number)
-        if not run or board is None:
+        if (
+            not run or board is None
+        ):  # a perpetual run never ends, and an archived leaderboard has no dates any more
             continue
         held = run_on(board, named_day(run))
         final = board.final_until is not None and is_final(board, held or named_run(board, run))

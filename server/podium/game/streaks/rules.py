@@ -128,6 +128,7 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
     if numbers[0] in daily.met and numbers[1] in weekly.met and numbers[2] in monthly.met:
         return Counted(streaks, False, [])  # met periods stay met, so later events of a day change nothing
     gains = _gained(streaks, metric, units, numbers, newest)
+    # All frequencies are counted, not only the space's own, so that an admin can switch it without losing streaks.
     tracks: list[Track] = []
     steps: list[Step] = []
     extended = False
@@ -135,13 +136,15 @@ def count(rules: Rules, streaks: Streaks, metric: int, units: int, day: int, new
         track = streaks.tracks[index]
         period = numbers[index]
         if period not in track.met and _is_met(rules, gains, index, period):
-            if index == rules.track:
+            if index == rules.track:  # freezes exist for the space's frequency only
                 streaks, used, _ = bridged(rules, streaks, period, day)
                 steps += [Step(index, one, length_of(track), frozen=True) for one in used]
                 if (index, period) in streaks.frozen:  # a late event has met a period for which a freeze was used
                     rest = tuple(one for one in streaks.frozen if one != (index, period))
                     most = rules.freezes.max_count if rules.freezes is not None else 0
                     left = streaks.freezes or 0
+                    # Give the freeze back, up to the maximum. A user who has more already (it was lowered) keeps
+                    # them.
                     streaks = _replace(streaks, frozen=rest, freezes=max(left, min(left + 1, most)))
             before = track.stretches[-1:]
             track = _join(rules, streaks, frequency, index, track, period, newest)
@@ -170,6 +173,7 @@ def standing(rules: Rules, streaks: Streaks, today: int) -> Standing:
     """Return the standing of the streak of the space's frequency on a local day."""
     track, frequency = streaks.tracks[rules.track], rules.frequency
     period = period_of(frequency, today)
+    # A read computes the freezes of the days since, without storing them: the next input stores the same result.
     then, used, alive = bridged(rules, streaks, period, today)
     freezes = then.freezes or 0
     if not length_of(track) or not rules.thresholds or not alive:
@@ -315,6 +319,7 @@ def _join(
     def is_unbroken(before: int, after: int) -> bool:
         return next_unheld(rules, streaks, index, before + 1, after) == after
 
+    # A stretch of length 0 marks a reset by support. A late event of a day before it must not revive that streak.
     resets = [one.last for one in track.stretches if not one.length]
     since = max((last for last in resets if last <= period), default=0)
     stretches: list[Stretch] = []
