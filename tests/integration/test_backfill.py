@@ -17,7 +17,7 @@ from podium.game.inputs import CountHistory
 from podium.game.leaderboards.backfill import PIECE_MOVES
 from podium.game.periods import MS_PER_DAY, local_day
 from podium.intake.batcher import Batcher
-from podium.jobs import backfill as filling_module
+from podium.jobs import backfill as backfill_module
 from podium.jobs.backfill import Round
 from podium.jobs.finals import Finals
 from podium.services import Services
@@ -245,12 +245,12 @@ async def test_the_next_users_are_read_while_others_are_committed_and_read_again
         await post(http, clock, user, [3, 2, 1])
     await daily(http, clock, metric, "first")
     await flush(services)
-    monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
-    monkeypatch.setattr(filling_module, "AGAIN_S", 0)
+    monkeypatch.setattr(backfill_module, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(backfill_module, "AGAIN_S", 0)
     filling = backfill_of(services)
     asked: list[tuple[str, ...]] = []
     ahead = asyncio.Event()
-    plans, commit = filling._plans, filling._commit
+    plans, commit = filling._planner.plans, filling._commit
 
     async def planned(boards: Any, asked_for: Any, *, with_log: bool) -> Any:
         asked.append((*asked_for, "and the log") if with_log else tuple(asked_for))
@@ -265,7 +265,7 @@ async def test_the_next_users_are_read_while_others_are_committed_and_read_again
             await post(http, clock, "u3", [1])
         return await commit(made)
 
-    monkeypatch.setattr(filling, "_plans", planned)
+    monkeypatch.setattr(filling._planner, "plans", planned)
     monkeypatch.setattr(filling, "_commit", committed)
     assert (await filling.round()).counted == 6
     assert asked == [("u0", "u1"), ("u2", "u3"), ("u4", "u5"), ("u3", "and the log")]
@@ -286,7 +286,7 @@ async def test_who_cannot_be_read_ahead_is_found_out_in_turn(
     await daily(http, clock, metric, "first")
     await flush(services)
     await services.pool.execute("UPDATE users SET state = '[]' WHERE id = 'u3'")
-    monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(backfill_module, "USERS_AT_ONCE", 2)
     assert (await backfill_of(services).round()).counted == 5
     assert await services.pool.fetchval("SELECT user_id FROM backfill_set_aside") == "u3"
     await flush(services)
@@ -303,8 +303,8 @@ async def test_a_round_ends_where_the_log_is_far_behind(
         await post(http, clock, f"u{i}", [3, 2, 1])
     await daily(http, clock, metric, "first")
     await flush(services)
-    monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
-    monkeypatch.setattr(filling_module, "LAG_S", 0.0)
+    monkeypatch.setattr(backfill_module, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(backfill_module, "LAG_S", 0.0)
     filling = backfill_of(services)
     assert await filling.round() == Round(users=2, counted=2, more=True)
     assert await backfill(services, filling) == 4
@@ -400,8 +400,8 @@ async def test_any_interleaving_gives_what_the_events_say(
     await daily(http, clock, metric, "plain")
     await daily(http, clock, metric, "grouped", groupBy=city)
     await daily(http, clock, metric, "broken", breakdownAttributes=[city])
-    monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
-    monkeypatch.setattr(filling_module, "AGAIN_S", 0)
+    monkeypatch.setattr(backfill_module, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(backfill_module, "AGAIN_S", 0)
     mortal = Mortal(services.intake(space).batcher, monkeypatch)
 
     async def fill() -> None:
@@ -538,15 +538,15 @@ async def test_progress_is_shown_and_survives_the_worker(
     assert draft["backfill"] is None
     [board] = await daily(http, clock, metric, "first")
     await flush(services)
-    monkeypatch.setattr(filling_module, "USERS_AT_ONCE", 2)
-    monkeypatch.setattr(filling_module, "SLICE_S", 0)
+    monkeypatch.setattr(backfill_module, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(backfill_module, "SLICE_S", 0)
 
     async def progress() -> Any:
         return (await http.get(f"/admin/v1/leaderboards/{board['id']}")).json()["backfill"]
 
     seen = []
     for _ in range(3):
-        monkeypatch.setattr(filling_module, "stopwatch_s", ticking())
+        monkeypatch.setattr(backfill_module, "stopwatch_s", ticking())
         more = (await backfill_of(services).round()).more
         await flush(services)
         seen.append((await progress(), more))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import structlog
 
-from podium.clock import stopwatch_s
+from podium.clock import Clock, stopwatch_s
 from podium.game.catalog import CatalogIndex
 from podium.game.errors import Conflict, InputFailed, NotFound, Unavailable
 from podium.game.inputs import CountHistory, Recount
@@ -33,8 +33,11 @@ from podium.game.state import UserState, decode_state
 from podium.game.streaks.backfill import StreakFold
 from podium.game.streaks.model import Pause
 from podium.game.streaks.rules import Rules, Step
-from podium.jobs.backfill import ROWS, Backfill, Plan, Score, pieces_of, run_of
-from podium.storage.postgres.pool import PoolConnection, acquired
+from podium.intake.service import Intake
+from podium.jobs.backfill_plans import ROWS, Plan, Planner, Score, pieces_of, run_of
+from podium.spaces.space import Space
+from podium.storage.postgres.pool import Pool, PoolConnection, acquired
+from podium.storage.redis.client import RedisClient
 from podium.writebehind import store
 from podium.writebehind.log_tail import Tail
 
@@ -85,8 +88,16 @@ class _Removal:
         return run in self.runs or run < self.until.strftime("%Y%m%d")
 
 
-class Replay(Backfill):
+class Replay:
     """The replays of one space."""
+
+    def __init__(self, pool: Pool, redis: RedisClient, intake: Intake, clock: Clock) -> None:
+        self._pool = pool
+        self._redis = redis
+        self._intake = intake
+        self._space: Space = intake.space
+        self._clock = clock
+        self._planner = Planner(pool, redis, intake, clock)
 
     async def replay(self, users: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         """Replay users' stored events. Return the replayed users, and messages by user: the reason for which one
@@ -452,7 +463,7 @@ class Replay(Backfill):
                 wanted[board.number] = standings
         found = {user: wanted}
         states = {user: (history.token, history.state)}
-        held = (await self._held(connection, boards, states, found, Tail())).get(user, {})
+        held = (await self._planner.held(connection, boards, states, found, Tail())).get(user, {})
         return Plan(user, history.token, pieces_of(boards, history.state, wanted, held), held), left
 
     async def _emptied(

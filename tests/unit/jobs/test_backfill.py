@@ -13,7 +13,8 @@ from podium.game.leaderboards.model import Leaderboard, Standing
 from podium.game.state import UserState
 from podium.game.users.model import Profile
 from podium.intake.queue import CALL_INPUTS, CALL_MOVES
-from podium.jobs.backfill import Plan, _batches, pieces_of, run_of
+from podium.jobs.backfill import _batches
+from podium.jobs.backfill_plans import Plan, pieces_of, run_of
 
 DAILY = Leaderboard(
     "d", 3, "daily", "Daily", "m", date(2026, 1, 1), status="active", run_unit="day", run_interval=1
