@@ -17,8 +17,7 @@ from podium.api.catalog.admin import SCHEMA_PATH
 from podium.api.catalog.plan import Plan, PlannedChange
 from podium.api.catalog.schema import json_schema
 from podium.api.catalog.yaml_file import read, write
-from podium.cli.importing.client import headers_of
-from podium.cli.importing.command import DEFAULT_URL, DEV_FILE, TENANT_HELP, find_server
+from podium.cli.remote import DEFAULT_URL, DEV_FILE, TENANT_HELP, find_server, headers_of
 from podium.game.errors import StartError
 
 TIMEOUT_S = 60.0

@@ -13,6 +13,7 @@ import msgspec
 
 from podium.cli.importing.batches import Batch
 from podium.cli.importing.late_events import LateEvents, NewestEvents, ServerHistory, late_events
+from podium.cli.remote import headers_of
 from podium.clock import stopwatch_s
 from podium.game.catalog import Catalog, CatalogIndex
 from podium.game.errors import StartError
@@ -96,22 +97,6 @@ def batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
     rest = iter(items)
     while some := list(islice(rest, most)):
         yield some
-
-
-def headers_of(key: str, tenant: str | None) -> httpx.Headers:
-    """Return the headers with API key and tenant.
-
-    Raises:
-        StartError: The key or the tenant has characters that a header can't carry.
-    """
-    if not key.isascii() or not key.isprintable():
-        raise StartError("The key holds characters that no key has.")
-    headers = {"X-API-KEY": key}
-    if tenant is not None:
-        if not tenant.isprintable() or any(ord(one) > 255 for one in tenant):
-            raise StartError("--tenant holds characters that a header can't carry.")
-        headers["Tenant-ID"] = tenant
-    return httpx.Headers(headers, encoding="latin-1")  # as servers read them
 
 
 def open_client(url: str, key: str, tenant: str | None = None) -> httpx.AsyncClient:

@@ -8,7 +8,6 @@ import stat
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import IO, NoReturn, TypeVar, cast
 
 import click
@@ -33,6 +32,7 @@ from podium.cli.importing.client import (
 from podium.cli.importing.late_events import LateEvents
 from podium.cli.importing.lines import Format, check_item, read_lines
 from podium.cli.importing.spellings import Lookalike, Spellings
+from podium.cli.remote import DEFAULT_URL, DEV_FILE, TENANT_HELP, find_server
 from podium.cli.stopping import INTERRUPTED, interrupt_by_sigterm
 from podium.clock import Clock, stopwatch_s, system_clock
 from podium.game.catalog import CatalogIndex
@@ -41,10 +41,6 @@ from podium.game.leaderboards.rules import LATE_DAYS
 from podium.game.periods import iso
 from podium.intake.requests import BatchItem
 
-DEFAULT_URL = "http://127.0.0.1:8000"
-DEV_FILE = Path(".podium/dev.json")
-"""The file to which ``podium dev`` writes its URL and its admin key."""
-TENANT_HELP = "Customer id of the tenant, where the server has tenants."
 NAMED_MAX = 20
 """Bad lines that are listed; the others are only counted."""
 
@@ -67,11 +63,6 @@ class Checked(msgspec.Struct):
         """Return the line of a place as text, with its file if there are several."""
         file, line = split_place(place)
         return f"line {line}" if len(self.files) == 1 else f"{self.files[file]}, line {line}"
-
-
-class _DevFile(msgspec.Struct, rename="camel"):
-    url: str
-    admin_key: str
 
 
 @click.command("import", short_help="Import events from CSV or NDJSON.")
@@ -409,25 +400,6 @@ def _size(stream: IO[bytes]) -> int | None:
     except OSError:
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None
-
-
-def find_server(url: str | None, key: str | None) -> tuple[str, str]:
-    """Return the URL and the admin key to use. The key in DEV_FILE is sent only to the server named there.
-
-    Raises:
-        StartError: No key was given, and DEV_FILE has none for this server.
-    """
-    if key and key.strip():
-        return url or DEFAULT_URL, key.strip()
-    try:
-        dev = msgspec.json.decode(DEV_FILE.read_bytes(), type=_DevFile)
-    except FileNotFoundError:
-        raise StartError("An admin key is needed: --key KEY, or PODIUM_API_KEY in the environment.") from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise StartError(f"{DEV_FILE} can't be read, so --key is needed: {error}.") from None
-    if url is not None and url.rstrip("/") != dev.url.rstrip("/"):
-        raise StartError(f"An admin key of {url} is needed: --key KEY, or PODIUM_API_KEY in the environment.")
-    return dev.url, dev.admin_key
 
 
 async def _with_client(
