@@ -228,7 +228,7 @@ class Planner:
             rules.track,
         )
         periods = {(user, period): (length, frozen) for user, period, length, frozen in rows}
-        periods |= {(user, period): lived for (user, track, period), lived in tail.periods if track == rules.track}
+        periods |= {(user, period): value for (user, track, period), value in tail.periods if track == rules.track}
         for (user, period), (length, frozen) in sorted(periods.items()):
             if length and not frozen:
                 # The day within the period is not stored.

@@ -113,8 +113,8 @@ def changed(before: Streaks, after: Streaks) -> list[Step]:
     for index, (old, new) in enumerate(zip(before.tracks, after.tracks, strict=True)):
         if new.stretches[-1:] != old.stretches[-1:] and (length := length_of(new)):
             end = new.stretches[-1].last
-            lived = any(one.last == end and one.length == length for one in old.stretches)
-            steps.append(Step(index, end, length, frozen=(index, end) in after.frozen, restored=not lived))
+            existed = any(one.last == end and one.length == length for one in old.stretches)
+            steps.append(Step(index, end, length, frozen=(index, end) in after.frozen, restored=not existed))
     return steps
 
 
