@@ -21,15 +21,22 @@ UNREVIEWED = (
 """Folders of ``server/podium`` whose docstrings have not been reviewed yet."""
 
 OLD_NAMES = {
+    "Became": "StreakOutcome",
     "Course": "RankTracker",
     "Door": "ConnectionLimiter",
+    "Figures": "SampleRecorder",
+    "Fill": "CountHistory",
     "Filling": "Backfill",
     "Follower": "OwnPlaceView",
     "Memo": "StaleWhileRevalidateCache",
+    "Outlook": "LateEvents",
+    "Passing": "TimedChange",
+    "Replaying": "Replay",
     "Story": "RankChange",
     "Sweeps": "Reconciliation",
     "Turn": "UnitOfWork",
     "Visit": "ConnectionSlot",
+    "Wakes": "WakeEvents",
     "carry": "advance",
     "doors": "endpoints",
     "heard": "on_message, apply_delta, mark_dirty or publish",
@@ -48,14 +55,18 @@ def _modules() -> Iterator[tuple[str, ast.Module]]:
 
 
 def questions(tree: ast.Module) -> list[tuple[int, str]]:
-    """Return line and first line of the docstrings that begin with a question word."""
+    """Return line and first line of the docstrings, those of fields included, that begin with a question word."""
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node) or ""
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            text = node.value.value
             if QUESTION.match(text):
-                found.append((getattr(node, "lineno", 1), text.partition("\n")[0]))
-    return found
+                found.append((node.lineno, text.partition("\n")[0]))
+    return sorted(found)
 
 
 def old_names(tree: ast.Module) -> list[str]:
@@ -88,5 +99,6 @@ def test_no_old_name_comes_back() -> None:
 
 def test_what_is_found() -> None:
     tree = ast.parse('"""Why it is."""\ndef told():\n    """Return it."""\nclass Door:\n    """Who is in."""')
-    assert questions(tree) == [(1, "Why it is."), (4, "Who is in.")]
+    assert questions(tree) == [(1, "Why it is."), (5, "Who is in.")]
+    assert questions(ast.parse('MOST = 3\n"""How many there are."""')) == [(2, "How many there are.")]
     assert sorted(old_names(tree)) == ["Door: write ConnectionLimiter", "told: write commit_with_record"]
