@@ -63,7 +63,7 @@ class StreakChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A changed standing. ``value`` is None if the user left the board. ``previous`` is the value before, None for
     a newcomer. ``day`` is the local day (an ordinal) of the board's history to which the change belongs, 0 for the
-    day of the event. ``first``: the value had not changed on that day before."""
+    day of the event. ``first`` is True if the value had not changed on that day before."""
 
     board: str
     value: int | None
@@ -74,7 +74,7 @@ class BoardRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StandingRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A standing, by board, as it is when the state lets go of it."""
+    """A standing, by board, at the moment at which the state drops it."""
 
     board: str
     value: int
@@ -127,9 +127,9 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One accepted input. ``event`` is None for other inputs than events.
 
     ``filled`` are the numbers of leaderboards onto which a backfill brings the user. Ranks during a backfill mean
-    nothing, since other users are still missing, so they are not stored for any day. ``let_go`` are standings that
-    the state no longer has although the user still does: from here on only Postgres has them. None in records of
-    an earlier release.
+    nothing, since other users are still missing, so they are not stored for any day. ``dropped`` are standings
+    that the state doesn't keep any more, although the user is still on the boards: from here on only Postgres has
+    them. It is None in records of an earlier release.
     """
 
     event: EventRecord | None
@@ -139,7 +139,7 @@ class LogRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     completions: list[CompletionRecord] = []
     facts: list[FactRecord] = []
     filled: tuple[int, ...] = ()
-    let_go: list[StandingRecord] | None = None
+    dropped: list[StandingRecord] | None = None
 
 
 class GroupMove(NamedTuple):

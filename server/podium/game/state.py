@@ -78,7 +78,8 @@ class UserState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StateHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The first fields of a ``UserState``, for readers that need no more: the rest is skipped unread."""
+    """The first fields of a ``UserState``, for readers that need no others. The rest of the blob is not
+    decoded."""
 
     profile: Profile
     format: int = STATE_FORMAT
@@ -108,6 +109,6 @@ def decode_head(blob: str | bytes) -> StateHead:
     """Return the first fields of a blob.
 
     Raises:
-        msgspec.DecodeError: It is no state.
+        msgspec.DecodeError: The blob is no state.
     """
     return _head_decoder.decode(blob)

@@ -94,7 +94,7 @@ class UnitOfWork:
         """True if the instant of the next timed change may have changed."""
         self._pending: list[tuple[TriggerRule, int]] = []
         self._dated = (-1, 0)
-        """An instant (ms) and its local day."""
+        """The last result of ``_day_of``: an instant (ms) and its local day (an ordinal)."""
 
     def at(self, at_ms: int) -> None:
         """Set the instant (ms) of all that follows."""
@@ -524,7 +524,7 @@ class UnitOfWork:
         old = self.old.boards
         behind = event is not None and event.at_ms < self.old.newest_ms
         if event is None and self.at_ms < 0:
-            self.at(self.now_ms)  # an erasure, which nothing happens before
+            self.at(self.now_ms)  # an erasure, before which no instant was set
         today = self.day.toordinal() if event is None else event.day
         boards = []
         for board, new in shown.items():
@@ -550,16 +550,18 @@ class UnitOfWork:
                 for one in boards
             ]
         change = StreakChange(self.periods, self.pauses, self.lost) if self.periods or self.pauses else None
-        let_go = [
+        dropped = [
             StandingRecord(board, held.value, held.reached_ms)
             for board in self.dropped
             if (held := self.boards.get(board)) is not None and is_ranked(board)
         ]
-        return LogRecord(event, boards, change, self.awards, self.completions, self.facts, self.filled, let_go)
+        return LogRecord(event, boards, change, self.awards, self.completions, self.facts, self.filled, dropped)
 
     def _day_of(self, at_ms: int) -> int:
-        """The local day of an instant, as an ordinal. The last one is kept: standings that an event moved together
-        were reached together."""
+        """Return the local day of an instant, as an ordinal.
+
+        The last result is cached, since standings that one event moved have the same instant.
+        """
         if at_ms != self._dated[0]:
             self._dated = at_ms, local_day(at_ms, self.tz).toordinal()
         return self._dated[1]

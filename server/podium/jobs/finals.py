@@ -3,11 +3,11 @@
 A final run refuses events at once. Its standings are then written to Postgres, and its boards removed from Redis
 later.
 
-A run is final from the catalog version on in which ``final_until`` includes it. A commit names its catalog version, and
-Redis refuses older versions, so no later commit can change the run (docs/decisions/0015-versioned-catalog.md). Once the
-log is flushed up to that version, Postgres has the final standings: in the users' states, and in ``board_entries`` for
-states that have dropped the run. One statement copies the standings of a leaderboard's ended runs from the states to
-``board_entries``, another one ranks a run.
+A run is final from the catalog version on in which ``final_until`` includes it. A commit names its catalog
+version, and Redis refuses older versions, so no later commit can change the run
+(docs/decisions/0015-versioned-catalog.md). Once the log is flushed up to that version, Postgres has the final
+standings: in the users' states, and in ``board_entries`` for states that have dropped the run. One statement
+copies the standings of a leaderboard's ended runs from the states to ``board_entries``, another one ranks a run.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _NAME = """
  FROM regexp_matches(grp, '%[0-9A-F]{2}|[^%]', 'g') WITH ORDINALITY AS parts (part, at))
 """
 """SQL: a ``group_name`` as the hexadecimal digits of its decoded UTF-8."""
-# Recursive queries jump from run to run along the primary keys. A plain DISTINCT would read every row. Every user who
-# joins a board adds a row to board_days, so that has all runs. Runs in board_entries are included even if they were
-# written already, since their entries are still to be deleted.
+# Recursive queries jump from run to run along the primary keys. A plain DISTINCT would read every row. Every user
+# who joins a board adds a row to board_days, so that has all runs. Runs in board_entries are included even if they
+# were written already, since their entries are still to be deleted.
 _RUNS = """
 WITH RECURSIVE entered AS (
     (SELECT run FROM board_entries WHERE space_id = $1 AND leaderboard = $2 ORDER BY run LIMIT 1)
@@ -82,7 +82,8 @@ ON CONFLICT (space_id, leaderboard, run, grp, user_id) DO UPDATE SET
     value = excluded.value, reached_ms = excluded.reached_ms
 """
 PATTERNS = 20
-"""Most runs whose names states are searched for. For more runs, states are searched for the leaderboard's number."""
+"""Most runs whose names states are searched for. For more runs, states are searched for the leaderboard's
+number."""
 _RANK: dict[TieRule, str] = {"ordinal": "row_number()", "competition": "rank()", "dense": "dense_rank()"}
 
 
@@ -204,8 +205,8 @@ class Finals:
         return [row["run"] for row in rows]
 
     async def _gather(self, board: Leaderboard, names: Sequence[str]) -> None:
-        """Copy the standings of final runs from the states to ``board_entries``, for all runs in one statement, since it
-        must look at every user."""
+        """Copy the standings of final runs from the states to ``board_entries``, for all runs in one statement,
+        since it must look at every user."""
         ended = []
         for name in names:
             with suppress(ValueError):  # the name is invalid, which writing the run reports

@@ -139,7 +139,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
             states[user] = item
         record = decode_record(item.record)
         event = record.event
-        if record.boards or record.let_go:
+        if record.boards or record.dropped:
             day = event.day if event is not None else _log_day(log_id)
             boards.add(user, day, record, item.ranks, item.groups)
         if record.streak is not None:
@@ -289,7 +289,7 @@ class _Boards:
         # Where groups are ranked, the place that is kept day by day is the one among all.
         in_groups = {f"{group.board}:{group.group}" for group in groups} if groups else ()
         # A record of an earlier release says neither what the state let go of nor what is the first of the day.
-        is_older = record.let_go is None
+        is_older = record.dropped is None
         filled = record.filled
         joined: set[str] = set()
         for at, board in enumerate(boards):
@@ -327,7 +327,7 @@ class _Boards:
                 counts = self._counts(key, day)
                 counts[0] += before != after
                 counts[1] += is_active
-        for one in record.let_go or ():
+        for one in record.dropped or ():
             self._keep(user, one.board, _split(one.board), one.value, one.reached_ms, 0)
         if groups:
             days = {board.board: board.day for board in boards if board.day}

@@ -97,8 +97,8 @@ async def _batch(connection: PoolConnection, redis: RedisClient, space: Space, e
     batch = collect(space.id, [Item(entry.log_id, entry.item, LogItem(user, token, blob, entry.record, ranks))])
     state = decode_state(blob)
     # Where the user stands, the state says; what it had let go of by then, nothing but the record does.
-    let_go = [one for one in record.let_go or () if one.board not in state.boards]
-    entries = [(*_place(one.board), user, one.value, one.reached_ms, 0) for one in let_go]
+    dropped = [one for one in record.dropped or () if one.board not in state.boards]
+    entries = [(*_place(one.board), user, one.value, one.reached_ms, 0) for one in dropped]
     left = [
         (*_place(one.board), user) for one in record.boards if one.value is None and one.board not in state.boards
     ]

@@ -40,7 +40,7 @@ def item(
     ranks: list[int | str],
     **state: object,
 ) -> Item:
-    return recorded(user, token, LogRecord(event_, boards, let_go=[]), ranks, **state)
+    return recorded(user, token, LogRecord(event_, boards, dropped=[]), ranks, **state)
 
 
 def recorded(user: str, token: str, record: LogRecord, ranks: list[int | str], **state: object) -> Item:
@@ -185,13 +185,13 @@ def test_collect_skips_boards_that_only_show_a_new_name() -> None:
 
 
 def test_collect_keeps_the_standings_that_a_state_lets_go_of() -> None:
-    let_go = [StandingRecord("3:20261101", 5, 9), StandingRecord("4:20261101:Oslo", 6, 8)]
-    leaving = LogRecord(None, [BoardRecord("3:20261101", None, 0, 5)], let_go=[])
+    dropped = [StandingRecord("3:20261101", 5, 9), StandingRecord("4:20261101:Oslo", 6, 8)]
+    leaving = LogRecord(None, [BoardRecord("3:20261101", None, 0, 5)], dropped=[])
     batch = collect(
         9,
         [
-            recorded("ann", "t1", LogRecord(event(), [], let_go=let_go), []),
-            recorded("bob", "t2", LogRecord(event(), [], let_go=let_go[:1]), []),
+            recorded("ann", "t1", LogRecord(event(), [], dropped=dropped), []),
+            recorded("bob", "t2", LogRecord(event(), [], dropped=dropped[:1]), []),
             recorded("bob", "t3", leaving, [7, 0, ""]),
         ],
     )
