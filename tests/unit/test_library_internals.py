@@ -7,6 +7,7 @@ from types import FunctionType
 
 import pytest
 import redis.asyncio as aioredis
+from prometheus_client import Histogram
 from websockets.server import ServerProtocol
 
 from podium.app import _PublicScripts
@@ -16,6 +17,7 @@ from podium.http.routes import EscapedRoute
 from podium.http.transport import JoinedProtocol
 from podium.http.websocket import DirectWebSocket
 from podium.storage.redis.client import RedisClient, _Connection, _Parser
+from podium.telemetry.metrics import observe_all
 
 URL = "redis://127.0.0.1:1/0"
 CONNECTION: type = RedisClient(URL).raw.connection_pool.connection_class
@@ -63,6 +65,19 @@ def test_redis_has_what_our_connection_and_parser_change() -> None:
     parser: type = _Parser.__mro__[1]
     assert {"OOM", "READONLY", "NOPERM"} <= set(vars(_Parser)["EXCEPTION_CLASSES"])
     assert "EXCEPTION_CLASSES" in inspect.getsource(parser.parse_error)  # type: ignore[attr-defined]
+
+
+def test_a_histogram_counts_many_values_like_one_after_the_other() -> None:
+    one, many = (Histogram("h", "", buckets=(1, 2, 4), registry=None) for _ in range(2))
+    values = [0.5, 1.0, 1.5, 2.0, 3.0, 9.0]
+    for value in values:
+        one.observe(value)
+    observe_all(many, values)
+    observe_all(many, [])
+    found, expected = ([(s.name, s.labels, s.value) for m in h.collect() for s in m.samples] for h in (many, one))
+    assert [sample for sample in found if "created" not in sample[0]] == [
+        sample for sample in expected if "created" not in sample[0]
+    ]
 
 
 def test_websockets_has_the_limit_that_admit_raises() -> None:

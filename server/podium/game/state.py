@@ -13,7 +13,7 @@ STATE_FORMAT = 4
 """Version of the blob's layout. Raise it when a field is added; readers give it the default in older blobs."""
 
 
-class UserState(msgspec.Struct, frozen=True, array_like=True):
+class UserState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The state of one user. Items of the catalog are named by their numbers.
 
     - ``newest_ms``: instant of the newest event. ``newest``: that of the newest event of each metric. -

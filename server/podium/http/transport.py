@@ -11,7 +11,9 @@ bounded here.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -132,6 +134,18 @@ ABORT = "podium.abort"
 
 _NOT_DIRECT = frozenset({b"origin", b"expect", b"upgrade", b"transfer-encoding"})
 """Headers of requests that are answered by ASGI."""
+
+
+@lru_cache(maxsize=1_000)
+def _part(before: bytes, after: bytes, url: bytes) -> str | None:
+    """Return the varying part of a request's target; None where it is another path, or has escapes or a query."""
+    if not url.startswith(before) or not url.endswith(after):
+        return None
+    part = url[len(before) : -len(after)]
+    return part.decode("ascii") if _PLAIN_PART.fullmatch(part) else None
+
+
+_PLAIN_PART = re.compile(rb"[!$&-.0-;=@-~]+")
 
 
 class _Refused(Exception):
@@ -317,18 +331,14 @@ class JoinedProtocol(HttpToolsProtocol):
 
     def _direct_cycle(self, before: RequestResponseCycle | None) -> _DirectCycle | None:
         """Return a cycle for the direct endpoint if it may answer the present request, else None."""
-        direct, url = self._direct, self.url
+        direct = self._direct
         if (
             direct is None
-            or not url.startswith(direct.before)
-            or not url.endswith(direct.after)
+            or (part := _part(direct.before, direct.after, self.url)) is None
             or self.parser.get_method() != direct.method
             or (before is not None and not before.response_complete)
             or self.flow.write_paused  # the client does not read its answers: others must not pile up behind them
         ):
-            return None
-        part = url[len(direct.before) : -len(direct.after)]
-        if not part.isascii() or not part or any(mark in part for mark in b"/%?#"):
             return None
         length = -1
         for name, value in self.headers:
@@ -339,7 +349,7 @@ class JoinedProtocol(HttpToolsProtocol):
         if not 0 <= length <= direct.body_max:
             return None
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        return _DirectCycle(self, direct, part.decode("ascii"), self.headers, keep_alive=keep_alive)
+        return _DirectCycle(self, direct, part, self.headers, keep_alive=keep_alive)
 
     def on_body(self, body: bytes) -> None:
         """Allow twice the body's bytes for its framing.

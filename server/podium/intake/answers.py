@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -51,14 +52,36 @@ class EventResponse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 encode_answer = msgspec.json.Encoder().encode
 
 
+class _Template(NamedTuple):
+    """A board of one run as events show it: what is the same in each answer, encoded once.
+
+    ``head`` ends before the ranks, ``tail`` follows them and lacks the group and the brace. ``inner``: the board
+    of one group where groups are ranked, which is not shown by itself.
+    """
+
+    leaderboard: Leaderboard
+    scale: int
+    head: bytes
+    tail: bytes
+    inner: bool
+
+
+_RANKS = b',"rank":null,"previousRank":null,"threshold":0'
+
+
 @lru_cache(maxsize=4_096)
-def _template(index: CatalogIndex, board: str) -> EventLeaderboard | None:
+def _template(index: CatalogIndex, board: str) -> _Template | None:
     number, run, group = split_board(board)
     leaderboard = index.leaderboard_by_number.get(number)
     if leaderboard is None:
         return None
-    template = event_leaderboard(leaderboard, index.source_of(leaderboard), named_run(leaderboard, run))
-    return template if group is None else broken_down(template, leaderboard.breakdown_attributes, group)
+    source = index.source_of(leaderboard)
+    shown = event_leaderboard(leaderboard, source, named_run(leaderboard, run))
+    if group is not None:
+        shown = broken_down(shown, leaderboard.breakdown_attributes, group)
+    head, _, tail = encode_answer(shown).partition(_RANKS)
+    inner = leaderboard.group_by is not None and group is not None
+    return _Template(leaderboard, scale_of(source.scale, leaderboard.order), head, tail.removesuffix(b"}"), inner)
 
 
 def event_response(
@@ -119,16 +142,13 @@ def _leaderboards(
         if not placing.after:
             continue
         template = _template(index, placing.board)
-        if template is None:
+        if template is None or template.inner:
             continue
-        leaderboard = index.leaderboard_by_key[template.key]
+        leaderboard = template.leaderboard
         if moved is not None and leaderboard.source_id != metric_id and placing.board not in moved:
             continue
-        if leaderboard.group_by is not None and split_board(placing.board).group is not None:
-            continue  # the place within the user's group
-        scale = scale_of(index.source_of(leaderboard).scale, leaderboard.order)
-        shown = place(template, placing, scale)
-        boards[template.key] = with_group(shown, placing.board, leaderboard, scale, state, groups)
+        group = _own_group(leaderboard, placing.board, template.scale, state, groups) if groups else None
+        boards[leaderboard.key] = _shown(template, placing, group)
     return boards
 
 
@@ -180,15 +200,22 @@ def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | UserC
     )
 
 
-def place(template: EventLeaderboard, placing: Placing, scale: int) -> EventLeaderboard:
-    """The board with the user's ranks; a rank beyond ``maxParticipants`` is none."""
-    most = template.max_participants
-    return msgspec.structs.replace(
-        template,
-        rank=shown_rank(placing.after, most),
-        previous_rank=shown_rank(placing.before, most),
-        threshold=0 if placing.threshold is None else _entering(placing.threshold, scale),
+def _shown(template: _Template, placing: Placing, group: EventGroup | None) -> EventLeaderboard:
+    """The board with the user's ranks, as its JSON; a rank beyond ``maxParticipants`` is none."""
+    most = template.leaderboard.most
+    threshold = 0 if placing.threshold is None else _entering(placing.threshold, template.scale)
+    rank, previous = shown_rank(placing.after, most), shown_rank(placing.before, most)
+    encoded = b'%b,"rank":%b,"previousRank":%b,"threshold":%d%b' % (
+        template.head,
+        b"null" if rank is None else b"%d" % rank,
+        b"null" if previous is None else b"%d" % previous,
+        threshold,
+        template.tail,
     )
+    if group is not None:
+        encoded += b',"group":' + encode_answer(group)
+    # It is only ever encoded: for that it stands as well for the struct that it was made from.
+    return cast(EventLeaderboard, msgspec.Raw(encoded + b"}"))
 
 
 def _entering(units: int, scale: int) -> int:
@@ -197,22 +224,17 @@ def _entering(units: int, scale: int) -> int:
     return -(-units // scale) if scale > 0 else units // scale
 
 
-def with_group(
-    shown: EventLeaderboard,
-    board: str,
-    leaderboard: Leaderboard,
-    scale: int,
-    state: UserState,
-    groups: Sequence[GroupMove],
-) -> EventLeaderboard:
-    """The board with the user's group, where groups are ranked and the user has one."""
-    if leaderboard.group_by is None or not groups:
-        return shown
+def _own_group(
+    leaderboard: Leaderboard, board: str, scale: int, state: UserState, groups: Sequence[GroupMove]
+) -> EventGroup | None:
+    """The user's group on a board, where groups are ranked and the user has one."""
+    if leaderboard.group_by is None:
+        return None
     own = state.profile.attributes.get(leaderboard.group_by)
     for move in groups:
         if own and move.board == board and move.group == group_name((own,)):
-            return msgspec.structs.replace(shown, group=event_group(move, scale))
-    return shown
+            return event_group(move, scale)
+    return None
 
 
 def event_group(move: GroupMove, scale: int) -> EventGroup:

@@ -59,6 +59,8 @@ class Batcher:
         process = secrets.token_urlsafe(9)
         self._idle = [Lane(self._link, self._queue, self._waits, f"{process}-{i}") for i in range(lanes)]
         self._running: dict[asyncio.Task[None], Lane] = {}
+        self._largest = 0
+        """Inputs of the largest call in flight."""
         self._gathering = False
         """Whether a lane is about to take what waits: it lets this turn's requests join first."""
 
@@ -84,7 +86,8 @@ class Batcher:
         single = self._queue.single
         single.append(Pending(input_, receiver, 0, single))
         self._wake()
-        self._prefetch((input_,))
+        if not self._gathering and not self._states.holds(input_.user):
+            self._states.want((input_.user,))
 
     async def submit_many(self, inputs: Sequence[Input]) -> list[Outcome | PodiumError]:
         """Commit the inputs of one large request, in order; they take turns with single ones."""
@@ -124,7 +127,7 @@ class Batcher:
     def _prefetch(self, inputs: Sequence[Input]) -> None:
         """Read the states of users who must wait for the calls under way: held when their turn comes."""
         if not self._gathering:
-            self._states.want(input_.user for input_ in inputs)
+            self._states.want([input_.user for input_ in inputs])
 
     def _check_room(self, inputs: int) -> None:
         if self._link.away:
@@ -147,11 +150,7 @@ class Batcher:
         So batches never shrink by there being several: under load each waits until it is full, and at rest, where
         calls are of one or two events, nobody waits for somebody else's.
         """
-        ready = self._queue.ready
-        if not ready:
-            return False
-        largest = max((lane.inputs for lane in self._running.values()), default=0)
-        return ready >= min(largest, CALL_INPUTS)
+        return self._queue.ready >= max(1, min(self._largest, CALL_INPUTS))
 
     async def _run(self, lane: Lane) -> None:
         # One turn of the loop lets the requests that arrived with this one join the call.
@@ -159,8 +158,11 @@ class Batcher:
         self._gathering = False
         while batch := self._queue.take(self._moves_of):
             lane.inputs = len(batch)
+            self._largest = max(self._largest, lane.inputs)
             self._wake()  # what is left may fill another call
             await lane.run(batch)
+            lane.inputs = 0
+            self._largest = max(lane.inputs for lane in self._running.values())
             if not self._is_due():
                 break
 

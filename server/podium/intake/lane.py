@@ -125,7 +125,6 @@ class Lane:
             if pending.tries > TRIES:
                 pending.finish(InputFailed("too many changes to this user at once"))
         self._queue.release(round_.held, [pending for pending in again if not pending.done])
-        self.inputs = 0
 
     async def _commit(self, round_: _Round, batch: list[Pending]) -> None:
         link = self._link

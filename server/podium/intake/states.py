@@ -65,6 +65,10 @@ class States:
         """Token and state as last heard; of a user who is new, or not held, ``("", None)``."""
         return self._held.get(user, _NEW)
 
+    def holds(self, user: str) -> bool:
+        """Whether anything is held of a user, be it that there is none."""
+        return user in self._held
+
     def put(self, user: str, token: str, state: UserState | None) -> None:
         """Hold what was just written or read."""
         self._held[user] = (token, state)

@@ -12,6 +12,9 @@ from podium.game.apply import Applied, apply
 from podium.game.catalog import Catalog, CatalogIndex
 from podium.game.inputs import ChangeUser, Event
 from podium.game.leaderboards.model import Leaderboard
+from podium.game.leaderboards.ranking import split_board
+from podium.game.leaderboards.runs import named_run
+from podium.game.leaderboards.shapes import EventLeaderboard, broken_down, event_leaderboard
 from podium.game.metrics.model import Metric
 from podium.game.points.model import PointsSystem, Trigger
 from podium.game.records import GroupMove, LogItem, encode_record
@@ -26,7 +29,8 @@ WORDS = Metric("m", 1, "words", "Words", decimals=1)
 
 
 def board(number: int, key: str, **more: Any) -> Leaderboard:
-    return Leaderboard(key, number, key, key.title(), "m", date(2026, 1, 1), status="active", **more)
+    fields = {"name": key.title(), **more}
+    return Leaderboard(key, number, key, metric_id="m", start=date(2026, 1, 1), status="active", **fields)
 
 
 TRIGGER = Trigger(
@@ -77,6 +81,11 @@ def answer(done: Applied, *places: Placing, groups: tuple[GroupMove, ...] = (), 
     return event_response(INDEX, WORDS, options.pop("key"), "id", done.state, list(places), groups, **options)
 
 
+def shown_board(found: EventResponse, key: str) -> EventLeaderboard:
+    """A board of the answer; its JSON has been made already."""
+    return msgspec.json.decode(msgspec.json.encode(found.leaderboards[key]), type=EventLeaderboard)
+
+
 def test_totals_are_shown_in_the_metrics_own_numbers() -> None:
     assert answer(applied(event(2.5), event(1))).total == 3.5
 
@@ -89,7 +98,7 @@ def test_a_key_and_whether_it_was_used_are_said_only_where_there_is_one() -> Non
 
 
 def test_ranks_are_those_of_the_commit() -> None:
-    shown = answer(applied(event()), NEXT).leaderboards["all"]
+    shown = shown_board(answer(applied(event()), NEXT), "all")
     assert (shown.rank, shown.previous_rank, shown.threshold) == (1, 3, 0)
 
 
@@ -97,8 +106,30 @@ def test_a_board_that_the_user_does_not_stand_on_is_left_out() -> None:
     assert "all" not in answer(applied(event()), Placing("2:", 3, 0, None)).leaderboards
 
 
+@pytest.mark.parametrize("key", ["all", "cities", "top", "laps", "broken"])
+def test_what_is_encoded_once_is_what_the_fields_give(key: str) -> None:
+    by_two = Attribute("y", 8, "plan", "Plan", "user")
+    odd = board(7, "broken", breakdown_attributes=("city", "plan"), name='",\\"rank":null,')
+    index = CatalogIndex(
+        msgspec.structs.replace(
+            INDEX.catalog, attributes=(CITY, by_two), leaderboards=(*INDEX.catalog.leaderboards, odd)
+        )
+    )
+    done = apply(index, None, event(upsert=Upsert(attributes={"city": "Zug", "plan": "a&b"})))
+    leaderboard = index.leaderboard_by_key[key]
+    name = next(one for one in done.changes if one.startswith(f"{leaderboard.number}:"))
+    places = [Placing(name, 2, 1, None)]
+    found = event_response(index, WORDS, None, "id", done.state, places, (), replayed=False, record=done.record)
+    run = named_run(leaderboard, split_board(name).run)
+    whole = event_leaderboard(leaderboard, index.source_of(leaderboard), run)
+    if (group := split_board(name).group) is not None:
+        whole = broken_down(whole, leaderboard.breakdown_attributes, group)
+    whole = msgspec.structs.replace(whole, rank=1, previous_rank=2)
+    assert msgspec.json.encode(found.leaderboards[key]) == msgspec.json.encode(whole)
+
+
 def test_a_rank_beyond_the_participants_is_none() -> None:
-    shown = answer(applied(event()), Placing("4:", 3, 4, 25)).leaderboards["top"]
+    shown = shown_board(answer(applied(event()), Placing("4:", 3, 4, 25)), "top")
     assert (shown.rank, shown.previous_rank) == (None, 3)
 
 
@@ -106,14 +137,14 @@ def test_a_rank_beyond_the_participants_is_none() -> None:
 def test_a_threshold_is_the_next_whole_number_that_is_as_good(
     key: str, name: str, units: int, threshold: int
 ) -> None:
-    assert answer(applied(event()), Placing(name, 0, 1, units)).leaderboards[key].threshold == threshold
+    assert shown_board(answer(applied(event()), Placing(name, 0, 1, units)), key).threshold == threshold
 
 
 def test_the_users_group_is_shown_with_its_board_and_its_inner_place_is_not() -> None:
     done = applied(event(upsert=Upsert(attributes={"city": "Zug"})))
     places = (Placing("3:", 0, 2, None), Placing("3::Zug", 0, 1, None))
     move = GroupMove("3:", "Zug", 4, 2, "-25", 7)
-    shown = answer(done, *places, groups=(move,)).leaderboards["cities"]
+    shown = shown_board(answer(done, *places, groups=(move,)), "cities")
     assert shown.rank == 2
     assert msgspec.to_builtins(shown.group) == {
         "group": "Zug",

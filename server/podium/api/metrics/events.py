@@ -50,6 +50,7 @@ class PostEvent:
     def __init__(self, services: Callable[[], Services]) -> None:
         """``services`` returns the services. It is called only after the application has started."""
         self._services = services
+        self._body_max = 0
         self._retrying: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +77,9 @@ class PostEvent:
     def body_max(self) -> int:
         """Most bytes of a body that is taken directly. Nearly all such bodies come in one packet with their
         head."""
-        return min(DIRECT_BODY_MAX, self._services().settings.body_limit)
+        if not self._body_max:
+            self._body_max = min(DIRECT_BODY_MAX, self._services().settings.body_limit)
+        return self._body_max
 
     def answer_direct(self, part: str, headers: Headers, body: bytes, respond: Respond) -> None:
         """Answer a request to the metric ``part``, once its event is stored. Returns at once."""

@@ -44,7 +44,7 @@ class StreakSettings(msgspec.Struct, frozen=True, rename="camel"):
     """True if users may have thresholds, a mode and days off of their own."""
 
 
-class Wishes(msgspec.Struct, frozen=True, array_like=True):
+class Wishes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A user's preferences for the streak. None means the space's setting. ``thresholds`` are pairs of a metric's
     number and units. If ``enabled`` is False the user has no streak."""
 
@@ -81,7 +81,7 @@ class Pause(msgspec.Struct, frozen=True, array_like=True, gc=False):
     end: int
 
 
-class Streaks(msgspec.Struct, frozen=True, array_like=True):
+class Streaks(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A user's streaks of all frequencies, as of the newest event.
 
     ``gains`` are units by metric number, index of the frequency and period, for the periods that events may still
