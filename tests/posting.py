@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+import msgspec
+
 from podium.clock import Clock
 from podium.game.apply import apply
 from podium.game.catalog import Catalog, CatalogIndex
@@ -14,12 +16,15 @@ from podium.game.ids import new_uuid7
 from podium.game.inputs import ChangeUser, Event, Input
 from podium.game.leaderboards.model import Leaderboard
 from podium.game.metrics.model import Metric
+from podium.game.records import LogItem
 from podium.game.state import UserState, decode_state
 from podium.game.users.rules import NOTHING, Upsert
 from podium.intake import commit
 from podium.spaces.space import Space
+from podium.storage.redis import wire
 from podium.storage.redis.client import RedisClient
 from podium.storage.redis.keys import generation
+from podium.storage.redis.wire import Result
 
 METRIC = "words-written"
 PERPETUAL, DAILY = 2, 3
@@ -57,14 +62,14 @@ class Poster:
         now_ms = self._clock()
         return Event(new_uuid7(now_ms), user, METRIC, value, now_ms, upsert, key=key)
 
-    async def post(self, *inputs: Input) -> list[Any]:
-        """Commit inputs of different users in one call; the status of each with what belongs to it."""
+    async def post(self, *inputs: Input) -> list[Result]:
+        """Commit inputs of different users in one call; the result of each."""
         keys, index = self._space.keys, self._space.index
         epoch = self._space.epoch or ""
         loaded = await self._redis.call("load", keys.meta, epoch, *(i.user for i in inputs))
-        assert loaded[0] == commit.DONE
+        assert loaded[0] == wire.DONE
         number = next(self._numbers)
-        packed = []
+        entries = []
         for at, (input_, (token, blob)) in enumerate(zip(inputs, loaded[1:], strict=True)):
             # A cold user is taken for a new one here, which the function refuses.
             known = token not in (b"", b"cold")
@@ -72,28 +77,52 @@ class Poster:
             applied = apply(index, state, input_, self.generation)
             expected = token.decode() if known else ""
             new = f"{self._process}-{number}-{at}"
-            packed.append(commit.encode_input(index, input_, applied, state, expected, new))
-        args = (index.version, self._process, number, self.generation, 1_000_000_000)
-        reply = commit.decode_reply(
-            await self._redis.call("commit", keys.meta, epoch, *args, commit.encode_inputs(packed), "")
+            entries.append(commit.encode_input(index, input_, applied, state, expected, new))
+        args = wire.commit_arguments(
+            epoch, index.version, self._process, number, self.generation, 1_000_000_000, "", entries
         )
-        if reply[0] == commit.GENERATION:
-            self.generation = reply[1]
+        reply = wire.decode_commit_reply(await self._redis.call("commit", keys.meta, *args))
+        if reply.code == wire.GENERATION:
+            self.generation = int(reply.what)
             return await self.post(*inputs)
-        assert reply[0] == commit.DONE, reply
-        return list(reply[2])
+        assert reply.code == wire.DONE, reply
+        return wire.results(reply)
 
     async def post_all(self, events: Sequence[Event]) -> None:
         """Commit events one call each; all must be accepted."""
         for event in events:
-            assert [status for status, *_ in await self.post(event)] == [commit.ACCEPTED]
+            assert [result.status for result in await self.post(event)] == [wire.ACCEPTED]
 
 
 async def confirm(redis: RedisClient, space: Space, epoch: str) -> None:
     """Have Redis take commits of an epoch that a test gave it by hand, as a comparison with Postgres does."""
-    assert await redis.call("confirm", space.keys.meta, epoch, "", "0") == [commit.DONE, b""]
+    assert await redis.call("confirm", space.keys.meta, epoch, "", "0") == [wire.DONE, b""]
 
 
 def rename(user: str, name: str, now_ms: int) -> ChangeUser:
     """A change of a display name."""
     return ChangeUser(user, Upsert(name=name), now_ms)
+
+
+def unpacked(packed: bytes) -> list[Any]:
+    """MessagePack values that stand one behind the other."""
+    for many in range(16):  # the decoder takes one value: a list of so many
+        try:
+            values: list[Any] = msgspec.msgpack.decode(bytes([0x90 + many]) + packed)
+        except msgspec.DecodeError:
+            continue
+        return values
+    raise AssertionError(packed)
+
+
+def encode_commit(*items: LogItem) -> bytes:
+    """A commit of accepted items, as the function writes it into the log."""
+    texts: list[str] = []
+    results: list[int | str] = []
+    groups: list[int | str] = []
+    for at, item in enumerate(items, 1):
+        texts += (item.user, item.token, item.state, item.record)
+        results += (len(item.ranks) // 3, *item.ranks)
+        for group in item.groups:
+            groups += (at, *group)
+    return msgspec.msgpack.encode((texts, results, groups))

@@ -70,7 +70,7 @@ from podium.http.openapi import openapi_route
 from podium.http.rate_limits import RateLimits
 from podium.http.routes import routes
 from podium.http.widget import Widget
-from podium.intake.answers import logged_answers
+from podium.intake.answers import logged_answer
 from podium.live.hub import Hub
 from podium.live.limits import ConnectionLimiter, Limits
 from podium.live.rpc import EventRpc
@@ -151,7 +151,7 @@ def create_app(settings: Settings) -> Starlette:
                 services.redis,
                 services.unchecked_clock,
                 services.thaw,
-                logged_answers,
+                logged_answer,
                 services.standings,
                 speculative_max=settings.live_speculative,
             )

@@ -83,7 +83,7 @@ async def flush(services: Services) -> list[int]:
     """Flush; how many board moves each item of the log had."""
     space = services.directory.production
     entries = await services.redis.raw.xrange(space.keys.log)
-    items = [item.item for id_, fields in entries for item in read_entry(id_.decode(), fields[b"e"])]
+    items = [item.item for id_, fields in entries for item in read_entry(id_.decode(), fields)]
     flusher = Flusher(services.pool, services.redis, space, services.clock)
     while (await flusher.flush()).more:
         pass

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from podium.game.errors import Forbidden, NotFound, Unprocessable
-from podium.intake.answers import logged_answers
+from podium.intake.answers import logged_answer
 from podium.live.channels import LeaderboardChannel
 from podium.live.hub import Hub
 from podium.live.protocol import CommandError
@@ -96,7 +96,7 @@ async def test_over_the_socket(http: httpx.AsyncClient, deaf: Services) -> None:
 
     common = {"rankBy": "metric", "metricId": metric["id"], "start": "2026-01-01", "status": "active"}
     await make(http, "leaderboards", {**common, "name": "All", "key": "all"})
-    hub = Hub(deaf.redis, deaf.clock, deaf.thaw, logged_answers, deaf.standings)
+    hub = Hub(deaf.redis, deaf.clock, deaf.thaw, logged_answer, deaf.standings)
     channel = LeaderboardChannel("all")
 
     async def resolved() -> Any:

@@ -24,7 +24,7 @@ from podium.intake.batcher import Batcher, Outcome
 from podium.intake.states import States
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool
-from podium.storage.redis import client
+from podium.storage.redis import client, wire
 from podium.storage.redis.client import LIBRARY, SOURCE, RedisClient
 from tests.conftest import EPOCH, SettableClock
 from tests.posting import confirm
@@ -146,8 +146,8 @@ async def contents(committer: Committer) -> dict[str, Any]:
         elif name.startswith("k:"):
             found.setdefault("ids", {}).update(found.pop(name))  # it is five minutes after another, now and then
     log = await raw.xrange(committer.space.keys.log)
-    items = [item for _, fields in log for item in msgspec.msgpack.decode(fields[b"e"])]
-    found["log"] = sorted((user, state, record) for user, _, state, record, *_ in items)
+    items = [item for _, fields in log for item in wire.decode_entry(fields)]
+    found["log"] = sorted((item.user, item.state, item.record) for item in items)
     return found
 
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from podium.game.errors import Unavailable
-from podium.intake import commit
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, open_pool
+from podium.storage.redis import wire
 from podium.storage.redis.client import RedisClient
+from podium.storage.redis.wire import Result
 from podium.writebehind import eviction
 from podium.writebehind.eviction import evict, load_cold
 from podium.writebehind.flusher import Flusher
@@ -37,13 +38,13 @@ async def test_evict_and_load_cold(
     }
     # The boards still hold them.
     assert (await redis_client.call("page", keys.meta, "2:", 0, 10, "", 0))[4][0][:2] == [b"ann", b"Ann"]
-    assert await poster.post(poster.event("ann", 1)) == [[commit.COLD]]
+    assert await poster.post(poster.event("ann", 1)) == [Result(wire.COLD)]
 
     await load_cold(pool, redis_client, space, ["ann", "nobody"])
     assert await raw.hgetall(keys.user("ann")) == before
     assert await raw.hkeys(keys.cold) == [b"bob"]
-    [[status, ranks, _]] = await poster.post(poster.event("ann", -3))
-    assert (status, ranks[:2]) == (commit.ACCEPTED, [1, 2])
+    [[status, ranks, *_]] = await poster.post(poster.event("ann", -3))
+    assert (status, ranks[:2]) == (wire.ACCEPTED, [1, 2])
 
 
 async def test_load_cold_loads_the_functions(

@@ -14,19 +14,21 @@ import pytest
 import structlog
 
 from podium.game.errors import Unavailable
-from podium.game.records import LogRecord, encode_record
+from podium.game.ids import new_uuid7
+from podium.game.records import LogItem, LogRecord, decode_record, encode_record
 from podium.jobs.partitions import create_partitions
 from podium.spaces import continuity
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool
 from podium.storage.redis.client import RedisClient
+from podium.storage.redis.wire import COMMIT, FORMER, TOTAL, VERSION, decode_entry
 from podium.writebehind import batches, store
 from podium.writebehind import flusher as flusher_module
 from podium.writebehind.batches import Batch
 from podium.writebehind.flusher import PAGE_ENTRIES, Flushed, Flusher, WentBack
 from podium.writebehind.rebuild import rebuild
 from tests.conftest import EPOCH, SettableClock
-from tests.posting import Poster, rename
+from tests.posting import Poster, encode_commit, rename
 from tests.waiting import until
 
 Make = Callable[[], Flusher]
@@ -320,9 +322,27 @@ async def test_a_worker_killed_before_its_commit_loses_and_doubles_nothing(
     assert await pool.fetchval("SELECT sum(change)::int FROM metric_days") == 10_000
 
 
-async def append(redis: RedisClient, space: Space, items: list[Any], log_id: str = "*") -> None:
+async def append(redis: RedisClient, space: Space, item: LogItem) -> None:
     """An entry as the function would write it."""
-    await redis.raw.xadd(space.keys.log, {"v": 1, "t": 0, "e": msgspec.msgpack.encode(items)}, id=log_id)
+    await redis.raw.xadd(space.keys.log, {VERSION: 1, TOTAL: 0, COMMIT: encode_commit(item)})
+
+
+async def test_entries_of_an_earlier_release_are_flushed(
+    redis_client: RedisClient, space: Space, pool: Pool, poster: Poster, make: Make
+) -> None:
+    await poster.post_all([poster.event("ann", 1), poster.event("bob", 2)])
+    _, (_, first), _ = await redis_client.raw.xrange(space.keys.log)
+    [ann] = decode_entry(first)
+    former = [[f"{ann.user}{i}", ann.token, ann.state, ann.record, ann.ranks] for i in range(2)]
+    record = decode_record(ann.record)
+    assert record.event is not None
+    for item in former:
+        event = msgspec.structs.replace(record.event, id=new_uuid7(record.event.at_ms))
+        item[3] = encode_record(msgspec.structs.replace(record, event=event))
+    fields = {VERSION: 1, TOTAL: 0, FORMER: msgspec.msgpack.encode(former)}
+    await redis_client.raw.xadd(space.keys.log, fields)
+    await drain(make())
+    assert await totals(pool) == {"ann": 1_000, "ann0": 1_000, "ann1": 1_000, "bob": 2_000}
 
 
 async def test_flush_rejects_the_bad_item_alone(
@@ -331,8 +351,8 @@ async def test_flush_rejects_the_bad_item_alone(
     """Bad in each way: refused by the driver, by Postgres, by us; and an entry that can't be read at all."""
     await poster.post_all([poster.event("ann", 1), poster.event("bob", 2)])
     entries = await redis_client.raw.xrange(space.keys.log)
-    good: list[Any] = msgspec.msgpack.decode(entries[1][1][b"e"])[0]
-    record = msgspec.json.decode(good[3])
+    [good] = decode_entry(entries[1][1])
+    record = msgspec.json.decode(good.record)
 
     def changed(place: int, value: object) -> str:
         event = [*record[0]]
@@ -348,10 +368,10 @@ async def test_flush_rejects_the_bad_item_alone(
         "board": msgspec.json.encode([record[0], [["x", 1, 1, None]]]).decode(),
     }
     for user, text in bad.items():
-        ranks = good[4][:3] if user == "board" else good[4]
-        await append(redis_client, space, [[user, "t", good[2], text, ranks]])
-    await redis_client.raw.xadd(space.keys.log, {"v": 1, "t": 0, "e": b"\xc1"})
-    await append(redis_client, space, [["a\x00b", "t", good[2], encode_record(LogRecord(None, [])), []]])
+        ranks = good.ranks[:3] if user == "board" else good.ranks
+        await append(redis_client, space, LogItem(user, "t", good.state, text, ranks))
+    await redis_client.raw.xadd(space.keys.log, {VERSION: 1, TOTAL: 0, COMMIT: b"\xc1"})
+    await append(redis_client, space, LogItem("a\x00b", "t", good.state, encode_record(LogRecord(None, [])), []))
     await poster.post_all([poster.event("ann", 10), poster.event("bob", 20)])
 
     flusher = make()
@@ -418,8 +438,8 @@ async def test_a_user_whose_item_was_rejected_goes_on(
 ) -> None:
     await poster.post_all([poster.event("ann", 1)])
     (_, fields) = (await redis_client.raw.xrevrange(space.keys.log, count=1))[0]
-    item = msgspec.msgpack.decode(fields[b"e"])[0]
-    await append(redis_client, space, [[*item[:3], "[", item[4]]])
+    [item] = decode_entry(fields)
+    await append(redis_client, space, LogItem(item.user, item.token, item.state, "[", item.ranks))
     await poster.post_all([poster.event("ann", 2)])
     await drain(make())
     assert await totals(pool) == {"ann": 3000}

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from podium.game.errors import Unprocessable
 from podium.game.periods import iso
 from podium.http.endpoints import Raw
-from podium.intake.answers import logged_answers
+from podium.intake.answers import logged_answer
 from podium.live.hub import Hub
 from podium.live.limits import ConnectionLimiter
 from podium.live.rpc import EventRpc
@@ -109,7 +109,7 @@ async def test_a_live_stream_needs_the_tenant_as_any_request_does(
     http: httpx.AsyncClient, services: Services, acme: dict[str, str], admin_key: str
 ) -> None:
     """404 is the leaderboard that nobody made: the tenant was found. test_revoked.py has streams that open."""
-    hub = Hub(services.redis, services.clock, services.thaw, logged_answers, services.standings)
+    hub = Hub(services.redis, services.clock, services.thaw, logged_answer, services.standings)
     streams = LiveStreams(hub, services.directory, services.clock, ConnectionLimiter())
     app = Starlette(routes=[Route("/v1/leaderboards/{key}/live", Raw(streams))])
     space = next(one for one in services.directory.spaces.values() if one.tenant == "acme")

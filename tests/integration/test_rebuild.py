@@ -7,12 +7,13 @@ import msgspec
 import pytest
 
 from podium.game.errors import Unavailable, WritesRefused
-from podium.intake import commit
 from podium.spaces import store as spaces_store
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool
+from podium.storage.redis import wire
 from podium.storage.redis.client import LIBRARY, RedisClient
 from podium.storage.redis.keys import LAYOUT
+from podium.storage.redis.wire import Result
 from podium.writebehind import rebuild as rebuild_module
 from podium.writebehind.flusher import Flusher
 from podium.writebehind.rebuild import Rebuilt, rebuild
@@ -120,9 +121,9 @@ async def test_rebuild_keeps_keys_as_long_as_they_would_have_been(
     await poster.post_all([poster.event("ann", 1, key="k")])
     await flush(pool, redis_client, space, clock)
     await rebuild(pool, redis_client, space, clock, force=True)
-    assert await poster.post(poster.event("ann", 1, key="k")) == [[commit.REPLAY]]
+    assert await poster.post(poster.event("ann", 1, key="k")) == [Result(wire.REPLAY)]
     [key] = [k async for k in redis_client.raw.scan_iter(match=f"{space.keys.prefix}i:*")]
-    assert 0 < await redis_client.raw.ttl(key) <= rebuild_module.KEYS_TTL_S
+    assert 0 < await redis_client.raw.ttl(key) <= wire.KEYS_TTL
 
 
 async def test_rebuild_saves_the_log_first(
@@ -193,7 +194,7 @@ async def test_rebuild_that_died_starts_over(
     # Until it is done, nobody writes.
     assert await redis_client.raw.hget(space.keys.meta, "epoch") is None
     reply = await redis_client.call("load", space.keys.meta, EPOCH, "ann")
-    assert reply[0] == commit.EPOCH
+    assert reply[0] == wire.EPOCH
     done = await rebuild(pool, redis_client, space, clock)
     assert done == Rebuilt(2, flushed=2 if step == "_save_log" else 0, lost=0)
     assert await dump(redis_client, space) == before
@@ -234,7 +235,7 @@ async def test_rebuild_leaves_idle_users_cold(
     assert not await redis_client.raw.exists(space.keys.user("ann"))
     assert await redis_client.raw.hget(space.keys.names, "ann") == b"Ann"
     assert await redis_client.raw.zcard(space.keys.board("2:")) == 2
-    assert await poster.post(poster.event("ann", 1)) == [[commit.COLD]]
+    assert await poster.post(poster.event("ann", 1)) == [Result(wire.COLD)]
 
 
 async def test_rebuild_leaves_other_spaces_alone(

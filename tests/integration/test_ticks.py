@@ -11,12 +11,13 @@ import msgspec
 import pytest
 
 from podium.game.errors import StaleEpoch
-from podium.intake.answers import logged_answers
+from podium.intake.answers import logged_answer
 from podium.jobs.finals import Finals
 from podium.jobs.reconciliation import Reconciliation
 from podium.jobs.rewards import Rewards
 from podium.jobs.ticks import Ticks
 from podium.services import Services, open_services
+from podium.storage.redis import wire
 from podium.writebehind.rebuild import rebuild
 from tests.backfills import backfill
 from tests.conftest import EPOCH, SettableClock
@@ -63,9 +64,8 @@ async def published(services: Services, user: str) -> list[dict[str, Any]]:
     """What the channel of a user was told of by the newest commit."""
     space = services.directory.production
     [(_, fields)] = await services.redis.raw.xrevrange(space.keys.log, count=1)
-    items = msgspec.msgpack.decode(fields[b"e"])
-    places_ = [place for place, item in enumerate(items) if item[0] == user]
-    return [msgspec.json.decode(told) for told in logged_answers(space, fields[b"e"], places_) if told]
+    answers = [logged_answer(space, item) for item in wire.decode_entry(fields) if item.user == user]
+    return [msgspec.json.decode(answer) for answer in answers if answer]
 
 
 @pytest.mark.usefixtures("words")

@@ -26,8 +26,6 @@ from podium.game.streaks.shapes import Streak, base
 from podium.intake.commit import Placing, placings
 from podium.spaces.space import Space
 
-_log_items = msgspec.msgpack.Decoder(list[LogItem])
-
 
 class EventStreak(Streak, frozen=True, kw_only=True, rename="camel"):
     """The user's streak, and whether this event lengthened it."""
@@ -248,9 +246,8 @@ def event_group(move: GroupMove, scale: int) -> EventGroup:
     )
 
 
-def logged_answers(space: Space, data: bytes, places: Sequence[int]) -> list[bytes | None]:
-    """Return the answers that a commit's events were given, as JSON, of the log items at these places; None where
-    an item is no event."""
-    items = _log_items.decode(data)
-    answers = (logged_response(space.index, items[place]) for place in places)
-    return [encode_answer(answer) if answer is not None else None for answer in answers]
+def logged_answer(space: Space, item: LogItem) -> bytes | None:
+    """Return what an item's event was answered with, as JSON, or what happened to its user without one; None where
+    nothing did that is shown."""
+    answer = logged_response(space.index, item)
+    return encode_answer(answer) if answer is not None else None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import structlog
 
 from podium.clock import Clock, stopwatch_s
 from podium.game.errors import Unavailable, WritesRefused
-from podium.intake import commit
 from podium.intake.pending import Observer
 from podium.intake.states import States
 from podium.spaces import continuity
 from podium.spaces.space import Space
+from podium.storage.redis import wire
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
 from podium.storage.redis.keys import generation
+from podium.storage.redis.wire import CommitInput, CommitReply, Result
 
 log = structlog.get_logger(__name__)
 
@@ -137,34 +137,35 @@ class Calls:
         return f"{self._process}.{self._number}"
 
     async def commit(
-        self, epoch: str, version: int, gen: int, entries: list[list[Any]]
-    ) -> tuple[list[Any], str] | None:
-        """Make the call that was begun: the replies to its inputs, and the log's id. None where Redis refused the
+        self, epoch: str, version: int, gen: int, entries: list[CommitInput]
+    ) -> tuple[list[Result], str] | None:
+        """Make the call that was begun: the results of its inputs, and the log's id. None where Redis refused the
         whole call for what this process has learnt by now: apply its inputs again."""
         link = self._link
         space = link.space
-        reply, repeated = await self._send(epoch, version, gen, commit.encode_inputs(entries))
-        if reply[0] == commit.DONE:
+        reply, repeated = await self._send(epoch, version, gen, entries)
+        if reply.code == wire.DONE:
             link.note_done()
-            if len(reply) > 3:
-                log.error("commit_incomplete", space=space.public_id, log_id=reply[1], error=reply[3])
-            if reply[1]:
-                space.note_log_id(epoch, reply[1])
-            return reply[2], reply[1]
-        if reply[0] == commit.FULL:
+            log_id = str(reply.what)
+            if reply.problem:
+                log.error("commit_incomplete", space=space.public_id, log_id=log_id, error=reply.problem)
+            if log_id:
+                space.note_log_id(epoch, log_id)
+            return wire.results(reply), log_id
+        if reply.code == wire.FULL:
             text = "the log is full: Postgres has been away for too long"
             raise WritesRefused(text, "log", retry_after_s=10)
-        if reply[0] == commit.GENERATION:
-            link.generation = reply[1]
-        elif reply[0] in (commit.EPOCH, commit.CATALOG):
-            if reply[0] == commit.EPOCH:
+        if reply.code == wire.GENERATION:
+            link.generation = int(reply.what)
+        elif reply.code in (wire.EPOCH, wire.CATALOG):
+            if reply.code == wire.EPOCH:
                 link.states.clear()
             await link.renew()
             if repeated:
                 raise Unavailable("Redis was replaced while the event was on its way")
-        elif reply[0] == commit.UNCONFIRMED:
+        elif reply.code == wire.UNCONFIRMED:
             await link.confirm(epoch)
-        elif reply[0] == commit.BEHIND:
+        elif reply.code == wire.BEHIND:
             link.states.clear()
             space.epoch = None
             log.error("redis_went_back", space=space.public_id, reason="behind", epoch=epoch)
@@ -173,22 +174,23 @@ class Calls:
             raise AssertionError(f"unexpected reply {reply!r}")
         return None
 
-    async def _send(self, epoch: str, version: int, gen: int, packed: bytes) -> tuple[list[Any], bool]:
+    async def _send(
+        self, epoch: str, version: int, gen: int, entries: list[CommitInput]
+    ) -> tuple[CommitReply, bool]:
         """The reply, and whether the call was sent more than once. The same number makes a repetition harmless."""
         link = self._link
         space = link.space
-        args = (
-            *(epoch, str(version), self._process, str(self._number), str(gen), str(link.log_limit), packed),
-            space.log_id(epoch),
-            str(link.waited[0]),
-            str(int(link.waited[1] * 1_000_000)),
+        waited = link.waited[0], int(link.waited[1] * 1_000_000)
+        reached = space.log_id(epoch)
+        args = wire.commit_arguments(
+            epoch, version, self._process, self._number, gen, link.log_limit, reached, entries, waited
         )
         link.waited = 0, 0.0
         sent_s = stopwatch_s()
         repeated = False
         while True:
             try:
-                reply = commit.decode_reply(await link.redis.call("commit", space.keys.meta, *args))
+                reply = wire.decode_commit_reply(await link.redis.call("commit", space.keys.meta, *args))
             except Unavailable as error:
                 if isinstance(error, WritesRefused) and not repeated:
                     raise  # nothing was written: there is no reply to wait for

@@ -1,27 +1,22 @@
-"""The commit call as values: what goes to the Redis function and what comes back (functions/podium.lua)."""
+"""From what the rules concluded to an input of the commit function, and from its ranks to places."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
-
-import msgspec
 
 from podium.game.apply import Applied
 from podium.game.catalog import CatalogIndex
 from podium.game.inputs import Correction, CountHistory, Erase, Event, Input, MoveOlder
 from podium.game.leaderboards.labels import label
-from podium.game.leaderboards.model import Leaderboard
-from podium.game.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score, split_board
+from podium.game.leaderboards.model import Leaderboard, Order
+from podium.game.leaderboards.ranking import board_name, member, score, split_board
 from podium.game.records import encode_record
 from podium.game.state import UserState, encode_state
 from podium.intake.idempotency import event_hash, key_hash
-
-DONE, EPOCH, CATALOG, FULL, OLD, GENERATION, BEHIND, UNCONFIRMED = range(8)
-"""First element of a call's reply."""
-ACCEPTED, STALE, REPLAY, COLD, NOT_FINITE, GROUP_SUM, FAILED = range(7)
-"""Status of one input in a call that was done."""
+from podium.storage.redis.wire import AGGREGATES, NO_CHANGE, TIES, BoardRules, CommitInput, Move, Rest
 
 
 class Placing(NamedTuple):
@@ -35,89 +30,84 @@ class Placing(NamedTuple):
 
 
 _ARCHIVED = Leaderboard("", 0, "", "", "", date.min)
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
+
+
+class _Board(NamedTuple):
+    """A board as a commit needs it: ``rules`` for the function, the order of its scores."""
+
+    rules: BoardRules
+    order: Order
+    grouped: bool
+
+
+@lru_cache(maxsize=10_000)
+def _board(index: CatalogIndex, board: str) -> _Board:
+    name = split_board(board)
+    # One that is archived is ranked as it was.
+    leaderboard = index.leaderboard_by_number.get(name.leaderboard, _ARCHIVED)
+    rules = (board, TIES[leaderboard.tie_rule], leaderboard.max_participants or 0)
+    if name.group is None or leaderboard.group_by is None:
+        return _Board(rules, leaderboard.order, grouped=False)
+    run = board_name(name.leaderboard, name.run)
+    how = (AGGREGATES[leaderboard.aggregate], leaderboard.aggregate_top, leaderboard.min_members)
+    return _Board((*rules, run, name.group, *how), leaderboard.order, grouped=True)
 
 
 def encode_input(
     index: CatalogIndex, input_: Input, applied: Applied, before: UserState | None, expected: str, token: str
-) -> list[Any]:
-    """One input of the call: ``before`` is the state with the token ``expected`` ("" for a new user)."""
+) -> CommitInput:
+    """Return one input of the call: ``before`` is the state with the token ``expected`` ("" for a new user)."""
     user = input_.user
     state = applied.state
     old_boards = before.boards if before is not None else {}
     if isinstance(input_, Correction | CountHistory | MoveOlder):
         old_boards = {**input_.held, **old_boards}
-    moves = []
+    moves: list[Move] = []
     for board, new in applied.changes.items():
         old = old_boards.get(board)
-        name = split_board(board)
-        leaderboard = index.leaderboard_by_number.get(name.leaderboard)
-        if leaderboard is None:  # archived: its boards are ranked as they were
-            leaderboard = _ARCHIVED
-        order = leaderboard.order
-        move = [
-            board,
-            member(old.reached_ms, user) if old is not None else "",
-            member(new.reached_ms, user) if new is not None else "",
-            str(score(new.value, order)) if new is not None else "",
-            leaderboard.max_participants or 0,
-            TIES[leaderboard.tie_rule],
-            str(score(old.value, order)) if old is not None else "",
-        ]
-        if name.group is not None and leaderboard.group_by is not None:
-            change = (new.value if new is not None else 0) - (old.value if old is not None else 0)
-            move += [
-                board_name(name.leaderboard, name.run),
-                name.group,
-                AGGREGATES[leaderboard.aggregate],
-                leaderboard.aggregate_top,
-                leaderboard.min_members,
-                str(score(change, order)),
-            ]
-        moves.append(move)
-    hashed = event_hashed = event_id = ""
-    if isinstance(input_, Event) and input_.key is not None and applied.metric is not None:
-        hashed = key_hash(applied.metric.number, input_.key)
-        event_hashed = event_hash(user, applied.metric.number, input_.key)
-        event_id = input_.id
+        rules, order, grouped = _board(index, board)
+        change = NO_CHANGE
+        if grouped:
+            units = (new.value if new is not None else 0) - (old.value if old is not None else 0)
+            change = str(score(units, order))
+        moves.append(
+            (
+                rules,
+                member(old.reached_ms, user) if old is not None else "",
+                member(new.reached_ms, user) if new is not None else "",
+                str(score(new.value, order)) if new is not None else "",
+                str(score(old.value, order)) if old is not None else "",
+                change,
+            )
+        )
     erased = isinstance(input_, Erase)
-    return [
+    due = str(state.due_ms) if state.due_ms != (before.due_ms if before is not None else 0) else ""
+    rest = None
+    if due or erased or applied.relabelled or applied.dropped:
+        rest = Rest(applied.relabelled, due, applied.dropped, erased)
+    encoded = CommitInput(
         user,
         expected,
         token,
         "" if erased else encode_state(state),
         encode_record(applied.record),
-        hashed,
         label(state.profile.name, state.profile.attributes),
-        applied.relabelled,
         moves,
-        applied.dropped,
-        str(state.due_ms) if state.due_ms != (before.due_ms if before is not None else 0) else "",
-        erased,
-        event_hashed,
-        event_id,
-    ]
+        rest,
+    )
+    if isinstance(input_, Event) and input_.key is not None and applied.metric is not None:
+        number = applied.metric.number
+        encoded = encoded._replace(
+            keyed_since=before.keyed_since if before is not None else -1,
+            key_hash=key_hash(number, input_.key),
+            event_hash=event_hash(user, number, input_.key),
+            event_id=input_.id,
+        )
+    return encoded
 
 
-def size_of(entry: list[Any]) -> int:
-    """Characters of the texts of an encoded input that have no limit of their own: state, record, label."""
-    return len(entry[3]) + len(entry[4]) + len(entry[6])
-
-
-def encode_inputs(inputs: list[list[Any]]) -> bytes:
-    """The packed inputs of a call."""
-    return _encode(inputs)
-
-
-def decode_reply(reply: bytes) -> list[Any]:
-    """The unpacked reply of a call."""
-    decoded: list[Any] = _decode(reply)
-    return decoded
-
-
-def placings(boards: Iterable[str], ranks: list[Any]) -> list[Placing]:
-    """The ranks of an accepted input, board by board: three numbers each (functions/podium.lua)."""
+def placings(boards: Iterable[str], ranks: Sequence[Any]) -> list[Placing]:
+    """The ranks of an accepted input, board by board: three numbers each (storage/redis/wire.py)."""
     return [
         Placing(
             board,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -30,13 +30,14 @@ from podium.game.inputs import (
     RemoveStanding,
     Tick,
 )
-from podium.game.records import GroupMove
 from podium.game.state import UserState
 from podium.intake import commit
 from podium.intake.calls import Calls, Link
 from podium.intake.pending import Outcome, Pending, fail
 from podium.intake.postgres_waits import PostgresWaits
 from podium.intake.queue import CALL_MOVES, Queue
+from podium.storage.redis import wire
+from podium.storage.redis.wire import CommitInput, Result
 
 log = structlog.get_logger(__name__)
 
@@ -149,7 +150,7 @@ class Lane:
         if epoch is None:  # heard of while the states were read
             raise Unavailable("Redis is being rebuilt")
         prefix = self._calls.begin()
-        entries: list[list[Any]] = []
+        entries: list[CommitInput] = []
         working: dict[str, tuple[str, UserState | None, Pending | None]] = {}
         sent = round_.sent
         moves = size = 0
@@ -166,7 +167,7 @@ class Lane:
                 applied = apply(index, state, input_, gen)
                 token = f"{prefix}.{len(entries)}"
                 entry = commit.encode_input(index, input_, applied, state, expected, token)
-                moves_more, size_more = len(applied.changes), commit.size_of(entry)
+                moves_more, size_more = len(applied.changes), entry.size
                 if moves + moves_more > CALL_MOVES or size + size_more > CALL_SIZE:
                     if entries:
                         self._cut(round_, batch, at)
@@ -217,8 +218,8 @@ class Lane:
             link.away = True
             self._queue.fail_all(error)
 
-    def _settle(self, round_: _Round, replies: list[Any], started_s: float) -> None:
-        """Take the replies to the inputs that were sent."""
+    def _settle(self, round_: _Round, results: list[Result], started_s: float) -> None:
+        """Take the results of the inputs that were sent."""
         link = self._link
         states = link.states
         now_s = stopwatch_s()
@@ -226,10 +227,10 @@ class Lane:
         finished: list[tuple[Pending, Outcome]] = []
         singles, singles_s = link.waited
         events = 0
-        for (pending, applied, token), reply in zip(round_.sent, replies, strict=True):
+        for (pending, applied, token), result in zip(round_.sent, results, strict=True):
             user = pending.input.user
-            status = reply[0]
-            if status == commit.ACCEPTED:
+            status = result.status
+            if status == wire.ACCEPTED:
                 states.put(user, token, applied.state)
                 pending.accepted = True
                 waited_s = now_s - pending.started_s
@@ -237,27 +238,26 @@ class Lane:
                 if pending.queue is self._queue.single:
                     singles, singles_s = singles + 1, singles_s + min(waited_s, WAITED_MOST_S)
                 events += applied.record.event is not None
-                places = commit.placings(applied.changes, reply[1])
-                groups = [GroupMove(*group) for group in reply[2]] if reply[2] else ()
-                outcome = Outcome(applied, applied.state, places, groups, False, token, waited_s)
+                places = commit.placings(applied.changes, result.ranks)
+                outcome = Outcome(applied, applied.state, places, result.groups, False, token, waited_s)
                 finished.append((pending, outcome))
-            elif status == commit.STALE:
-                if states.put_blob(user, reply[1], reply[2]):
+            elif status == wire.STALE:
+                if states.put_blob(user, *result.detail):
                     round_.again.add(pending)
                 else:
                     pending.finish(InputFailed("the user's state can't be read"))
-            elif status == commit.REPLAY:
+            elif status == wire.REPLAY:
                 round_.seen.append(pending)
-            elif status == commit.COLD:
+            elif status == wire.COLD:
                 states.forget(user)
                 round_.again.add(pending)
-            elif status == commit.NOT_FINITE:
+            elif status == wire.NOT_FINITE:
                 pending.finish(Unprocessable("the score is too large to be ranked"))
-            elif status == commit.GROUP_SUM:
+            elif status == wire.GROUP_SUM:
                 text = "the score of the user's group would be too large to count exactly"
                 pending.finish(Unprocessable(text))
             else:
-                log.error("input_failed", space=link.space.public_id, user=user, error=reply[1])
+                log.error("input_failed", space=link.space.public_id, user=user, error=result.detail[0])
                 states.forget(user)
                 pending.finish(InputFailed("the event could not be processed"))
         if finished:

@@ -12,7 +12,7 @@ from podium.clock import Clock
 from podium.game.catalog import CatalogIndex
 from podium.game.errors import PodiumError, RequestError, Unavailable
 from podium.game.inputs import Correction, Erase, Event, Input, RemoveStanding
-from podium.game.leaderboards.ranking import TIES, board_name, split_board
+from podium.game.leaderboards.ranking import board_name, split_board
 from podium.game.leaderboards.rules import ranked
 from podium.game.records import GroupMove, LogRecord
 from podium.game.state import UserState
@@ -25,6 +25,7 @@ from podium.intake.user_limits import UserLimit
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, acquired
 from podium.storage.redis.client import RedisClient
+from podium.storage.redis.wire import TIES
 
 
 class Refusal(msgspec.Struct, frozen=True):

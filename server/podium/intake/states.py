@@ -18,6 +18,7 @@ from podium.intake.idempotency import key_hash
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, acquired
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
+from podium.storage.redis.wire import DONE
 
 log = structlog.get_logger(__name__)
 
@@ -166,7 +167,7 @@ class States:
             log.error("state_unreadable", space=self._space.public_id, user=users[0], error=str(error))
             broken.add(users[0])
             return
-        if reply[0] != 0:
+        if reply[0] != DONE:
             # Not "no such user": nobody knows, until it is read under the epoch that Redis has now.
             self.clear()
             raise StaleEpoch

@@ -29,7 +29,8 @@ from podium.spaces.directory import Directory
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool
 from podium.storage.redis.client import AWAY, RedisClient
-from podium.storage.redis.keys import ANNOUNCE, FLUSH
+from podium.storage.redis.keys import FLUSH
+from podium.storage.redis.wire import ANNOUNCE
 from podium.writebehind.eviction import evict, idle_before
 from podium.writebehind.flusher import Flushed, Flusher, FlushStats, WentBack
 from podium.writebehind.rebuild import is_outdated, rebuild

@@ -30,7 +30,7 @@ from podium.live.protocol import CommandError, ErrorCode
 from podium.live.shapes import Target
 from podium.live.speculation import SPECULATIVE_MAX, SpeculativeChannels, is_speculative
 from podium.live.subscriber import Listener
-from podium.live.user_channels import LoggedAnswers, UserEvents
+from podium.live.user_channels import LoggedAnswer, UserEvents
 from podium.live.view import View
 from podium.live.window import Window
 from podium.spaces.catalog_check import REFUSALS
@@ -61,7 +61,7 @@ class Hub:
         redis: RedisClient,
         clock: Clock,
         thaw: Thaw,
-        logged_answers: LoggedAnswers,
+        logged_answer: LoggedAnswer,
         final_standings: FinalStandings,
         later: Later | None = None,
         speculative_max: int = SPECULATIVE_MAX,
@@ -74,7 +74,7 @@ class Hub:
         self._redis = redis
         self._clock = clock
         self._thaw = thaw
-        self._logged_answers = logged_answers
+        self._logged_answer = logged_answer
         self._later = later
         self._listener = Listener(redis, self._on_message, self._on_lost)
         self._feeds = Feeds(redis, self._listener, final_standings)
@@ -203,7 +203,7 @@ class Hub:
         # One per space: Redis publishes the events of all its users on one channel.
         events = self._users.get(space.keys.events)
         if events is None:
-            events = UserEvents(space, self._listener, self.stats, self._logged_answers)
+            events = UserEvents(space, self._listener, self.stats, self._logged_answer)
             self._users[space.keys.events] = events
         view = await events.join(name, viewer)
         return Watch(view, lambda: False, partial(events.leave, view))

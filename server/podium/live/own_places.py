@@ -17,7 +17,6 @@ from redis.exceptions import RedisError
 
 from podium.clock import stopwatch_s
 from podium.game.errors import Unavailable
-from podium.game.leaderboards.ranking import TIES
 from podium.live.base_view import BaseView, Stats, Viewer
 from podium.live.channels import PersonalChannel
 from podium.live.rank_tracker import BoardTracker, Place, RankChange, RankTracker, standing
@@ -25,6 +24,7 @@ from podium.live.shapes import Target
 from podium.live.window import Message, Row, units_of
 from podium.spaces.space import Space
 from podium.storage.redis.client import RedisClient, unavailable
+from podium.storage.redis.wire import TIES
 
 READ_USERS = 32
 """Users of one reading. It takes Redis some 0.5 ms, as long as a commit."""

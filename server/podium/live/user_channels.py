@@ -1,21 +1,22 @@
 """The channels ``user#{userId}``: one publication for each event of a user, whichever process committed it.
 
 Redis publishes each commit of a space once, for all users. A process subscribes only while somebody here watches a
-user of that space, and decodes only the items of those users.
+user of that space, and decodes only the records and states of those users.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import msgspec
 import structlog
 
+from podium.game.records import LogItem
 from podium.live.base_view import BaseView, Stats, Viewer
 from podium.live.channels import UserChannel
 from podium.live.subscriber import Listener
 from podium.spaces.space import Space
+from podium.storage.redis.wire import decode_commit
 
 RESET = '{"reset":true}'
 """Published where events may have been missed: the client fetches what it shows."""
@@ -23,24 +24,8 @@ RESET = '{"reset":true}'
 log = structlog.get_logger(__name__)
 
 
-class _Item(NamedTuple):
-    """An item of a log entry, of which only the user is decoded."""
-
-    user: str
-    token: msgspec.Raw
-    state: msgspec.Raw
-    record: msgspec.Raw
-    ranks: msgspec.Raw
-    groups: msgspec.Raw = msgspec.Raw()
-
-
-_decode_items = msgspec.msgpack.Decoder(list[_Item]).decode
-
-LoggedAnswers = Callable[[Space, bytes, list[int]], list[bytes | None]]
-"""Return the answers that events were given, as JSON, from a commit's log entry.
-
-Takes the indices of the items to answer for. The answer of an item that is no event is None.
-"""
+LoggedAnswer = Callable[[Space, LogItem], bytes | None]
+"""Return the answer that the event of a log item was given, as JSON; None where nothing is shown."""
 
 
 class UserView(BaseView):
@@ -69,11 +54,11 @@ class UserEvents:
     subscribed, and one id can be percent-encoded in many ways.
     """
 
-    def __init__(self, space: Space, listener: Listener, stats: Stats, answers: LoggedAnswers) -> None:
+    def __init__(self, space: Space, listener: Listener, stats: Stats, answer: LoggedAnswer) -> None:
         self.space = space
         self._listener = listener
         self._stats = stats
-        self._answers = answers
+        self._answer = answer
         self._views: dict[str, dict[str, UserView]] = {}
 
     def __bool__(self) -> bool:
@@ -113,16 +98,15 @@ class UserEvents:
     def publish_commit(self, data: bytes) -> None:
         """Publish the events of one commit to the users' views."""
         try:
-            items = _decode_items(data)
-            indices = [i for i, item in enumerate(items) if item.user in self._views]
-            answers = self._answers(self.space, data, indices) if indices else []
+            items = [item for item in decode_commit(data) if item.user in self._views]
+            answers = [self._answer(self.space, item) for item in items]
         except (msgspec.DecodeError, ValueError):
             log.exception("live_events_unreadable", space=self.space.public_id)
             self.publish_reset()
             return
-        for i, answer in zip(indices, answers, strict=True):
+        for item, answer in zip(items, answers, strict=True):
             if answer is not None:
-                for view in self._views[items[i].user].values():
+                for view in self._views[item.user].values():
                     view.publish(answer.decode())
 
     def publish_reset(self) -> None:

@@ -13,9 +13,7 @@ from typing import Any, Literal, NamedTuple
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, PoolConnection, acquired
 from podium.storage.redis.client import RedisClient
-
-DONE, EPOCH = 0, 1
-"""First element of a reply, as in functions/podium.lua."""
+from podium.storage.redis.wire import DONE, EPOCH
 
 Reason = Literal["new", "empty", "other", "behind"]
 """The reason for a rebuild. ``new``: the space has never been in Redis. ``empty``: Redis has no epoch. ``other``:

@@ -22,7 +22,7 @@ from podium.spaces.space import NO_TENANT, Principal, Space, log_order
 from podium.storage.postgres.pool import CONNECT_TIMEOUT_S, Pool, acquired
 from podium.storage.redis.client import AWAY as REDIS_AWAY
 from podium.storage.redis.client import RedisClient
-from podium.storage.redis.keys import ANNOUNCE
+from podium.storage.redis.wire import ANNOUNCE
 
 POLL_S = 1.0
 """Seconds after which a change is found even if its notification was lost."""

@@ -1,8 +1,8 @@
-"""From log entries to the columns of each table. Pure; the layout of an entry is in game/records.py."""
+"""From log entries to the columns of each table. Pure; the layout of an entry is in storage/redis/wire.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import msgspec
 from podium.game.leaderboards.ranking import GROUP_MAX, board_name, split_board
 from podium.game.records import EventRecord, GroupMove, LogItem, LogRecord, decode_record
 from podium.game.state import decode_head, decode_state
+from podium.storage.redis.wire import decode_entry
 
 
 class Item(NamedTuple):
@@ -94,7 +95,6 @@ class Batch(NamedTuple):
     facts: Columns
 
 
-_decode_items = msgspec.msgpack.Decoder(list[LogItem]).decode
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -113,9 +113,9 @@ def _moment(instant_ms: int) -> datetime:
         raise msgspec.ValidationError(f"no moment is {instant_ms} ms") from error
 
 
-def read_entry(log_id: str, blob: bytes) -> list[Item]:
+def read_entry(log_id: str, fields: Mapping[bytes, bytes]) -> list[Item]:
     """The items of a log entry; ``msgspec.DecodeError`` if it holds none that can be read."""
-    return [Item(log_id, place, item) for place, item in enumerate(_decode_items(blob))]
+    return [Item(log_id, place, item) for place, item in enumerate(decode_entry(fields))]
 
 
 def collect(space_id: int, items: Iterable[Item]) -> Batch:

@@ -15,6 +15,7 @@ from podium.spaces.continuity import Position, Reason, read_position
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, PoolConnection, acquired
 from podium.storage.redis.client import AWAY, FUNCTIONS, RedisClient, unavailable
+from podium.storage.redis.wire import raw_entry
 from podium.writebehind import store
 from podium.writebehind.batches import Batch, Item, collect, read_entry
 from podium.writebehind.erasing import erase
@@ -88,15 +89,16 @@ class Read:
     more: bool = False
     weight: int = 0
 
-    def add(self, entries: list[tuple[str, bytes]]) -> None:
-        """Append entries: id and blob."""
-        for log_id, blob in entries:
+    def add(self, entries: list[tuple[str, dict[bytes, bytes]]]) -> None:
+        """Append entries: id and fields."""
+        for log_id, fields in entries:
             try:
-                items = read_entry(log_id, blob)
+                items = read_entry(log_id, fields)
                 self.items += items
                 self.weight += sum(1 + len(item.item.ranks) // ITEM_RANKS for item in items)
             except msgspec.DecodeError as error:
-                self.unreadable.append(Rejected(log_id, -1, "", blob.hex(), "", f"unreadable entry: {error}"))
+                blob = raw_entry(fields).hex()
+                self.unreadable.append(Rejected(log_id, -1, "", blob, "", f"unreadable entry: {error}"))
             self.first = self.first or log_id
             self.last = log_id
 
@@ -208,7 +210,7 @@ class Flusher:
         read.more = True
         return read
 
-    async def _page(self, position: Position, last: str) -> list[tuple[str, bytes]]:
+    async def _page(self, position: Position, last: str) -> list[tuple[str, dict[bytes, bytes]]]:
         """Entries behind ``last``, which must still be there; otherwise Redis has gone back in time."""
         keys = self._space.keys
         try:
@@ -224,7 +226,7 @@ class Flusher:
             raise _Missed(position, WentBack("other", "Redis has another epoch than Postgres"))
         if not found or found[0][0].decode() != last:
             raise _Missed(position, WentBack("behind", f"Redis no longer has the log entry {last}"))
-        return [(log_id.decode(), fields[b"e"]) for log_id, fields in found[1:]]
+        return [(log_id.decode(), fields) for log_id, fields in found[1:]]
 
     async def _write(self, position: Position, read: Read) -> list[Rejected] | None:
         """Rows and position in one transaction: what was rejected, or None if another flusher was first."""

@@ -89,7 +89,7 @@ async def read_tail(connection: PoolConnection, redis: RedisClient, space: Space
         if not page or page[0][0].decode() != last:
             return Tail()
         for log_id, fields in page[1:]:
-            for _, _, item in read_entry(log_id.decode(), fields[b"e"]):
+            for _, _, item in read_entry(log_id.decode(), fields):
                 if item.user in asked and not item.erased:
                     tail.add(item)
         if len(page) <= PAGE_ENTRIES:

@@ -24,7 +24,7 @@ from podium.clock import Clock, stopwatch_s
 from podium.game.errors import Unavailable
 from podium.game.leaderboards.labels import label
 from podium.game.leaderboards.model import Standing
-from podium.game.leaderboards.ranking import AGGREGATES, TIES, board_name, member, score, split_board
+from podium.game.leaderboards.ranking import board_name, member, score, split_board
 from podium.game.leaderboards.rules import ranked
 from podium.game.periods import iso
 from podium.game.state import decode_state
@@ -35,18 +35,15 @@ from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, PoolConnection, acquired
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
 from podium.storage.redis.keys import GENERATION_MS, LAYOUT, generation
+from podium.storage.redis.wire import AGGREGATES, BLOB, KEYS_TTL, PIECE, TIES, TOKEN
 from podium.writebehind import store
 from podium.writebehind.flusher import Flusher, WentBack
 
 CHUNK = 250
 """Rows read and sent at a time: enough to hide the round trips, and Redis is busy for 2 ms with it."""
-KEYS_TTL_S = 1_900_800
-"""As in functions/podium.lua."""
 KEYS_MARGIN_MS = 86_400_000
 """Idempotency keys are filled from this much before the previous generation: the clocks of web processes, by which
 Postgres has their instants, may differ by as much."""
-PIECE = 1_000
-"""Values of one command: Lua's ``unpack`` fails at some thousands."""
 _LOCK = 0x506F64
 """First half of the advisory lock ("Pod"); the second is the space."""
 _LET_GO = """
@@ -283,7 +280,7 @@ class _Filling:
             (
                 self._idempotency,
                 "idempotency_keys",
-                "user_id, metric, key, received_ms",
+                "user_id, metric, key",
                 "AND received_ms >= $2",
                 (oldest_ms,),
             ),
@@ -329,7 +326,7 @@ class _Filling:
             except (msgspec.MsgspecError, ValueError) as error:
                 # That user alone is answered with 503; all others must not wait for a state that nobody can read.
                 log.error("state_unreadable", space=self._space.public_id, user=user, error=str(error))
-                commands.append(["HSET", self._keys.user(user), "t", token, "s", blob])
+                commands.append(["HSET", self._keys.user(user), TOKEN, token, BLOB, blob])
                 continue
             self.generation = max(self.generation, state.keyed_since)
             shown = label(state.profile.name, state.profile.attributes)
@@ -342,7 +339,7 @@ class _Filling:
             if seen_ms < self._cold_before_ms:
                 cold += (user, token)
                 continue
-            fields = ["t", token, "s", blob]
+            fields = [TOKEN, token, BLOB, blob]
             for board, standing in on_boards.items():
                 fields += (board, member(standing.reached_ms, user))
             key = self._keys.user(user)
@@ -390,12 +387,12 @@ class _Filling:
 
     def _idempotency(self, rows: list[Any]) -> list[list[Any]]:
         sets: dict[str, list[str]] = defaultdict(list)
-        for user, metric, key, received_ms in rows:
-            of_time = generation(received_ms + self._ahead_ms)
-            number = max(self.generation - 1, min(self.generation, of_time))
-            sets[self._keys.idempotency(number, user)].append(key_hash(metric, key))
+        for user, metric, key in rows:
+            # All in the present generation. By their instants some belong to the one before, but a user whose
+            # state names the present one as that of the first key is not looked for there, and clocks differ.
+            sets[self._keys.idempotency(self.generation, user)].append(key_hash(metric, key))
         adding = [["SADD", name, *hashes] for name, hashes in sets.items()]
-        return adding + [["EXPIRE", name, KEYS_TTL_S, "NX"] for name in sets]
+        return adding + [["EXPIRE", name, KEYS_TTL, "NX"] for name in sets]
 
 
 async def _chunks(connection: PoolConnection, query: str, *values: Any) -> AsyncIterator[list[Any]]:

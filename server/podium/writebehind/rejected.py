@@ -14,6 +14,7 @@ from podium.game.state import decode_state
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, PoolConnection, acquired
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
+from podium.storage.redis.wire import BLOB, TOKEN
 from podium.writebehind import store
 from podium.writebehind.batches import Batch, Item, collect, transposed
 from podium.writebehind.flusher import REFUSED
@@ -116,7 +117,7 @@ async def _batch(connection: PoolConnection, redis: RedisClient, space: Space, e
 async def _newest(connection: PoolConnection, redis: RedisClient, space: Space, entry: Entry) -> tuple[str, str]:
     """The user's token and state: in Redis, else (evicted) in Postgres, else as they were rejected."""
     try:
-        token, blob = await redis.raw.hmget(space.keys.user(entry.user_id), ["t", "s"])
+        token, blob = await redis.raw.hmget(space.keys.user(entry.user_id), [TOKEN, BLOB])
     except AWAY as error:
         raise unavailable(error) from error
     if token is not None:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, cast
 
 import jwt
-import msgspec
 import uvicorn
 import websockets
 from starlette.applications import Starlette
@@ -23,7 +22,7 @@ from podium.http.connections import ConnectionLimits, Connections
 from podium.http.endpoints import Raw
 from podium.http.transport import JoinedProtocol
 from podium.http.websocket import DirectWebSocket
-from podium.intake.answers import encode_answer, logged_response
+from podium.intake.answers import logged_answer
 from podium.live.hub import Hub
 from podium.live.limits import ConnectionLimiter, Limits
 from podium.live.socket import PATH, LiveSocket
@@ -157,11 +156,9 @@ class Live:
         """No run is final."""
         return 0, []
 
-    def describe(self, space: Space, data: bytes, places: list[int]) -> list[bytes | None]:
-        """Return the answers to the events of a commit, as a web process does."""
-        items = msgspec.msgpack.decode(data, type=list[LogItem])
-        answers = (logged_response(space.index, items[place]) for place in places)
-        return [encode_answer(answer) if answer is not None else None for answer in answers]
+    def describe(self, space: Space, item: LogItem) -> bytes | None:
+        """Return the answer to the event of an item, as a web process does."""
+        return logged_answer(space, item)
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[Live]:

@@ -17,12 +17,12 @@ from podium.game.metrics.model import Metric
 from podium.game.state import UserState, decode_state
 from podium.intake import calls as module
 from podium.intake.batcher import Batcher, Outcome
-from podium.intake.commit import FAILED, NOT_FINITE
 from podium.intake.queue import CALL_INPUTS, CALL_MOVES
 from podium.intake.states import States
 from podium.spaces.space import Space
 from podium.storage.redis.keys import GENERATION_MS
-from tests.unit.intake.fake_redis import GENERATION_NOW, FakeRedis
+from podium.storage.redis.wire import FAILED, NOT_FINITE, Result
+from tests.unit.intake.fake_redis import GENERATION_NOW, FakeRedis, Sent
 
 NOW_MS = GENERATION_NOW * GENERATION_MS
 WORDS = Metric("m", 1, "words", "Words", decimals=0)
@@ -97,9 +97,9 @@ def event(value: float = 1, user: str = "ann", *, key: str | None = None, metric
     return Event(new_uuid7(NOW_MS), user, metric, value, NOW_MS, key=key)
 
 
-def values(call: list[list[Any]]) -> list[int]:
-    """The totals that a call's entries write."""
-    return [decode_state(entry[3]).totals[1] for entry in call]
+def values(call: list[Sent]) -> list[int]:
+    """The totals that a call's inputs write."""
+    return [decode_state(sent.state).totals[1] for sent in call]
 
 
 async def test_events_that_arrive_together_share_a_call_and_a_user_s_keep_their_order(bench: Bench) -> None:
@@ -144,7 +144,7 @@ async def test_a_call_ends_at_100_board_moves(bench: Bench) -> None:
     )
     bench.space.index = CatalogIndex(Catalog(1, metrics=(WORDS,), leaderboards=boards))
     await bench.batcher.submit_many([event() for _ in range(25)])
-    moves = [sum(len(entry[8]) for entry in call) for call in bench.redis.calls]
+    moves = [sum(sent.moves for sent in call) for call in bench.redis.calls]
     assert moves == [CALL_MOVES, CALL_MOVES, 50] == [100, 100, 50]
 
 
@@ -159,7 +159,7 @@ async def test_large_requests_and_single_events_take_turns(bench: Bench) -> None
 
 
 async def test_one_inputs_refusal_leaves_its_neighbours_alone(bench: Bench) -> None:
-    bench.redis.refused = {"big": [NOT_FINITE], "odd": [FAILED, "nobody knows"]}
+    bench.redis.refused = {"big": Result(NOT_FINITE), "odd": Result(FAILED, detail=("nobody knows", ""))}
     good, big, odd, unknown = await bench.batcher.submit_many(
         [event(user="ann"), event(user="big"), event(user="odd"), event(metric="none")]
     )

@@ -22,6 +22,7 @@ from podium.game.state import UserState, encode_state
 from podium.game.streaks.model import Streaks, Stretch, Track
 from podium.game.users.model import Profile
 from podium.writebehind.batches import Batch, Item, collect, read_entry
+from tests.posting import encode_commit
 
 DAY = date(2026, 11, 23)
 NOW_MS = 1_795_435_200_123
@@ -59,18 +60,8 @@ def rows(columns: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 
 def test_read_entry() -> None:
-    packed = msgspec.msgpack.encode([["ann", "t1", "{}", "[]", [0, 1, ""]], ["bob", "t2", "{}", "[]", []]])
-    assert read_entry("7-0", packed) == [
-        Item("7-0", 0, LogItem("ann", "t1", "{}", "[]", [0, 1, ""])),
-        Item("7-0", 1, LogItem("bob", "t2", "{}", "[]", [])),
-    ]
-    assert read_entry("7-0", b"\x90") == []
-
-
-@pytest.mark.parametrize("blob", [b"", b"\xc1", b"\x01", msgspec.msgpack.encode([["ann", "t"]])])
-def test_read_entry_refuses_what_is_no_entry(blob: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        read_entry("7-0", blob)
+    items = LogItem("ann", "t1", "{}", "[]", [0, 1, ""]), LogItem("bob", "t2", "{}", "[]", [])
+    assert read_entry("7-0", {b"c": encode_commit(*items)}) == [Item("7-0", 0, items[0]), Item("7-0", 1, items[1])]
 
 
 def test_collect_event() -> None:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import msgspec
 import pytest
 
 from podium.game.catalog import Catalog, CatalogIndex
@@ -16,12 +15,13 @@ from podium.spaces.space import Space
 from podium.writebehind import flusher as module
 from podium.writebehind.batches import Item
 from podium.writebehind.flusher import PAGE_ENTRIES, Flusher, Read, WentBack, _is_ours
+from tests.posting import encode_commit
 
 START = Position("e", "1-0")
 
 
 def entry(*users: str) -> bytes:
-    return msgspec.msgpack.encode([[user, "t", "{}", "[]", []] for user in users])
+    return encode_commit(*(LogItem(user, "t", "{}", "[]", []) for user in users))
 
 
 class Stores:
@@ -53,7 +53,7 @@ class Stores:
     def xrange(self, key: str, *, min: str, count: int) -> None:  # noqa: A002 # as redis-py has it
         ids = [log_id for log_id, _ in self.log]
         first = ids.index(min) if min in ids else 0
-        self._asked.append([(id_.encode(), {b"e": blob}) for id_, blob in self.log[first : first + count]])
+        self._asked.append([(id_.encode(), {b"c": blob}) for id_, blob in self.log[first : first + count]])
 
     async def execute(self) -> Any:
         return self._asked
@@ -175,7 +175,7 @@ async def test_an_erasure_comes_behind_what_was_written_of_its_user_before(
 ) -> None:
     gone = [LogItem("ann", "t", "", "[]", [])]
     assert gone[0].erased
-    stores.log += [("2-0", entry("ann")), ("3-0", msgspec.msgpack.encode(gone)), ("4-0", entry("ann"))]
+    stores.log += [("2-0", entry("ann")), ("3-0", encode_commit(*gone)), ("4-0", entry("ann"))]
     await flusher.flush()
     assert stores.attempts == [["ann", "ann"], ["ann"]]
     assert stores.erased == ["ann"]
@@ -235,6 +235,6 @@ async def test_a_batch_has_an_end(stores: Stores, flusher: Flusher, monkeypatch:
 
 def test_a_read_knows_its_ends() -> None:
     read = Read()
-    read.add([("2-0", entry("ann")), ("3-0", entry("ben"))])
-    read.add([("4-0", entry())])
+    read.add([("2-0", {b"c": entry("ann")}), ("3-0", {b"c": entry("ben")})])
+    read.add([("4-0", {b"c": entry()})])
     assert (read.first, read.last, len(read.items)) == ("2-0", "4-0", 2)

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from podium.game.errors import Unavailable
 from podium.game.leaderboards.labels import Label, read_label
 from podium.game.leaderboards.model import Order, TieRule
-from podium.game.leaderboards.ranking import TIES, group_values, member, score, split_board, successive, units
+from podium.game.leaderboards.ranking import group_values, member, score, split_board, successive, units
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool, PoolConnection, acquired
 from podium.storage.redis.client import AWAY, RedisClient, unavailable
+from podium.storage.redis.wire import TIES
 
 PLACES_AT_ONCE = 200
 """Users whose places are read in one call. Redis serves nobody else meanwhile."""

@@ -25,6 +25,7 @@ from podium.game.periods import iso, local_day, zone
 from podium.game.state import UserState
 from podium.http.services import services
 from podium.storage.redis.client import AWAY, unavailable
+from podium.storage.redis.wire import TOKEN, decode_entry
 
 ENTRIES, LOOKED_AT = 20, 500
 """Most log entries of the user that are shown, and newest entries of the space among which they are searched."""
@@ -41,14 +42,14 @@ async def get_debug(request: Request) -> Response:
     # First of all: reading a snapshot flushes the user's entries, and then they leave the log.
     try:
         found = await parts.redis.raw.xrevrange(space.keys.log, count=LOOKED_AT)
-        token = await parts.redis.raw.hget(space.keys.user(user), "t")
+        token = await parts.redis.raw.hget(space.keys.user(user), TOKEN)
     except AWAY as error:
         raise unavailable(error) from error
     entries = [
-        (log_id.decode(), item[3])
+        (log_id.decode(), item.record)
         for log_id, fields in found
-        for item in msgspec.msgpack.decode(fields[b"e"])
-        if item[0] == user
+        for item in decode_entry(fields)
+        if item.user == user
     ]
     key = request.query_params.get("board")
     async with user_snapshot(request) as (_, state):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from podium.game.leaderboards.model import Aggregate, Order, TieRule
+from podium.game.leaderboards.model import Order, TieRule
 
 _TIME_DIGITS = 12
 """Hexadecimal digits of an instant in ms: 48 bits, as in UUIDv7, reach beyond the year 10000."""
@@ -18,10 +18,6 @@ audience."""
 GROUP_MAX = 1_500
 """Most bytes of a ``group_name``. It is in an index of Postgres together with a user id of up to 1,020 bytes, and
 a row of an index has 2,704 bytes at most."""
-AGGREGATES: dict[Aggregate, int] = {"sum": 0, "average": 1, "max": 2, "top": 3}
-"""Numbers of the aggregates in functions/podium.lua."""
-TIES: dict[TieRule, int] = {"ordinal": 0, "competition": 1, "dense": 2}
-"""Numbers of the tie rules in functions/podium.lua."""
 
 
 class BoardName(NamedTuple):

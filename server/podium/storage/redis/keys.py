@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-ANNOUNCE = "podium:announce"
-"""Pub/sub channel on which a commit that finds the log empty names its space."""
+from podium.storage.redis import wire
 
 FLUSH = "podium:flush"
 """Pub/sub channel on which a read that waits for Postgres asks for a flush of the space that it names."""
 
-GENERATION_MS = 7 * 86_400_000
+GENERATION_MS = wire.GENERATION_S * 1_000
 """Length of a generation of idempotency keys: Redis holds the current and the previous one, so every key of
 the last 7 days is there. Which one is current is decided by the clock of Redis (functions/podium.lua)."""
 
@@ -26,23 +25,23 @@ class Keys:
         self.meta = self.prefix + "meta"
         """hash: epoch, catalog (version), logged and trimmed (bytes of log since the epoch), position, layout,
         generation (of idempotency keys)"""
-        self.log = self.prefix + "log"
-        self.cold = self.prefix + "cold"
+        self.log = self.prefix + wire.LOG
+        self.cold = self.prefix + wire.COLD_USERS
         """hash: evicted user -> the token that Postgres holds"""
-        self.names = self.prefix + "names"
-        self.numbers = self.prefix + "n"
-        self.due = self.prefix + "due"
+        self.names = self.prefix + wire.NAMES
+        self.numbers = self.prefix + wire.NUMBERS
+        self.due = self.prefix + wire.DUE
         """sorted set: users by the instant (ms) at which time next brings them something"""
         self.set_aside = self.prefix + "aside"
         """hash: items that jobs of the worker have set aside (telemetry/set_aside.py)"""
         self.sessions = self.prefix + "console:"
         """prefix of strings: sessions of the console, which a rebuild leaves as they are"""
-        self.events = self.prefix + "e"
+        self.events = self.prefix + wire.EVENTS
         """pub/sub channel: the items of each commit, as in its log entry"""
 
     def user(self, user: str) -> str:
         """Hash: ``t`` token, ``s`` blob, and per board the user's member."""
-        return f"{self.prefix}u:{user}"
+        return f"{self.prefix}{wire.USER}{user}"
 
     def undo(self, user: str) -> str:
         """String: what support did to the user a moment ago and may take back."""
@@ -54,27 +53,27 @@ class Keys:
 
     def idempotency(self, generation: int, user: str) -> str:
         """Set of 64-bit hashes."""
-        return f"{self.prefix}i:{generation}:{user}"
+        return f"{self.prefix}{wire.KEYS}{generation}:{user}"
 
     def board(self, board: str) -> str:
         """Sorted set."""
-        return f"{self.prefix}b:{board}"
+        return f"{self.prefix}{wire.BOARD}{board}"
 
     def distinct(self, board: str) -> str:
         """Sorted set of a board's distinct scores, where ranks are dense."""
-        return f"{self.prefix}d:{board}"
+        return f"{self.prefix}{wire.DISTINCT}{board}"
 
     def beside_groups(self, board: str) -> list[str]:
         """What stands beside a ranking of groups: hashes of the sums of members' scores and of their number."""
-        return [f"{self.prefix}s:{board}", f"{self.prefix}m:{board}"]
+        return [f"{self.prefix}{wire.SUMS}{board}", f"{self.prefix}{wire.COUNTS}{board}"]
 
     def process(self, process: str) -> str:
         """Hash: ``n`` number of the last call, ``r`` its reply."""
-        return f"{self.prefix}p:{process}"
+        return f"{self.prefix}{wire.PROCESS}{process}"
 
     def channel(self, board: str) -> str:
         """Pub/sub channel of a board."""
-        return f"{self.prefix}l:{board}"
+        return f"{self.prefix}{wire.CHANNEL}{board}"
 
 
 def generation(now_ms: int) -> int:
