@@ -144,7 +144,8 @@ async def _machine(stack: Any) -> dict[str, Any]:
         "memory_gib": psutil.virtual_memory().total / 2**30,
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "valkey": f"{server.get('server_name', 'redis')} {server.get('valkey_version', server['redis_version'])}",
+        "valkey": f"{server.get('server_name', 'redis')} {server.get('valkey_version', server['redis_version'])}"
+        f" ({stack.allocator})",
         "postgres": f"Postgres {postgres}",
         "uvicorn": version("uvicorn"),
     }

@@ -42,6 +42,8 @@ class Stack:
     key: str
     workers: int
     pids: dict[str, int]
+    allocator: str = ""
+    """Valkey's memory allocator."""
 
     @property
     def url(self) -> str:
@@ -123,7 +125,7 @@ async def open_stack(folder: DataFolder, workers: int, *, filled: bool = False) 
         settings = Settings(redis_url=valkey.url, database_url=postgres.url)
         services = await exits.enter_async_context(open_services(settings))
         pids = {"valkey": valkey.pid, "postgres": postgres.pid}
-        stack = Stack(folder, services, free_port(), key, workers, pids)
+        stack = Stack(folder, services, free_port(), key, workers, pids, valkey.allocator)
         if not filled:
             async with stack.serving():
                 await make_catalog(stack.url, key)

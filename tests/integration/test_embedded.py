@@ -35,6 +35,8 @@ from podium.storage.embedded import (
     temporary,
     temporary_folder,
 )
+from podium.storage.embedded import valkey as valkey_module
+from podium.storage.embedded.programs import jemalloc
 
 LIMIT_S = 30  # for a process to end, so that a failing test does
 SMALL = {"shared_buffers": "16MB", "fsync": "off"}
@@ -130,6 +132,17 @@ def test_valkey_is_set_up_for_acknowledged_means_stored(place: Path) -> None:
         "bind": "127.0.0.1",
         "save": "",
     }
+
+
+@pytest.mark.skipif(jemalloc() is None, reason="this system has no jemalloc")
+def test_valkey_uses_jemalloc_where_there_is_one(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with DataFolder(place) as folder:
+        with start_valkey(folder) as valkey:
+            assert "libjemalloc" in Path(f"/proc/{valkey.pid}/maps").read_text()
+            assert valkey.allocator == "jemalloc"
+        monkeypatch.setattr(valkey_module, "jemalloc", lambda: None)
+        with start_valkey(folder) as valkey, valkey_client(valkey.url) as client:
+            assert client.info("memory")["mem_allocator"].startswith(valkey.allocator)
 
 
 def test_valkey_fsync_can_be_weaker(place: Path) -> None:

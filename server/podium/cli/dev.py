@@ -59,6 +59,7 @@ def run(*, port: int, data: Path, demo: bool, workers: int) -> int:
         if problem := port_problem(port):
             raise StartError(f"port {port} {problem}; choose another with --port")
         with start_valkey(folder) as valkey, start_postgres(folder) as postgres:
+            click.echo(f"Valkey: allocator={valkey.allocator}")
             stop.run(_run(folder, port, demo, workers, valkey.url, postgres.url))
     click.echo("Stopped. Everything is kept in " + str(data))
     return 0

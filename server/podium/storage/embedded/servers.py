@@ -41,6 +41,7 @@ class Program:
     cwd: Path
     way_out: str  # advice if it doesn't start, one sentence
     account: Account | None = None
+    preload: str | None = None  # a library that takes the place of functions of the C library
 
 
 class RunningServer:
@@ -101,6 +102,7 @@ def start(folder: DataFolder, program: Program, requested_port: int | None) -> t
                 cwd=program.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
+                preload=program.preload,
             )
         try:
             if _wait_until_ready(process, port, program.ready):
@@ -130,6 +132,7 @@ def spawn(
     cwd: Path,
     stdin: int,
     stdout: IO[bytes] | int,
+    preload: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, recorded in `folder` before it starts.
 
@@ -144,7 +147,7 @@ def spawn(
         process = subprocess.Popen(  # noqa: S603 - our own binaries, no shell
             command,
             cwd=cwd,
-            env=environment(),
+            env=environment() | ({"LD_PRELOAD": preload} if preload else {}),
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.STDOUT,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import redis
@@ -12,7 +14,7 @@ from redis.retry import Retry
 from podium.game.errors import EmbeddedError
 from podium.storage.embedded import servers
 from podium.storage.embedded.folder import HOST, DataFolder
-from podium.storage.embedded.programs import valkey_program
+from podium.storage.embedded.programs import jemalloc, valkey_program
 
 # Timeout of one attempt to reach the server.
 PROBE_LIMIT_S = 1.0
@@ -34,6 +36,15 @@ class RunningValkey(servers.RunningServer):
     @property
     def url(self) -> str:
         return f"redis://{HOST}:{self.port}/0"
+
+    @property
+    def allocator(self) -> str:
+        """Its memory allocator: ``jemalloc``, or what it was built with."""
+        with suppress(OSError):  # a system without /proc
+            if "libjemalloc" in Path(f"/proc/{self.pid}/maps").read_text():
+                return "jemalloc"
+        with redis.Redis.from_url(self.url) as client:
+            return str(client.info("memory")["mem_allocator"])
 
 
 def start_valkey(
@@ -61,6 +72,7 @@ def start_valkey(
         command=lambda port: [str(binary), str(settings), "--port", str(port), "--appendfsync", fsync],
         ready=_ready,
         cwd=data,  # it keeps its files there, so no path needs quoting in the settings
+        preload=jemalloc(),
         way_out=f"if its data are damaged, delete {data}, and they are rebuilt from Postgres.",
     )
     return RunningValkey(folder, program, *servers.start(folder, program, port))

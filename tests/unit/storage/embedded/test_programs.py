@@ -8,7 +8,7 @@ import pytest
 
 from podium.game.errors import EmbeddedError
 from podium.storage.embedded import programs
-from podium.storage.embedded.programs import PostgresPrograms, postgres_programs, valkey_program
+from podium.storage.embedded.programs import PostgresPrograms, jemalloc, postgres_programs, valkey_program
 
 
 @pytest.fixture
@@ -47,6 +47,21 @@ def test_what_is_no_server_is_passed_over(system: dict[str, str]) -> None:
     system["valkey-server"] = "command not found"
     with pytest.raises(EmbeddedError, match="There is no Valkey or Redis to run here: pip install"):
         valkey_program()
+
+
+def test_jemalloc_is_looked_for_in_the_usual_places_and_then_by_the_linker(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library = tmp_path / "x86_64-linux-gnu" / "libjemalloc.so.2"
+    monkeypatch.setattr(programs, "JEMALLOC_PLACES", (f"{tmp_path}/*/libjemalloc.so.2",))
+    monkeypatch.setattr(programs, "find_library", {"jemalloc": "libjemalloc.so.2"}.get)
+    monkeypatch.setattr(programs.sys, "platform", "linux")
+    assert jemalloc() == "libjemalloc.so.2"
+    library.parent.mkdir()
+    library.touch()
+    assert jemalloc() == str(library)
+    monkeypatch.setattr(programs.sys, "platform", "darwin")
+    assert jemalloc() is None
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *majors: str, packaged: str = "") -> None:
