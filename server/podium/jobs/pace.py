@@ -19,12 +19,12 @@ LOOK_S = 0.2
 """Seconds between two reads of the others' waits."""
 ENOUGH = 20
 """Least number of inputs for a meaningful mean wait."""
-WORSE = 1.75
+WORSE = 1.5
 """Factor by which the mean wait of others may exceed that without the job, before the job slows down. Their p99
 rises more than the mean, and may double."""
 WORSE_S = 0.000_3
 """Seconds by which the mean wait may exceed that in any case: smaller differences are noise."""
-LEAST, FIRST, MOST = 0.25, 1.0, 2.0
+LEAST, FIRST, MOST = 0.25, 1.0, 10.0
 """Least, first and longest pause after a call, as a multiple of the call's duration. There is a least one, because
 the waits of requests that only read are not reported."""
 CALL_S = 0.005
