@@ -24,11 +24,12 @@ WORSE = 1.5
 rises more than the mean, and may double."""
 WORSE_S = 0.000_3
 """Seconds by which the mean wait may exceed that in any case: smaller differences are noise."""
-LEAST, FIRST, MOST = 0.25, 1.0, 10.0
+LEAST, FIRST, MOST = 0.25, 1.0, 4.0
 """Least, first and longest pause after a call, as a multiple of the call's duration. There is a least one, because
 the waits of requests that only read are not reported."""
-CALL_S = 0.005
-"""Most seconds of Redis's time that a call takes. If it took longer, it waited for others itself."""
+CALL_S = 0.02
+"""Most seconds of Redis's time that a call takes, with the sync of its file, in which Redis serves nobody either.
+If it took longer, it waited for others itself."""
 SLOWER, FASTER = 1.25, 0.8
 NEWS = 0.3
 """Weight of the newest measurement without the job in the moving average, since a single one may be an outlier."""
