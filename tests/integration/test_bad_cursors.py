@@ -44,3 +44,13 @@ async def test_a_cursor_that_was_made_up_is_refused(
     assert await finals.round() == 1
     for rows in (-1, 2**63):
         await refused(rows=rows)
+
+
+async def test_a_cursor_nested_without_end_is_refused(
+    http: httpx.AsyncClient, clock: SettableClock, daily: str
+) -> None:
+    await score(http, clock, "a", 5, city="Oslo")
+    fields = b"\xa1b" + b"\xa11" + b"\xa1m" + b"\x01"  # as of a page: board, score, member, rows
+    cursor = base64.urlsafe_b64encode(b"\x95" + fields + b"\x91" * 10_000 + b"\xc0").decode()
+    answer = await http.get("/v1/leaderboards/today", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()) == (422, {"error": "cursor is not one of this server's"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -84,15 +83,17 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         Unprocessable: a value is of the type but out of range.
     """
     try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _refusal(error, "The body", lambda: msgspec.json.decode(body)) from None
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            # Naming the field takes the whole body, which may be broken, or nested too deeply, behind that field.
+            raise _refusal(error, "The body", lambda: msgspec.json.decode(body)) from None
     except msgspec.DecodeError as error:
         return _with_surrogates(decoder, body, error)
     except UnicodeDecodeError:
         raise BadRequest("The body is not JSON: it is not UTF-8") from None
     except RecursionError:
-        raise BadRequest("The body is nested too deeply") from None
+        raise _too_deep("The body") from None
 
 
 def _with_surrogates(decoder: msgspec.json.Decoder[T], body: bytes, error: msgspec.DecodeError) -> T:
@@ -102,14 +103,24 @@ def _with_surrogates(decoder: msgspec.json.Decoder[T], body: bytes, error: msgsp
     In a list of arbitrary items only those with a surrogate are refused, later, by ``convert``.
     """
     value: Any = None
+    place = None
     if _ESCAPED_SURROGATE.search(body):
-        with suppress(ValueError, RecursionError):
+        try:
             value = json.loads(body)
-    if (place := _lone_surrogate(value)) is None:
+            place = _lone_surrogate(value)
+        except RecursionError:
+            raise _too_deep("The body") from None
+        except ValueError:
+            pass  # not JSON, which is what the answer says
+    if place is None:
         raise BadRequest(f"The body is not JSON: {error}") from None
     if decoder.type == list[Any] and isinstance(value, list):
         return cast("T", value)
     raise _surrogate_error(place, "The body")
+
+
+def _too_deep(whole: str) -> BadRequest:
+    return BadRequest(f"{whole} is nested too deeply")
 
 
 def _surrogate_error(place: str, whole: str) -> Unprocessable:
@@ -141,12 +152,14 @@ def convert(value: Any, type_: type[T], whole: str) -> T:
         BadRequest: it is not of that type.
         Unprocessable: a value is of the type but out of range.
     """
-    if (place := _lone_surrogate(value)) is not None:
-        raise _surrogate_error(place, whole)
     try:
+        if (place := _lone_surrogate(value)) is not None:
+            raise _surrogate_error(place, whole)
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         raise _refusal(error, whole, lambda: value) from None
+    except RecursionError:
+        raise _too_deep(whole) from None
 
 
 def _refusal(error: msgspec.ValidationError, whole: str, read: Callable[[], Any]) -> RequestError:

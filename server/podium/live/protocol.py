@@ -200,6 +200,8 @@ def decode(raw: Raw, type_: type[T]) -> T:
         return msgspec.json.decode(raw if bytes(raw) not in _EMPTY else b"{}", type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CommandError(ErrorCode.BAD_REQUEST, str(error)) from None
+    except RecursionError:
+        raise CommandError(ErrorCode.BAD_REQUEST, "nested too deeply") from None
 
 
 BLANK_MAX = 100

@@ -186,6 +186,47 @@ def test_decode_refuses_deep_nesting(body: bytes) -> None:
         bodies.decode(msgspec.json.Decoder(), body)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"user": {"id": "a"}, "attributes": {"k": ' + b"[" * 100_000, id="a value of a map"),
+        pytest.param(rb'{"user": {"id": "\ud800"}, "x": ' + b"[" * 100_000, id="beside a surrogate"),
+    ],
+)
+def test_decode_refuses_deep_nesting_that_it_meets_while_it_looks_for_the_field(body: bytes) -> None:
+    with pytest.raises(BadRequest, match=r"^The body is nested too deeply$"):
+        bodies.decode(DECODER, body)
+
+
+BEFORE = b'{"user": {"id": "a"}, "value": 1, "attributes": {"k": 1'
+
+
+@pytest.mark.parametrize(
+    ("behind", "said"),
+    [
+        (b"}, oops", "^The body is not JSON: JSON is malformed"),
+        (b"", "^The body is not JSON: Input data was truncated"),
+        (b', "z": "\xff"}}', "^The body is not JSON: it is not UTF-8"),
+    ],
+)
+def test_decode_refuses_a_body_that_is_broken_behind_an_invalid_value(behind: bytes, said: str) -> None:
+    with pytest.raises(BadRequest, match=said):
+        bodies.decode(DECODER, BEFORE + behind)
+
+
+def test_decode_refuses_a_surrogate_behind_an_invalid_value() -> None:
+    with pytest.raises(Unprocessable, match=r"^attributes\.z must not contain"):
+        bodies.decode(DECODER, BEFORE + rb', "z": "\ud800"}}')
+
+
+def test_convert_refuses_deep_nesting() -> None:
+    item: list[Any] = []
+    for _ in range(5_000):
+        item = [item]
+    with pytest.raises(BadRequest, match=r"^The item is nested too deeply$"):
+        bodies.convert(item, Strict, "The item")
+
+
 def test_unknown_field() -> None:
     with pytest.raises(BadRequest, match=r"^extra is not a known field$"):
         bodies.convert({"extra": 1}, Strict, "The item")

@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from podium.game import errors
@@ -106,6 +107,13 @@ def test_a_body_of_another_shape_is_error_107(text: str, type_: Any) -> None:
     assert command is not None
     with pytest.raises(CommandError) as refused:
         protocol.body(command, type_)
+    assert refused.value.code is ErrorCode.BAD_REQUEST
+
+
+def test_a_body_nested_too_deeply_is_error_107() -> None:
+    raw = msgspec.Raw(b'{"channel":"c","deep":' + b"[" * 100_000)
+    with pytest.raises(CommandError, match="nested too deeply") as refused:
+        protocol.decode(raw, SubscribeRequest)
     assert refused.value.code is ErrorCode.BAD_REQUEST
 
 

@@ -49,7 +49,7 @@ _SCORE = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?\Z", re.ASCII)
 """A number in a form that Redis accepts too."""
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The end of a page: in a live run the score and member of its last row, in a final run the number of rows so
     far."""
 
