@@ -188,7 +188,7 @@ def _event(index: CatalogIndex, state: UserState | None, event: Event, generatio
     if metric.max_per_day is not None:
         fields["gained"] = _gained(work, metric, units, newest_of_metric_ms)
     work.score(metric.number, units, late=late)
-    extended = not behind and work.extend_streak(metric, units, local_day(newest_ms, work.tz).toordinal())
+    extended = not behind and work.extend_streak(metric, units, newest_ms)
     work.apply_rules(metric, units, event.attributes)
     work.award_pending(may_block=True, late=behind)
 

@@ -55,6 +55,15 @@ class UnitOfWork:
     Call ``at`` with the instant before anything is counted or awarded.
     """
 
+    # Fixed slots: there are too many attributes for Python to share the keys of instances' dictionaries.
+    __slots__ = (
+        *("_dated", "_pending", "achieved", "advanced_day", "advanced_ms", "at_ms", "awards"),
+        *("boards", "by_event", "changes", "completions", "counts", "day", "dropped"),
+        *("due_changed", "facts", "filled", "index", "is_new", "lost", "moment", "newest"),
+        *("newest_ms", "now_ms", "old", "pauses", "periods", "points", "profile", "source"),
+        *("streaks", "taken", "totals", "tz", "user", "wishes"),
+    )
+
     def __init__(self, index: CatalogIndex, user: str, old: UserState, now_ms: int, *, is_new: bool) -> None:
         self.index = index
         self.user = user
@@ -64,6 +73,8 @@ class UnitOfWork:
         self.profile = old.profile
         self.tz = zone(old.profile.tz)
         self.at_ms = -1
+        self.moment: datetime
+        self.day: date
         self.source = user
         self.by_event = False
         self.streaks: Streaks = old.streaks or NONE
@@ -101,8 +112,8 @@ class UnitOfWork:
         if at_ms == self.at_ms:
             return
         self.at_ms = at_ms
-        self.moment: datetime = local_time(at_ms, self.tz)
-        self.day: date = self.moment.date()
+        self.moment = local_time(at_ms, self.tz)
+        self.day = self.moment.date()
 
     @property
     def streak_rules(self) -> streaks.Rules:
@@ -147,7 +158,9 @@ class UnitOfWork:
             return
         self.changes.update(changes)
         boards: dict[str, Any] = {**self.boards, **changes}
-        self.boards = {board: standing for board, standing in boards.items() if standing is not None}
+        if None in changes.values():
+            boards = {board: standing for board, standing in boards.items() if standing is not None}
+        self.boards = boards
 
     def score(
         self,
@@ -237,15 +250,16 @@ class UnitOfWork:
         self.counts[number] = before + units
         return before, before + units
 
-    def extend_streak(self, metric: Metric, units: int, newest_day: int) -> bool:
-        """Count units for the streak. Return whether it was lengthened."""
+    def extend_streak(self, metric: Metric, units: int, newest_ms: int) -> bool:
+        """Count units for the streak; ``newest_ms`` is the instant of the newest event. Return whether it was
+        lengthened."""
         wanted = self.streak_rules
         if metric.number not in wanted.thresholds:
             return False
         index = wanted.track
         old = self.streaks.tracks[index].stretches
         self.streaks, extended, steps = streaks.count(
-            wanted, self.streaks, metric.number, units, self.day.toordinal(), newest_day, self.at_ms
+            wanted, self.streaks, metric.number, units, self.day.toordinal(), self._day_of(newest_ms), self.at_ms
         )
         self.periods += [StreakRecord(*step) for step in steps]
         if steps:
