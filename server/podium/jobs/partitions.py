@@ -49,5 +49,5 @@ async def create_partitions(pool: Pool, now_ms: int) -> list[str]:
 
 
 def _month(year: int, month: int) -> datetime:
-    """The first instant of a month; month 13 is January."""
+    """Return the first instant of a month. Month 13 is January of the next year."""
     return datetime(year + (month - 1) // 12, (month - 1) % 12 + 1, 1, tzinfo=UTC)

@@ -198,7 +198,7 @@ def _system(request: Request) -> PointsSystem:
 
 
 def _attributes(request: Request) -> dict[str, str]:
-    """The query's ``userAttributes``: ``key:value``, joined by commas."""
+    """Return the attributes of the query's ``userAttributes``: ``key:value``, joined by commas."""
     return params.attributes(request, principal(request).space.index.user_attributes)
 
 
