@@ -302,7 +302,7 @@ _BAD_RANKINGS_ARE_REFUSED: list[Any] = [
     ("daily?run=2025-12-31", 422, "run must be a day of the leaderboard, which runs from 2026-01-01"),
     ("daily?run=yesterday", 422, "run must be a date like 2026-01-31"),
     ("over?run=2026-11-02", 422, "run must be a day of the leaderboard, which runs from 2026-01-01 to"),
-    ("daily?userAttributes=city:london", 422, "userAttributes: this leaderboard is not broken down"),
+    ("daily?userAttributes=city:london", 422, "userAttributes can't be used: this leaderboard has no breakdown"),
     ("daily?userId=%00", 422, "userId must not contain control characters"),
 ]
 

@@ -433,7 +433,7 @@ async def test_the_tenant_is_asked_for_in_the_words_of_the_page(
 ) -> None:
     services.directory.multi_tenancy = True
     await make(http, "tenants", {"customerId": "acme", "name": "Acme"})
-    for tenant, text in (("", "CountHistory in the tenant"), ("nobody", "no tenant with this customer id")):
+    for tenant, text in (("", "Fill in the tenant"), ("nobody", "no tenant with this customer id")):
         answer = await sign_in(stranger, secret=admin_key, tenant=tenant)
         assert (answer.status_code, text in answer.text, "Tenant-ID" in answer.text) == (403, True, False)
 
