@@ -125,6 +125,9 @@ def test_valkey_keeps_data_and_port(place: Path) -> None:
 def test_valkey_is_set_up_for_acknowledged_means_stored(place: Path) -> None:
     with DataFolder(place) as folder, start_valkey(folder) as valkey, valkey_client(valkey.url) as client:
         config = client.config_get("appendonly", "appendfsync", "maxmemory-policy", "bind", "save")
+        # A state, of some hundred characters, is in one piece with the user's members.
+        client.hset("{space}:u:ann", mapping={"t": "token", "s": "x" * 1_000, "2:": "member"})
+        assert client.object("encoding", "{space}:u:ann") == "listpack"
     assert config == {
         "appendonly": "yes",
         "appendfsync": "always",
