@@ -1,4 +1,4 @@
-"""The picture of the rooms in docs/architecture.md, drawn from the code's own imports.
+"""The picture of the packages in docs/architecture.md, drawn from the code's own imports.
 
 ``uv run python -m tests.architecture`` writes it anew; tests/unit/test_docs.py fails where it is out of date.
 """
@@ -11,35 +11,35 @@ from pathlib import Path
 import grimp
 
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
-BEGIN, END = "<!-- rooms: made by tests/architecture.py -->\n", "<!-- rooms end -->\n"
+BEGIN, END = "<!-- packages: made by tests/architecture.py -->\n", "<!-- packages end -->\n"
 
 
-def room_imports() -> dict[str, set[str]]:
-    """By room the rooms that it imports."""
+def package_imports() -> dict[str, set[str]]:
+    """Return, by package, the packages that it imports."""
     graph = grimp.build_graph("podium", exclude_type_checking_imports=True)
     found: dict[str, set[str]] = {}
     for importer in graph.modules:
         for imported in graph.find_modules_directly_imported_by(importer):
-            above, below = _room(importer), _room(imported)
+            above, below = _package(importer), _package(imported)
             if above and below and above != below:
                 found.setdefault(above, set()).add(below)
     return found
 
 
-def _room(module: str) -> str:
+def _package(module: str) -> str:
     parts = module.split(".")
     return parts[1] if len(parts) > 1 and parts[1] != "__main__" else ""
 
 
 def _reaches(imports: dict[str, set[str]], start: str, end: str) -> bool:
-    """Whether a room imports another by way of a third one."""
+    """Return whether a package imports another by way of a third one."""
     return any(mid == end or _reaches(imports, mid, end) for mid in imports.get(start, ()))
 
 
 def picture() -> str:
     """Return the Mermaid flowchart: an arrow is "imports". It is left out where a longer way says the same, as
     the picture would be black with arrows."""
-    imports = room_imports()
+    imports = package_imports()
     lines = ["```mermaid", "flowchart TB"]
     for above in sorted(imports):
         direct = imports[above]

@@ -74,10 +74,10 @@ def test_every_exception_to_the_layout_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["game", "intake", "spaces", "storage", "jobs", "writebehind", "telemetry", "http"]
+    "package", ["game", "intake", "spaces", "storage", "jobs", "writebehind", "telemetry", "http"]
 )
-def test_every_room_with_decisions_has_unit_tests(room: str) -> None:
-    assert list((UNIT / room).rglob("test_*.py"))
+def test_every_package_with_decisions_has_unit_tests(package: str) -> None:
+    assert list((UNIT / package).rglob("test_*.py"))
 
 
 def test_no_test_waits_for_a_time() -> None:
