@@ -23,7 +23,7 @@ from podium import settings as settings_module
 from podium.api.achievements import admin as achievements_admin
 from podium.api.achievements import app as achievements_api
 from podium.api.audit import admin as audit_admin
-from podium.api.catalog import admin as catalog_api
+from podium.api.catalog import admin as catalog_admin
 from podium.api.environments import admin as environments_admin
 from podium.api.keys import admin as keys_admin
 from podium.api.leaderboards import admin as leaderboards_admin
@@ -33,28 +33,28 @@ from podium.api.leaderboards import lists as leaderboards_lists
 from podium.api.leaderboards import moderation as leaderboards_moderation
 from podium.api.metrics import admin as metrics_admin
 from podium.api.metrics import app as metrics_api
-from podium.api.metrics import events as intake_http
+from podium.api.metrics import events as metrics_events
 from podium.api.metrics.events import HotPath
-from podium.api.origins import admin
+from podium.api.origins import admin as origins_admin
 from podium.api.points import admin as points_admin
 from podium.api.points import app as points_api
-from podium.api.points import awards as points_giving
-from podium.api.points import boosts as points_boosting
+from podium.api.points import awards as points_awards
+from podium.api.points import boosts as points_boosts
 from podium.api.points import levels as points_levels
 from podium.api.points import triggers as points_triggers
-from podium.api.realtime import app as live_http
+from podium.api.realtime import app as realtime_api
 from podium.api.settings import admin as settings_admin
 from podium.api.streaks import admin as streaks_admin
 from podium.api.streaks import app as streaks_api
 from podium.api.streaks import preferences as streaks_preferences
 from podium.api.streaks import settings as streaks_settings
 from podium.api.tenants import admin as tenants_admin
-from podium.api.users import admin as users_people
+from podium.api.users import admin as users_admin
 from podium.api.users import app as users_api
-from podium.api.users import attributes as users_admin
-from podium.api.users import erase as users_erasing
+from podium.api.users import attributes as users_attributes
+from podium.api.users import erase as users_erase
 from podium.api.users import events as users_events
-from podium.api.users import replay as users_replaying
+from podium.api.users import replay as users_replay
 from podium.api.users import timeline as users_timeline
 from podium.api.wrapped import app as wrapped_api
 from podium.cache_warming import keep_warm
@@ -85,7 +85,7 @@ from podium.telemetry import logs, metrics
 log = structlog.get_logger(__name__)
 
 ENDPOINTS = [
-    *intake_http.ENDPOINTS,
+    *metrics_events.ENDPOINTS,
     *users_api.ENDPOINTS,
     *metrics_api.ENDPOINTS,
     *leaderboards_lists.ENDPOINTS,
@@ -95,12 +95,12 @@ ENDPOINTS = [
     *points_api.ENDPOINTS,
     *achievements_api.ENDPOINTS,
     *wrapped_api.ENDPOINTS,
-    *live_http.ENDPOINTS,
+    *realtime_api.ENDPOINTS,
     *metrics_admin.ENDPOINTS,
+    *users_attributes.ENDPOINTS,
     *users_admin.ENDPOINTS,
-    *users_people.ENDPOINTS,
-    *users_erasing.ENDPOINTS,
-    *users_replaying.ENDPOINTS,
+    *users_erase.ENDPOINTS,
+    *users_replay.ENDPOINTS,
     *users_timeline.ENDPOINTS,
     *users_events.ENDPOINTS,
     *leaderboards_admin.ENDPOINTS,
@@ -110,15 +110,15 @@ ENDPOINTS = [
     *points_admin.ENDPOINTS,
     *points_triggers.ENDPOINTS,
     *points_levels.ENDPOINTS,
-    *points_boosting.ENDPOINTS,
-    *points_giving.ENDPOINTS,
+    *points_boosts.ENDPOINTS,
+    *points_awards.ENDPOINTS,
     *streaks_settings.ENDPOINTS,
     *streaks_admin.ENDPOINTS,
-    *admin.ENDPOINTS,
+    *origins_admin.ENDPOINTS,
     *settings_admin.ENDPOINTS,
     *audit_admin.ENDPOINTS,
     *environments_admin.ENDPOINTS,
-    *catalog_api.ENDPOINTS,
+    *catalog_admin.ENDPOINTS,
     *keys_admin.ENDPOINTS,
     *tenants_admin.ENDPOINTS,
 ]
@@ -210,7 +210,7 @@ def create_app(settings: Settings) -> Starlette:
         *docs_routes(ENDPOINTS),
         openapi_route(ENDPOINTS),
         *console_routes(web, metrics.answered),
-        Route(catalog_api.SCHEMA_PATH, catalog_api.get_schema),
+        Route(catalog_admin.SCHEMA_PATH, catalog_admin.get_schema),
         Route("/widget/podium-leaderboard.js", Widget(web, FOR_ALL_PAGES).answer),
         Mount("/shared", _PublicScripts(directory=web / "shared")),
         Route("/gallery", lambda _: RedirectResponse("/gallery/")),
