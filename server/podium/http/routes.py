@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from urllib.parse import unquote, unquote_to_bytes
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from podium.clock import stopwatch_s
 from podium.game.errors import Unavailable, Unprocessable
@@ -26,7 +27,7 @@ Observe = Callable[[str, str, float], None]
 
 def routes(endpoints: Sequence[Endpoint], observe: Observe = lambda *_: None) -> list[BaseRoute]:
     """Return one route for each endpoint, in this order. Endpoints that are ASGI applications are not observed."""
-    return [
+    found = [
         EscapedRoute(
             endpoint.path,
             endpoint.asgi if endpoint.handler is None else _guarded(endpoint, endpoint.handler, observe),
@@ -35,10 +36,19 @@ def routes(endpoints: Sequence[Endpoint], observe: Observe = lambda *_: None) ->
         )
         for endpoint in endpoints
     ]
+    allowed: dict[str, set[str]] = {}
+    for route in found:
+        allowed.setdefault(route.path, set()).update(route.methods or ())
+    for route in found:
+        route.allowed = allowed[route.path]
+    return [*found]
 
 
 class EscapedRoute(Route):
     """A route whose path parameters may contain a slash, sent as %2F, as user ids do."""
+
+    allowed: Set[str] = frozenset()
+    """The methods of all routes of this path, for the header ``Allow`` of a 405; empty: only this one's."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match the path before it is decoded, if it contains an encoded slash."""
@@ -49,6 +59,12 @@ class EscapedRoute(Route):
         if match is not Match.NONE:
             child["path_params"] = {name: unquote(value) for name, value in child["path_params"].items()}
         return match, child
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; 405 for another method, for which the router asks the first route of the path."""
+        if self.allowed and scope["method"] not in (self.methods or ()):
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.allowed))})
+        await super().handle(scope, receive, send)
 
 
 def check_utf8(scope: Scope) -> None:
