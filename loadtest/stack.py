@@ -99,15 +99,14 @@ class Stack:
 
 
 def cpu_s(pids: dict[str, int]) -> dict[str, float]:
-    """Return the CPU seconds so far of processes, by name, each with its children."""
+    """Return the CPU seconds so far of processes, by name, each with its children, also those that have ended."""
     found = {}
     for name, pid in pids.items():
         root = psutil.Process(pid)
         total = 0.0
         for process in (root, *root.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system
+                total += sum(process.cpu_times()[:4])  # user, system, and the same of children that have ended
         found[name] = total
     return found
 

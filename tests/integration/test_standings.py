@@ -11,6 +11,7 @@ from podium.game.periods import MS_PER_DAY as DAY_MS
 from podium.spaces.space import Space
 from podium.storage.postgres.pool import Pool
 from podium.storage.redis.client import RedisClient
+from podium.storage.redis.wire import FORMER, TOTAL, VERSION, decode_entry
 from podium.writebehind.flusher import Flusher
 from podium.writebehind.rebuild import rebuild
 from tests.conftest import SettableClock
@@ -129,21 +130,17 @@ async def test_records_of_the_release_before_bring_their_entries(
     await poster.post_all([poster.event("ann", 1)])
     clock.advance(60_000)
     await poster.post_all([poster.event("ann", 2)])
-    entries = await redis_client.raw.xrange(space.keys.log)
-    for log_id, fields in entries[1:]:
-        items = msgspec.msgpack.decode(fields[b"e"])
-        for item in items:
-            event, boards = msgspec.json.decode(item[3])[:2]
-            item[3] = msgspec.json.encode([event, [board[:5] for board in boards], None, [], [], []]).decode()
-        await redis_client.raw.xdel(space.keys.log, log_id)
-        await redis_client.raw.xadd(
-            f"{space.keys.log}:new", {**fields, b"e": msgspec.msgpack.encode(items)}, id=log_id
-        )
-    [first] = entries[:1]
+    first, *entries = await redis_client.raw.xrange(space.keys.log)
     await redis_client.raw.delete(space.keys.log)
     await redis_client.raw.xadd(space.keys.log, first[1], id=first[0])
-    for log_id, fields in await redis_client.raw.xrange(f"{space.keys.log}:new"):
-        await redis_client.raw.xadd(space.keys.log, fields, id=log_id)
+    for log_id, fields in entries:
+        items = []
+        for item in decode_entry(fields):
+            event, boards = msgspec.json.decode(item.record)[:2]
+            record = msgspec.json.encode([event, [board[:5] for board in boards], None, [], [], []]).decode()
+            items.append([item.user, item.token, item.state, record, item.ranks])
+        former = {VERSION: 1, TOTAL: 0, FORMER: msgspec.msgpack.encode(items)}
+        await redis_client.raw.xadd(space.keys.log, former, id=log_id)
     await flush(pool, redis_client, space, clock)
     rows = await pool.fetch("SELECT leaderboard, run, value, rank FROM board_entries ORDER BY 1")
     assert [tuple(row) for row in rows] == [(PERPETUAL, "", 3000, 1), (DAILY, "20261123", 3000, 1)]

@@ -78,17 +78,35 @@ class UserState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StateHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The first fields of a ``UserState``, for readers that need no others. The rest of the blob is not
-    decoded."""
+    """The first fields of a ``UserState``, for readers that need no others. Those that are ``Raw`` are skipped
+    and decoded only if asked for."""
 
     profile: Profile
     format: int = STATE_FORMAT
     newest_ms: int = 0
+    seen_ms: int = 0
+    totals: msgspec.Raw = msgspec.Raw(b"{}")
+    boards: msgspec.Raw = msgspec.Raw(b"{}")
+    keyed_since: int = -1
+    blocked: msgspec.Raw = msgspec.Raw(b"[]")
+    filled: msgspec.Raw = msgspec.Raw(b"[]")
+    raw_streaks: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def streaks(self) -> Streaks | None:
+        """Return the streaks of the state.
+
+        Raises:
+            msgspec.DecodeError: They can't be read.
+        """
+        streaks: Streaks | None = _streaks_decoder.decode(self.raw_streaks)
+        return streaks
 
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(UserState)
 _head_decoder = msgspec.json.Decoder(StateHead)
+_streaks_decoder = msgspec.json.Decoder(Streaks | None)
 
 
 def encode_state(state: UserState) -> str:

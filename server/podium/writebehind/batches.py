@@ -11,7 +11,7 @@ import msgspec
 
 from podium.game.leaderboards.ranking import GROUP_MAX, board_name, split_board
 from podium.game.records import EventRecord, GroupMove, LogItem, LogRecord, decode_record
-from podium.game.state import decode_head, decode_state
+from podium.game.state import StateHead, decode_head
 from podium.storage.redis.wire import decode_entry
 
 
@@ -163,9 +163,10 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
             keys.setdefault((user, metric, event.key), (event.id, event.received_ms))
         of_day = (user, metric, day)
         days[of_day] = days.get(of_day, 0) + event.units
+    heads = {user: decode_head(item.state) for user, item in states.items()}
     return Batch(
         events,
-        _user_columns(states),
+        _user_columns(states, heads),
         transposed([(*key, *event_) for key, event_ in keys.items()], 5),
         transposed([(user, metric, _day(day), change) for (user, metric, day), change in days.items()], 4),
         boards.place_columns(),
@@ -178,7 +179,7 @@ def collect(space_id: int, items: Iterable[Item]) -> Batch:
         transposed([(*key, *lived) for key, lived in periods.items() if lived[0]], 6),
         transposed([key for key, lived in periods.items() if not lived[0]], 3),
         transposed([(id_, *pause) for id_, pause in pauses.items()], 5),
-        _streak_columns(states, streaks),
+        _streak_columns(heads, streaks),
         transposed(gained.awards.values(), 10),
         transposed([(user, system, _day(day), change) for (user, system, day), change in gained.days.items()], 4),
         transposed([(system, user, total) for (user, system), total in gained.totals.items()], 3),
@@ -379,10 +380,10 @@ def _log_day(log_id: str) -> int:
     return datetime.fromtimestamp(int(log_id.partition("-")[0]) / 1000, UTC).toordinal()
 
 
-def _user_columns(states: dict[str, LogItem]) -> Columns:
+def _user_columns(states: dict[str, LogItem], heads: dict[str, StateHead]) -> Columns:
     rows = []
     for user, item in states.items():
-        head = decode_head(item.state)
+        head = heads[user]
         profile = head.profile
         rows.append(
             (
@@ -401,10 +402,11 @@ def _user_columns(states: dict[str, LogItem]) -> Columns:
     return transposed(rows, 10)
 
 
-def _streak_columns(states: dict[str, LogItem], changed: dict[tuple[str, int], bool]) -> Columns:
+def _streak_columns(heads: dict[str, StateHead], changed: dict[tuple[str, int], bool]) -> Columns:
     rows = []
+    of_users = {user: heads[user].streaks for user, _ in changed}
     for (user, track), lost in changed.items():
-        streaks = decode_state(states[user].state).streaks
+        streaks = of_users[user]
         if streaks is not None:
             one = streaks.tracks[track]
             length = one.stretches[-1].length if one.stretches and not lost else 0

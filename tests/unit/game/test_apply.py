@@ -19,7 +19,9 @@ from podium.game.leaderboards.model import Leaderboard
 from podium.game.leaderboards.runs import named_run
 from podium.game.metrics.model import Metric
 from podium.game.periods import MS_PER_DAY, local_day, zone
-from podium.game.state import UserState, decode_state, encode_state
+from podium.game.records import StandingRecord
+from podium.game.state import StateHead, UserState, decode_head, decode_state, encode_state
+from podium.game.streaks.model import Streaks, Stretch, Track
 from podium.game.users.model import Attribute
 from podium.game.users.rules import Upsert
 
@@ -296,3 +298,36 @@ def test_each_row_of_a_history_continues_the_one_before(history: list[tuple[int,
         if board_name in state.boards if state else False:
             assert state is not None
             assert in_order[-1][1] == state.boards[board_name].value
+
+
+def test_the_head_of_a_state_is_its_first_fields() -> None:
+    state = after(event(5, upsert=Upsert(name="Ana")))
+    head = decode_head(encode_state(state))
+    assert (head.profile, head.format, head.newest_ms) == (state.profile, state.format, state.newest_ms)
+    assert head.streaks == state.streaks
+    assert decode_head(encode_state(UserState(state.profile))).streaks is None
+    with_streak = msgspec.structs.replace(
+        state, streaks=Streaks(tracks=(Track((Stretch(1, 2, 3),), 4), Track(), Track()))
+    )
+    assert decode_head(encode_state(with_streak)).streaks == with_streak.streaks
+    fields = [field.name for field in msgspec.structs.fields(UserState)]
+    assert fields[: len(msgspec.structs.fields(StateHead)) - 1] == [
+        field.name for field in msgspec.structs.fields(StateHead)[:-1]
+    ]
+    assert fields[len(msgspec.structs.fields(StateHead)) - 1] == "streaks"
+
+
+def test_a_record_says_what_is_first_on_a_day_and_what_the_state_drops() -> None:
+    first = apply(INDEX, None, event(5))
+    assert [(one.board, one.first) for one in first.record.boards] == [("2:", True), ("3:20261123", True)]
+    again = apply(INDEX, first.state, event(5, received_ms=NOW_MS + 1))
+    assert [one.first for one in again.record.boards] == [False, False]
+    tomorrow = apply(INDEX, again.state, event(5, received_ms=NOW_MS + MS_PER_DAY))
+    assert [(one.board, one.first) for one in tomorrow.record.boards] == [("2:", True), ("3:20261124", True)]
+    assert tomorrow.record.dropped == []
+    later_ms = NOW_MS + 20 * MS_PER_DAY
+    later = apply(INDEX, tomorrow.state, event(5, received_ms=later_ms))
+    assert later.record.dropped == [
+        StandingRecord("3:20261123", 10_000, NOW_MS + 1),
+        StandingRecord("3:20261124", 5_000, NOW_MS + MS_PER_DAY),
+    ]
