@@ -85,7 +85,13 @@ def encode_input(
     rest = None
     if due or erased or applied.relabelled or applied.dropped:
         rest = Rest(applied.relabelled, due, applied.dropped, erased)
-    encoded = CommitInput(
+    keyed_since, hashed, event_hashed, event_id = -1, "", "", ""
+    if isinstance(input_, Event) and input_.key is not None and applied.metric is not None:
+        number = applied.metric.number
+        keyed_since = before.keyed_since if before is not None else -1
+        hashed = key_hash(number, input_.key)
+        event_hashed, event_id = event_hash(user, number, input_.key), input_.id
+    return CommitInput(
         user,
         expected,
         token,
@@ -94,16 +100,11 @@ def encode_input(
         label(state.profile.name, state.profile.attributes),
         moves,
         rest,
+        keyed_since,
+        hashed,
+        event_hashed,
+        event_id,
     )
-    if isinstance(input_, Event) and input_.key is not None and applied.metric is not None:
-        number = applied.metric.number
-        encoded = encoded._replace(
-            keyed_since=before.keyed_since if before is not None else -1,
-            key_hash=key_hash(number, input_.key),
-            event_hash=event_hash(user, number, input_.key),
-            event_id=input_.id,
-        )
-    return encoded
 
 
 def placings(boards: Iterable[str], ranks: Sequence[Any]) -> list[Placing]:
