@@ -170,7 +170,7 @@ def _cell(column: str, text: str) -> Any:
     if column == "attributes":
         try:
             return _decode_object(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise BadRequest("attributes must be a JSON object") from None
     return text
 

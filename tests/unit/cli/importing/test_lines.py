@@ -101,6 +101,13 @@ def test_read_csv_empty_cells_say_nothing() -> None:
     assert as_dict(item) == {"key": "words", "user": {"id": "ann"}, "value": 1.0, "timestamp": TIME}
 
 
+def test_read_csv_attributes_nested_without_end() -> None:
+    deep = '"{""a"":' + "[" * 10_000 + '"'
+    assert read(f"user,metric,value,timestamp,attributes\nann,words,1,{TIME},{deep}\n") == [
+        (2, "attributes must be a JSON object")
+    ]
+
+
 def test_read_csv_attributes_as_json_and_by_key() -> None:
     text = f'user,metric,value,timestamp,attributes.b,attributes\nann,words,1,{TIME},2,"{{""a"":""1""}}"\n'
     [(_, item)] = read(text)
