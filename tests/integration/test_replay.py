@@ -249,3 +249,7 @@ async def test_what_an_import_would_leave_out_can_be_asked_for(
     keys = [{"key": metric, "userId": "ann", "idempotencyKey": "k"} for metric in ("pages", "words", "gone")]
     assert (await http.post("/admin/v1/metrics/events/known", json=keys)).json() == {"known": [1]}
     assert (await http.post("/admin/v1/metrics/events/known", json=keys[2:])).json() == {"known": []}
+    for field in ("userId", "idempotencyKey"):
+        refused = await http.post("/admin/v1/metrics/events/known", json=[keys[1], {**keys[1], field: "\0"}])
+        said = f"[1].{field} must not contain control characters"
+        assert (refused.status_code, refused.json()) == (422, {"error": said})

@@ -158,9 +158,11 @@ async def post_known(request: Request) -> Response:
     space = principal(request).space
     asked = []
     for place, one in enumerate(await read(request, _keys, services(request).settings.batch_limit)):
+        user = ids.check_id(f"[{place}].userId", one.user_id)
+        key = ids.check_id(f"[{place}].idempotencyKey", one.idempotency_key)
         metric = space.index.metric_by_key.get(one.key)
         if metric is not None:
-            asked.append((place, one.user_id, metric.number, one.idempotency_key))
+            asked.append((place, user, metric.number, key))
     places, users, metrics, keys = zip(*asked, strict=True) if asked else ((), (), (), ())
     async with acquired(services(request).pool) as connection:
         rows = await connection.fetch(
