@@ -12,13 +12,14 @@ import pytest
 import redis
 
 from podium.game.errors import PodiumError, Unavailable
+from podium.intake import batcher as batching
 from podium.intake import calls
 from podium.intake.batcher import LANES, Batcher, Outcome
 from podium.spaces.space import Space
 from podium.storage.redis.client import RedisClient
 from tests.conftest import SettableClock
 from tests.integration.test_commit import MakeBatcher, board, event, make_batcher
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 __all__ = ["make_batcher"]
 
@@ -141,19 +142,36 @@ async def test_the_events_of_a_user_wait_for_each_other(
 
 
 async def test_calls_do_not_become_smaller_by_there_being_several(
-    batcher: Batcher, held: Held, told: Told, clock: SettableClock
+    batcher: Batcher, held: Held, told: Told, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batching, "OVERDUE_S", PATIENCE_S)
     for i in range(10):
         told.post(batcher, clock, f"a{i}")
     await until(lambda: len(held.commits) == 1)
     for i in range(9):
         told.post(batcher, clock, f"b{i}")
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     assert len(held.commits) == 1  # fewer than are in flight
     told.post(batcher, clock, "b9")
     await until(lambda: len(held.commits) == 2)
     held.let_through()
     await until(lambda: len(told.results) == 20)
+
+
+async def test_nobody_waits_for_a_large_call_that_takes_long(
+    batcher: Batcher, held: Held, told: Told, clock: SettableClock
+) -> None:
+    for i in range(20):
+        told.post(batcher, clock, f"a{i}")
+    await until(lambda: len(held.commits) == 1)
+    told.post(batcher, clock, "ben")  # alone, and nothing comes after it
+    await until(lambda: len(held.commits) == 2)
+    held.let_through(1)
+    await until(lambda: bool(told.of("ben")))
+    assert len(told.results) == 1
+    held.let_through()
+    await until(lambda: len(told.results) == 21)
 
 
 async def test_the_number_of_calls_is_bounded(
@@ -251,8 +269,9 @@ async def test_a_redis_that_is_away_refuses_at_once_and_is_asked_until_it_is_bac
 
 
 async def test_states_are_asked_for_while_the_call_before_is_under_way(
-    batcher: Batcher, held: Held, told: Told, clock: SettableClock
+    batcher: Batcher, held: Held, told: Told, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batching, "OVERDUE_S", PATIENCE_S)
     for user in "abcdefgh":
         told.post(batcher, clock, user)
     await until(lambda: len(held.commits) == 1)

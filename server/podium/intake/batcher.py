@@ -29,6 +29,8 @@ from podium.storage.redis.client import RedisClient
 
 __all__ = ["Batcher", "Observer", "Outcome", "Receiver"]
 
+OVERDUE_S = 0.05
+"""Other inputs don't wait for a call that takes longer than this, however few they are: its reply may be lost."""
 LANES = 4
 """Calls in flight at most. Redis does one after the other: more than a few only wait there."""
 
@@ -156,15 +158,26 @@ class Batcher:
         # One turn of the loop lets the requests that arrived with this one join the call.
         await asyncio.sleep(0)
         self._gathering = False
+        loop = asyncio.get_running_loop()
         while batch := self._queue.take(self._moves_of):
             lane.inputs = len(batch)
             self._largest = max(self._largest, lane.inputs)
             self._wake()  # what is left may fill another call
+            overdue = loop.call_later(OVERDUE_S, self._on_overdue, lane)
             await lane.run(batch)
-            lane.inputs = 0
-            self._largest = max(lane.inputs for lane in self._running.values())
+            overdue.cancel()
+            self._discount(lane)
             if not self._is_due():
                 break
+
+    def _discount(self, lane: Lane) -> None:
+        """Let nobody wait for a lane's call any more: it has ended, or takes too long."""
+        lane.inputs = 0
+        self._largest = max(lane.inputs for lane in self._running.values())
+
+    def _on_overdue(self, lane: Lane) -> None:
+        self._discount(lane)
+        self._wake()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._idle.append(self._running.pop(task))
