@@ -214,6 +214,8 @@ class LiveStreams:
                 slot.release()
             await answer_error(_http_error(error), scope["method"], scope["path"])(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            stream.end()  # no event may follow, and the client's connection is free only after the end
         self._streams.add(stream)
         self._hub.stats.sockets += 1
         try:

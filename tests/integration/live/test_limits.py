@@ -73,6 +73,16 @@ async def test_connections_of_one_address(serve: Serve) -> None:
                 assert taken.status_code == 200
 
 
+async def test_the_head_of_a_stream_takes_no_place(serve: Serve) -> None:
+    async with serve() as live:
+        base = live.url.replace("ws", "http", 1).split("/connection")[0]
+        async with httpx.AsyncClient(base_url=base, timeout=10) as http:
+            for _ in range(2):  # on one connection: the second is read only once the first was answered
+                answer = await http.head(STREAM)
+                assert (answer.status_code, answer.headers["content-type"][:17]) == (200, "text/event-stream")
+        await until(lambda: live.hub.stats.sockets == 0)
+
+
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_the_address_of_a_client_is_its_proxys_word_only_where_that_is_trusted(
     serve: Serve, trusted: bool
