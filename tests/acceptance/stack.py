@@ -148,7 +148,7 @@ class Stack:
 
         Which one takes a connection is chance, and one of them may take all. So each must have committed
         something: Redis refuses that to one with an older catalog, which then reads the new one. A user's token
-        begins with the name of the process that committed the user last.
+        begins with the process and the lane that committed the user last.
         """
         seen: set[bytes] = set()
         space = await self.space()
@@ -160,7 +160,7 @@ class Stack:
                     renamed = await asyncio.gather(*(_renamed(client, user) for user in users))
                 for user in itertools.compress(users, renamed):
                     token = await redis_client.hget(f"{{{space}}}:u:{user}", "t")
-                    seen.add(token.split(b".")[0])
+                    seen.add(token.split(b".")[0].rpartition(b"-")[0])
                 return len(seen) == self.processes
 
             await until(everybody)
