@@ -7,18 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 SERVER = Path(__file__).parents[2] / "server" / "podium"
 QUESTION = re.compile(r"(What|Who|Whom|Whose|Those|Whatever|Why|When|Where|How|Whether|Which)\b")
 """Docstrings that begin so answer a question that nobody has asked yet."""
-
-UNREVIEWED = (
-    "intake/",
-    "storage/redis/",
-    "writebehind/",
-)
-"""Folders of ``server/podium`` whose docstrings have not been reviewed yet."""
 
 OLD_NAMES = {
     "Became": "StreakOutcome",
@@ -43,10 +34,6 @@ OLD_NAMES = {
     "told": "commit_with_record",
 }
 OLD_MODULES = {"badges", "few", "kinds", "masks", "own", "times", "uses", "words"}
-
-
-def is_unreviewed(path: str) -> bool:
-    return path.startswith(UNREVIEWED)
 
 
 def _modules() -> Iterator[tuple[str, ast.Module]]:
@@ -77,24 +64,13 @@ def old_names(tree: ast.Module) -> list[str]:
 
 
 def test_docstrings_begin_with_what_a_thing_is_or_does() -> None:
-    found = [
-        f"{path}:{line}: {text}"
-        for path, tree in _modules()
-        if not is_unreviewed(path)
-        for line, text in questions(tree)
-    ]
+    found = [f"{path}:{line}: {text}" for path, tree in _modules() for line, text in questions(tree)]
     assert not found
 
 
-@pytest.mark.parametrize("folder", UNREVIEWED)
-def test_only_folders_that_need_it_are_exempt(folder: str) -> None:
-    assert any(path.startswith(folder) and questions(tree) for path, tree in _modules())
-
-
 def test_no_old_name_comes_back() -> None:
-    reviewed = [(path, tree) for path, tree in _modules() if not is_unreviewed(path)]
-    assert not [f"{path}: {name}" for path, tree in reviewed for name in old_names(tree)]
-    assert not [path for path, _ in reviewed if Path(path).stem in OLD_MODULES]
+    assert not [f"{path}: {name}" for path, tree in _modules() for name in old_names(tree)]
+    assert not [path for path, _ in _modules() if Path(path).stem in OLD_MODULES]
 
 
 def test_what_is_found() -> None:

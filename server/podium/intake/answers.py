@@ -1,4 +1,4 @@
-"""What an event is answered with (docs/http-api.md#the-answer-to-an-event)."""
+"""The answer to an event (docs/http-api.md#the-answer-to-an-event)."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _streak(index: CatalogIndex, state: UserState, at_ms: int, *, extended: bool
 
 
 class UserChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What happened to a user without an event: by time, by a command."""
+    """A change of a user without an event: by time or by a command."""
 
     achievements: list[UserAchievement]
     current_streak: EventStreak
@@ -170,7 +170,7 @@ class UserChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def logged_response(index: CatalogIndex, item: LogItem) -> EventResponse | UserChange | None:
-    """What the item did to its user: the answer that its event was given, or what happened without one; None where
+    """Return the answer that the item's event was given, or the change that happened without one; None where
     nothing did that is shown."""
     if item.erased:
         return None

@@ -64,11 +64,11 @@ class Batcher:
         self._largest = 0
         """Inputs of the largest call in flight."""
         self._gathering = False
-        """Whether a lane is about to take what waits: it lets this turn's requests join first."""
+        """True while a lane is about to take what waits: it lets this turn's requests join first."""
 
     @property
     def regroup(self) -> Callable[[str, dict[str, str]], Awaitable[None]]:
-        """What moves a user in the runs that the state has let go of to the groups of other attributes."""
+        """Moves a user to the groups of other attributes, in the runs that the state has dropped."""
         return self._waits.regroup
 
     @regroup.setter
@@ -96,7 +96,8 @@ class Batcher:
         return await self._enqueue(self._queue.bulk, inputs)
 
     def at_once(self, most: int) -> int:
-        """How many inputs a job may submit together, at most ``most``: others need room in the queue too."""
+        """Return the number of inputs that a job may submit together, at most ``most``: others need room in the
+        queue, too."""
         return max(1, min(most, self._queue_limit // 4))
 
     def prime(self, user: str, token: str, state: UserState) -> None:
@@ -147,7 +148,7 @@ class Batcher:
             task.add_done_callback(self._on_done)
 
     def _is_due(self) -> bool:
-        """Whether to make another call now: if none is in flight, or if as much waits as the largest one took.
+        """Return whether to make another call now: if none is in flight, or as much waits as the largest one took.
 
         So batches never shrink by there being several: under load each waits until it is full, and at rest, where
         calls are of one or two events, nobody waits for somebody else's.

@@ -27,7 +27,7 @@ REPEAT_DELAY_S = 0.1
 
 
 class Link:
-    """What all lanes of a space know of its Redis."""
+    """The knowledge about a space's Redis that all its lanes share."""
 
     def __init__(
         self,
@@ -47,15 +47,15 @@ class Link:
         self.generation = generation(clock())
         """Of idempotency keys, as Redis has said; until then a guess, which it corrects."""
         self.away = False
-        """Whether nothing is answered."""
+        """True while nothing is answered."""
         self.waited = 0, 0.0
         """Single inputs that were settled since the last call, and the seconds that they waited: the next call
         says so in Redis, for jobs that must not keep them waiting."""
         self.answered_s = 0.0
-        """When a call was last answered (``stopwatch_s``)."""
+        """The time of the last answered call (``stopwatch_s``)."""
         self._refresh = refresh
         self._refused: WritesRefused | None = None
-        """Why the last call was refused by a Redis that takes no writes."""
+        """The reason of the last refusal by a Redis that takes no writes."""
 
     async def refresh(self) -> None:
         """Bring ``space.index`` and ``space.epoch`` up to date."""
@@ -88,7 +88,7 @@ class Link:
             log.warning("confirmed_without_postgres", space=space.public_id, log_id=log_id)
 
     async def is_current(self, epoch: str, version: int) -> bool:
-        """Whether Redis still has this epoch and no newer catalog; what is newer is read, where not."""
+        """Return whether Redis still has this epoch and no newer catalog; read what is newer, where not."""
         try:
             known = await self.redis.raw.hmget(self.space.keys.meta, ["epoch", "catalog", "generation"])
         except AWAY as error:

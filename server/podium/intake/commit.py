@@ -20,8 +20,10 @@ from podium.storage.redis.wire import AGGREGATES, NO_CHANGE, TIES, BoardRules, C
 
 
 class Placing(NamedTuple):
-    """Where a user stands on a board: ranks from 1, 0 for "not on it"; ``threshold`` in units (ranking.units), of
-    the last place that counts, None while the board is not full."""
+    """A user's place on a board, before and after: ranks from 1, 0 for "not on it".
+
+    ``threshold`` is the score (ranking.units) of the last place that counts; None while the board is not full.
+    """
 
     board: str
     before: int

@@ -48,8 +48,8 @@ CALL_SIZE = 1_000_000
 INPUT_SIZE = 16_000_000
 """The same of one input; Redis itself takes at most 512 MB in an argument, and 1 GB in a log entry."""
 WAITED_MOST_S = 0.1
-"""What one input adds at most to the waits that jobs make way for: one that waited for Postgres says nothing about
-them."""
+"""The most that one input adds to the waits that jobs make way for: one that waited for Postgres says nothing
+about them."""
 TRIES = 50
 """Rounds that an input may lose to other processes before it is given up; each is one round trip."""
 
@@ -68,12 +68,12 @@ class _Refusal(NamedTuple):
 
     @property
     def is_current(self) -> bool:
-        """Whether Redis had that state during the call."""
+        """True if Redis had that state during the call."""
         return self.read if self.behind is None else self.behind.accepted
 
 
 class _Round:
-    """What comes together while a batch is committed."""
+    """The interim results of committing one batch."""
 
     __slots__ = ("again", "held", "refused", "seen", "sent")
 

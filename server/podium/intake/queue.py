@@ -44,7 +44,7 @@ class Queue:
 
     @property
     def ready(self) -> int:
-        """How many may be taken, or nearly: those whose users have become busy are found out by ``take``."""
+        """Return about how many inputs may be taken; ``take`` leaves out those whose users have become busy."""
         return len(self.single) + len(self.bulk)
 
     def take(self, moves_of: Callable[[Input], int]) -> list[Pending]:

@@ -155,7 +155,7 @@ class Intake:
         )
 
     async def _groups(self, index: CatalogIndex, boards: Iterable[str]) -> list[GroupMove]:
-        """Where the groups stand now whose boards a user stands on."""
+        """Return the present places of the groups whose boards a user stands on."""
         found = []
         for board in boards:
             number, run, group = split_board(board)

@@ -67,7 +67,7 @@ class States:
         return self._held.get(user, _NEW)
 
     def holds(self, user: str) -> bool:
-        """Whether anything is held of a user, be it that there is none."""
+        """Return whether a user is held, be it as one that does not exist."""
         return user in self._held
 
     def put(self, user: str, token: str, state: UserState | None) -> None:
@@ -180,8 +180,12 @@ class States:
                 broken.add(user)
 
     async def used(self, event: Event, generation: int) -> bool:
-        """Whether Redis knows the event's idempotency key; ``generation`` may be the one before the present.
-        ``StaleEpoch`` where Redis has another epoch than the space."""
+        """Return whether Redis knows the event's idempotency key; ``generation`` may be the one before the
+        present.
+
+        Raises:
+            StaleEpoch: Redis has another epoch than the space.
+        """
         metric = self._space.index.metric_by_key.get(event.metric)
         if event.key is None or metric is None:
             return False
@@ -200,7 +204,7 @@ class States:
         return any(found)
 
     def may_be_old(self, input_: Input, generation: int) -> bool:
-        """Whether the input's idempotency key may be one that only Postgres remembers: the user used keys before
+        """Return whether only Postgres may remember the input's idempotency key: the user used keys before
         those that Redis holds."""
         if not isinstance(input_, Event) or input_.key is None:
             return False

@@ -1,4 +1,4 @@
-"""How many events one user may post, where a setting asks for a limit."""
+"""The limit of events of one user (``PODIUM_RATE_LIMIT_USER``)."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ EVENT_COLUMNS = (
 
 
 class Batch(NamedTuple):
-    """What a list of items adds to each table; every primary key occurs once.
+    """The rows that a list of items adds to each table; every primary key occurs once.
 
     - ``events``: rows of ``EVENT_COLUMNS``
     - ``users``: id, name, email, tz, attributes (JSON), created_ms, updated_ms, newest_ms, token, state; of
@@ -218,7 +218,7 @@ class _Gained:
         self.facts: list[tuple[Any, ...]] = []
 
     def add(self, user: str, record: LogRecord) -> None:
-        """What one item brought."""
+        """Add the awards, completions and facts of one item."""
         event_id = record.event.id if record.event is not None else None
         for one in record.awards:
             boosts = "{" + ",".join(map(str, one.boosts)) + "}"

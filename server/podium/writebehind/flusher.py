@@ -68,7 +68,7 @@ class Flushed(NamedTuple):
 
 @dataclass(slots=True)
 class FlushStats:
-    """What flushers did, for telemetry. ``lag_ms``: age of the oldest entry when last looked."""
+    """Counts of the flusher's work, for telemetry. ``lag_ms``: age of the oldest entry when last looked."""
 
     events: int = 0
     batches: int = 0

@@ -143,7 +143,7 @@ async def is_outdated(redis: RedisClient, space: Space) -> bool:
 
 
 async def _reason(redis: RedisClient, space: Space, found: Comparison) -> str:
-    """Why the space is rebuilt: of one that has been closed, or that a rebuild left half-done, as noted then."""
+    """Return the reason of a rebuild; that noted at the time, of a space that was closed or left half-built."""
     noted = await redis.raw.hget(space.keys.meta, "closed") if found.broken == "empty" else None
     if noted is not None:
         return str(noted.decode())
@@ -248,7 +248,7 @@ class _Filling:
         self.generation = 0
         """Of idempotency keys: that of Redis' clock, or of a state if it is later."""
         self._ahead_ms = 0
-        """How much the clock of Redis is ahead of ours."""
+        """The time (ms) by which the clock of Redis is ahead of ours."""
         self._redis = redis
         self._space = space
         self._keys = space.keys

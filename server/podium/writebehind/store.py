@@ -245,7 +245,7 @@ async def reject(connection: PoolConnection, space_id: int, rejected: Rejected) 
 
 
 async def lock_position(connection: PoolConnection, space_id: int) -> Position | None:
-    """Where the flusher of a space stands, and nobody else moves it until this transaction ends."""
+    """Return the position of a space's flusher, locked: nobody else moves it until this transaction ends."""
     row = await connection.fetchrow(
         "SELECT epoch, log_id FROM log_positions WHERE space_id = $1 FOR UPDATE", space_id
     )

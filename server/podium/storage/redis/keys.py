@@ -13,8 +13,8 @@ the last 7 days is there. Which one is current is decided by the clock of Redis 
 
 
 LAYOUT = "2"
-"""How what is in Redis is laid out, in each space's ``meta``. Raise it where this release reads otherwise what an
-earlier one wrote: the worker then rebuilds the space once. 2: rankings of groups hold plain names."""
+"""The layout of the data in Redis, named in each space's ``meta``. Raise it where this release reads otherwise
+what an earlier one wrote: the worker then rebuilds the space once. 2: rankings of groups hold plain names."""
 
 
 class Keys:
@@ -64,7 +64,7 @@ class Keys:
         return f"{self.prefix}{wire.DISTINCT}{board}"
 
     def beside_groups(self, board: str) -> list[str]:
-        """What stands beside a ranking of groups: hashes of the sums of members' scores and of their number."""
+        """Return the keys beside a ranking of groups: hashes of the sums of members' scores and of their count."""
         return [f"{self.prefix}{wire.SUMS}{board}", f"{self.prefix}{wire.COUNTS}{board}"]
 
     def process(self, process: str) -> str:

@@ -27,7 +27,7 @@ KEYS, RECALL, PROCESS, CHANNEL = "i:", "k:", "p:", "l:"
 LOG, COLD_USERS, NAMES, NUMBERS, DUE, EVENTS = "log", "cold", "names", "n", "due", "e"
 """Names of keys that a space has once; ``EVENTS`` is a channel."""
 GROUPS = "g:"
-"""What the name of a ranking of groups begins with."""
+"""The prefix of the name of a ranking of groups."""
 TOKEN, BLOB = "t", "s"
 """Fields of a state's hash; the others are boards."""
 VERSION, TOTAL, COMMIT, FORMER = "v", "t", "c", "e"
@@ -99,7 +99,7 @@ class CommitInput(NamedTuple):
 
     @property
     def needs_generation(self) -> bool:
-        """Whether the input touches sets of idempotency keys."""
+        """Return whether the input touches sets of idempotency keys."""
         return self.key_hash != "" or (self.rest is not None and self.rest.erased)
 
 
