@@ -1,4 +1,4 @@
-"""Whatever the doors let in, Postgres stores: on every table and in every index that it reaches.
+"""Postgres stores whatever the endpoints accept: on every table and in every index that it reaches.
 
 Each column of the schema stands in one of the lists below, or the first test fails: a new column that clients can
 fill needs the size of its largest legal value, and a way by which ``send_largest`` sends it.
@@ -384,7 +384,7 @@ async def setting_up(http: httpx.AsyncClient, clock: SettableClock) -> str:
 
 
 async def send_largest(http: httpx.AsyncClient, clock: SettableClock, system: str) -> None:
-    """The largest legal value through every door."""
+    """Send the largest legal value through every endpoint."""
     key = "k" * ids.KEY_MAX
     city = wide(GROUP_MAX // 12, 7)
     profile = {
