@@ -29,6 +29,7 @@ SUFFIXES = {
 INSTALLED = {"node_modules", "__pycache__", "dist"}
 
 CITATION = re.compile(r"(?<![\w/.-])docs/([\w./-]+\.md)(?:#([\w-]+))?")
+MODULE = re.compile(r"(?<![\w/.-])((?:[a-z]\w*/)+\w+\.(?:py|lua))\b")
 # Written so that this file doesn't name them itself.
 OUTSIDE = re.compile(
     r"(?<![\w-])(?:contract|design|realtime|style)[.]md\b|\bspecs/\w+[.]md\b"
@@ -58,6 +59,19 @@ def test_every_cited_page_and_heading_is_there() -> None:
                     wrong.append(f"{path.relative_to(ROOT)}:{number}: docs/{page}{anchor and '#'}{anchor}")
     assert not wrong
     assert {"http-api.md", "live-protocol.md"} <= cited
+
+
+def test_every_cited_module_is_there() -> None:
+    package = ROOT / "server" / "podium"
+    bases = (ROOT, ROOT / "server", package, package / "storage" / "redis")
+    assert not [
+        f"{path.relative_to(ROOT)}:{number}: {module}"
+        for path in TEXTS
+        if path.is_relative_to(package) and path.suffix in {".py", ".lua"}
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for module in MODULE.findall(line)
+        if not any((base / module).is_file() for base in (*bases, path.parent))
+    ]
 
 
 def test_no_page_is_cited_that_is_not_in_the_repository() -> None:

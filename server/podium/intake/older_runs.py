@@ -1,6 +1,6 @@
 """Standings that users' states have let go of, in runs that are not final: the one place that knows them.
 
-A state keeps the standings of recent runs only (features/leaderboards/rules.outdated). Older runs are nearly
+A state keeps the standings of recent runs only (``outdated`` in game/leaderboards/rules.py). Older runs are nearly
 always final; they are not where history was imported, or counted, in a leaderboard that is less than a day old,
 or in one that is not active. There Postgres has them all. They are read as of the user's newest state, and what
 an input does to them is committed for just that state, in pieces: a call of Redis is bounded, and a user may

@@ -1,4 +1,4 @@
-"""Events as they arrive, from any door: typed bodies, and how each becomes an ``Event``."""
+"""Events as they arrive, over HTTP or socket: typed bodies, and their way to an ``Event``."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def from_item(index: CatalogIndex, item: BatchItem | SocketEvent, received_ms: i
 
 def check_own(event: Event) -> None:
     """422 naming the field of an event that its user's own key or token may not send: another time than now, or
-    what is not the user's to set (features/users/own.py)."""
+    what is not the user's to set (game/users/restricted_fields.py)."""
     if event.timestamp_ms is not None and abs(event.timestamp_ms - event.received_ms) > FUTURE_MS:
         raise Unprocessable("timestamp must lie within 5 minutes of now with a user's own key or token")
     check_upsert(event.upsert)

@@ -1,4 +1,4 @@
-"""Events of one space, from request to answer: what the doors (HTTP, batch, socket) share."""
+"""Events of one space, from request to answer: the part that HTTP, batches and the socket share."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Reply(Protocol):
 
 
 class Intake:
-    """The doors' way into one space."""
+    """The endpoints' way into one space."""
 
     def __init__(
         self,

@@ -84,7 +84,7 @@ class _Removal:
     until: date = date.min
 
     def holds(self, run: str) -> bool:
-        """Return whether the user was removed from a run, whose name is its first day (leaderboards/runs.py)."""
+        """Return whether the user was removed from a run, named by its first day (game/leaderboards/runs.py)."""
         return run in self.runs or run < self.until.strftime("%Y%m%d")
 
 

@@ -46,6 +46,6 @@ async def erase(connection: PoolConnection, space_id: int, user: str) -> None:
             user,
         )
     await connection.execute(_COMPLETIONS, space_id, user)
-    # Once more: an action that was under way may have written after features/users/erasing.py.
+    # Once more: an action that was under way may have written after api/users/erase.py.
     await audit.forget(connection, space_id, user)
     await connection.execute("DELETE FROM users WHERE space_id = $1 AND id = $2", space_id, user)

@@ -97,7 +97,7 @@ async def rebuild(
         try:
             reason = await _reason(redis, space, found)
             if found.broken is not None:
-                log.warning("rebuild_needed", space=space.public_id, reason=reason)
+                _report(reason)("rebuild_needed", space=space.public_id, reason=reason)
             await _step(redis, space, "begin", token, found.epoch, reason)
             flushed, lost = await _save_log(pool, redis, space, clock)
             log_id = await _replace_epoch(pool, space, found.position, token)
@@ -115,7 +115,7 @@ async def rebuild(
             space.note_log_id(token, log_id)
         except AWAY as error:
             raise unavailable(error) from error
-    log.warning(
+    _report(reason)(
         "space_rebuilt",
         space=space.public_id,
         reason=reason,
@@ -140,6 +140,12 @@ async def is_outdated(redis: RedisClient, space: Space) -> bool:
     except AWAY as error:
         raise unavailable(error) from error
     return epoch is not None and (layout or b"").decode() != LAYOUT
+
+
+def _report(reason: str) -> Callable[..., None]:
+    """Return the log's level for a rebuild: a new space has never been in Redis, which is no damage."""
+    report: Callable[..., None] = log.info if reason == "new" else log.warning
+    return report
 
 
 async def _reason(redis: RedisClient, space: Space, found: Comparison) -> str:
