@@ -221,8 +221,12 @@ async def test_redis_killed(cluster: Cluster) -> None:
     async with load(cluster) as sent:
         await asyncio.to_thread(cluster.valkey.kill)
         await until(lambda: len(sent.refused) > 0)
-        found = await health(cluster.urls[0])
-        assert (found["status"], found["parts"]["redis"]["status"]) == (503, "missing")
+
+        async def missed() -> bool:  # what /readyz says may be a second old
+            found = await health(cluster.urls[0])
+            return (found["status"], found["parts"]["redis"]["status"]) == (503, "missing")
+
+        await until(missed)
         await asyncio.to_thread(cluster.start_valkey)
     assert (await health(cluster.urls[0]))["status"] == 200
 

@@ -33,7 +33,7 @@ SLEEPS = {
     "integration/test_backfill.py": (1, "a stand-in for the worker, which flushes while others write"),
     "integration/test_bounded_work.py": (1, "passes on what the product waits, and notes it"),
     "integration/test_direct.py": (1, "the time-out of an idle connection is uvicorn's own timer, of a second"),
-    "integration/test_lanes.py": (2, "time enough for a call that must not come"),
+    "integration/test_lanes.py": (1, "time enough for a call that must not come"),
     "integration/test_older_runs.py": (1, "a stand-in for the worker, which flushes while others write"),
     "unit/cli/test_stopping.py": (1, "cut off by a signal at once: only a failure would wait so long"),
     "upgrade/make.py": (2, "no test: plays with an earlier release, which says no more than that it is ready"),
