@@ -142,7 +142,7 @@ async def _copy(
         for first in range(0, users, CHUNK):
             numbers = range(first, min(users, first + CHUNK))
             rows = list(chunk(numbers))
-            # What the flusher would have written: yesterday's change keeps metric_days true to the totals.
+            # As the flusher writes it: with yesterday's change, metric_days adds up to the totals.
             days = [(space.id, user_id(number), metric.number, yesterday, totals[number]) for number in numbers]
             async with services.pool.acquire() as connection, connection.transaction():
                 await connection.copy_records_to_table("users", records=rows, columns=USER_COLUMNS)

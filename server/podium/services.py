@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from podium.api.leaderboards import queries as boards
 from podium.clock import CheckedClock, Clock, offset_clock
 from podium.game.errors import Unavailable
@@ -44,6 +46,13 @@ def collect_rarely() -> None:
     states and batches of log items are many objects, and they hold no cycles."""
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+DRAIN_S = 5.0
+"""A stop waits no longer for calls under way. After ``calls.PATIENCE_S`` their senders have heard 503, and send
+the events again with their keys; without an end, a process whose Redis is gone would outlive every SIGTERM."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -118,9 +127,12 @@ class Services:
         return page.participants, [Row(row.user, label(*row.label), row.units) for row in page.rows]
 
     async def drain(self) -> None:
-        """Wait until all inputs under way are committed."""
-        for intake in self._intakes.values():
-            await intake.batcher.drain()
+        """Wait until all inputs under way are committed, but not until a store that is away comes back."""
+        intakes = list(self._intakes.items())
+        done = await asyncio.gather(*(intake.batcher.drain(DRAIN_S) for _, intake in intakes))
+        for (space_id, _), drained in zip(intakes, done, strict=True):
+            if not drained:
+                log.warning("calls_abandoned", space_id=space_id)
 
     def _open_intake(self, space: Space) -> Intake:
         async def refresh(space: Space) -> None:

@@ -358,7 +358,7 @@ async def test_an_evening_without_postgres(cluster: Cluster) -> None:
             await plays(user, 101 + number)
         assert await shown() == totals
 
-        # Who asks for what only Postgres knows is told to come again, not something wrong.
+        # A read of what only Postgres knows is answered with 503, not with something wrong.
         path = f"/admin/v1/events?userId=ann&metricId={board.metric_id}"
         refused = await clients[1].get(path)
         assert (refused.status_code, int(refused.headers["Retry-After"]) >= 1) == (503, True)
@@ -408,6 +408,20 @@ async def test_web_stopped_politely(cluster: Cluster) -> None:
     async with load(cluster) as sent:
         assert await asyncio.to_thread(end, cluster.web[1], signal.SIGTERM) == 0
         await more(sent)
+        await asyncio.to_thread(cluster.start_web, 1)
+
+
+async def test_web_stopped_while_redis_is_away(cluster: Cluster) -> None:
+    """SIGTERM: whoever waited has heard 503 by then, so it ends without waiting for Redis to come back."""
+    async with load(cluster) as sent:
+        redis = psutil.Process(cluster.valkey.pid)
+        sent.refused.clear()
+        redis.suspend()
+        try:
+            await until(lambda: len(sent.refused) >= SENDERS)  # so calls are under way, and repeated
+            assert await asyncio.to_thread(end, cluster.web[1], signal.SIGTERM) == 0
+        finally:
+            redis.resume()
         await asyncio.to_thread(cluster.start_web, 1)
 
 

@@ -122,7 +122,7 @@ async def test_support_restores_a_streak_while_its_user_plays_on(stack: Stack) -
         assert streak["length"] == DAYS + 1
         assert told["leaderboards"][board.key]["rank"] == 1
 
-        # Who did it is written down, once; and both stores say the same of her.
+        # The audit log names the support person, once; and both stores agree about the user.
         params = {"item": lea, "kind": "streak"}
         entries = (await http.get("/admin/v1/audit-log", params=params)).json()["rows"]
         assert [one["action"] for one in entries] == ["restore"]

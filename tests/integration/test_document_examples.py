@@ -29,7 +29,7 @@ ORDER = (
     ("POST", "/v1/users", ""),
     ("POST", "/v1/metrics/{key}/event", example_bodies.EVENT),
 )
-"""Those that others need first, and whose id in the example their answer has."""
+"""Endpoints that make what other examples name: they are called first, and answer with the id of the example."""
 LAST = (("POST", "/admin/v1/tenants", example_bodies.TENANT), ("PATCH", "/admin/v1/tenants", ""))
 """From the first tenant on every request must name one."""
 PARAMETER = re.compile(r"\{(\w+)\}")

@@ -207,7 +207,7 @@ class World:
         return {place: found for place, found in said.items() if found}
 
     async def in_postgres(self) -> Said:
-        """What the view ``standings`` says, of this example."""
+        """Return the rows of the view ``standings`` for this example."""
         keys = {one.number: one.key for one in self.services.directory.production.index.catalog.leaderboards}
         rows = await self.services.pool.fetch(
             "SELECT leaderboard, run, grp, user_id, value FROM standings WHERE user_id = ANY ($1::text[])",

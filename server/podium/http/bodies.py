@@ -41,13 +41,15 @@ KEY_SHOWN = 100
 """Characters of a map's key that an error message repeats."""
 
 
-async def receive_body(receive: Receive, limit: int) -> bytes:
-    """Return the whole body of an ASGI request.
+async def receive_body(receive: Receive, limit: int, announced: str | bytes | None = None) -> bytes:
+    """Return the whole body of an ASGI request. ``announced`` is its ``Content-Length``, if it has one.
 
     Raises:
-        TooLarge: it has more than ``limit`` bytes.
+        TooLarge: it has, or announces, more than ``limit`` bytes.
         ClientDisconnect: the client left before its end.
     """
+    if announced is not None and int(announced) > limit:  # the HTTP parser has checked that it is a number
+        raise TooLarge(f"The body must have at most {limit:,} bytes")
     body: bytes = b""
     while True:
         message = await receive()
@@ -69,7 +71,7 @@ async def read_body(request: Request, limit: int | None = None) -> bytes:
     body: bytes | None = getattr(request, _BODY, None)
     if body is None:
         most = services(request).settings.body_limit if limit is None else limit
-        body = await receive_body(request.receive, most)
+        body = await receive_body(request.receive, most, request.headers.get("content-length"))
         # Not in the scope, which the console shares between calls of endpoints with bodies of its own.
         setattr(request, _BODY, body)
     return body

@@ -14,7 +14,7 @@ import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from podium.clock import Clock
+from podium.clock import Clock, stopwatch_s
 from podium.game.errors import PodiumError, TooManyRequests, Unavailable
 from podium.game.inputs import Event, Input
 from podium.game.state import UserState
@@ -109,10 +109,16 @@ class Batcher:
         """Have the states of cold users put back into Redis; ``Unavailable`` where Postgres is away."""
         await self._states.thaw(users)
 
-    async def drain(self) -> None:
-        """Wait until nothing is in flight. New inputs are still taken."""
+    async def drain(self, patience_s: float | None = None) -> bool:
+        """Wait until nothing is in flight, for at most ``patience_s``; return whether nothing is. New inputs are
+        still taken."""
+        give_up_s = None if patience_s is None else stopwatch_s() + patience_s
         while under_way := self._waits.tasks | self._states.tasks | self._running.keys():
-            await asyncio.wait(under_way)
+            left_s = None if give_up_s is None else give_up_s - stopwatch_s()
+            if left_s is not None and left_s <= 0:
+                return False
+            await asyncio.wait(under_way, timeout=left_s)
+        return True
 
     def _enqueue(
         self, queue: deque[Pending], inputs: Sequence[Input]

@@ -94,7 +94,7 @@ class PostgresWaits:
                     await states.thaw(thawing)
                 except StaleEpoch:
                     await self._link.renew()
-            # Who is cold is looked at again when thawed; who joined meanwhile is looked up in turn.
+            # A thawed user's keys are looked up in the next round, as are those of inputs that joined meanwhile.
             looked_up = [pending for user in asking if user not in cold for pending in asking[user]]
             used = await states.used_long_ago(pending.input for pending in looked_up)
             for pending in looked_up:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 from starlette.requests import Request
+from starlette.types import Message
 
 from podium.game.errors import BadRequest, TooLarge, Unprocessable
 from podium.http import bodies
@@ -251,6 +252,15 @@ async def test_read_body() -> None:
 async def test_read_body_too_large(chunks: list[bytes]) -> None:
     with pytest.raises(TooLarge, match=r"at most 10 bytes"):
         await bodies.read_body(request(*chunks))
+
+
+async def test_a_body_that_announces_too_much_is_refused_before_it_comes() -> None:
+    async def receive() -> Message:
+        raise AssertionError("nothing needs to be read")
+
+    for announced in ("11", b"11"):
+        with pytest.raises(TooLarge, match=r"at most 10 bytes"):
+            await bodies.receive_body(receive, 10, announced)
 
 
 async def test_read_body_own_limit() -> None:

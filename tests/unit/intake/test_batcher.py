@@ -262,6 +262,16 @@ async def test_while_redis_is_away_everybody_hears_503_until_it_is_back(bench: B
     assert bench.total() == 1
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_stop_does_not_wait_for_a_redis_that_is_away(bench: Bench) -> None:
+    bench.redis.away = 1_000_000
+    with pytest.raises(Unavailable):
+        await bench.batcher.submit(event(1, key="k"))
+    assert not await bench.batcher.drain(0)
+    bench.redis.away = 0
+    assert await bench.batcher.drain()
+
+
 async def test_a_newer_catalog_is_read_and_applied(bench: Bench) -> None:
     newer = CatalogIndex(Catalog(2, metrics=(WORDS, PAGES)))
     bench.newer["index"], bench.redis.meta["catalog"] = newer, "2"

@@ -63,7 +63,8 @@ class PostEvent:
 
         part = scope["path_params"]["key"]
         try:
-            body = await receive_body(receive, self._services().settings.body_limit)
+            limit = self._services().settings.body_limit
+            body = await receive_body(receive, limit, dict(scope["headers"]).get(b"content-length"))
         except Exception as error:  # noqa: BLE001 - answer_error answers all, and logs our bugs
             _respond_error(error, part, respond)
         else:

@@ -25,7 +25,7 @@ local ORDINAL, COMPETITION, DENSE = 0, 1, 2
 -- How the scores of a group's members make the group's; the fourth is the average of the best.
 local SUM, AVERAGE, MAX, TOP = 0, 1, 2, 3
 
--- What stands behind {space}: in the names of keys and channels: a user's state; a board, and a dense board's second
+-- The parts of the names of keys and channels that follow {space}: a user's state; a board, and a dense board's second
 -- sorted set of its distinct scores; beside a ranking of groups the sums of members' scores and their number; the
 -- idempotency keys of a user by generation; ids of events by those keys; the last call of a process; the channel
 -- of a board.
@@ -43,8 +43,8 @@ local VERSION, TOTAL, COMMIT, FORMER = 'v', 't', 'c', 'e'
 
 -- Values that one input, one move and one item of a commit have in the flat lists in which they cross.
 local INPUT, MOVE, ITEM = 8, 6, 4
--- What a list of three, five or six elements begins with in MessagePack. Packed elements may stand behind it as they
--- are, so what came packed, or is needed twice, isn't packed again.
+-- The first byte of a MessagePack list of three, five or six elements. Packed elements may follow it as they are, so
+-- a value that came packed, or is needed twice, isn't packed again.
 local LIST_OF_3, LIST_OF_5, LIST_OF_6 = '\147', '\149', '\150'
 
 -- Seconds that the last reply of a process is kept: a lost call is repeated within minutes, or never.
