@@ -255,7 +255,7 @@ async def test_a_call_of_a_rebuild_that_was_given_up_comes_too_late(
 ) -> None:
     await poster.post_all([poster.event("ann", 1)])
     await redis_client.call("rebuild_begin", space.keys.meta, "given up", EPOCH, "requested")
-    late = rebuild_module._Filling(redis_client, space, "given up", clock.now_ms, 0, None)
+    late = rebuild_module._SnapshotLoader(redis_client, space, "given up", clock.now_ms, 0, None)
     await rebuild(pool, redis_client, space, clock, force=True)
     before = await dump(redis_client, space)
     await late._send(msgspec.msgpack.encode([["ZADD", space.keys.board("2:"), "-9", "ghost"]]))
@@ -326,7 +326,7 @@ async def test_a_rebuild_that_stalled_is_refused(
                     redis_client, space, "groups", self._token, board, 0, 0, 1, 0, "team", "-9"
                 )
 
-        monkeypatch.setattr(rebuild_module._Filling, "_regroup", groups)
+        monkeypatch.setattr(rebuild_module._SnapshotLoader, "_regroup", groups)
     monkeypatch.setattr(rebuild_module, name, stall)
     with pytest.raises(Unavailable):
         await rebuild(pool, redis_client, space, clock, force=True)

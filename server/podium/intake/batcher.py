@@ -88,6 +88,7 @@ class Batcher:
         single = self._queue.single
         single.append(Pending(input_, receiver, 0, single))
         self._wake()
+        # While a lane is about to take everything, it reads the states itself: one call instead of two.
         if not self._gathering and not self._states.holds(input_.user):
             self._states.want((input_.user,))
 
@@ -174,6 +175,7 @@ class Batcher:
             await lane.run(batch)
             overdue.cancel()
             self._discount(lane)
+            # Too little waits for a call of its own: it joins what arrives until another lane's call ends.
             if not self._is_due():
                 break
 
@@ -187,6 +189,7 @@ class Batcher:
         self._wake()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
+        # The lane first, then the check: inputs may have come between its last look and its end.
         self._idle.append(self._running.pop(task))
         if not task.cancelled():
             task.result()

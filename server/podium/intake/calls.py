@@ -78,6 +78,7 @@ class Link:
             await self.renew()
         except Unavailable:
             log_id = space.log_id(epoch)
+            # Without an id of its own this process can't tell whether Redis lacks anything.
             if space.epoch != epoch or not log_id:
                 raise
             if not await continuity.reaches(self.redis, space, epoch, log_id):
@@ -93,6 +94,7 @@ class Link:
             known = await self.redis.raw.hmget(self.space.keys.meta, ["epoch", "catalog", "generation"])
         except AWAY as error:
             raise unavailable(error) from error
+        # A newer version in meta means that somebody activated a catalog that this process hasn't read.
         same_epoch = known[0] is not None and known[0].decode() == epoch
         if same_epoch and int(known[1] or 0) <= version:
             before, self.generation = self.generation, max(self.generation, int(known[2] or 0))
@@ -161,11 +163,13 @@ class Calls:
             if reply.code == wire.EPOCH:
                 link.states.clear()
             await link.renew()
+            # The first sending may have been taken by the Redis that is gone: applying it again could count twice.
             if repeated:
                 raise Unavailable("Redis was replaced while the event was on its way")
         elif reply.code == wire.UNCONFIRMED:
             await link.confirm(epoch)
         elif reply.code == wire.BEHIND:
+            # Redis lacks entries that it once answered for. States read from it are from before them, too.
             link.states.clear()
             space.epoch = None
             log.error("redis_went_back", space=space.public_id, reason="behind", epoch=epoch)
@@ -185,6 +189,7 @@ class Calls:
         args = wire.commit_arguments(
             epoch, version, self._process, self._number, gen, link.log_limit, reached, entries, waited
         )
+        # Reported once: a repetition sends the same arguments, and Redis ignores those of a call that it knows.
         link.waited = 0, 0.0
         sent_s = stopwatch_s()
         repeated = False
@@ -197,6 +202,7 @@ class Calls:
                 if not repeated:
                     log.warning("redis_lost", space=space.public_id)
                 repeated = True
+                # Repeated without end, as only the reply says whether the call was taken; senders needn't wait.
                 if stopwatch_s() >= sent_s + PATIENCE_S:
                     self._give_up(error, sent_s)
                 await asyncio.sleep(REPEAT_DELAY_S)

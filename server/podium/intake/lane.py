@@ -109,6 +109,7 @@ class Lane:
         back in the queue."""
         link = self._link
         round_ = self._round = _Round(batch)
+        # Kept whole, as _commit takes out of the batch what goes to Postgres or to another call.
         whole = list(batch)
         try:
             await self._commit(round_, batch)
@@ -138,6 +139,7 @@ class Lane:
         try:
             fetched = await states.fetch(round_.held)
         except StaleEpoch:
+            # A rebuild came between: nothing was applied yet, so all of it starts over under the new epoch.
             await link.renew()
             round_.again.update(batch)
             return
@@ -149,6 +151,7 @@ class Lane:
         index, epoch = space.index, space.epoch
         if epoch is None:  # heard of while the states were read
             raise Unavailable("Redis is being rebuilt")
+        # The index is fixed for the whole call: its version goes with it, and Redis refuses an older one.
         prefix = self._calls.begin()
         entries: list[CommitInput] = []
         working: dict[str, tuple[str, UserState | None, Pending | None]] = {}
@@ -157,6 +160,8 @@ class Lane:
         for at, pending in enumerate(batch):
             input_ = pending.input
             user = input_.user
+            # A user's later input builds on the state that the earlier one would write. If Redis refuses the
+            # earlier one, its token is never written, so the later one is refused as stale by itself.
             expected, state, behind = working.get(user) or (*states.known(user), None)
             if pending.seen:
                 round_.seen.append(pending)
@@ -169,11 +174,13 @@ class Lane:
                 entry = commit.encode_input(index, input_, applied, state, expected, token)
                 moves_more, size_more = len(applied.changes), entry.size
                 if moves + moves_more > CALL_MOVES or size + size_more > CALL_SIZE:
+                    # Only now is known what the input really moves; the queue could but estimate it.
                     if entries:
                         self._cut(round_, batch, at)
                         break
                     _check_size(input_, applied, size_more)
             except RequestError as error:
+                # Not answered yet: it may have been concluded from an old state (_answer_refused).
                 round_.refused.append(_Refusal(pending, error, behind, user in fetched.read))
                 continue
             except Exception:  # a mistake of ours, which must not keep the others of the call
@@ -188,6 +195,7 @@ class Lane:
             started_s = stopwatch_s()
             done = await self._calls.commit(epoch, index.version, gen, entries)
             if done is None:
+                # Redis refused the call as a whole, so no token of it was written.
                 round_.again.update(pending for pending in batch if not pending.done)
                 return
             self._settle(round_, done[0], started_s)
@@ -214,6 +222,7 @@ class Lane:
         link = self._link
         fail([sent[0] for sent in self._round.sent], error)
         self._queue.fail_behind(self._round.held, error)
+        # Another lane's answer after this call was sent says that Redis is there, and only this reply is late.
         if link.answered_s < sent_s:
             link.away = True
             self._queue.fail_all(error)
@@ -249,6 +258,7 @@ class Lane:
             elif status == wire.REPLAY:
                 round_.seen.append(pending)
             elif status == wire.COLD:
+                # Evicted since it was held: the next round finds it cold, and asks Postgres.
                 states.forget(user)
                 round_.again.add(pending)
             elif status == wire.NOT_FINITE:
@@ -290,6 +300,7 @@ class Lane:
         """Answer repetitions with the state as it is now, whoever wrote it."""
         states = self._link.states
         users = {pending.input.user for pending in seen}
+        # What is held may be older than the event that first used the key, in whichever process that was.
         for user in users:
             states.forget(user)
         await states.fetch(users)

@@ -56,6 +56,7 @@ class Queue:
         single, bulk, busy = self.single, self.bulk, self._busy
         bulk_left = BULK_SHARE if single else CALL_INPUTS
         while len(batch) < CALL_INPUTS and moves < CALL_MOVES:
+            # One of a large request, one single, in turn: neither keeps the other waiting for a whole call.
             if bulk and bulk_left and (not single or len(batch) % 2):
                 pending = bulk.popleft()
             elif single:
@@ -67,6 +68,7 @@ class Queue:
             user = pending.input.user
             if user not in taken:
                 if user in busy:
+                    # Put behind its user's call rather than back, so that it is not looked at each time.
                     busy[user].append(pending)
                     self._behind += 1
                     continue
@@ -84,6 +86,7 @@ class Queue:
         for user in users:
             behind = self._busy.pop(user)
             self._behind -= len(behind)
+            # To the front and backwards, so that they stand in the order in which they came.
             for pending in reversed(behind):
                 pending.queue.appendleft(pending)
         for pending in reversed(again):
@@ -111,6 +114,7 @@ class Queue:
         """Refuse everything that waits."""
         self.fail_behind(list(self._busy), error)
         for queue in (self.single, self.bulk):
+            # Emptied first: a receiver may submit again while it is told.
             waiting = list(queue)
             queue.clear()
             fail(waiting, error)

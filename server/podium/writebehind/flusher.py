@@ -168,6 +168,7 @@ class Flusher:
         began_s = stopwatch_s()
         self.stats.lag_ms = max(0, self._clock() - int(read.first.partition("-")[0]))
         self._position = None  # until the commit is known, only Postgres knows
+        # Other flushers may have read the same entries: the row lock in _write lets one of them write.
         rejected = await self._write(position, read)
         if rejected is None:
             return Flushed(0, more=True)  # another flusher was first: its position is read next
@@ -202,6 +203,7 @@ class Flusher:
         read = Read()
         last = position.log_id
         while read.weight < BATCH_EVENTS:
+            # Page by page, as one long XRANGE would keep everybody else waiting.
             page = await self._page(position, last)
             read.add(page)
             if len(page) < PAGE_ENTRIES:
@@ -215,6 +217,8 @@ class Flusher:
         keys = self._space.keys
         try:
             async with self._redis.raw.pipeline(transaction=True) as pipeline:
+                # In one transaction: the entries belong to the epoch that is read with them. The first entry is
+                # the one at the position, which the trim keeps; if it is missing, Redis went back.
                 pipeline.hget(keys.meta, self._epoch_field)
                 pipeline.xrange(keys.log, min=last, count=PAGE_ENTRIES + 1)
                 epoch, found = await pipeline.execute()
@@ -233,6 +237,7 @@ class Flusher:
         async with acquired(self._pool) as connection, connection.transaction():
             if await store.lock_position(connection, self._space.id) != position:
                 return None
+            # Rows, rejected items and the position commit together, so a crash repeats all of it or nothing.
             rejected = read.unreadable + await self._write_and_erase(connection, read.items)
             for item in rejected:
                 await store.reject(connection, self._space.id, item)
@@ -241,6 +246,7 @@ class Flusher:
 
     async def _write_and_erase(self, connection: PoolConnection, items: list[Item]) -> list[Rejected]:
         """Write all items that Postgres takes; an erasure takes what was written of its user before it."""
+        # An erasure must not delete what its user did afterwards, so the items before it are written first.
         rejected, first = [], 0
         for at, (_, _, item) in enumerate(items):
             if item.erased:
@@ -263,6 +269,7 @@ class Flusher:
             if _is_ours(error):
                 raise
             if len(items) > 1:
+                # In order, so that the last state of a user stays the last one written.
                 middle = len(items) // 2
                 first = await self._write_items(connection, items[:middle])
                 return first + await self._write_items(connection, items[middle:])
@@ -296,6 +303,7 @@ class Flusher:
 
     async def _trim(self, position: Position) -> bool:
         """Have Redis forget what is flushed; False if it already has."""
+        # The log of a closed space is deleted as a whole by the rebuild.
         if position == self._trimmed or self._epoch_field != "epoch":
             return False
         keys = self._space.keys

@@ -98,19 +98,22 @@ async def rebuild(
             reason = await _reason(redis, space, found)
             if found.broken is not None:
                 _report(reason)("rebuild_needed", space=space.public_id, reason=reason)
+            # Close the space first: from here on no commit is taken, so the log that is saved next is complete.
             await _step(redis, space, "begin", token, found.epoch, reason)
             flushed, lost = await _save_log(pool, redis, space, clock)
+            # Postgres before Redis: a flusher that meets the new epoch in Redis finds it in Postgres, too.
             log_id = await _replace_epoch(pool, space, found.position, token)
             await _clear(redis, space, token)
-            filling = _Filling(redis, space, token, clock(), cold_before_ms, progress)
+            loader = _SnapshotLoader(redis, space, token, clock(), cold_before_ms, progress)
             async with (
                 acquired(pool) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                await filling.run(connection)
-            done = Rebuilt(filling.users, flushed, lost)
+                # One snapshot: states and boards are of the same instant.
+                await loader.run(connection)
+            done = Rebuilt(loader.users, flushed, lost)
             await store.note_rebuild(holder, space.id, reason, *done)
-            await _open(holder, redis, space, token, log_id, filling.generation, clock)
+            await _open(holder, redis, space, token, log_id, loader.generation, clock)
             space.epoch = token
             space.note_log_id(token, log_id)
         except AWAY as error:
@@ -119,7 +122,7 @@ async def rebuild(
         "space_rebuilt",
         space=space.public_id,
         reason=reason,
-        users=filling.users,
+        users=loader.users,
         flushed_events=flushed,
         lost_entries=lost,
         position=log_id,
@@ -177,6 +180,7 @@ async def _save_log(pool: Pool, redis: RedisClient, space: Space, clock: Clock) 
 
     What doesn't continue the position is left: Postgres has had newer rows.
     """
+    # Closing the space has moved its epoch to this field of meta.
     flusher = Flusher(pool, redis, space, clock, epoch_field="former")
     flushed, more = 0, True
     try:
@@ -201,6 +205,7 @@ async def _count_lost(pool: Pool, redis: RedisClient, space: Space) -> int:
 
 async def _clear(redis: RedisClient, space: Space, token: str) -> None:
     """Delete all keys of the space but its meta and the sessions of the console: Postgres has no copy of those."""
+    # Each deletion names the token, so a rebuild that was overtaken deletes nothing of the next one's.
     keys, cursor = space.keys, -1
     sessions = keys.sessions.encode()
     while cursor:
@@ -238,7 +243,7 @@ async def _open(
     await _step(redis, space, "open", epoch, log_id, *(value for field in meta.items() for value in field))
 
 
-class _Filling:
+class _SnapshotLoader:
     """One pass over the rows of a space, within one snapshot."""
 
     def __init__(
